@@ -1,0 +1,1 @@
+"""The files that stages exchange: schema tables, atomic writes, provenance. Knows nothing of how they are made."""

@@ -1,0 +1,216 @@
+"""motion.npz: one person's motion, one row per source frame, readable by every AMASS reader.
+
+Frames: OpenCV camera, x right, y down, z forward, metres and radians. `poses` are SMPL-X axis-angles in smplx
+order with a flat hand mean; `trans` is smplx's `transl` (added after skinning, which turns about the pelvis joint).
+Vertices in camera space are `smplx(betas, poses) + trans`; `emosh_K` projects them to pixels, where x = 0 is the
+left edge of the picture and pixel centres lie at half-integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from stages.artifacts.npz import read_npz, write_npz
+from stages.artifacts.provenance import Provenance
+from stages.artifacts.schema import Field, Schema
+from stages.errors import InputError
+
+PARTS = ("body", "face", "left_hand", "right_hand")
+
+MOTION = Schema(
+    "motion",
+    1,
+    (
+        Field("trans", "frames 3", "float", "smplx transl, metres, OpenCV camera frame"),
+        Field("poses", "frames 165", "float", "axis-angle, smplx order: root, 21 body, jaw, eyes, 15 + 15 hand"),
+        Field("root_orient", "frames 3", "float", "poses 0:3"),
+        Field("pose_body", "frames 63", "float", "poses 3:66"),
+        Field("pose_jaw", "frames 3", "float", "poses 66:69"),
+        Field("pose_eye", "frames 6", "float", "poses 69:75, left then right"),
+        Field("pose_hand", "frames 90", "float", "poses 75:165, left then right, flat-hand mean"),
+        Field("betas", "betas", "float", "body shape"),
+        Field("gender", "", "text", "always neutral"),
+        Field("surface_model_type", "", "text", "always smplx (the layout, not the licensed mesh)"),
+        Field("mocap_frame_rate", "", "float", "frames per second"),
+        Field("mocap_time_length", "", "float", "seconds"),
+        Field("expression", "frames expression", "float", "expression coefficients"),
+        Field("emosh_kind", "", "text", "motion"),
+        Field("emosh_schema", "", "int", "version of this table"),
+        Field("emosh_coord", "", "text", "opencv-camera"),
+        Field("emosh_flat_hand_mean", "", "bool", "always true"),
+        Field("emosh_head_betas", "head_betas", "float", "head shape, apart from the body's"),
+        Field("emosh_head_scale", "", "float", "size of the head against the model's, 1 = the model's"),
+        Field("emosh_hand_scale", "", "float", "size of the hands against the model's, 1 = the model's"),
+        Field("emosh_K", "frames 3 3", "float", "pinhole intrinsics, pixels"),
+        Field("emosh_image_size", "2", "int", "width, height in pixels, upright"),
+        Field("emosh_fps", "2", "int", "exact frame rate: numerator, denominator"),
+        Field("emosh_frame_index", "frames", "int", "row number in the source"),
+        Field("emosh_pts_seconds", "frames", "float", "presentation time of each frame"),
+        Field("emosh_duration_seconds", "", "float", "duration of the source video, 0 for a photo"),
+        Field("emosh_valid", "frames 4", "bool", "body, face, left hand, right hand are measured, not filled in"),
+        Field("emosh_confidence", "frames 4", "float", "detector confidence per part, 0 to 1"),
+        Field("emosh_error_px", "frames 4", "float", "mean reprojection error per part, pixels; 0 where invalid"),
+        Field("emosh_face_height_px", "frames", "float", "height of the observed face; 0 where unseen"),
+        Field("emosh_shoulder_width_px", "frames", "float", "shoulder width of the fitted body seen face on"),
+        Field("emosh_gates", "frames gates", "float", "one column per gate, see emosh_gate_names", required=False),
+        Field("emosh_gate_names", "gates", "text", "names of the gate columns", required=False),
+        Field("emosh_body_model", "", "text", "name of the body file"),
+        Field("emosh_body_sha256", "", "text", "sha256 of the body file"),
+        Field("emosh_provenance", "", "text", "JSON record"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What motion.npz holds, without its redundant views. See MOTION for units and frames."""
+
+    trans: Float[np.ndarray, "frames 3"]
+    poses: Float[np.ndarray, "frames 165"]
+    expression: Float[np.ndarray, "frames expression"]
+    betas: Float[np.ndarray, "betas"]
+    head_betas: Float[np.ndarray, "head_betas"]
+    head_scale: float
+    hand_scale: float
+    K: Float[np.ndarray, "frames 3 3"]
+    image_size: tuple[int, int]
+    fps: Fraction
+    frame_index: Int[np.ndarray, "frames"]
+    pts_seconds: Float[np.ndarray, "frames"]
+    duration_seconds: float
+    valid: Bool[np.ndarray, "frames 4"]
+    confidence: Float[np.ndarray, "frames 4"]
+    error_px: Float[np.ndarray, "frames 4"]
+    face_height_px: Float[np.ndarray, "frames"]
+    shoulder_width_px: Float[np.ndarray, "frames"]
+    body_model: str
+    body_sha256: str
+    provenance: Provenance
+    gates: Float[np.ndarray, "frames gates"] | None = None
+    gate_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of source frames."""
+        return len(self.trans)
+
+    @property
+    def is_photo(self) -> bool:
+        """A single frame without duration."""
+        return len(self) == 1
+
+    def valid_part(self, part: str) -> Bool[np.ndarray, "frames"]:
+        """Validity of one of PARTS."""
+        return self.valid[:, PARTS.index(part)]
+
+
+def save_motion(path: Path, motion: Motion) -> None:
+    """Write a motion atomically; everything is float32, int64, bool or unicode."""
+    arrays = _arrays(motion)
+    MOTION.validate(arrays, str(path))
+    write_npz(path, arrays)
+
+
+def load_motion(path: Path) -> Motion:
+    """Read and validate a motion. Raises InputError for another artifact, another schema version or damage."""
+    arrays = read_npz(path)
+    kind = str(arrays.get("emosh_kind", ""))
+    if kind != MOTION.kind:
+        what = f"a {kind} file" if kind else "an .npz that emosh did not write"
+        raise InputError(f"{path} is {what}, expected a motion; make one with: emosh track VIDEO -o {path}")
+    if int(arrays.get("emosh_schema", 0)) != MOTION.version:
+        raise InputError(f"{path} has motion schema {arrays.get('emosh_schema')}, expected {MOTION.version}; track again")
+    MOTION.validate(arrays, str(path))
+    try:
+        provenance = Provenance.from_json(str(arrays["emosh_provenance"]))
+    except ValueError as error:
+        raise InputError(f"{path}: array 'emosh_provenance' is not a provenance record; make the file again") from error
+    return _motion(arrays, provenance)
+
+
+def _arrays(motion: Motion) -> dict[str, np.ndarray]:
+    poses = motion.poses.astype(np.float32)
+    arrays = {
+        "trans": motion.trans.astype(np.float32),
+        "poses": poses,
+        "root_orient": poses[:, :3],
+        "pose_body": poses[:, 3:66],
+        "pose_jaw": poses[:, 66:69],
+        "pose_eye": poses[:, 69:75],
+        "pose_hand": poses[:, 75:165],
+        "betas": motion.betas.astype(np.float32),
+        "gender": np.array("neutral"),
+        "surface_model_type": np.array("smplx"),
+        "mocap_frame_rate": np.array(float(motion.fps)),
+        "mocap_time_length": np.array(motion.duration_seconds),
+        "expression": motion.expression.astype(np.float32),
+        "emosh_kind": np.array(MOTION.kind),
+        "emosh_schema": np.array(MOTION.version),
+        "emosh_coord": np.array("opencv-camera"),
+        "emosh_flat_hand_mean": np.array(True),
+        "emosh_head_betas": motion.head_betas.astype(np.float32),
+        "emosh_head_scale": np.array(motion.head_scale, np.float32),
+        "emosh_hand_scale": np.array(motion.hand_scale, np.float32),
+        "emosh_K": motion.K.astype(np.float32),
+        "emosh_image_size": np.array(motion.image_size, np.int64),
+        "emosh_fps": np.array([motion.fps.numerator, motion.fps.denominator], np.int64),
+        "emosh_frame_index": motion.frame_index.astype(np.int64),
+        "emosh_pts_seconds": motion.pts_seconds.astype(np.float64),
+        "emosh_duration_seconds": np.array(motion.duration_seconds),
+        "emosh_valid": motion.valid.astype(bool),
+        "emosh_confidence": motion.confidence.astype(np.float32),
+        "emosh_error_px": motion.error_px.astype(np.float32),
+        "emosh_face_height_px": motion.face_height_px.astype(np.float32),
+        "emosh_shoulder_width_px": motion.shoulder_width_px.astype(np.float32),
+        "emosh_body_model": np.array(motion.body_model),
+        "emosh_body_sha256": np.array(motion.body_sha256),
+        "emosh_provenance": np.array(motion.provenance.to_json()),
+    }
+    if motion.gates is not None:
+        arrays["emosh_gates"] = motion.gates.astype(np.float32)
+        arrays["emosh_gate_names"] = np.array(motion.gate_names)
+    return arrays
+
+
+def _motion(arrays: dict[str, np.ndarray], provenance: Provenance) -> Motion:
+    numerator, denominator = (int(value) for value in arrays["emosh_fps"])
+    width, height = (int(value) for value in arrays["emosh_image_size"])
+    return Motion(
+        trans=arrays["trans"],
+        poses=arrays["poses"],
+        expression=arrays["expression"],
+        betas=arrays["betas"],
+        head_betas=arrays["emosh_head_betas"],
+        head_scale=float(arrays["emosh_head_scale"]),
+        hand_scale=float(arrays["emosh_hand_scale"]),
+        K=arrays["emosh_K"],
+        image_size=(width, height),
+        fps=Fraction(numerator, denominator),
+        frame_index=arrays["emosh_frame_index"],
+        pts_seconds=arrays["emosh_pts_seconds"],
+        duration_seconds=float(arrays["emosh_duration_seconds"]),
+        valid=arrays["emosh_valid"],
+        confidence=arrays["emosh_confidence"],
+        error_px=arrays["emosh_error_px"],
+        face_height_px=arrays["emosh_face_height_px"],
+        shoulder_width_px=arrays["emosh_shoulder_width_px"],
+        body_model=str(arrays["emosh_body_model"]),
+        body_sha256=str(arrays["emosh_body_sha256"]),
+        provenance=provenance,
+        gates=arrays.get("emosh_gates"),
+        gate_names=tuple(str(name) for name in arrays.get("emosh_gate_names", ())),
+    )
+
+
+def select_rows(motion: Motion, rows: np.ndarray | slice) -> Motion:
+    """The same motion with a subset of its per-frame rows."""
+    per_frame = (
+        "trans", "poses", "expression", "K", "frame_index", "pts_seconds",
+        "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px",
+    )  # fmt: skip
+    chosen = {name: getattr(motion, name)[rows] for name in per_frame}
+    return replace(motion, **chosen, gates=None if motion.gates is None else motion.gates[rows])

@@ -1,0 +1,59 @@
+"""Where an artifact came from: the same provenance may be reused, mere existence never."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
+
+VERSION = "0.1.0"
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes, read in pieces."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Everything that decides an artifact's content, plus notes that do not.
+
+    `inputs` and `weights` map a role ("video", "body") to a sha256. `notes` holds what a reader wants to know
+    and a rerun need not match: file names, summary figures, the backend that ran.
+    """
+
+    stage: str
+    config: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    version: str = VERSION
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """sha256 over all that decides the content: stage, version, config, seed, inputs, weights."""
+        deciding = {key: value for key, value in asdict(self).items() if key != "notes"}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """One JSON object with the fingerprint beside the fields."""
+        return json.dumps({**asdict(self), "fingerprint": self.fingerprint()}, sort_keys=True, default=str)
+
+    @staticmethod
+    def from_json(text: str) -> Provenance:
+        """Read what `to_json` wrote. Raises ValueError on anything else."""
+        fields = json.loads(text)
+        if not isinstance(fields, dict) or "stage" not in fields:
+            raise ValueError("not an emosh provenance record")
+        fields.pop("fingerprint", None)
+        known = {key: fields[key] for key in Provenance.__dataclass_fields__ if key in fields}
+        return Provenance(**known)
+
+
+def config_dict(config: Any) -> dict[str, Any]:
+    """A frozen config dataclass as plain JSON-ready values."""
+    assert is_dataclass(config) and not isinstance(config, type)
+    return json.loads(json.dumps(asdict(config), default=str))

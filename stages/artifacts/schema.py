@@ -1,0 +1,62 @@
+"""One table per artifact: names, axes, types and meanings, serving as validator and documentation at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.errors import InputError
+
+KINDS = {"float": "f", "int": "iu", "bool": "b", "text": "U"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array: its axes by name ("frames 3"; a number is a fixed size, `*` before a name is free), kind, meaning."""
+
+    name: str
+    axes: str
+    kind: str
+    meaning: str
+    required: bool = True
+    finite: bool = True
+
+
+@dataclass(frozen=True)
+class Schema:
+    """An artifact's table of fields. `kind` and `version` stand in the file as `emosh_kind` and `emosh_schema`."""
+
+    kind: str
+    version: int
+    fields: tuple[Field, ...]
+
+    def validate(self, arrays: Mapping[str, np.ndarray], where: str) -> dict[str, int]:
+        """Check names, types, shapes and finiteness; return the size of each named axis.
+
+        Raises InputError naming file, array and (for non-finite values) the first bad row.
+        """
+        sizes: dict[str, int] = {}
+        for row in self.fields:
+            if row.name not in arrays:
+                if row.required:
+                    raise InputError(f"{where}: array '{row.name}' is missing; this is not a whole {self.kind} file")
+                continue
+            _check(row, arrays[row.name], sizes, where)
+        return sizes
+
+
+def _check(row: Field, array: np.ndarray, sizes: dict[str, int], where: str) -> None:
+    if array.dtype.kind not in KINDS[row.kind]:
+        raise InputError(f"{where}: array '{row.name}' holds {array.dtype}, expected {row.kind}")
+    axes = row.axes.split()
+    if array.ndim != len(axes):
+        raise InputError(f"{where}: array '{row.name}' has shape {array.shape}, expected ({', '.join(axes)})")
+    for size, axis in zip(array.shape, axes, strict=True):
+        expected = int(axis) if axis.isdigit() else sizes.setdefault(axis, size)
+        if size != expected:
+            raise InputError(f"{where}: array '{row.name}' has shape {array.shape}, but {axis} is {expected}")
+    if row.finite and row.kind == "float" and not np.isfinite(array).all():
+        first = int(np.argwhere(~np.isfinite(np.atleast_1d(array)))[0][0])
+        raise InputError(f"{where}: array '{row.name}' is not finite at row {first}; make the file again")

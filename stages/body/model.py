@@ -1,0 +1,248 @@
+"""The expressive human model at run time: one body file in SMPL-X's layout, one forward pass.
+
+Rest pose: T-pose, y up, facing +z, metres (SMPL-X's). Body shape (`betas`) and head shape (`head_betas`) are
+separate columns of `shapedirs`; `head_scale` and `hand_scale` are two more. Expression offsets grow with the head.
+This module does not know how a body file is made (bake_open.py) nor where it is kept (store.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from stages.artifacts.motion import Motion
+from stages.artifacts.npz import read_npz
+from stages.artifacts.provenance import sha256_file
+from stages.artifacts.schema import Field, Schema
+from stages.body.rotations import matrix_from_rotvec
+
+JOINT_NAMES = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+    "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "jaw", "left_eye_smplhf",
+    "right_eye_smplhf", "left_index1", "left_index2", "left_index3", "left_middle1", "left_middle2", "left_middle3",
+    "left_pinky1", "left_pinky2", "left_pinky3", "left_ring1", "left_ring2", "left_ring3", "left_thumb1",
+    "left_thumb2", "left_thumb3", "right_index1", "right_index2", "right_index3", "right_middle1", "right_middle2",
+    "right_middle3", "right_pinky1", "right_pinky2", "right_pinky3", "right_ring1", "right_ring2", "right_ring3",
+    "right_thumb1", "right_thumb2", "right_thumb3",
+)  # fmt: skip
+"""SMPL-X's 55 joints in smplx order, by smplx's own names."""
+
+BODY = Schema(
+    "body",
+    1,
+    (
+        Field("v_template", "vertices 3", "float", "rest vertices of the mean shape"),
+        Field("shapedirs", "vertices 3 400", "float", "0:300 shape (betas | head_betas | scales | zeros), 300: expression"),
+        Field("posedirs", "vertices 3 486", "float", "pose correctives; all zero in the open body"),
+        Field("J_regressor", "55 vertices", "float", "rest joints from rest vertices"),
+        Field("weights", "vertices 55", "float", "skinning weights"),
+        Field("kintree_table", "2 55", "int", "parents, own numbers"),
+        Field("f", "faces 3", "int", "triangles, counter-clockwise from outside"),
+        Field("emosh_kind", "", "text", "body"),
+        Field("emosh_schema", "", "int", "version of this table"),
+        Field("emosh_name", "", "text", "open or ehm"),
+        Field("emosh_num_betas", "", "int", "body shape columns, the first of shapedirs"),
+        Field("emosh_num_head_betas", "", "int", "head shape columns, after the betas; then head_scale and hand_scale"),
+        Field("emosh_expression_names", "expression", "text", "names of the expression columns 300:"),
+        Field("emosh_keypoint_names", "keypoints", "text", "face_000.., pose_00.., left_hand_00.., right_hand_00.."),
+        Field("emosh_keypoint_joint", "keypoints", "int", "joint the keypoint is rigidly bound to, -1: skinned"),
+        Field("emosh_keypoint_row", "entries", "int", "sparse regressor: keypoint"),
+        Field("emosh_keypoint_column", "entries", "int", "sparse regressor: vertex"),
+        Field("emosh_keypoint_value", "entries", "float", "sparse regressor: weight; rows sum to 1"),
+        Field("emosh_keypoint_sigma", "keypoints", "float", "how well the keypoint matches the detector's, metres"),
+        Field("lmk_face_idx", "landmarks", "int", "MediaPipe embedding, community layout: triangle"),
+        Field("lmk_b_coords", "landmarks 3", "float", "MediaPipe embedding: barycentric coordinates"),
+        Field("landmark_indices", "landmarks", "int", "MediaPipe embedding: which of the 478"),
+        Field("emosh_part", "vertices", "int", "body part of each vertex, index into PART_NAMES"),
+        Field("emosh_set_names", "sets", "text", "named vertex sets, see SET_NAMES"),
+        Field("emosh_sets", "sets vertices", "bool", "membership of each vertex in each named set"),
+    ),
+)
+
+PART_NAMES = (
+    "torso", "head", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg", "left_foot", "right_foot",
+)  # fmt: skip
+"""Parts that cover the body once each; arm = upper + lower arm, leg = thigh + shin, torso includes pelvis and neck."""
+
+SET_NAMES = (
+    "face_skin", "lips", "mouth_cavity", "tongue", "teeth", "left_eyeball", "right_eyeball", "left_iris", "right_iris",
+    "left_eye_socket", "right_eye_socket", "left_eyelids", "right_eyelids", "left_brow", "right_brow",
+)  # fmt: skip
+"""Named vertex sets that drawing needs; a set may be empty where a body has no such vertices."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A loaded body file. Arrays are float32 and read-only by convention."""
+
+    name: str
+    sha256: str
+    path: Path
+    v_template: Float[np.ndarray, "vertices 3"]
+    shapedirs: Float[np.ndarray, "vertices 3 shape"]
+    """betas | head_betas | head_scale - 1 | hand_scale - 1."""
+    exprdirs: Float[np.ndarray, "vertices 3 expression"]
+    posedirs: Float[np.ndarray, "vertices 3 486"] | None
+    """None when all zero."""
+    J_regressor: Float[np.ndarray, "55 vertices"]
+    weights: Float[np.ndarray, "vertices 55"]
+    parents: Int[np.ndarray, "55"]
+    faces: Int[np.ndarray, "faces 3"]
+    num_betas: int
+    num_head_betas: int
+    expression_names: tuple[str, ...]
+    keypoint_names: tuple[str, ...]
+    keypoint_joint: Int[np.ndarray, "keypoints"]
+    keypoint_row: Int[np.ndarray, "entries"]
+    keypoint_column: Int[np.ndarray, "entries"]
+    keypoint_value: Float[np.ndarray, "entries"]
+    keypoint_sigma: Float[np.ndarray, "keypoints"]
+    part: Int[np.ndarray, "vertices"]
+    sets: dict[str, np.ndarray]
+    """name -> boolean (vertices,)."""
+
+    def part_vertices(self, *names: str) -> np.ndarray:
+        """Boolean mask of the vertices of the named PART_NAMES."""
+        return np.isin(self.part, [PART_NAMES.index(name) for name in names])
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A batch of posed bodies in whatever frame `transl` and `poses[:, :3]` put them (OpenCV camera for a Motion)."""
+
+    vertices: Float[np.ndarray, "frames vertices 3"]
+    joints: Float[np.ndarray, "frames 55 3"]
+    transforms: Float[np.ndarray, "frames 55 3 4"]
+    """Rest-pose (shaped T-pose) points to posed points, per joint, transl included."""
+
+
+def load_body(path: Path) -> Body:
+    """Read a body file. Raises InputError for a missing, damaged or foreign file."""
+    arrays = read_npz(path)
+    BODY.validate(arrays, str(path))
+    betas, head_betas = int(arrays["emosh_num_betas"]), int(arrays["emosh_num_head_betas"])
+    names = tuple(str(name) for name in arrays["emosh_expression_names"])
+    shapedirs = arrays["shapedirs"].astype(np.float32)
+    parents = arrays["kintree_table"][0].astype(np.int64)
+    parents[0] = -1
+    posedirs = arrays["posedirs"].astype(np.float32)
+    return Body(
+        name=str(arrays["emosh_name"]),
+        sha256=sha256_file(path),
+        path=Path(path),
+        v_template=arrays["v_template"].astype(np.float32),
+        shapedirs=np.ascontiguousarray(shapedirs[:, :, : betas + head_betas + 2]),
+        exprdirs=np.ascontiguousarray(shapedirs[:, :, 300 : 300 + len(names)]),
+        posedirs=posedirs if posedirs.any() else None,
+        J_regressor=arrays["J_regressor"].astype(np.float32),
+        weights=arrays["weights"].astype(np.float32),
+        parents=parents,
+        faces=arrays["f"].astype(np.int64),
+        num_betas=betas,
+        num_head_betas=head_betas,
+        expression_names=names,
+        keypoint_names=tuple(str(name) for name in arrays["emosh_keypoint_names"]),
+        keypoint_joint=arrays["emosh_keypoint_joint"].astype(np.int64),
+        keypoint_row=arrays["emosh_keypoint_row"].astype(np.int64),
+        keypoint_column=arrays["emosh_keypoint_column"].astype(np.int64),
+        keypoint_value=arrays["emosh_keypoint_value"].astype(np.float32),
+        keypoint_sigma=arrays["emosh_keypoint_sigma"].astype(np.float32),
+        part=arrays["emosh_part"].astype(np.int64),
+        sets={str(name): row for name, row in zip(arrays["emosh_set_names"], arrays["emosh_sets"], strict=True)},
+    )
+
+
+def shape_vector(
+    body: Body, betas: np.ndarray, head_betas: np.ndarray, head_scale: float, hand_scale: float
+) -> Float[np.ndarray, "shape"]:
+    """Coefficients of `body.shapedirs`; short `betas` and `head_betas` are padded with zeros."""
+    vector = np.zeros(body.shapedirs.shape[2], np.float32)
+    vector[: len(betas)] = betas
+    vector[body.num_betas : body.num_betas + len(head_betas)] = head_betas
+    vector[-2:] = head_scale - 1.0, hand_scale - 1.0
+    return vector
+
+
+def shaped_template(body: Body, shape: Float[np.ndarray, "shape"]) -> Float[np.ndarray, "vertices 3"]:
+    """Rest vertices of one person without expression."""
+    return body.v_template + body.shapedirs @ shape
+
+
+def pose_body(
+    body: Body,
+    template: Float[np.ndarray, "vertices 3"],
+    poses: Float[np.ndarray, "frames 165"],
+    transl: Float[np.ndarray, "frames 3"],
+    expression: Float[np.ndarray, "frames expression"],
+    head_scale: float = 1.0,
+) -> Posed:
+    """Skin one person's rest vertices: SMPL-X's forward pass (Pavlakos et al. 2019; smplx `lbs`), in numpy.
+
+    Joints are regressed from the template without expression, which the body file's regressor ignores.
+    """
+    rest = template + np.einsum("vce,fe->fvc", body.exprdirs, head_scale * expression, optimize=True)
+    rotations = matrix_from_rotvec(poses.reshape(len(poses), 55, 3).astype(np.float32))
+    if body.posedirs is not None:
+        feature = (rotations[:, 1:] - np.eye(3, dtype=np.float32)).reshape(len(poses), -1)
+        rest = rest + np.einsum("vcp,fp->fvc", body.posedirs, feature, optimize=True)
+    transforms = joint_transforms(body.parents, rotations, body.J_regressor @ template, transl)
+    joints = (transforms[..., :3] @ (body.J_regressor @ template)[None, :, :, None])[..., 0] + transforms[..., 3]
+    blended = np.einsum("vj,fjk->fvk", body.weights, transforms.reshape(len(poses), 55, 12), optimize=True)
+    blended = blended.reshape(len(poses), -1, 3, 4)
+    vertices = np.einsum("fvab,fvb->fva", blended[..., :3], rest) + blended[..., 3]
+    return Posed(vertices, joints, transforms)
+
+
+def joint_transforms(
+    parents: Int[np.ndarray, "55"],
+    rotations: Float[np.ndarray, "frames 55 3 3"],
+    rest_joints: Float[np.ndarray, "55 3"],
+    transl: Float[np.ndarray, "frames 3"],
+) -> Float[np.ndarray, "frames 55 3 4"]:
+    """Per joint, the map from rest-pose points to posed points (smplx `batch_rigid_transform`), transl included."""
+    world = np.empty_like(rotations)
+    origin = np.empty(rotations.shape[:-1], rotations.dtype)
+    for joint, parent in enumerate(parents):
+        if parent < 0:
+            world[:, joint], origin[:, joint] = rotations[:, joint], rest_joints[joint] + transl
+            continue
+        world[:, joint] = world[:, parent] @ rotations[:, joint]
+        offset = rest_joints[joint] - rest_joints[parent]
+        origin[:, joint] = world[:, parent] @ offset + origin[:, parent]
+    shift = origin - (world @ rest_joints[None, :, :, None])[..., 0]
+    return np.concatenate([world, shift[..., None]], -1)
+
+
+def motion_template(body: Body, motion: Motion) -> Float[np.ndarray, "vertices 3"]:
+    """Rest vertices of the person in a motion."""
+    return shaped_template(
+        body, shape_vector(body, motion.betas, motion.head_betas, motion.head_scale, motion.hand_scale)
+    )
+
+
+def pose_motion(body: Body, motion: Motion, rows: slice = slice(None)) -> Posed:
+    """Pose a motion's rows in its camera frame. Keep `rows` short: 13,718 vertices are 0.16 MB a frame."""
+    template = motion_template(body, motion)
+    return pose_body(
+        body, template, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale
+    )
+
+
+def keypoints_from(
+    body: Body, template: Float[np.ndarray, "vertices 3"], posed: Posed
+) -> Float[np.ndarray, "frames keypoints 3"]:
+    """The body's named keypoints: skinned ones from posed vertices, joint-bound ones moved rigidly with their joint."""
+    count = len(body.keypoint_names)
+    skinned = np.zeros((len(posed.vertices), count, 3), np.float32)
+    weighted = posed.vertices[:, body.keypoint_column] * body.keypoint_value[:, None]
+    np.add.at(skinned, (slice(None), body.keypoint_row), weighted)
+    rest = np.zeros((count, 3), np.float32)
+    np.add.at(rest, body.keypoint_row, template[body.keypoint_column] * body.keypoint_value[:, None])
+    bound = np.flatnonzero(body.keypoint_joint >= 0)
+    transform = posed.transforms[:, body.keypoint_joint[bound]]
+    skinned[:, bound] = (transform[..., :3] @ rest[bound][None, :, :, None])[..., 0] + transform[..., 3]
+    return skinned
