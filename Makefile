@@ -1,0 +1,71 @@
+# emosh: set up, check, and run pipelines. `make demo` and `make test` start from a clean clone.
+# Overridable: PYTHON (any 3.10 to 3.12), VENV, OUT, and for the demo REF=photo.png DRIVE=video.mp4.
+
+PYTHON ?= python3
+VENV   ?= .venv
+OUT    ?= out
+REF    ?=
+DRIVE  ?=
+BIN    := $(VENV)/bin
+EMOSH  := $(BIN)/emosh
+
+.PHONY: env demo test check lint types arrows wheel clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+help:
+	@echo "make demo                          set up, animate a real photo, leave a contact sheet in $(OUT)/demo"
+	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
+	@echo "make test                          set up and run the tests"
+	@echo "make check                         lint, types, import arrows, wheel contents, tests"
+	@echo "make out/drive.npz, out/x.mp4 ...  see the pipeline rules below"
+
+# ---- environment: torch first and pinned, so that nothing pulls another build in
+env: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+# ---- the main job
+ifeq ($(strip $(REF)$(DRIVE)),)
+demo: env
+	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo
+else
+demo: env
+	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo --ref "$(REF)" --drive "$(DRIVE)"
+endif
+
+# ---- make as the pipeline runner: `make out/clip.mp4 REF=photo.png` animates photo.png with clip.mp4 (or any name)
+$(OUT)/%.npz: %.mp4 | env
+	@mkdir -p $(@D)
+	$(EMOSH) track $< -o $@
+
+$(OUT)/%.mp4: $(OUT)/%.npz | env
+	$(EMOSH) generate --ref "$(REF)" --motion $< -o $@
+
+# ---- checks
+test: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@echo "tests passed; nothing was written outside .pytest_cache and the body cache ($$($(BIN)/python -c 'from stages.body.store import home; print(home())'))"
+
+check: lint types arrows wheel test
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: env
+	$(BIN)/pyright
+
+arrows: env
+	$(BIN)/lint-imports
+
+wheel: env
+	$(BIN)/python -m build --wheel --no-isolation --outdir $(OUT)/wheel .
+	$(BIN)/python tests/wheel_contents.py $(OUT)/wheel
+
+clean:
+	rm -rf $(OUT) .pytest_cache .ruff_cache
