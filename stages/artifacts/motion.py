@@ -123,7 +123,9 @@ def load_motion(path: Path) -> Motion:
         what = f"a {kind} file" if kind else "an .npz that emosh did not write"
         raise InputError(f"{path} is {what}, expected a motion; make one with: emosh track VIDEO -o {path}")
     if int(arrays.get("emosh_schema", 0)) != MOTION.version:
-        raise InputError(f"{path} has motion schema {arrays.get('emosh_schema')}, expected {MOTION.version}; track again")
+        raise InputError(
+            f"{path} has motion schema {arrays.get('emosh_schema')}, expected {MOTION.version}; track again"
+        )
     MOTION.validate(arrays, str(path))
     try:
         provenance = Provenance.from_json(str(arrays["emosh_provenance"]))

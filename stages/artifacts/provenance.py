@@ -55,5 +55,6 @@ class Provenance:
 
 def config_dict(config: Any) -> dict[str, Any]:
     """A frozen config dataclass as plain JSON-ready values."""
-    assert is_dataclass(config) and not isinstance(config, type)
+    assert is_dataclass(config)
+    assert not isinstance(config, type)
     return json.loads(json.dumps(asdict(config), default=str))

@@ -1,0 +1,61 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.artifacts.atomic import atomic_path
+from stages.errors import InputError
+
+
+def test_success_renames(tmp_path: Path) -> None:
+    """A finished block leaves exactly the file, under its name."""
+    with atomic_path(tmp_path / "a.npz") as part:
+        part.write_bytes(b"whole")
+        assert part.suffix == ".npz"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert (tmp_path / "a.npz").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_failure_keeps_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
+    """Whatever ends the block, the old file stays and no other is left."""
+    target = tmp_path / "a.npz"
+    target.write_bytes(b"old")
+    with pytest.raises(error), atomic_path(target) as part:
+        part.write_bytes(b"half")
+        raise error
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_missing_folder_is_one_sentence(tmp_path: Path) -> None:
+    """A folder that is not there is named, with what to do."""
+    with pytest.raises(InputError, match=r"missing does not exist; create it"), atomic_path(tmp_path / "missing" / "a"):
+        pass
+
+
+def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    """ENOSPC while writing becomes a line that names the output, and nothing is left behind."""
+    with pytest.raises(InputError, match="disk is full"), atomic_path(tmp_path / "a.npz") as part:
+        part.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kill_leaves_no_file_under_the_name(tmp_path: Path) -> None:
+    """kill -9 in the middle of writing leaves only a hidden .part file."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from stages.artifacts.atomic import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as part:\n"
+        "    part.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    finished = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.npz")], check=False)
+    assert finished.returncode == -signal.SIGKILL
+    assert [path.name.startswith(".a.") and ".part" in path.name for path in tmp_path.iterdir()] == [True]
