@@ -1,0 +1,234 @@
+"""Videos and photos in: one upright RGB frame at a time, each with its own timestamp.
+
+Pixels are uint8 RGB, row 0 at the top of the picture as a player shows it: display matrix (rotation, mirroring),
+EXIF orientation and non-square pixels are applied. Times are seconds from the first frame. Knows nothing of people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from stages.errors import InputError
+from stages.video.photo import photo_size, read_photo
+from stages.video.upright import Upright
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["Frame", "VideoInfo", "probe", "read_frames", "read_photo"]
+
+PHOTO_FPS = Fraction(30)
+"""A photo has no rate; motion files still need one, and Blender's importer refuses less than 30."""
+SHORTFALL_SECONDS = 0.25
+"""A file may end this much before the duration in its header, plus two frames, before it counts as cut short."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One upright picture: `index` counts from 0, `pts_seconds` is its time after the first frame."""
+
+    rgb: UInt8[np.ndarray, "height width 3"]
+    index: int
+    pts_seconds: float
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a file holds. `width` and `height` are upright; `rotation_degrees` is the clockwise turn that was applied.
+
+    `frame_count` counts shown packets, which is exact for all but codecs with hidden frames (VP8); `duration_seconds`
+    includes the last frame's own duration and is 0 for a photo.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: Fraction
+    frame_count: int | None
+    duration_seconds: float
+    is_photo: bool
+    has_audio: bool
+    rotation_degrees: int
+    is_variable_rate: bool
+
+
+def probe(path: Path) -> VideoInfo:
+    """Describe a photo, GIF or video; reads every packet but decodes only the first frame.
+
+    Raises InputError for a missing, empty, unreadable or cut-off file, and for one without pictures.
+    """
+    path = _existing(path)
+    size = photo_size(path)
+    if size is not None:
+        return VideoInfo(path, *size, PHOTO_FPS, 1, 0.0, True, False, 0, False)
+    with _opened(path) as (container, stream):
+        _refuse_missing_bytes(path, stream)
+        times = _packet_times(path, container, stream)
+    with _opened(path) as (container, stream):
+        first = next(container.decode(stream), None)
+        if first is None:
+            raise InputError(f"{path} holds no frame that can be decoded; convert it with ffmpeg first")
+        upright = Upright(first, stream.sample_aspect_ratio)
+        has_audio = len(container.streams.audio) > 0
+    return VideoInfo(
+        path, upright.width, upright.height, times.fps, times.count, times.duration, False, has_audio,
+        upright.rotation_degrees, times.is_variable,
+    )  # fmt: skip
+
+
+def read_frames(path: Path) -> Iterator[Frame]:
+    """Yield every frame in order of presentation; one frame in memory at a time. A photo yields one frame.
+
+    Raises InputError as `probe` does, before the first frame; and later, naming the frame, when one cannot be decoded
+    or the picture changes its size.
+    """
+    path = _existing(path)
+    if photo_size(path) is not None:
+        yield Frame(read_photo(path), 0, 0.0)
+        return
+    with _opened(path) as (container, stream):
+        _refuse_missing_bytes(path, stream)
+        yield from _decoded(path, container, stream)
+
+
+def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
+    import av.error
+
+    fps = stream.guessed_rate or PHOTO_FPS
+    index, start, upright = 0, 0.0, None
+    frames = container.decode(stream)
+    while True:
+        try:
+            frame = next(frames, None)
+        except (av.error.FFmpegError, EOFError) as error:
+            raise InputError(
+                f"{path} is damaged at frame {index} ({error.strerror}); convert it with ffmpeg"
+            ) from error
+        if frame is None:
+            break
+        seconds = frame.time if frame.time is not None else index / float(fps)
+        if upright is None:
+            upright, start = Upright(frame, stream.sample_aspect_ratio), seconds
+        elif not upright.fits(frame):
+            raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
+        yield Frame(upright.rgb(frame), index, max(0.0, seconds - start))
+        index += 1
+    if index == 0:
+        raise InputError(f"{path} holds no frame that can be decoded; convert it with ffmpeg first")
+
+
+def _existing(path: Path) -> Path:
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a video or a photo")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty (0 bytes); copy or record it again")
+    return path
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A container and the stream that is the video: cover art of a music file is none."""
+    import av
+    import av.error
+    from av.stream import Disposition
+
+    try:
+        container = av.open(str(path), metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a video or photo that can be read, or is cut off ({_reason(error)})"
+        ) from error
+    with container:
+        shown = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+        if not shown or shown[0].codec_context is None:
+            raise InputError(f"{path} holds no video stream that can be decoded; give a video or a photo")
+        shown[0].thread_type = "AUTO"
+        yield container, shown[0]
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _refuse_missing_bytes(path: Path, stream: VideoStream) -> None:
+    """An mp4's index says where each frame lies: refuse the file when some lie behind its end."""
+    if "mp4" not in stream.container.format.name:
+        return
+    size = path.stat().st_size
+    ends = [entry.pos + entry.size for entry in stream.index_entries]
+    whole = sum(end <= size for end in ends)
+    if whole < len(ends):
+        raise InputError(
+            f"{path} is cut short: its header promises {len(ends)} frames and {whole} are in the file; "
+            f"copy it again, or keep those with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
+        )
+
+
+@dataclass(frozen=True)
+class _Times:
+    count: int
+    duration: float
+    fps: Fraction
+    is_variable: bool
+
+
+def _packet_times(path: Path, container: InputContainer, stream: VideoStream) -> _Times:
+    """Frame count, duration and rate from the packets' timestamps. Raises InputError for a file that ends early."""
+    shown, ends_all = [], [0.0]
+    for packet in _demuxed(path, container):
+        if packet.pts is None or packet.is_discard or packet.time_base is None:
+            continue
+        start, duration = float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base)
+        ends_all.append(start + duration)
+        if packet.stream_index == stream.index:
+            shown.append((start, duration))
+    if not shown:
+        raise InputError(f"{path} holds no frames, or is cut off before the first; copy or record it again")
+    shown.sort()
+    starts = np.array([start for start, _ in shown])
+    intervals = np.diff(starts)
+    nominal = stream.guessed_rate or stream.average_rate or PHOTO_FPS
+    last = shown[-1][1] or (float(np.median(intervals)) if len(intervals) else 1 / float(nominal))
+    duration = float(starts[-1] - starts[0] + last)
+    _refuse_early_end(path, container, max(ends_all), last, len(shown))
+    tolerance = max(0.1 * duration / len(shown), 0.0021)  # containers that store milliseconds jitter by one each way
+    steady = bool(np.all(np.abs(intervals - np.mean(intervals)) <= tolerance)) if len(intervals) else True
+    agrees = abs(float(nominal) * duration - len(shown)) <= 0.01 * len(shown) + 0.5
+    fps = nominal if steady and agrees else Fraction(len(shown) / duration).limit_denominator(1001)
+    return _Times(len(shown), duration, fps, not steady)
+
+
+def _demuxed(path: Path, container: InputContainer):
+    import av.error
+
+    try:
+        yield from container.demux()
+    except (av.error.FFmpegError, EOFError) as error:
+        raise InputError(f"{path} is damaged ({_reason(error)}); copy it again or convert it with ffmpeg") from error
+
+
+def _refuse_early_end(path: Path, container: InputContainer, end: float, frame_seconds: float, frames: int) -> None:
+    """Containers without an index of frames (mkv, webm, avi) state their duration: refuse one that ends before it."""
+    import av
+
+    if container.duration is None or "mp4" in container.format.name:
+        return
+    promised = container.duration / av.time_base
+    begin = (container.start_time or 0) / av.time_base
+    if end - begin < promised - SHORTFALL_SECONDS - 2 * frame_seconds:
+        raise InputError(
+            f"{path} is cut short: its header promises {promised:.2f} s and {end - begin:.2f} s ({frames} frames) came; "
+            f"copy it again, or keep those with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
+        )

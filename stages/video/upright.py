@@ -1,0 +1,92 @@
+"""A decoded frame as the player shows it: colours, display matrix and pixel shape applied.
+
+Colours: the matrix and range that the stream states; where it states none, BT.709 from 720 lines up and BT.601 below,
+limited range, which is what players do. Nothing is tone-mapped: an HDR clip comes out flat but with the right matrix.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+HD_LINES = 720
+UNSPECIFIED_COLORSPACE = 2
+RGB_COLORSPACE = 0
+
+
+class Upright:
+    """Turns the frames of one stream upright; made from the first, which states size and display matrix.
+
+    `pixel_ratio` is a pixel's width over its height; None or 0 means unstated, taken as square.
+    """
+
+    def __init__(self, first: VideoFrame, pixel_ratio: Fraction | None) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._reformatter = VideoReformatter()
+        self._coded = (first.width, first.height)
+        self._wide, self._high = round(first.width * (pixel_ratio or 1)), first.height
+        self._matrix = display_matrix(first)
+        self._transposed = abs(self._matrix[0]) < abs(self._matrix[1])
+        self.width, self.height = (self._high, self._wide) if self._transposed else (self._wide, self._high)
+
+    @property
+    def rotation_degrees(self) -> int:
+        """Clockwise quarter turn of the display matrix, a mirror image left aside: 0, 90, 180 or 270."""
+        a, b, _, _ = self._matrix
+        return round(float(np.degrees(np.arctan2(b, a))) / 90) * 90 % 360
+
+    def fits(self, frame: VideoFrame) -> bool:
+        """Whether a later frame has the first one's size."""
+        return (frame.width, frame.height) == self._coded
+
+    def rgb(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
+        """The upright picture, an array of its own."""
+        picture = self._square_rgb(frame)
+        a, b, c, d = self._matrix
+        if self._transposed:
+            picture = picture.transpose(1, 0, 2)
+        if (c if self._transposed else a) < 0:
+            picture = picture[:, ::-1]
+        if (b if self._transposed else d) < 0:
+            picture = picture[::-1]
+        return np.ascontiguousarray(picture)
+
+    def _square_rgb(self, frame: VideoFrame) -> UInt8[np.ndarray, "rows columns 3"]:
+        from av.video.reformatter import Colorspace, Interpolation
+
+        has_alpha = any(component.is_alpha for component in frame.format.components)
+        guessed = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
+        converted = self._reformatter.reformat(
+            frame,
+            width=self._wide,
+            height=self._high,
+            format="rgba" if has_alpha else "rgb24",
+            src_colorspace=guessed if frame.colorspace == UNSPECIFIED_COLORSPACE else None,
+            interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
+            threads=1,
+        )
+        pixels = converted.to_ndarray()
+        return _on_white(pixels) if has_alpha else pixels
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """(a, b, c, d) of x' = a x + c y, y' = b x + d y in 16.16 fixed point; the identity where none is stated."""
+    from av.sidedata.sidedata import Type
+
+    for item in frame.side_data:
+        if item.type == Type.DISPLAYMATRIX:
+            a, b, _, c, d = np.frombuffer(bytes(item)[:20], np.int32).tolist()
+            return (a, b, c, d)
+    return (65536, 0, 0, 65536)
+
+
+def _on_white(rgba: UInt8[np.ndarray, "rows columns 4"]) -> UInt8[np.ndarray, "rows columns 3"]:
+    colour, alpha = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
