@@ -111,7 +111,7 @@ def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iter
             frame = next(frames, None)
         except (av.error.FFmpegError, EOFError) as error:
             raise InputError(
-                f"{path} is damaged at frame {index} ({error.strerror}); convert it with ffmpeg"
+                f"{path} is damaged at frame {index} ({_reason(error)}); convert it with ffmpeg"
             ) from error
         if frame is None:
             break
@@ -229,6 +229,6 @@ def _refuse_early_end(path: Path, container: InputContainer, end: float, frame_s
     begin = (container.start_time or 0) / av.time_base
     if end - begin < promised - SHORTFALL_SECONDS - 2 * frame_seconds:
         raise InputError(
-            f"{path} is cut short: its header promises {promised:.2f} s and {end - begin:.2f} s ({frames} frames) came; "
-            f"copy it again, or keep those with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
+            f"{path} is cut short: its header promises {promised:.2f} s, and {end - begin:.2f} s ({frames} frames) "
+            f"came; copy it again, or keep those with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
         )

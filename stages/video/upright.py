@@ -80,11 +80,12 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """(a, b, c, d) of x' = a x + c y, y' = b x + d y in 16.16 fixed point; the identity where none is stated."""
     from av.sidedata.sidedata import Type
 
-    for item in frame.side_data:
-        if item.type == Type.DISPLAYMATRIX:
-            a, b, _, c, d = np.frombuffer(bytes(item)[:20], np.int32).tolist()
-            return (a, b, c, d)
-    return (65536, 0, 0, 65536)
+    try:
+        matrix = frame.side_data[Type.DISPLAYMATRIX]
+    except KeyError:
+        return (65536, 0, 0, 65536)
+    a, b, _, c, d = np.frombuffer(bytes(matrix)[:20], np.int32).tolist()
+    return (a, b, c, d)
 
 
 def _on_white(rgba: UInt8[np.ndarray, "rows columns 4"]) -> UInt8[np.ndarray, "rows columns 3"]:
