@@ -7,6 +7,7 @@ This module does not know how a body file is made (bake_open.py) nor where it is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,9 @@ BODY = Schema(
     1,
     (
         Field("v_template", "vertices 3", "float", "rest vertices of the mean shape"),
-        Field("shapedirs", "vertices 3 400", "float", "0:300 shape (betas | head_betas | scales | zeros), 300: expression"),
+        Field(
+            "shapedirs", "vertices 3 400", "float", "0:300 shape (betas | head_betas | scales | zeros), 300: expression"
+        ),
         Field("posedirs", "vertices 3 486", "float", "pose correctives; all zero in the open body"),
         Field("J_regressor", "55 vertices", "float", "rest joints from rest vertices"),
         Field("weights", "vertices 55", "float", "skinning weights"),
@@ -64,7 +67,8 @@ BODY = Schema(
 )
 
 PART_NAMES = (
-    "torso", "head", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg", "left_foot", "right_foot",
+    "torso", "head", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg", "left_foot",
+    "right_foot",
 )  # fmt: skip
 """Parts that cover the body once each; arm = upper + lower arm, leg = thigh + shin, torso includes pelvis and neck."""
 
@@ -124,6 +128,11 @@ def load_body(path: Path) -> Body:
     """Read a body file. Raises InputError for a missing, damaged or foreign file."""
     arrays = read_npz(path)
     BODY.validate(arrays, str(path))
+    return body_from_arrays(arrays, Path(path), sha256_file(path))
+
+
+def body_from_arrays(arrays: Mapping[str, np.ndarray], path: Path, sha256: str) -> Body:
+    """The body that a valid set of a body file's arrays describes."""
     betas, head_betas = int(arrays["emosh_num_betas"]), int(arrays["emosh_num_head_betas"])
     names = tuple(str(name) for name in arrays["emosh_expression_names"])
     shapedirs = arrays["shapedirs"].astype(np.float32)
@@ -132,8 +141,8 @@ def load_body(path: Path) -> Body:
     posedirs = arrays["posedirs"].astype(np.float32)
     return Body(
         name=str(arrays["emosh_name"]),
-        sha256=sha256_file(path),
-        path=Path(path),
+        sha256=sha256,
+        path=path,
         v_template=arrays["v_template"].astype(np.float32),
         shapedirs=np.ascontiguousarray(shapedirs[:, :, : betas + head_betas + 2]),
         exprdirs=np.ascontiguousarray(shapedirs[:, :, 300 : 300 + len(names)]),
@@ -227,9 +236,7 @@ def motion_template(body: Body, motion: Motion) -> Float[np.ndarray, "vertices 3
 def pose_motion(body: Body, motion: Motion, rows: slice = slice(None)) -> Posed:
     """Pose a motion's rows in its camera frame. Keep `rows` short: 13,718 vertices are 0.16 MB a frame."""
     template = motion_template(body, motion)
-    return pose_body(
-        body, template, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale
-    )
+    return pose_body(body, template, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale)
 
 
 def keypoints_from(

@@ -1,0 +1,214 @@
+"""Where MediaPipe's 478 face landmarks lie on a body, found by showing it the body.
+
+Render, detect, cast back, take medians. Detections are collected as points of one open-mouthed, open-eyed template, which keeps upper and lower lips and lids
+apart. The first pass sees a face without brows; each later pass paints lips and brows where the previous one put them.
+No landmark data is shipped: MediaPipe's wheel carries the detector, not the geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from stages.body.camera import project
+from stages.body.face_paint import FacePaint, paint_face
+from stages.body.model import Body
+from stages.body.rotations import matrix_from_rotvec
+from stages.body.surface import closest_on_surface
+from stages.progress import Progress, silent
+from stages.raster.rasterizer import Fragments, Rasterizer
+
+SIZE_PX = 512
+DISTANCE_M = 1.0
+FIELD_M = 0.30
+VIEWS = 50
+PASSES = 3
+COUNT = 478
+IRISES = tuple(range(468, 478))
+FACING = 0.25
+"""A hit counts when the surface turns at least this much (cosine) towards the camera."""
+OVAL_YAW = np.radians(8)
+"""Points of the face's outline slide with the view; only near-frontal ones count."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Points on a mesh: one triangle and three weights each, in landmark order."""
+
+    face: Int[np.ndarray, "landmarks"]
+    barycentric: Float[np.ndarray, "landmarks 3"]
+    spread_m: Float[np.ndarray, "landmarks"]
+    """Median distance of single detections from the landmark."""
+    views: Int[np.ndarray, "landmarks"]
+    """How many views showed it."""
+
+    def points(self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]) -> np.ndarray:
+        """The landmarks on a mesh, (landmarks, 3)."""
+        return np.einsum("lk,lkc->lc", self.barycentric, vertices[faces[self.face]])
+
+
+@dataclass(frozen=True)
+class View:
+    """One face to show: its vertices in the camera's frame (metres), with what it took to get there."""
+
+    vertices: Float[np.ndarray, "vertices 3"]
+    yaw: float
+
+
+def embed_face(body: Body, rasterizer: Rasterizer, progress: Progress = silent, seed: int = 0) -> Embedding:
+    """Landmarks of `body`, from VIEWS random views of random heads, PASSES times over.
+
+    Raises RuntimeError when MediaPipe sees too few of the views as a face.
+    """
+    template = open_template(body)
+    paint = FacePaint.bare(body)
+    views = list(random_views(body, np.random.default_rng(seed)))
+    embedding = None
+    with face_mesh() as detector:
+        for turn in range(PASSES):
+            hits = np.full((len(views), COUNT, 3), np.nan)
+            for row, view in enumerate(views):
+                progress("finding the face's landmarks", turn * VIEWS + row, PASSES * VIEWS)
+                hits[row] = see(body, view, paint, rasterizer, detector, template)
+            embedding = settle(body, template, hits)
+            paint = FacePaint.from_landmarks(body, template, embedding.points(template, body.faces))
+    progress("finding the face's landmarks", PASSES * VIEWS, PASSES * VIEWS)
+    assert embedding is not None
+    return embedding
+
+
+def open_template(body: Body) -> Float[np.ndarray, "vertices 3"]:
+    """The mean rest pose with mouth and eyes open, on which detections of all views are compared."""
+    weights = {"jawOpen": 0.35, "eyeWideLeft": 0.5, "eyeWideRight": 0.5}
+    return body.v_template + body.exprdirs @ _expression(body, weights)
+
+
+def random_views(body: Body, generator: np.random.Generator) -> Iterator[View]:
+    """VIEWS faces that differ in head shape, mouth, lids and the camera's direction; every fifth is almost frontal."""
+    shape = np.zeros(body.shapedirs.shape[2], np.float32)
+    eyes = body.J_regressor[23:25] @ body.v_template
+    for number in range(VIEWS):
+        yaw, pitch = generator.uniform(-1, 1, 2) * np.radians([30, 12]) * (0.2 if number % 5 == 0 else 1.0)
+        shape[body.num_betas : body.num_betas + 20] = generator.normal(0, 0.7, 20)
+        wide = float(generator.uniform(0, 0.7))
+        weights = {"jawOpen": (0.0, 0.2, 0.35)[number % 3], "eyeWideLeft": wide, "eyeWideRight": wide}
+        vertices = body.v_template + body.shapedirs @ shape + body.exprdirs @ _expression(body, weights)
+        centre = eyes.mean(0) + np.array([0, -0.02, 0])
+        yield View(_look_at(vertices - centre, float(yaw), float(pitch)), float(yaw))
+
+
+def see(
+    body: Body, view: View, paint: FacePaint, rasterizer: Rasterizer, detector: Any, template: np.ndarray
+) -> Float[np.ndarray, "landmarks 3"]:
+    """Detect the landmarks of one view and carry them to the template; nan where they cannot be trusted."""
+    screen, fragments, normals, picture = render(body, view, paint, rasterizer)
+    found = detector.process(picture).multi_face_landmarks
+    points = np.full((COUNT, 3), np.nan)
+    if not found:
+        return points
+    pixels = np.array([(mark.x, mark.y) for mark in found[0].landmark]) * SIZE_PX
+    column, row = np.clip(np.floor(pixels).astype(int), 0, SIZE_PX - 1).T
+    eye_faces = np.flatnonzero(_eyeballs(body)[body.faces].all(1))
+    eyes = rasterizer(screen, body.faces[eye_faces], SIZE_PX, SIZE_PX)  # irises reach under the lids
+    iris = np.isin(np.arange(COUNT), IRISES)
+    face = np.where(iris, eye_faces[eyes.face[row, column]], fragments.face[row, column])
+    missed = np.where(iris, eyes.face[row, column], face) < 0
+    weights = np.where(iris[:, None], eyes.barycentric[row, column], fragments.barycentric[row, column])
+    corners = body.faces[face]
+    points = np.einsum("lk,lkc->lc", weights, template[corners])
+    facing = np.einsum("lk,lk->l", weights, -normals[corners][..., 2]) > FACING
+    oval = np.isin(np.arange(COUNT), sorted(landmark_group("FACE_OVAL")))
+    trusted = ~missed & np.where(oval, abs(view.yaw) < OVAL_YAW, facing) & (iris | _skin(body)[corners].all(1))
+    points[~trusted] = np.nan
+    return points
+
+
+def render(
+    body: Body, view: View, paint: FacePaint, rasterizer: Rasterizer
+) -> tuple[Float[np.ndarray, "vertices 3"], Fragments, Float[np.ndarray, "vertices 3"], np.ndarray]:
+    """Vertices on the screen, fragments, vertex normals (camera frame) and an RGB picture of a view."""
+    focal = SIZE_PX * DISTANCE_M / FIELD_M
+    K = np.array([[focal, 0, SIZE_PX / 2], [0, focal, SIZE_PX / 2], [0, 0, 1]], np.float32)
+    screen = project(view.vertices, K).astype(np.float32)
+    fragments = rasterizer(screen, body.faces, SIZE_PX, SIZE_PX)
+    normals, picture = paint_face(body, view.vertices, paint, fragments)
+    return screen, fragments, normals, picture
+
+
+def settle(body: Body, template: np.ndarray, hits: Float[np.ndarray, "views landmarks 3"]) -> Embedding:
+    """Median over views, made mirror symmetric, put back on the surface."""
+    counts = np.isfinite(hits[..., 0]).sum(0)
+    if counts.min() < 3:
+        raise RuntimeError(f"landmark {int(counts.argmin())} was seen in {int(counts.min())} of {len(hits)} views")
+    middle = np.nanmedian(hits, 0)
+    middle = _symmetric(middle)
+    face, barycentric = np.zeros(COUNT, np.int64), np.zeros((COUNT, 3))
+    iris = np.isin(np.arange(COUNT), IRISES)
+    for chosen, surface in ((iris, _eyeballs(body)), (~iris, _skin(body))):
+        allowed = np.flatnonzero(surface[body.faces].all(1))
+        near, barycentric[chosen] = closest_on_surface(middle[chosen], template, body.faces[allowed])
+        face[chosen] = allowed[near]
+    embedding = Embedding(face, barycentric, np.zeros(COUNT), counts)
+    distance = np.linalg.norm(hits - embedding.points(template, body.faces), axis=-1)
+    return replace(embedding, spread_m=np.nanmedian(distance, 0))
+
+
+def face_mesh() -> Any:
+    """MediaPipe's face mesh with the attention model (irises, better lips), as a context manager."""
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    return FaceMesh(static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3)
+
+
+def landmark_group(name: str) -> set[int]:
+    """MediaPipe's own group of landmarks: LIPS, FACE_OVAL, LEFT_EYE, LEFT_EYEBROW, LEFT_IRIS, ..."""
+    from mediapipe.python.solutions import face_mesh_connections
+
+    return {number for edge in getattr(face_mesh_connections, f"FACEMESH_{name}") for number in edge}
+
+
+def landmark_sigmas() -> Float[np.ndarray, "landmarks"]:
+    """Metres at the subject: lips, lids and irises are found well, the face's outline slides with the view."""
+    sigma = np.full(COUNT, 0.0038)
+    for name in ("LIPS", "LEFT_EYE", "RIGHT_EYE", "LEFT_IRIS", "RIGHT_IRIS"):
+        sigma[sorted(landmark_group(name))] = 0.0023
+    sigma[[468, 473]] = 0.0023
+    sigma[sorted(landmark_group("FACE_OVAL"))] = 0.009
+    return sigma
+
+
+def _symmetric(points: Float[np.ndarray, "landmarks 3"]) -> Float[np.ndarray, "landmarks 3"]:
+    """The mean of the points and their mirror image, paired by least total distance."""
+    from scipy.optimize import linear_sum_assignment
+
+    mirrored = points * [-1, 1, 1]
+    cost = np.linalg.norm(points[:, None] - mirrored[None], axis=-1)
+    _, partner = linear_sum_assignment(cost)
+    return (points + mirrored[partner]) / 2
+
+
+def _look_at(points: np.ndarray, yaw: float, pitch: float) -> Float[np.ndarray, "vertices 3"]:
+    """Points about the origin (y up, facing +z) turned and put DISTANCE_M in front of an OpenCV camera."""
+    turned = points @ (matrix_from_rotvec(np.array([pitch, 0.0, 0])) @ matrix_from_rotvec(np.array([0.0, yaw, 0]))).T
+    return (turned * [1, -1, -1] + [0, 0, DISTANCE_M]).astype(np.float32)
+
+
+def _expression(body: Body, weights: dict[str, float]) -> Float[np.ndarray, "expression"]:
+    vector = np.zeros(len(body.expression_names), np.float32)
+    for name, value in weights.items():
+        vector[body.expression_names.index(name)] = value
+    return vector
+
+
+def _eyeballs(body: Body) -> np.ndarray:
+    return body.sets["left_eyeball"] | body.sets["right_eyeball"]
+
+
+def _skin(body: Body) -> np.ndarray:
+    """The outer skin of the head and neck."""
+    names = ("left_eyeball", "right_eyeball", "left_eye_socket", "right_eye_socket", "mouth_cavity", "tongue", "teeth")
+    return ~np.any([body.sets[name] for name in names], 0)

