@@ -21,7 +21,7 @@ def rasterize(
 
 
 @numba.njit(cache=True, fastmath=False, error_model="numpy")
-def _fill(points, faces, face, barycentric, depth):  # noqa: ANN
+def _fill(points, faces, face, barycentric, depth):
     height, width = depth.shape
     for row in range(faces.shape[0]):
         a, b, c = faces[row, 0], faces[row, 1], faces[row, 2]
