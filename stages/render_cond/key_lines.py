@@ -1,0 +1,85 @@
+"""The drawn half of the hybrid condition map: limbs, fingers and face from the posed body (paper eq. 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from stages.body.model import JOINT_NAMES, PART_NAMES, Body
+from stages.render_cond.draw import draw_dot, draw_line
+from stages.render_cond.palette import BONES, FACE_LINES, FINGERS, JOINT_DOTS, WHITE
+
+BONE_HALF_WIDTH_PX = 3.2
+"""At 512 pixels of height; everything thicker than a line grows with the picture."""
+FINGER_TOLERANCE_M = 0.03
+FACE_TOLERANCE_M = 0.008
+BONE_TOLERANCE_M = 0.05
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What is drawn on: the picture, and per pixel the depth (metres) and body part (-1 outside) of the surface."""
+
+    rgb: UInt8[np.ndarray, "height width 3"]
+    depth: Float[np.ndarray, "height width"]
+    part: Int[np.ndarray, "height width"]
+
+    @property
+    def scale(self) -> float:
+        """Size of the picture against 512 pixels."""
+        return self.depth.shape[0] / 512
+
+
+def draw_key_lines(
+    canvas: Canvas, body: Body, joints: Float[np.ndarray, "55 3"], keypoints: Float[np.ndarray, "keypoints 3"]
+) -> None:
+    """Draw limbs, fingers, face in place. `joints` and `keypoints` are x, y in pixels and z in metres."""
+    named = dict(zip(body.keypoint_names, keypoints, strict=True))
+    _limbs(canvas, joints)
+    for side in ("left", "right"):
+        _fingers(canvas, side, named)
+    _face(canvas, named)
+
+
+def _limbs(canvas: Canvas, joints: Float[np.ndarray, "55 3"]) -> None:
+    half_width = max(0.5, BONE_HALF_WIDTH_PX * canvas.scale)
+    through: dict[str, int] = {}
+    for bone in BONES:
+        mask = _mask(*bone.parts)
+        for name in (bone.start, bone.end):
+            through[name] = through.get(name, 0) | mask
+        start, end = (joints[JOINT_NAMES.index(name)] for name in (bone.start, bone.end))
+        _line(canvas, start, end, bone.colour, BONE_TOLERANCE_M, mask, half_width)
+    for name, colour in JOINT_DOTS.items():
+        _dot(canvas, joints[JOINT_NAMES.index(name)], colour, BONE_TOLERANCE_M, through[name], round(2 * canvas.scale))
+
+
+def _fingers(canvas: Canvas, side: str, named: dict[str, Float[np.ndarray, "3"]]) -> None:
+    points = [named[f"{side}_hand_{number:02d}"] for number in range(21)]
+    for chain, colours in FINGERS.items():
+        for a, b, colour in zip(chain[:-1], chain[1:], colours, strict=True):
+            _line(canvas, points[a], points[b], colour, FINGER_TOLERANCE_M, 0, 0.5)
+    for point in points[1:]:
+        _dot(canvas, point, WHITE, FINGER_TOLERANCE_M, 0, max(1, round(canvas.scale)))
+
+
+def _face(canvas: Canvas, named: dict[str, Float[np.ndarray, "3"]]) -> None:
+    for line in FACE_LINES:
+        points = [named[f"face_{number:03d}"] for number in line.points]
+        following = points[1:] + points[:1] if line.closed else points[1:]
+        for start, end in zip(points, following, strict=False):
+            _line(canvas, start, end, line.colour, FACE_TOLERANCE_M, 0, 0.5)
+
+
+def _mask(*parts: str) -> int:
+    return sum(1 << PART_NAMES.index(part) for part in parts)
+
+
+def _line(canvas, start, end, colour, tolerance, mask, half_width) -> None:
+    draw_line(canvas.rgb, canvas.depth, canvas.part, start, end, colour, tolerance, mask, half_width)
+
+
+def _dot(canvas, centre, colour, tolerance, mask, radius) -> None:
+    draw_dot(canvas.rgb, canvas.depth, canvas.part, centre, colour, tolerance, mask, radius)

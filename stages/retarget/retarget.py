@@ -1,0 +1,95 @@
+"""The driver's movement in the reference's body (paper eq. 3), with the head kept where the driver's was (0.B.5).
+
+Works on motions alone: it never sees a picture and does not know how a motion was fitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stages.artifacts.motion import Motion
+from stages.artifacts.provenance import Provenance, config_dict
+from stages.body.model import Body, motion_template, pose_body
+from stages.errors import InputError
+from stages.progress import Progress, silent
+from stages.retarget.report import RetargetReport, measure
+
+
+@dataclass(frozen=True)
+class RetargetConfig:
+    """How to retarget."""
+
+    disentangle: bool = True
+    """Swap in the reference's shape; False keeps the driver's (the paper's ablation `--no-disentangle`)."""
+    keep_head_height: bool = True
+    """Shift the clip by one constant y so that the head in the first frame stays where it was (paper 0.B.5)."""
+
+
+def retarget(
+    driver: Motion,
+    reference: Motion,
+    body: Body,
+    config: RetargetConfig = RetargetConfig(),
+    progress: Progress = silent,
+) -> tuple[Motion, RetargetReport]:
+    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`.
+
+    A scale that the reference's photo could not show (no shoulders: head_scale; no hands: hand_scale) stays the
+    driver's. Raises InputError when the motions, or the body, come from different body files.
+    """
+    _same_body(driver, reference, body)
+    swapped = _with_shape_of(driver, reference) if config.disentangle else driver
+    offset = _head_offset(driver, swapped, body) if config.keep_head_height else 0.0
+    shifted = replace(swapped, trans=swapped.trans + np.array([0, offset, 0], np.float32))
+    report = measure(driver, shifted, body, offset, progress)
+    provenance = Provenance(
+        "retarget",
+        config=config_dict(config),
+        inputs={"driver": driver.provenance.fingerprint(), "reference": reference.provenance.fingerprint()},
+        weights={"body": body.sha256},
+        notes={"report": report.to_dict(), "source": driver.provenance.notes.get("source")},
+    )
+    return replace(shifted, provenance=provenance), report
+
+
+def _same_body(driver: Motion, reference: Motion, body: Body) -> None:
+    for role, motion in (("driving", driver), ("reference", reference)):
+        if motion.body_sha256 != body.sha256:
+            raise InputError(
+                f"the {role} motion was fitted on body '{motion.body_model}' ({motion.body_sha256[:12]}), "
+                f"but body '{body.name}' ({body.sha256[:12]}) is in use; track it again with --body {body.name}"
+            )
+
+
+def _with_shape_of(driver: Motion, reference: Motion) -> Motion:
+    body_seen, _, left_seen, right_seen = reference.valid.any(0)
+    return replace(
+        driver,
+        betas=reference.betas,
+        head_betas=reference.head_betas,
+        head_scale=reference.head_scale if body_seen else driver.head_scale,
+        hand_scale=reference.hand_scale if left_seen or right_seen else driver.hand_scale,
+    )
+
+
+def _head_offset(driver: Motion, swapped: Motion, body: Body) -> float:
+    """Mean y of the head's vertices in the first valid frame, before minus after the swap, metres (paper 0.B.5)."""
+    row = int(np.argmax(driver.valid[:, 0])) if driver.valid[:, 0].any() else 0
+    head = body.part_vertices("head")
+    before, after = (float(_vertices(motion, body, row)[head, 1].mean()) for motion in (driver, swapped))
+    return before - after
+
+
+def _vertices(motion: Motion, body: Body, row: int) -> np.ndarray:
+    rows = slice(row, row + 1)
+    posed = pose_body(
+        body,
+        motion_template(body, motion),
+        motion.poses[rows],
+        motion.trans[rows],
+        motion.expression[rows],
+        motion.head_scale,
+    )
+    return posed.vertices[0]

@@ -1,0 +1,111 @@
+"""The condition map: colours that mean a place on the body, lines where the joints are, black where nobody is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.body.camera import project
+from stages.body.model import JOINT_NAMES, Body, pose_motion
+from stages.errors import InputError
+from stages.render_cond.colours import semantic_rgb
+from stages.render_cond.palette import VERSION
+from stages.render_cond.render import RenderCondConfig, fitted_intrinsics, render_frames, write_condition
+from stages.video.metadata import read_metadata
+from stages.video.source import probe, read_frames
+from tests.motions import standing
+
+SMALL = RenderCondConfig(width=256, height=256)
+
+
+def test_one_picture_per_row_black_where_nobody_is(body: Body) -> None:
+    """Rows marked invalid give black frames; nothing is dropped."""
+    motion = standing(body, 3)
+    motion.valid[1] = False
+    frames = list(render_frames(motion, body, SMALL))
+    assert [bool(frame.any()) for frame in frames] == [True, False, True]
+
+
+def test_colours_do_not_depend_on_shape(body: Body) -> None:
+    """A vertex has one colour whatever the betas: only the mean template decides."""
+    rgb = semantic_rgb(body)
+    assert rgb.min() >= 0
+    assert rgb.max() <= 1
+    left = body.part_vertices("left_hand")
+    right = body.part_vertices("right_hand")
+    assert rgb[left, 0].min() > 0.85 > 0.15 > rgb[right, 0].max()
+    assert rgb[body.part_vertices("head"), 1].mean() > rgb[body.part_vertices("left_foot"), 1].mean() + 0.8
+
+
+def test_hybrid_adds_lines_and_only_lines(body: Body) -> None:
+    """Without the drawing most pixels are the same and lip pixels are no longer white."""
+    motion = standing(body, 1)
+    drawn, plain = (next(render_frames(motion, body, replace(SMALL, hybrid=hybrid))) for hybrid in (True, False))
+    changed = (drawn != plain).any(-1)
+    assert 0.003 < changed.mean() < 0.08
+    assert (drawn == 255).all(-1).sum() > 10
+    assert (plain == 255).all(-1).sum() == 0
+
+
+def test_limbs_run_between_the_joints(body: Body) -> None:
+    """The middle of the projected right upper arm has the colour of that bone."""
+    motion = standing(body, 1)
+    picture = next(render_frames(motion, body, RenderCondConfig()))
+    joints = project(pose_motion(body, motion).joints[0], motion.K[0])
+    start, end = (joints[JOINT_NAMES.index(name)] for name in ("right_shoulder", "right_elbow"))
+    x, y = ((start + end) / 2)[:2].astype(int)
+    np.testing.assert_array_equal(picture[y, x], (0, 59, 153))
+
+
+def test_a_face_turned_away_is_not_drawn(body: Body) -> None:
+    """Key lines are z-tested: seen from behind, the left eye's and brow's lines disappear."""
+    motion = standing(body, 1)
+    counts = []
+    for root in ([np.pi, 0, 0], [0, 0, np.pi]):
+        motion.poses[:, :3] = root
+        picture = next(render_frames(motion, body, RenderCondConfig()))
+        counts.append([(picture == colour).all(-1).sum() for colour in ((255, 0, 0), (255, 255, 30))])
+    assert min(counts[0]) > 3
+    assert counts[1] == [0, 0]
+
+
+def test_the_whole_picture_is_fitted_and_centred(body: Body) -> None:
+    """A landscape picture keeps its aspect inside a square map."""
+    motion = standing(body, 1, size=(640, 480))
+    K = fitted_intrinsics(motion, RenderCondConfig())
+    corners = np.array([[0, 0, 1], [640, 480, 1]]) @ np.linalg.inv(motion.K[0]).T
+    np.testing.assert_allclose((corners @ K[0].T)[:, :2], [[0, 64], [512, 448]], atol=1e-3)
+
+
+def test_zoom_brings_the_person_nearer(body: Body) -> None:
+    """Zooming 1:2 leaves the first frame as it is and doubles the size at the last."""
+    motion = standing(body, 3)
+    areas = {
+        zoom: [(frame.any(-1)).sum() for frame in render_frames(motion, body, replace(SMALL, zoom=zoom, hybrid=False))]
+        for zoom in ("1", "0.5", "0.5:1")
+    }
+    assert areas["0.5:1"][0] == areas["0.5"][0]
+    assert areas["0.5:1"][2] == areas["1"][2]
+    assert areas["0.5"][0] < 0.6 * areas["1"][0]
+
+
+@pytest.mark.parametrize("zoom", ["0", "-1", "wide", "1:2:3"])
+def test_bad_zoom_is_one_sentence(body: Body, zoom: str) -> None:
+    """A zoom that is no factor is refused with an example."""
+    with pytest.raises(InputError, match="FROM:TO"):
+        next(render_frames(standing(body, 1), body, replace(SMALL, zoom=zoom)))
+
+
+def test_the_file_is_lossless_and_says_its_colours(body: Body, tmp_path: Path) -> None:
+    """cond.mp4 gives back every pixel, one frame per row, and carries the colour map's version."""
+    motion = standing(body, 4)
+    write_condition(motion, body, SMALL, tmp_path / "cond.mp4")
+    read = [frame.rgb for frame in read_frames(tmp_path / "cond.mp4")]
+    for ours, theirs in zip(render_frames(motion, body, SMALL), read, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert json.loads(read_metadata(tmp_path / "cond.mp4")["comment"])["notes"]["colours"] == VERSION
+    assert probe(tmp_path / "cond.mp4").duration_seconds == pytest.approx(4 / 25, abs=0.04)
