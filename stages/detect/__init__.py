@@ -1,0 +1,1 @@
+"""People in pictures: boxes, landmarks, mattes, and which of them to believe."""

@@ -1,0 +1,62 @@
+"""Independent opinions on whether what Holistic reports is a person, and the one who is followed.
+
+MediaPipe gives furniture a visibility of .99 (clip d9, frames 52 to 58), so its own confidence decides nothing alone.
+Columns as in `observations.EVIDENCE`. Gathered here while the frame is in memory, judged in `gates`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from stages.detect.crops import Box, around
+from stages.detect.matte import person_matte
+from stages.detect.networks import Networks
+from stages.detect.observations import EVIDENCE
+from stages.detect.people import sample
+
+BODY_CHAINS = ((11, 13, 15), (12, 14, 16), (11, 12), (23, 24), (11, 23, 25, 27), (12, 24, 26, 28), (7, 8))
+"""Limbs along which the matte is read."""
+FACE_NOSE = 1
+FACE_TOP, FACE_CHIN = 10, 152
+
+
+def evidence_of(
+    rgb: UInt8[np.ndarray, "height width 3"],
+    box: Box,
+    found: dict[str, Float[np.ndarray, "points 3"]],
+    expected: tuple[Float[np.ndarray, "2"], float] | None,
+    networks: Networks,
+) -> Float[np.ndarray, "4"]:
+    """One row of `observations.EVIDENCE` for the crop `box` of the picture."""
+    row = np.full(len(EVIDENCE), np.nan, np.float32)
+    pose, face = found.get("pose"), found.get("face")
+    if pose is None:
+        return row
+    matte = person_matte(rgb, box, networks)
+    row[0] = sample(matte, limb_samples(pose))
+    row[1] = _share_in_box(matte, around(pose[pose[:, 2] > 0.5] if np.any(pose[:, 2] > 0.5) else pose))
+    if face is not None:
+        height = float(np.linalg.norm(face[FACE_TOP, :2] - face[FACE_CHIN, :2]))
+        row[2] = np.linalg.norm(face[FACE_NOSE, :2] - pose[0, :2]) / max(height, 1e-6)
+    if expected is not None:
+        centre, size = expected
+        row[3] = np.linalg.norm(pose[:11, :2].mean(0) - centre) / max(size, 1e-6)
+    return row
+
+
+def limb_samples(pose: Float[np.ndarray, "33 3"], visible: float = 0.5) -> Float[np.ndarray, "samples 2"]:
+    """Points along the limbs whose ends the pose calls visible; along the shoulders when none is."""
+    rows = []
+    for chain in BODY_CHAINS:
+        for a, b in zip(chain[:-1], chain[1:], strict=True):
+            if min(pose[a, 2], pose[b, 2]) >= visible:
+                rows += [(1 - t) * pose[a, :2] + t * pose[b, :2] for t in (0.2, 0.5, 0.8)]
+    return np.array(rows) if rows else pose[[11, 12], :2]
+
+
+def _share_in_box(matte: Float[np.ndarray, "height width"], box: Box) -> float:
+    height, width = matte.shape
+    x0, y0, x1, y1 = np.clip(np.round(box), 0, [width, height, width, height]).astype(int)
+    part = matte[y0:y1, x0:x1]
+    return float(part.mean()) if part.size else 0.0

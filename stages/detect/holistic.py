@@ -1,0 +1,206 @@
+"""Landmarks of one person from a video or photo: survey the people, follow one, read pose, face and hands.
+
+Two passes over the file, one frame in memory at a time: a quick one that finds people in some of the frames, and one
+that runs MediaPipe Holistic in a crop around the person on every frame. Which results to believe is decided in `gates`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from stages.detect.crops import Box, Crop, clip_box, cut, grown, plan
+from stages.detect.evidence import evidence_of
+from stages.detect.hands import hand_near_wrist
+from stages.detect.networks import Networks, is_too_small, world_points
+from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
+from stages.detect.people import Person, Sighting, link, only, sight, without_others
+from stages.errors import InputError
+from stages.progress import Progress, silent
+from stages.video.source import VideoInfo, probe, read_frames
+
+CROP_MARGIN = 0.15
+"""Room around the boxes of the survey, which looks at some frames only."""
+SMALLEST_CROP = 320
+"""Smaller crops are enlarged to this."""
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """How to look."""
+
+    person: int = 0
+    """Whom to follow when several are in the picture: 0 is the largest, 1 the next."""
+    survey_seconds: float = 0.2
+    """How often the survey looks for people."""
+    crop_pixels: int = 768
+    """Longer side of the crop that Holistic reads."""
+    find_missed_hands: bool = True
+    """Run the hand network on the wrists where Holistic missed a hand."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the networks said about one frame; parts that were not found are absent."""
+
+    points: dict[str, Float[np.ndarray, "points 3"]]
+    evidence: Float[np.ndarray, "4"]
+
+
+def detect(path: Path, config: DetectConfig | None = None, progress: Progress = silent) -> Observations:
+    """Observe one person in every frame of a video, or in a photo.
+
+    Raises InputError as `probe` and `read_frames` do, and when `config.person` asks for someone who is not there.
+    A clip without anybody gives rows in which nothing is found.
+    """
+    config = config or DetectConfig()
+    info = probe(Path(path))
+    with Networks() as networks:
+        frame_count, people = survey(info, config, networks, progress)
+        person, others = choose(people, config.person, info.path)
+        rows = _follow(info, frame_count, person, others, config, networks, progress)
+    return rows
+
+
+def survey(info: VideoInfo, config: DetectConfig, networks: Networks, progress: Progress) -> tuple[int, list[Person]]:
+    """Count the frames and find the people in every few of them."""
+    step = max(1, round(float(info.fps) * config.survey_seconds))
+    surveyed, count = [], 0
+    for frame in read_frames(info.path):
+        if frame.index % step == 0 and not is_too_small(frame.rgb):
+            surveyed.append(sight(frame.rgb, frame.index, networks))
+        count = frame.index + 1
+        progress("looking for people", count, info.frame_count)
+    return count, link(surveyed)
+
+
+def choose(people: list[Person], index: int, path: Path) -> tuple[Person | None, list[Person]]:
+    """The person of that rank, and the others. Raises InputError when there are fewer."""
+    if not people:
+        return None, []
+    if not 0 <= index < len(people):
+        one = "only one person is" if len(people) == 1 else f"{len(people)} people are"
+        raise InputError(f"{path}: person {index} was asked for, but {one} in the picture; count starts at 0")
+    return people[index], people[:index] + people[index + 1 :]
+
+
+def _follow(
+    info: VideoInfo,
+    frame_count: int,
+    person: Person | None,
+    others: list[Person],
+    config: DetectConfig,
+    networks: Networks,
+    progress: Progress,
+) -> Observations:
+    rows = _Rows(frame_count)
+    segment, crops = crops_for(person, others, frame_count, info)
+    step = max(1, round(float(info.fps) * config.survey_seconds))
+    previous = None
+    for frame in read_frames(info.path):
+        rows.times[frame.index] = frame.pts_seconds
+        if person is not None:
+            now = int(segment[frame.index])
+            if previous is not None and now != previous:
+                networks.forget("holistic")
+            previous = now
+            expected = person.head_at(frame.index, 3 * step)
+            reading = read_landmarks(frame.rgb, crops[now], expected, config, networks, info.is_photo)
+            rows.put(frame.index, reading, info)
+        progress("reading landmarks", frame.index + 1, frame_count)
+    return rows.observations(info, len(others))
+
+
+def crops_for(
+    person: Person | None, others: list[Person], frame_count: int, info: VideoInfo
+) -> tuple[Int[np.ndarray, "frames"], Float[np.ndarray, "segments 4"]]:
+    """Each frame's segment, and each segment's crop in px, kept clear of other people."""
+    if person is None:
+        return np.zeros(frame_count, int), np.array([[0, 0, info.width, info.height]], float)
+    segment, boxes = plan(np.array([s.frame for s in person.sightings]), person.boxes(), frame_count)
+    crops = []
+    for number, box in enumerate(boxes):
+        frames = np.flatnonzero(segment == number)
+        own: list[Sighting] = only(person, int(frames[0]), int(frames[-1]) + 1).sightings
+        crops.append(without_others(clip_box(grown(box, CROP_MARGIN), info.width, info.height), own, others))
+    return segment, np.array(crops)
+
+
+def read_landmarks(
+    rgb: UInt8[np.ndarray, "height width 3"],
+    box: Box,
+    expected: tuple[Float[np.ndarray, "2"], float] | None,
+    config: DetectConfig,
+    networks: Networks,
+    is_photo: bool,
+) -> Reading:
+    """Holistic in the crop, hands that it missed, and the evidence for a person."""
+    crop = cut(rgb, box, config.crop_pixels, SMALLEST_CROP)
+    if is_too_small(crop.rgb):
+        return Reading({}, np.full(len(EVIDENCE), np.nan, np.float32))
+    found = holistic_points(crop, networks, "holistic_photo" if is_photo else "holistic")
+    if "pose" in found and config.find_missed_hands:
+        for hand in ("left_hand", "right_hand"):
+            if hand not in found:
+                rows = hand_near_wrist(rgb, found["pose"], hand, networks, (1.5, 2.2, 1.1) if is_photo else (1.5,))
+                if rows is not None:
+                    found[hand] = rows
+    return Reading(found, evidence_of(rgb, crop.box, found, expected, networks))
+
+
+def holistic_points(crop: Crop, networks: Networks, name: str) -> dict[str, Float[np.ndarray, "points 3"]]:
+    """Everything Holistic finds in the crop, in pixels of the source; absent parts are left out."""
+    result = networks.run(name, crop.rgb)
+    found = {
+        "pose": crop.points(result.pose_landmarks, "visibility"),
+        "pose_world": world_points(result.pose_world_landmarks),
+        "face": crop.points(result.face_landmarks, "z"),
+        "left_hand": crop.points(result.left_hand_landmarks, "z"),
+        "right_hand": crop.points(result.right_hand_landmarks, "z"),
+    }
+    return {name: rows for name, rows in found.items() if rows is not None}
+
+
+class _Rows:
+    """The growing arrays of one clip."""
+
+    def __init__(self, frame_count: int) -> None:
+        self.points = {
+            name: np.full((frame_count, count, 3), np.nan, np.float32) for name, count in POINT_COUNTS.items()
+        }
+        self.evidence = np.full((frame_count, len(EVIDENCE)), np.nan, np.float32)
+        self.times = np.zeros(frame_count)
+        self.boxes = np.full((frame_count, 4), np.nan, np.float32)
+
+    def put(self, frame: int, reading: Reading, info: VideoInfo) -> None:
+        for name, rows in reading.points.items():
+            self.points[name][frame] = rows
+        self.evidence[frame] = reading.evidence
+        seen = [rows[:, :2] for name, rows in reading.points.items() if name not in ("pose", "pose_world")]
+        if "pose" in reading.points:
+            pose = reading.points["pose"]
+            seen.append(pose[pose[:, 2] > 0.5, :2])
+        if seen and sum(map(len, seen)):
+            every = np.clip(np.concatenate(seen), 0, (info.width, info.height))
+            self.boxes[frame] = np.concatenate([every.min(0), every.max(0)])
+
+    def observations(self, info: VideoInfo, other_people: int) -> Observations:
+        parts = ("pose", *PARTS[1:])
+        found = np.stack([np.isfinite(self.points[part][:, 0, 0]) for part in parts], axis=1)
+        return Observations(
+            image_size=(info.width, info.height),
+            fps=float(info.fps),
+            is_photo=info.is_photo,
+            duration_seconds=info.duration_seconds,
+            other_people=other_people,
+            frame_index=np.arange(len(self.times)),
+            pts_seconds=self.times,
+            found=found,
+            score=found.astype(np.float32),
+            person_box=self.boxes,
+            evidence=self.evidence,
+            **self.points,
+        )

@@ -1,0 +1,141 @@
+"""MediaPipe's bundled networks, loaded without their chatter; nothing is downloaded and nothing happens at import.
+
+Everything here takes uint8 RGB and gives pixels of that picture. Knows nothing of frames, clips or identity.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+SMALLEST_SIDE = 16
+"""Networks get nothing out of pictures smaller than this, and some of them fail on empty ones."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Send file descriptor 2 to nowhere for the block: MediaPipe's C++ logs there as each network loads."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+class Networks:
+    """The networks of one detection run, each loaded when first used. Use as a context manager."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+        self._warm: set[str] = set()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Networks:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with quiet():
+            self._stack.close()
+        self._loaded.clear()
+
+    def run(self, name: str, rgb: UInt8[np.ndarray, "height width 3"]) -> Any:
+        """The solution's own result for one picture. `name` is a key of `_BUILDERS`."""
+        with _hushed(name in self._warm):
+            if name not in self._loaded:
+                self._loaded[name] = self._stack.enter_context(_BUILDERS[name]())
+            result = self._loaded[name].process(np.ascontiguousarray(rgb))
+        self._warm.add(name)
+        return result
+
+    def forget(self, name: str) -> None:
+        """Make a tracking network start anew, as at a cut."""
+        if name in self._loaded:
+            with quiet():
+                self._loaded[name].reset()
+            self._warm.discard(name)
+
+
+@contextmanager
+def _hushed(is_warm: bool) -> Iterator[None]:
+    if is_warm:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*GetPrototype.*")
+            yield
+    else:
+        with quiet():
+            yield
+
+
+def _holistic(static: bool) -> Any:
+    from mediapipe.python.solutions.holistic import Holistic
+
+    return Holistic(static_image_mode=static, model_complexity=1, refine_face_landmarks=True)
+
+
+def _pose() -> Any:
+    from mediapipe.python.solutions.pose import Pose
+
+    return Pose(static_image_mode=True, model_complexity=1)
+
+
+def _faces(full_range: int) -> Any:
+    from mediapipe.python.solutions.face_detection import FaceDetection
+
+    return FaceDetection(min_detection_confidence=0.5, model_selection=full_range)
+
+
+def _hands() -> Any:
+    from mediapipe.python.solutions.hands import Hands
+
+    return Hands(static_image_mode=True, max_num_hands=2, model_complexity=1, min_detection_confidence=0.35)
+
+
+def _matte() -> Any:
+    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
+
+    return SelfieSegmentation(model_selection=0)
+
+
+_BUILDERS = {
+    "holistic": lambda: _holistic(static=False),
+    "holistic_photo": lambda: _holistic(static=True),
+    "pose": _pose,
+    "faces_far": lambda: _faces(1),
+    "faces_near": lambda: _faces(0),
+    "hands": _hands,
+    "matte": _matte,
+}
+
+
+def points(landmarks: Any, width: float, height: float, third: str) -> Float[np.ndarray, "points 3"] | None:
+    """Normalised landmarks as x px, y px and `third`: `visibility`, or `z` in px (MediaPipe scales z like x)."""
+    if landmarks is None:
+        return None
+    rows = np.array([(p.x, p.y, getattr(p, third)) for p in landmarks.landmark], dtype=np.float32)
+    return rows * np.array([width, height, width if third == "z" else 1], np.float32)
+
+
+def world_points(landmarks: Any) -> Float[np.ndarray, "points 3"] | None:
+    """World landmarks in metres."""
+    if landmarks is None:
+        return None
+    return np.array([(p.x, p.y, p.z) for p in landmarks.landmark], dtype=np.float32)
+
+
+def is_too_small(rgb: UInt8[np.ndarray, "height width 3"]) -> bool:
+    """True for slivers that no network can read."""
+    return min(rgb.shape[:2]) < SMALLEST_SIDE

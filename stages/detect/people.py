@@ -1,0 +1,238 @@
+"""Who is in a clip: a quick survey of some of its frames, people linked through time, ordered by size.
+
+A person in one frame is a `Sighting`: face box, fresh pose, or both. Bodies without a face count only where the selfie
+matte agrees, because the pose network finds people in furniture. Pixels of the source picture throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from stages.detect.crops import Box, around, cut, overlap, union
+from stages.detect.matte import person_matte
+from stages.detect.networks import Networks
+
+SURVEY_PIXELS = 640
+"""Longer side of the picture in which people are looked for."""
+FACE_REGION = (3.2, 1.6, 7.0)
+"""Room for a body around a face, in face heights: to each side, above, below its centre (notes/tracker: crop)."""
+NEAR_FACE = 0.6
+"""A pose belongs to a face when its nose is within this many face heights of the face's centre."""
+MATTE_OF_A_BODY = 0.3
+"""A faceless pose is a person when the matte is at least this at its torso; furniture measured 0.00 to 0.02 (clip d9)."""
+SHOULDERS_PER_HEAD = 1.9
+"""Shoulder width over face-box height, to size people whose face is not seen."""
+TORSO = [11, 12, 23, 24]
+LONGEST_JUMP = 1.5
+"""A person moves at most this many head heights between two surveyed frames ..."""
+LARGEST_GROWTH = 1.7
+"""... and does not grow or shrink by more than this."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One person in one frame: head centre and height in px, the box of all that was seen, and how sure."""
+
+    frame: int
+    head: Float[np.ndarray, "2"]
+    head_height: float
+    box: Box
+    has_face: bool
+    score: float
+
+
+@dataclass
+class Person:
+    """One person's sightings through the clip, in order of frames."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+
+    @property
+    def size(self) -> float:
+        """Median head height in px times the square root of the number of sightings: large and lasting comes first."""
+        return float(np.median([s.head_height for s in self.sightings]) * np.sqrt(len(self.sightings)))
+
+    def boxes(self) -> Float[np.ndarray, "sightings 4"]:
+        """The box of every sighting."""
+        return np.array([s.box for s in self.sightings])
+
+    def head_at(self, frame: int, farthest: int) -> tuple[Float[np.ndarray, "2"], float] | None:
+        """Head centre and height between sightings; None more than `farthest` frames from any."""
+        frames = np.array([s.frame for s in self.sightings])
+        if np.min(np.abs(frames - frame)) > farthest:
+            return None
+        rows = np.array([[*s.head, s.head_height] for s in self.sightings])
+        x, y, height = (float(np.interp(frame, frames, column)) for column in rows.T)
+        return np.array([x, y]), height
+
+
+def sight(rgb: UInt8[np.ndarray, "height width 3"], frame: int, networks: Networks) -> list[Sighting]:
+    """Everybody in one picture, largest head first."""
+    height, width = rgb.shape[:2]
+    whole = np.array([0, 0, width, height], float)
+    faces = find_faces(rgb, networks)
+    pose = _fresh_pose(rgb, whole, networks)
+    if len(faces) == 1 and pose is not None and _is_pose_of(pose, faces[0][0]):
+        return [_sighting(frame, faces[0], pose, width, height)]
+    found = []
+    for face in faces:
+        own = pose if pose is not None and _is_pose_of(pose, face[0]) else None
+        if own is None:
+            own = _fresh_pose(rgb, face_region(face[0]), networks)
+            own = own if own is not None and _is_pose_of(own, face[0]) else None
+        found.append(_sighting(frame, face, own, width, height))
+    if pose is not None and not any(_is_pose_of(pose, face[0]) for face in faces):
+        bare = _faceless(rgb, frame, pose, networks)
+        if bare is not None and all(overlap(bare.box, other.box) < 0.5 for other in found):
+            found.append(bare)
+    return sorted(found, key=lambda s: -s.head_height)
+
+
+def find_faces(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> list[tuple[Box, float]]:
+    """Face boxes in px with scores, from both face detectors: one sees far faces, the other near ones."""
+    height, width = rgb.shape[:2]
+    crop = cut(rgb, np.array([0, 0, width, height]), SURVEY_PIXELS)
+    faces: list[tuple[Box, float]] = []
+    for name in ("faces_far", "faces_near"):
+        for detection in networks.run(name, crop.rgb).detections or []:
+            r = detection.location_data.relative_bounding_box
+            box = np.array([r.xmin, r.ymin, r.xmin + r.width, r.ymin + r.height]) * [width, height, width, height]
+            if all(overlap(box, other) < 0.3 for other, _ in faces):
+                faces.append((box, float(detection.score[0])))
+    return faces
+
+
+def face_region(face: Box) -> Box:
+    """Where the body of a face may be."""
+    side, above, below = FACE_REGION
+    x, y, size = (face[0] + face[2]) / 2, (face[1] + face[3]) / 2, face[3] - face[1]
+    return np.array([x - side * size, y - above * size, x + side * size, y + below * size])
+
+
+def link(surveyed: list[list[Sighting]]) -> list[Person]:
+    """Follow people through the surveyed frames; ordered by size, largest first. Fleeting ones are left out."""
+    people: list[Person] = []
+    for sightings in surveyed:
+        pairs = sorted(
+            (
+                (distance, i, j)
+                for i, person in enumerate(people)
+                for j, sighting in enumerate(sightings)
+                if (distance := _distance(person.sightings[-1], sighting)) is not None
+            ),
+        )
+        taken_people: set[int] = set()
+        taken: set[int] = set()
+        for _, i, j in pairs:
+            if i not in taken_people and j not in taken:
+                people[i].sightings.append(sightings[j])
+                taken_people.add(i)
+                taken.add(j)
+        people += [Person([sighting]) for j, sighting in enumerate(sightings) if j not in taken]
+    least = 0.1 * max((len(p.sightings) for p in people), default=0)
+    return sorted((p for p in people if len(p.sightings) >= least), key=lambda p: -p.size)
+
+
+def _distance(before: Sighting, after: Sighting) -> float | None:
+    """Head heights between two sightings, None when they cannot be one person."""
+    growth = max(after.head_height, before.head_height) / min(after.head_height, before.head_height)
+    scale = max(after.head_height, before.head_height)
+    moved = float(np.linalg.norm(after.head - before.head)) / scale
+    if before.has_face != after.has_face:  # the head of a faceless body is guessed: judge by its box as well
+        return moved if moved < 2 * LONGEST_JUMP and overlap(before.box, after.box) > 0.2 else None
+    return moved if moved < LONGEST_JUMP and growth < LARGEST_GROWTH else None
+
+
+def _fresh_pose(rgb: UInt8[np.ndarray, "height width 3"], box: Box, networks: Networks):
+    crop = cut(rgb, box, SURVEY_PIXELS)
+    if min(crop.rgb.shape[:2]) < 16:
+        return None
+    return crop.points(networks.run("pose", crop.rgb).pose_landmarks, "visibility")
+
+
+def _is_pose_of(pose: Float[np.ndarray, "33 3"], face: Box) -> bool:
+    centre, size = (face[:2] + face[2:]) / 2, face[3] - face[1]
+    return bool(np.linalg.norm(pose[0, :2] - centre) < NEAR_FACE * size)
+
+
+def _sighting(frame: int, face: tuple[Box, float], pose, width: int, height: int) -> Sighting:
+    box, score = face
+    size = float(box[3] - box[1])
+    seen = union(np.stack([np.asarray(box, float) + 0.5 * size * np.array([-1, -1, 1, 1]), _half_body(box)]))
+    if pose is not None:
+        seen = union(np.stack([seen, _visible_box(pose, size)]))
+    return Sighting(frame, (box[:2] + box[2:]) / 2, size, _clipped(seen, width, height), True, score)
+
+
+def _half_body(face: Box) -> Box:
+    x, y, size = (face[0] + face[2]) / 2, (face[1] + face[3]) / 2, face[3] - face[1]
+    return np.array([x - 1.6 * size, y - 1.2 * size, x + 1.6 * size, y + 2.2 * size])
+
+
+def _visible_box(pose: Float[np.ndarray, "33 3"], size: float) -> Box:
+    return (
+        around(pose[pose[:, 2] > 0.3]) + 0.6 * size * np.array([-1, -1, 1, 1])
+        if np.any(pose[:, 2] > 0.3)
+        else (around(pose[:1]))
+    )
+
+
+def _clipped(box: Box, width: int, height: int) -> Box:
+    return np.clip(box, 0, [width, height, width, height]).astype(float)
+
+
+def _faceless(rgb: UInt8[np.ndarray, "height width 3"], frame: int, pose, networks: Networks) -> Sighting | None:
+    """A pose without a face, where the matte of the whole picture or of its own box says person."""
+    height, width = rgb.shape[:2]
+    size = float(np.linalg.norm(pose[11, :2] - pose[12, :2])) / SHOULDERS_PER_HEAD
+    torso_height = float(np.linalg.norm(pose[[11, 12], :2].mean(0) - pose[[23, 24], :2].mean(0)))
+    size = max(size, torso_height / 2.6)
+    box = _clipped(_visible_box(pose, size), width, height)
+    if size < 8 or np.any(box[2:] - box[:2] < 16):
+        return None
+    matte = person_matte(rgb, None, networks)
+    rows = _torso_samples(pose)
+    if sample(matte, rows) < MATTE_OF_A_BODY:
+        return None
+    return Sighting(frame, pose[:11, :2].mean(0), size, box, False, float(pose[TORSO, 2].mean()))
+
+
+def _torso_samples(pose: Float[np.ndarray, "33 3"]) -> Float[np.ndarray, "samples 2"]:
+    """Points inside the torso's quadrilateral."""
+    left, right, left_hip, right_hip = pose[TORSO, :2]
+    steps = np.linspace(0.15, 0.85, 4)
+    across = [(1 - s) * left + s * right for s in steps], [(1 - s) * left_hip + s * right_hip for s in steps]
+    return np.array([(1 - t) * a + t * b for t in (0.1, 0.35, 0.6) for a, b in zip(*across, strict=True)])
+
+
+def sample(matte: Float[np.ndarray, "height width"], rows: Float[np.ndarray, "points 2"]) -> float:
+    """Mean of the matte at those points that lie inside the picture; 0 when none does."""
+    height, width = matte.shape
+    x, y = np.floor(rows[:, 0]).astype(int), np.floor(rows[:, 1]).astype(int)
+    inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    return float(matte[y[inside], x[inside]].mean()) if inside.any() else 0.0
+
+
+def without_others(crop: Box, own: list[Sighting], others: list[Person]) -> Box:
+    """Pull the crop's sides in so that no other person's head is inside it, as far as one's own head allows."""
+    frames = {s.frame: s for s in own}
+    crop = np.array(crop, float)
+    for other in others:
+        for theirs in other.sightings:
+            mine = frames.get(theirs.frame)
+            if mine is None:
+                continue
+            middle = (mine.head[0] + theirs.head[0]) / 2
+            if theirs.head[0] > mine.head[0] + 0.5 * mine.head_height:
+                crop[2] = min(crop[2], max(middle, mine.head[0] + 0.7 * mine.head_height))
+            elif theirs.head[0] < mine.head[0] - 0.5 * mine.head_height:
+                crop[0] = max(crop[0], min(middle, mine.head[0] - 0.7 * mine.head_height))
+    return crop
+
+
+def only(person: Person, first: int, last: int) -> Person:
+    """The sightings from frame `first` up to, not including, `last`."""
+    return replace(person, sightings=[s for s in person.sightings if first <= s.frame < last])

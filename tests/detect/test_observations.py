@@ -1,0 +1,37 @@
+"""Observations: rows are selected without losing their times, and come back from disk as they went."""
+
+import numpy as np
+from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
+
+
+def _clip(frames: int = 5) -> Observations:
+    rng = np.random.default_rng(0)
+    points = {name: rng.normal(size=(frames, count, 3)).astype(np.float32) for name, count in POINT_COUNTS.items()}
+    return Observations(
+        image_size=(640, 480), fps=25.0, is_photo=False, duration_seconds=0.2, other_people=1,
+        frame_index=np.arange(frames), pts_seconds=np.arange(frames) / 25,
+        found=np.ones((frames, len(PARTS)), bool), score=np.ones((frames, len(PARTS)), np.float32),
+        person_box=np.zeros((frames, 4), np.float32), evidence=np.zeros((frames, len(EVIDENCE)), np.float32), **points,
+    )  # fmt: skip
+
+
+def test_selected_rows_keep_their_frame_numbers():
+    """A selection holds the chosen rows of every array and leaves the clip's own facts alone."""
+    clip = _clip()
+    chosen = clip.select(np.array([False, True, False, True, False]))
+    assert chosen.frame_index.tolist() == [1, 3]
+    assert len(chosen) == 2
+    np.testing.assert_array_equal(chosen.face, clip.face[[1, 3]])
+    assert chosen.image_size == (640, 480)
+    assert clip.select(slice(2, 3)).pts_seconds.tolist() == [2 / 25]
+
+
+def test_saved_observations_load_unchanged(tmp_path):
+    """What is saved loads with the same values, types and scalars."""
+    clip = _clip()
+    clip.save(tmp_path / "clip.npz")
+    loaded = Observations.load(tmp_path / "clip.npz")
+    assert (loaded.image_size, loaded.fps, loaded.is_photo) == (clip.image_size, clip.fps, clip.is_photo)
+    for name in (*POINT_COUNTS, "found", "evidence", "pts_seconds"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(clip, name))
+        assert getattr(loaded, name).dtype == getattr(clip, name).dtype
