@@ -29,8 +29,7 @@ def photo_size(path: Path) -> tuple[int, int] | None:
     if image is None:
         return None
     with image:
-        width, height = image.size
-        return (height, width) if _orientation(image) >= 5 else (width, height)
+        return _upright(path, image).size if _orientation(image) != 1 else image.size
 
 
 def read_photo(path: Path) -> UInt8[np.ndarray, "height width 3"]:
@@ -44,14 +43,8 @@ def read_photo(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     image = _opened(path)
     if image is None:
         raise InputError(f"{path} is not a photo that can be read (jpg, png, webp, bmp, tiff, avif, still gif)")
-    from PIL import ImageOps
-
     with image:
-        try:
-            upright = ImageOps.exif_transpose(image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{path} is a damaged picture ({error}); save or download it again") from error
-        return np.asarray(_opaque_rgb(_srgb(_eight_bits(upright))))
+        return np.asarray(_opaque_rgb(_srgb(_eight_bits(_upright(path, image)))))
 
 
 def _opened(path: Path) -> Image | None:
@@ -71,6 +64,7 @@ def _opened(path: Path) -> Image | None:
         raise InputError(f"{path} is a damaged picture ({error}); save or download it again") from error
     if getattr(image, "n_frames", 1) > 1:
         if image.format in CLIP_FORMATS:
+            image.close()
             return None
         if image.format in ("WEBP", "AVIF"):
             image.close()
@@ -82,6 +76,15 @@ def _orientation(image: Image) -> int:
     from PIL import ExifTags
 
     return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _upright(path: Path, image: Image) -> Image:
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} is a damaged picture ({error}); save or download it again") from error
 
 
 def _eight_bits(image: Image) -> Image:
@@ -104,7 +107,7 @@ def _srgb(image: Image) -> Image:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = "RGBA" if image.mode == "RGBA" else "RGB"
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=target)
-    except ImageCms.PyCMSError:  # a profile of another colour space than the pixels': viewers ignore it too
+    except (ImageCms.PyCMSError, OSError):  # damaged, or of another colour space than the pixels: viewers ignore it too
         return image
     return image if converted is None else converted
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from jaxtyping import UInt8
@@ -22,6 +22,7 @@ from stages.video.upright import Upright
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 __all__ = ["Frame", "VideoInfo", "probe", "read_frames", "read_photo"]
@@ -74,9 +75,7 @@ def probe(path: Path) -> VideoInfo:
         _refuse_missing_bytes(path, stream)
         times = _packet_times(path, container, stream)
     with _opened(path) as (container, stream):
-        first = next(container.decode(stream), None)
-        if first is None:
-            raise InputError(f"{path} holds no frame that can be decoded; convert it with ffmpeg first")
+        first = next(_decoded(path, container, stream))
         upright = Upright(first, stream.sample_aspect_ratio)
         has_audio = len(container.streams.audio) > 0
     return VideoInfo(
@@ -97,32 +96,36 @@ def read_frames(path: Path) -> Iterator[Frame]:
         return
     with _opened(path) as (container, stream):
         _refuse_missing_bytes(path, stream)
-        yield from _decoded(path, container, stream)
+        if "mp4" not in container.format.name:
+            _packet_times(path, container, stream)  # refuses a file that ends early
+    with _opened(path) as (container, stream):
+        yield from _upright_frames(path, container, stream)
 
 
-def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-    import av.error
-
-    fps = stream.guessed_rate or PHOTO_FPS
-    index, start, upright = 0, 0.0, None
-    frames = container.decode(stream)
-    while True:
-        try:
-            frame = next(frames, None)
-        except (av.error.FFmpegError, EOFError) as error:
-            raise InputError(
-                f"{path} is damaged at frame {index} ({_reason(error)}); convert it with ffmpeg"
-            ) from error
-        if frame is None:
-            break
-        seconds = frame.time if frame.time is not None else index / float(fps)
+def _upright_frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
+    rate = float(stream.guessed_rate or PHOTO_FPS)
+    start, upright = 0.0, None
+    for index, frame in enumerate(_decoded(path, container, stream)):
+        seconds = index / rate if frame.time is None else frame.time
         if upright is None:
-            upright, start = Upright(frame, stream.sample_aspect_ratio), seconds
+            start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
         elif not upright.fits(frame):
             raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
         yield Frame(upright.rgb(frame), index, max(0.0, seconds - start))
-        index += 1
-    if index == 0:
+
+
+def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames as coded. Raises InputError when there is none, or naming the one that cannot be decoded."""
+    import av.error
+
+    count = 0
+    try:
+        for frame in container.decode(stream):
+            yield frame
+            count += 1
+    except (av.error.FFmpegError, EOFError) as error:
+        raise InputError(f"{path} is damaged at frame {count} ({_reason(error)}); convert it with ffmpeg") from error
+    if count == 0:
         raise InputError(f"{path} holds no frame that can be decoded; convert it with ffmpeg first")
 
 
@@ -151,6 +154,8 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             f"{path} is not a video or photo that can be read, or is cut off ({_reason(error)})"
         ) from error
     with container:
+        if container.format.name == "image2" or container.format.name.endswith("_pipe"):
+            raise InputError(f"{path} is not a video or photo that can be read; save or download it again")
         shown = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
         if not shown or shown[0].codec_context is None:
             raise InputError(f"{path} holds no video stream that can be decoded; give a video or a photo")
@@ -163,17 +168,25 @@ def _reason(error: Exception) -> str:
 
 
 def _refuse_missing_bytes(path: Path, stream: VideoStream) -> None:
-    """An mp4's index says where each frame lies: refuse the file when some lie behind its end."""
-    if "mp4" not in stream.container.format.name:
-        return
-    size = path.stat().st_size
-    ends = [entry.pos + entry.size for entry in stream.index_entries]
-    whole = sum(end <= size for end in ends)
-    if whole < len(ends):
-        raise InputError(
-            f"{path} is cut short: its header promises {len(ends)} frames and {whole} are in the file; "
-            f"copy it again, or keep those with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
-        )
+    """Refuse a file whose own header says that it goes on behind its end: mp4's index of frames, avi's RIFF size."""
+    kind, size = stream.container.format.name, path.stat().st_size
+    if "mp4" in kind:
+        ends = [entry.pos + entry.size for entry in stream.index_entries]
+        whole = sum(end <= size for end in ends)
+        if whole < len(ends):
+            _refuse_cut(path, f"{len(ends)} frames and {whole} are in the file")
+    elif kind == "avi":
+        with path.open("rb") as file:
+            promised = int.from_bytes(file.read(8)[4:], "little") + 8
+        if size < promised < 2**32:
+            _refuse_cut(path, f"{promised} bytes and {size} are in the file")
+
+
+def _refuse_cut(path: Path, promise: str) -> NoReturn:
+    raise InputError(
+        f"{path} is cut short: its header promises {promise}; "
+        f"copy it again, or keep those with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
+    )
 
 
 @dataclass(frozen=True)
@@ -228,7 +241,4 @@ def _refuse_early_end(path: Path, container: InputContainer, end: float, frame_s
     promised = container.duration / av.time_base
     begin = (container.start_time or 0) / av.time_base
     if end - begin < promised - SHORTFALL_SECONDS - 2 * frame_seconds:
-        raise InputError(
-            f"{path} is cut short: its header promises {promised:.2f} s, and {end - begin:.2f} s ({frames} frames) "
-            f"came; copy it again, or keep those with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
-        )
+        _refuse_cut(path, f"{promised:.2f} s and {end - begin:.2f} s ({frames} frames) came")

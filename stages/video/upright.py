@@ -7,7 +7,7 @@ limited range, which is what players do. Nothing is tone-mapped: an HDR clip com
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -80,8 +80,9 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """(a, b, c, d) of x' = a x + c y, y' = b x + d y in 16.16 fixed point; the identity where none is stated."""
     from av.sidedata.sidedata import Type
 
+    side_data: Any = frame.side_data  # PyAV types it as a dict of names; it is keyed by Type
     try:
-        matrix = frame.side_data[Type.DISPLAYMATRIX]
+        matrix = side_data[Type.DISPLAYMATRIX]
     except KeyError:
         return (65536, 0, 0, 65536)
     a, b, _, c, d = np.frombuffer(bytes(matrix)[:20], np.int32).tolist()
