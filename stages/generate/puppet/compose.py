@@ -1,0 +1,68 @@
+"""Layers over one another, pixel by pixel, nearest first."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def merge_layers(colour, depth, bias, soft, boxes, out):
+    """Composite L layers into premultiplied `out` (H,W,4) float32.
+
+    colour (L,H,W,4) uint8, depth (L,H,W) float32, bias (L): metres added to a layer's depth before sorting. Two
+    neighbours closer than `soft` metres are mixed instead of cut, so that a crossing of surfaces is no hard line.
+    boxes (L,4): x0, y0, x1, y1 of what each layer drew.
+    """
+    layers, height, width = depth.shape
+    order = np.empty(layers, np.int64)
+    key = np.empty(layers, np.float32)
+    for y in range(height):
+        for x in range(width):
+            count = 0
+            for layer in range(layers):
+                if y < boxes[layer, 1] or y >= boxes[layer, 3] or x < boxes[layer, 0] or x >= boxes[layer, 2]:
+                    continue
+                if colour[layer, y, x, 3] == 0:
+                    continue
+                z = depth[layer, y, x] + bias[layer]
+                place = count
+                while place > 0 and key[place - 1] > z:
+                    key[place], order[place] = key[place - 1], order[place - 1]
+                    place -= 1
+                key[place], order[place] = z, layer
+                count += 1
+            red = green = blue = 0.0
+            through = 1.0
+            for place in range(count):
+                layer = order[place]
+                opacity = colour[layer, y, x, 3] / 255.0
+                r, g, b = colour[layer, y, x, 0] * 1.0, colour[layer, y, x, 1] * 1.0, colour[layer, y, x, 2] * 1.0
+                if place + 1 < count and soft > 0.0:
+                    gap = key[place + 1] - key[place]
+                    if gap < soft:
+                        other = order[place + 1]
+                        mix = (0.5 - 0.5 * gap / soft) * colour[other, y, x, 3] / 255.0
+                        r += mix * (colour[other, y, x, 0] - r)
+                        g += mix * (colour[other, y, x, 1] - g)
+                        b += mix * (colour[other, y, x, 2] - b)
+                red += through * opacity * r
+                green += through * opacity * g
+                blue += through * opacity * b
+                through *= 1.0 - opacity
+                if through < 0.004:
+                    through = 0.0
+                    break
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = red, green, blue
+            out[y, x, 3] = 1.0 - through
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def over(front, back, out):
+    """Premultiplied `front` (H,W,4) float32 over an opaque `back` (H,W,3) float32, into uint8 `out`."""
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            through = 1.0 - front[y, x, 3]
+            for k in range(3):
+                value = front[y, x, k] + through * back[y, x, k]
+                out[y, x, k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))

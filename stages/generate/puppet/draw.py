@@ -1,0 +1,131 @@
+"""Triangles into one RGBA layer with its own depth buffer: compiled loops specialised for the puppet.
+
+Points are (x px, y px, depth m); pixel centres lie at half-integers. Interpolation is affine: triangles here are a few
+pixels wide, perspective inside one of them is far below a pixel. Colours are straight (not premultiplied) uint8.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def _sample(texture, u, v, channel):
+    """Bilinear value at (u, v) pixels, clamped at the edges."""
+    height, width = texture.shape[0], texture.shape[1]
+    x = min(max(u - 0.5, 0.0), width - 1.001)
+    y = min(max(v - 0.5, 0.0), height - 1.001)
+    column, row = int(x), int(y)
+    fx, fy = x - column, y - row
+    top = texture[row, column, channel] * (1.0 - fx) + texture[row, column + 1, channel] * fx
+    bottom = texture[row + 1, column, channel] * (1.0 - fx) + texture[row + 1, column + 1, channel] * fx
+    return top * (1.0 - fy) + bottom * fy
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def draw_mesh(points, faces, uv, uv_mirror, share, fill, alpha, cull, texture, colour, depth):
+    """Draw a mesh whose vertices mix three colours: the photo at `uv`, the photo at `uv_mirror`, and `fill`.
+
+    share (V,2): weights of the two photo look-ups, the rest is `fill`. alpha (V): 0 to 1. cull: skip faces that turn
+    away. colour (H,W,4) uint8 and depth (H,W) float32 are written where nearer.
+    """
+    height, width = depth.shape
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        if alpha[a] + alpha[b] + alpha[c] <= 0.0:
+            continue
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < 1e-9 or area != area or (cull and area > 0.0):
+            continue
+        x0 = max(int(np.ceil(min(ax, bx, cx) - 0.5)), 0)
+        x1 = min(int(np.floor(max(ax, bx, cx) - 0.5)), width - 1)
+        y0 = max(int(np.ceil(min(ay, by, cy) - 0.5)), 0)
+        y1 = min(int(np.floor(max(ay, by, cy) - 0.5)), height - 1)
+        if points[a, 2] < 0.05 or points[b, 2] < 0.05 or points[c, 2] < 0.05:
+            continue
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                px, py = x + 0.5, y + 0.5
+                wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
+                wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
+                wa = 1.0 - wb - wc
+                if wa < 0.0 or wb < 0.0 or wc < 0.0:
+                    continue
+                z = wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]
+                if z >= depth[y, x]:
+                    continue
+                opacity = wa * alpha[a] + wb * alpha[b] + wc * alpha[c]
+                if opacity < 0.004:
+                    continue
+                own = wa * share[a, 0] + wb * share[b, 0] + wc * share[c, 0]
+                mirrored = wa * share[a, 1] + wb * share[b, 1] + wc * share[c, 1]
+                u = wa * uv[a, 0] + wb * uv[b, 0] + wc * uv[c, 0]
+                v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
+                mu = wa * uv_mirror[a, 0] + wb * uv_mirror[b, 0] + wc * uv_mirror[c, 0]
+                mv = wa * uv_mirror[a, 1] + wb * uv_mirror[b, 1] + wc * uv_mirror[c, 1]
+                for k in range(3):
+                    value = (1.0 - own - mirrored) * (wa * fill[a, k] + wb * fill[b, k] + wc * fill[c, k])
+                    if own > 0.004:
+                        value += own * _sample(texture, u, v, k)
+                    if mirrored > 0.004:
+                        value += mirrored * _sample(texture, mu, mv, k)
+                    colour[y, x, k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
+                colour[y, x, 3] = np.uint8(min(opacity * 255.0 + 0.5, 255.0))
+                depth[y, x] = z
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def draw_grid(points, faces, uv, alpha, texture, colour, depth):
+    """Draw a sheet of the photo: RGBA from `texture` (H,W,4) at `uv`, its opacity times the vertices' `alpha`."""
+    height, width = depth.shape
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        if alpha[a] + alpha[b] + alpha[c] <= 0.01:
+            continue
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if area < 1e-6 or area != area:
+            continue
+        if points[a, 2] < 0.05 or points[b, 2] < 0.05 or points[c, 2] < 0.05:
+            continue
+        x0 = max(int(np.ceil(min(ax, bx, cx) - 0.5)), 0)
+        x1 = min(int(np.floor(max(ax, bx, cx) - 0.5)), width - 1)
+        y0 = max(int(np.ceil(min(ay, by, cy) - 0.5)), 0)
+        y1 = min(int(np.floor(max(ay, by, cy) - 0.5)), height - 1)
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                px, py = x + 0.5, y + 0.5
+                wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
+                wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
+                wa = 1.0 - wb - wc
+                if wa < 0.0 or wb < 0.0 or wc < 0.0:
+                    continue
+                z = wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]
+                if z >= depth[y, x]:
+                    continue
+                u = wa * uv[a, 0] + wb * uv[b, 0] + wc * uv[c, 0]
+                v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
+                opacity = (wa * alpha[a] + wb * alpha[b] + wc * alpha[c]) * _sample(texture, u, v, 3)
+                if opacity < 1.0:
+                    continue
+                for k in range(3):
+                    colour[y, x, k] = np.uint8(_sample(texture, u, v, k) + 0.5)
+                colour[y, x, 3] = np.uint8(min(opacity + 0.5, 255.0))
+                depth[y, x] = z
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def skin(rest, joints, weights, transforms, out):
+    """Linear blend skinning with a few joints a point. joints, weights (N,k); transforms (55,3,4); out (N,3)."""
+    for n in range(rest.shape[0]):
+        x, y, z = rest[n, 0], rest[n, 1], rest[n, 2]
+        for axis in range(3):
+            value = 0.0
+            for k in range(joints.shape[1]):
+                weight = weights[n, k]
+                if weight > 0.0:
+                    t = transforms[joints[n, k], axis]
+                    value += weight * (t[0] * x + t[1] * y + t[2] * z + t[3])
+            out[n, axis] = value

@@ -1,0 +1,201 @@
+"""Sheets of the photo, one per part: a grid of points, each bound to the part's own surface and skinned with it.
+
+A point over the part's mesh takes that surface's depth and weights; a point beside it (cloth, hair) those of the
+nearest such point, smoothed. Weights are smoothed over the sheet, so that cloth bends where the mesh would crease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from numba import njit
+
+from stages.generate.puppet.draw import skin
+from stages.generate.puppet.matte import dilate
+from stages.generate.puppet.parts import LAYERS, layer_of_face
+from stages.generate.puppet.view import View, few_joints
+from stages.raster.rasterizer import rasterizer
+
+OVERLAP_M = 0.03
+"""A sheet may use its neighbour's pixels where its own surface lies no further than this behind the visible one."""
+
+
+@dataclass
+class Layer:
+    """One sheet. Points are in the rest pose; `uv` in its own texture's pixels."""
+
+    name: str
+    rest: Float[np.ndarray, "points 3"]
+    joints: Int[np.ndarray, "points k"]
+    weights: Float[np.ndarray, "points k"]
+    uv: Float[np.ndarray, "points 2"]
+    opacity: Float[np.ndarray, "points"]
+    faces: Int[np.ndarray, "faces 3"]
+    bound_vertices: Int[np.ndarray, "points 3"]
+    bound_weights: Float[np.ndarray, "points 3"]
+    texture: UInt8[np.ndarray, "height width 4"]
+    depth: float
+    """Median depth in the photo, metres."""
+    step: float
+    """Grid step in canvas pixels."""
+
+    def pose(self, offsets: np.ndarray, transforms: np.ndarray) -> Float[np.ndarray, "points 3"]:
+        """Posed points in the camera's frame."""
+        moved = self.rest + (offsets[self.bound_vertices] * self.bound_weights[..., None]).sum(1)
+        out = np.empty_like(self.rest)
+        skin(moved.astype(np.float32), self.joints, self.weights, transforms, out)
+        return out
+
+
+def build_layer(
+    view: View,
+    name: str,
+    alpha: Float[np.ndarray, "height width"],
+    labels: Int[np.ndarray, "height width"],
+    colours: UInt8[np.ndarray, "height width 3"],
+    step: int,
+) -> Layer | None:
+    """The sheet of one of LAYERS, or None where the photo shows nothing of it."""
+    row = list(LAYERS).index(name)
+    faces = view.rig.body.faces[layer_of_face(view) == row]
+    height, width = alpha.shape
+    own = rasterizer("numba")(view.points, faces, width, height)
+    covered = own.face >= 0
+    mask = _sheet_mask(view, labels == row, own.depth, covered)
+    opacity = alpha * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)
+    if covered.sum() < 40 or (opacity > 0.5).sum() < 40:
+        return None
+    lattice, cells = _lattice(opacity, step)
+    x, y = lattice[:, 0], lattice[:, 1]
+    source, distance = _nearest(covered, x, y)
+    vertices = faces[own.face[source[:, 1], source[:, 0]]]
+    barycentric = own.barycentric[source[:, 1], source[:, 0]]
+    depth = own.depth[source[:, 1], source[:, 0]]
+    cm = view.centimetre_px
+    weights = (view.rig.body.weights[vertices] * barycentric[..., None]).sum(1)
+    far = np.clip(distance / (4 * cm), 0, 1)
+    shape = (height + step - 1) // step + 1, (width + step - 1) // step + 1
+    cell = (y / step).round().astype(int), (x / step).round().astype(int)
+    weights = _smooth(weights, cell, shape, 1.2 * cm / step, 4 * cm / step, far)
+    depth = _smooth(depth[:, None], cell, shape, 0.8 * cm / step, 4 * cm / step, far)[:, 0]
+    joints, weights = few_joints(weights)
+    fall = np.exp(-((distance / (3 * cm)) ** 2))
+    bound = barycentric * fall[:, None]
+    rest = _unskin(view, lattice, depth, joints, weights)
+    rest -= (view.offsets[vertices] * bound[..., None]).sum(1)
+    box = _box(opacity)
+    x0, y0, x1, y1 = box
+    texture = np.dstack([colours, (opacity * 255 + 0.5).astype(np.uint8)])[y0:y1, x0:x1]
+    triangles = _triangles(cells, rest, step, depth, float(view.K[0, 0]))
+    return Layer(
+        name, rest.astype(np.float32), joints, weights, (lattice - (x0, y0)).astype(np.float32),
+        np.ones(len(rest), np.float32), triangles, vertices.astype(np.int32), bound.astype(np.float32),
+        np.ascontiguousarray(texture), float(np.median(depth)), float(step),
+    )  # fmt: skip
+
+
+def _sheet_mask(
+    view: View, own: np.ndarray, depth: np.ndarray, covered: np.ndarray
+) -> Bool[np.ndarray, "height width"]:
+    """The part's pixels, and its neighbours' a little way in where both surfaces meet."""
+    visible = view.fragments.depth
+    near = covered & (depth < np.where(np.isfinite(visible), visible, 1e3) + OVERLAP_M)
+    return own | (dilate(own, max(2.0, 0.011 * max(view.size))) & near)
+
+
+def _lattice(opacity: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Grid points (x, y) px touching the sheet, and its cells as (cells, 4) rows of points, clockwise from top left."""
+    height, width = opacity.shape
+    rows, columns = (height + step - 1) // step, (width + step - 1) // step
+    padded = np.zeros((rows * step, columns * step), np.float32)
+    padded[:height, :width] = opacity
+    used = padded.reshape(rows, step, columns, step).max((1, 3)) > 0.004
+    used = dilate(used, 1.0) if used.any() else used
+    corner = np.zeros((rows + 1, columns + 1), bool)
+    r, c = np.nonzero(used)
+    for dr, dc in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        corner[r + dr, c + dc] = True
+    number = np.full(corner.shape, -1)
+    number[corner] = np.arange(corner.sum())
+    cells = np.stack([number[r, c], number[r, c + 1], number[r + 1, c + 1], number[r + 1, c]], 1)
+    y, x = np.nonzero(corner)
+    return np.stack([x * step, y * step], 1).astype(np.float32), cells
+
+
+def _nearest(covered: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each point the nearest covered pixel (x, y) and its distance in pixels."""
+    height, width = covered.shape
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~covered).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    where = np.zeros((labels.max() + 1, 2), np.int64)
+    rows, columns = np.nonzero(covered)
+    where[labels[rows, columns]] = np.stack([columns, rows], 1)
+    px, py = x.astype(int).clip(0, width - 1), y.astype(int).clip(0, height - 1)
+    return where[labels[py, px]], distance[py, px]
+
+
+def _smooth(
+    values: np.ndarray, cell: tuple, shape: tuple, near: float, far_sigma: float, far: np.ndarray
+) -> np.ndarray:
+    """Normalised Gaussian over the sheet's own points: `near` on the surface, `far_sigma` away from it."""
+    present = np.zeros(shape, np.float32)
+    present[cell] = 1.0
+    out = np.zeros_like(values, dtype=np.float32)
+    for column in np.flatnonzero(np.abs(values).max(0) > 1e-6):
+        image = np.zeros(shape, np.float32)
+        image[cell] = values[:, column]
+        blurred = []
+        for sigma in (near, far_sigma):
+            weight = cv2.GaussianBlur(present, (0, 0), max(sigma, 0.3))
+            blurred.append((cv2.GaussianBlur(image, (0, 0), max(sigma, 0.3)) / np.maximum(weight, 1e-6))[cell])
+        out[:, column] = (1 - far) * blurred[0] + far * blurred[1]
+    return out
+
+
+def _unskin(view: View, lattice: np.ndarray, depth: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Rest positions of canvas points at a depth: inverse skinning with the blended matrix."""
+    homogeneous = np.concatenate([lattice, np.ones((len(lattice), 1))], 1)
+    camera = homogeneous @ np.linalg.inv(view.K.astype(np.float64)).T * depth[:, None]
+    blended = (view.transforms[joints] * weights[..., None, None]).sum(1).astype(np.float64)
+    return np.linalg.solve(blended[..., :3], (camera - blended[..., 3])[..., None])[..., 0]
+
+
+def _triangles(cells: np.ndarray, rest: np.ndarray, step: int, depth: np.ndarray, focal: float) -> np.ndarray:
+    """Two triangles a cell, without those that jump from one surface to another in the rest pose."""
+    faces = np.concatenate([cells[:, [0, 1, 3]], cells[:, [1, 2, 3]]])
+    corners = rest[faces]
+    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(1)
+    limit = np.maximum(0.05, 6 * step * depth[faces].mean(1) / focal)
+    return np.ascontiguousarray(faces[edges < limit], np.int32)
+
+
+def _box(opacity: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero((opacity > 0.004).any(1)), np.flatnonzero((opacity > 0.004).any(0))
+    height, width = opacity.shape
+    x0, y0 = max(columns[0] - 2, 0), max(rows[0] - 2, 0)
+    return int(x0), int(y0), int(min(columns[-1] + 3, width)), int(min(rows[-1] + 3, height))
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def fade_stretched(points, faces, step, opacity, out):
+    """Opacity of each point: less where the sheet is stretched, folded or turned away, so that nothing pops.
+
+    step: the grid step expected at this distance, pixels. A triangle is whole while its longest edge is below 2.2
+    steps (gone above 3.6) and its area above 0.25 of a flat one's (gone at zero).
+    """
+    for n in range(out.shape[0]):
+        out[n] = opacity[n]
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        longest = max((ax - bx) ** 2 + (ay - by) ** 2, (bx - cx) ** 2 + (by - cy) ** 2, (cx - ax) ** 2 + (cy - ay) ** 2)
+        stretch = np.sqrt(longest) / step
+        flat = ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) / (step * step)
+        keep = min(max((3.6 - stretch) / 1.4, 0.0), 1.0) * min(max(flat / 0.25, 0.0), 1.0)
+        for n in (a, b, c):
+            if keep < out[n]:
+                out[n] = keep

@@ -1,0 +1,67 @@
+"""Which pixel of the person belongs to which part: the mesh's cores grow until the photo's own edges stop them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int
+
+from stages.body.model import PART_NAMES
+from stages.generate.puppet.matte import erode
+from stages.generate.puppet.view import View
+
+LAYERS = {
+    "torso": ("torso",),
+    "head": ("head",),
+    "left_arm": ("left_arm",),
+    "right_arm": ("right_arm",),
+    "left_leg": ("left_leg", "left_foot"),
+    "right_leg": ("right_leg", "right_foot"),
+    "left_hand": ("left_hand",),
+    "right_hand": ("right_hand",),
+}
+"""Layer -> parts. Every layer moves with its own parts' surface only."""
+
+
+def layer_of_vertex(view: View) -> Int[np.ndarray, "vertices"]:
+    """Row in LAYERS of each vertex."""
+    body = view.rig.body
+    of_part = np.zeros(len(PART_NAMES), np.int32)
+    for row, parts in enumerate(LAYERS.values()):
+        of_part[[PART_NAMES.index(part) for part in parts]] = row
+    return of_part[body.part]
+
+
+def layer_of_face(view: View) -> Int[np.ndarray, "faces"]:
+    """Row in LAYERS of each triangle: its corners' majority."""
+    corners = layer_of_vertex(view)[view.rig.body.faces]
+    return np.where(corners[:, 1] == corners[:, 2], corners[:, 1], corners[:, 0])
+
+
+def label_pixels(view: View, alpha: Float[np.ndarray, "height width"]) -> Int[np.ndarray, "height width"]:
+    """Row in LAYERS of every pixel; outside the matte, of the nearest pixel inside it (Meyer's watershed)."""
+    face = view.fragments.face
+    covered = np.where(face >= 0, layer_of_face(view)[face], -1)
+    person = alpha > 0.5
+    seeds = np.zeros(face.shape, np.int32)
+    for row in range(len(LAYERS)):
+        mask = (covered == row) & person
+        core = erode(mask, 1.5 * view.centimetre_px)
+        seeds[core if core.sum() > 9 else mask] = row + 1
+    if not seeds.any():
+        return np.zeros(face.shape, np.int32)
+    outside = len(LAYERS) + 1
+    seeds[alpha < 0.02] = outside
+    grown = cv2.watershed(np.ascontiguousarray(view.photo[..., ::-1]), seeds.copy())
+    return _spread(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
+
+
+def _spread(labels: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Give unlabelled pixels the nearest label; watershed lines and the surroundings are unlabelled."""
+    known = labels > 0
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    lookup = np.zeros(nearest.max() + 1, np.int32)
+    lookup[nearest[known]] = labels[known]
+    return lookup[nearest]

@@ -1,0 +1,120 @@
+"""A colour for every vertex: the photo where it saw the surface, its mirror image, or a neighbour's colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int
+
+from stages.body.model import PART_NAMES
+from stages.generate.puppet.matte import erode
+from stages.generate.puppet.parts import LAYERS, layer_of_vertex
+from stages.generate.puppet.view import View, facing, smoothstep
+
+CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "right_hand"),
+           ("left_leg", "right_leg"), ("left_foot", "right_foot"))  # fmt: skip
+"""Parts that may lend each other colours."""
+
+
+@dataclass
+class Paint:
+    """How `draw_mesh` colours each vertex."""
+
+    uv: Float[np.ndarray, "vertices 2"]
+    uv_mirror: Float[np.ndarray, "vertices 2"]
+    share: Float[np.ndarray, "vertices 2"]
+    fill: Float[np.ndarray, "vertices 3"]
+
+
+def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.ndarray, trusted: np.ndarray) -> Paint:
+    """colours: the person's colour at every pixel. trusted (V): False for parts the photo does not show."""
+    seen = visibility(view, alpha, labels) * trusted
+    mirror = mirror_vertices(view.rig.body.v_template)
+    borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
+    share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
+    uv = view.points[:, :2]
+    fill = fill_colours(view, colours, seen)
+    return Paint(
+        np.ascontiguousarray(uv, np.float32),
+        np.ascontiguousarray(uv[mirror], np.float32),
+        share.astype(np.float32),
+        fill.astype(np.float32),
+    )
+
+
+def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.ndarray, "vertices"]:
+    """0 to 1: how well the photo shows each vertex's own surface."""
+    height, width = alpha.shape
+    x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
+    within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    depth = np.where(np.isfinite(view.fragments.depth), view.fragments.depth, 1e3).astype(np.float32)
+    radius = max(1, round(1.2 * view.centimetre_px))
+    nearby = cv2.erode(depth, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
+    z = view.points[:, 2]
+    first = (z < depth[y, x] + 0.012) & (z < nearby[y, x] + 0.04)
+    own = labels[y, x] == layer_of_vertex(view)
+    return within * first * own * (alpha[y, x] > 0.4) * smoothstep(0.12, 0.35, facing(view))
+
+
+def mirror_vertices(v_template: Float[np.ndarray, "vertices 3"]) -> Int[np.ndarray, "vertices"]:
+    """The vertex nearest to each vertex's mirror image."""
+    from scipy.spatial import cKDTree
+
+    return cKDTree(v_template).query(v_template * np.array([-1, 1, 1], np.float32))[1]
+
+
+def fill_colours(view: View, colours: np.ndarray, seen: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
+    """Colours of unseen vertices from seen ones of the same class, near in (|x|, y, 0.35 z) of the rest pose.
+
+    Mirror side and back share one key with the front. Shaded by a lamp at the camera's upper left; a hand without any
+    seen vertex takes the face's median, and a class without any takes the whole person's.
+    """
+    from scipy.spatial import cKDTree
+
+    rest = view.rig.template * np.array([1, 1, 0.35], np.float32)
+    rest[:, 0] = np.abs(rest[:, 0])
+    height, width = colours.shape[:2]
+    x = view.points[:, 0].astype(int).clip(0, width - 1)
+    y = view.points[:, 1].astype(int).clip(0, height - 1)
+    smooth = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.6 * view.centimetre_px))
+    direct = smooth[y, x].astype(np.float32)
+    good = seen > 0.6
+    fill = np.empty_like(direct)
+    everyone = np.median(direct[good], 0) if good.any() else np.full(3, 128.0, np.float32)
+    head = good & view.rig.body.sets["face_skin"]
+    skin = np.median(direct[head], 0) if head.any() else everyone
+    for names in CLASSES:
+        members = np.isin(view.rig.body.part, [PART_NAMES.index(name) for name in names])
+        sources = np.flatnonzero(members & good)
+        if len(sources) < 12:
+            fill[members] = skin if names[0].endswith(("hand", "foot", "head")) else everyone
+            continue
+        count = min(40 if names[0].endswith(("arm", "leg")) else 12, len(sources))
+        distance, nearest = cKDTree(rest[sources]).query(rest[members], k=count)
+        weight = 1.0 / (distance + 0.01)
+        weight /= weight.sum(1, keepdims=True)
+        fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
+    lamp = np.array([-0.3, -0.6, -0.74], np.float32)
+    shade = 0.72 + 0.36 * np.clip(view.normals @ lamp, 0, 1)
+    return np.clip(fill * shade[:, None], 0, 255)
+
+
+def shown_parts(view: View, alpha: np.ndarray, valid_hands: tuple[bool, bool]) -> np.ndarray:
+    """Boolean (V): vertices of parts that lie inside the matte (at least 60 %) and, for hands, were measured."""
+    height, width = alpha.shape
+    inner = erode(alpha > 0.3, 0)
+    x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
+    within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    inside = within & inner[y.clip(0, height - 1), x.clip(0, width - 1)]
+    rows = layer_of_vertex(view)
+    shown = np.ones(len(rows), bool)
+    for row, name in enumerate(LAYERS):
+        members = rows == row
+        framed = members & within
+        unmeasured = name.endswith("hand") and not valid_hands[name.startswith("right")]
+        if unmeasured or framed.sum() < 10 or inside[framed].mean() < 0.6:
+            shown[members] = name in ("torso", "head")
+    return shown

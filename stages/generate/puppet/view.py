@@ -1,0 +1,171 @@
+"""The photo and the body fitted to it, side by side at the size the puppet is drawn in.
+
+The picture may be continued past its border with a mirrored strip, on the sides where the body goes on outside it, so
+that a shirt does not end in mid-air when the person rises. `offset` is where the photo's corner lies in that canvas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+from stages.artifacts.motion import Motion
+from stages.body.camera import project, resized
+from stages.body.model import Body, joint_transforms, motion_template
+from stages.body.rotations import matrix_from_rotvec
+from stages.generate.puppet.draw import skin
+from stages.raster.rasterizer import Fragments, rasterizer
+
+JOINTS_A_POINT = 8
+STRIP = 0.22
+"""Width of the mirrored strip, as a share of the picture's side (chosen by eye, shared/notes)."""
+
+
+@dataclass
+class Rig:
+    """One person's body, ready to be posed row by row: who they are, not where."""
+
+    body: Body
+    template: Float[np.ndarray, "vertices 3"]
+    rest_joints: Float[np.ndarray, "55 3"]
+    joints: Int[np.ndarray, "vertices k"]
+    weights: Float[np.ndarray, "vertices k"]
+    moving: Int[np.ndarray, "moving"]
+    """Vertices that expressions move."""
+    expression_rows: Float[np.ndarray, "moving3 expression"]
+
+    def transforms(self, poses: np.ndarray, trans: np.ndarray) -> Float[np.ndarray, "55 3 4"]:
+        """Rest to posed, per joint, of one row."""
+        rotations = matrix_from_rotvec(poses.reshape(1, 55, 3).astype(np.float32))
+        return joint_transforms(self.body.parents, rotations, self.rest_joints, trans[None].astype(np.float32))[0]
+
+    def offsets(self, poses: np.ndarray, expression: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
+        """What expression and pose correctives add to the rest vertices."""
+        offset = np.zeros_like(self.template)
+        offset[self.moving] = (self.expression_rows @ expression.astype(np.float32)).reshape(-1, 3)
+        if self.body.posedirs is not None:
+            rotations = matrix_from_rotvec(poses.reshape(55, 3).astype(np.float32))[1:]
+            offset += self.body.posedirs @ (rotations - np.eye(3, dtype=np.float32)).reshape(-1)
+        return offset
+
+    def skin(self, offsets: np.ndarray, transforms: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
+        """Posed vertices in the camera's frame."""
+        out = np.empty_like(self.template)
+        skin(self.template + offsets, self.joints, self.weights, transforms, out)
+        return out
+
+
+def make_rig(body: Body, reference: Motion) -> Rig:
+    """The rig of the person in a motion."""
+    template = motion_template(body, reference).astype(np.float32)
+    joints, weights = few_joints(body.weights)
+    moving = np.flatnonzero(np.abs(body.exprdirs).max((1, 2)) > 1e-7)
+    rows = reference.head_scale * body.exprdirs[moving].reshape(-1, body.exprdirs.shape[2])
+    return Rig(
+        body, template, body.J_regressor @ template, joints, weights, moving, np.ascontiguousarray(rows, np.float32)
+    )
+
+
+def few_joints(weights: np.ndarray, count: int = JOINTS_A_POINT) -> tuple[np.ndarray, np.ndarray]:
+    """The strongest joints of each point and their weights, summing to one."""
+    joints = np.argsort(-weights, axis=1)[:, :count]
+    chosen = np.take_along_axis(weights, joints, 1)
+    return joints.astype(np.int32), (chosen / np.maximum(chosen.sum(1, keepdims=True), 1e-9)).astype(np.float32)
+
+
+@dataclass
+class View:
+    """The fitted body in the photo's canvas. Pixels are the canvas's, metres the camera's frame."""
+
+    rig: Rig
+    photo: UInt8[np.ndarray, "height width 3"]
+    inside: Bool[np.ndarray, "height width"]
+    """False in the mirrored strips."""
+    offset: tuple[int, int]
+    size: tuple[int, int]
+    """Width and height of the photo inside the canvas."""
+    K: Float[np.ndarray, "3 3"]
+    transforms: Float[np.ndarray, "55 3 4"]
+    offsets: Float[np.ndarray, "vertices 3"]
+    vertices: Float[np.ndarray, "vertices 3"]
+    points: Float[np.ndarray, "vertices 3"]
+    normals: Float[np.ndarray, "vertices 3"]
+    fragments: Fragments
+    centimetre_px: float
+
+    def strip(self, image: np.ndarray) -> np.ndarray:
+        """A picture of the photo's size, continued over the canvas by mirroring."""
+        height, width = self.photo.shape[:2]
+        left, top = self.offset
+        right, bottom = width - left - self.size[0], height - top - self.size[1]
+        return cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT_101)
+
+    def crop(self, image: np.ndarray) -> np.ndarray:
+        """The photo's part of a canvas-sized picture."""
+        left, top = self.offset
+        return image[top : top + self.size[1], left : left + self.size[0]]
+
+
+def make_view(photo: UInt8[np.ndarray, "height width 3"], reference: Motion, rig: Rig, size: tuple[int, int]) -> View:
+    """Resize the photo to `size`, continue it where the body leaves it, and pose the body in it."""
+    width, height = size
+    enlarging = max(width / photo.shape[1], height / photo.shape[0]) > 1
+    picture = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC if enlarging else cv2.INTER_AREA)
+    K = resized(reference.K[0], width / reference.image_size[0], height / reference.image_size[1]).astype(np.float32)
+    transforms = rig.transforms(reference.poses[0], reference.trans[0])
+    offsets = rig.offsets(reference.poses[0], reference.expression[0])
+    vertices = rig.skin(offsets, transforms)
+    points = project(vertices, K)
+    outside = points[:, 0] < 0, points[:, 1] < 0, points[:, 0] > width, points[:, 1] > height
+    left, top, right, bottom = (
+        round(STRIP * side) if out.mean() > 0.04 else 0
+        for out, side in zip(outside, (width, height, width, height), strict=True)
+    )
+    canvas = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_REFLECT_101)
+    inside = np.zeros(canvas.shape[:2], bool)
+    inside[top : top + height, left : left + width] = True
+    K[:2, 2] += left, top
+    view = View(
+        rig, canvas, inside, (left, top), size, K, transforms, offsets, vertices, points, np.zeros_like(vertices),
+        Fragments(np.zeros((0, 0), np.int32), np.zeros((0, 0, 3), np.float32), np.zeros((0, 0), np.float32)), 1.0,
+    )  # fmt: skip
+    pose_view(view)
+    return view
+
+
+def pose_view(view: View) -> None:
+    """(Re)compute everything that follows from the rig's template."""
+    view.vertices = view.rig.skin(view.offsets, view.transforms)
+    view.points = project(view.vertices, view.K).astype(np.float32)
+    view.normals = vertex_normals(view.vertices, view.rig.body.faces)
+    height, width = view.photo.shape[:2]
+    view.fragments = rasterizer("numba")(view.points, view.rig.body.faces, width, height)
+    seen = view.fragments.depth[np.isfinite(view.fragments.depth)]
+    depth = float(np.median(seen)) if len(seen) else float(np.median(view.vertices[:, 2]))
+    view.centimetre_px = 0.01 * float(view.K[0, 0]) / max(depth, 0.1)
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
+    """Outward unit normals, weighted by triangle area."""
+    corners = vertices[faces]
+    facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        for axis in range(3):
+            normals[:, axis] += np.bincount(faces[:, corner], facing[:, axis], len(vertices)).astype(np.float32)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+
+
+def facing(view: View) -> Float[np.ndarray, "vertices"]:
+    """Cosine between each vertex's normal and the direction to the camera."""
+    toward = -view.vertices / np.maximum(np.linalg.norm(view.vertices, axis=1, keepdims=True), 1e-6)
+    return (view.normals * toward).sum(1)
+
+
+def smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
+    """0 below `low`, 1 above `high`, smooth between; `low` may exceed `high`."""
+    t = np.clip((value - low) / (high - low), 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
