@@ -21,7 +21,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+            if isinstance(archive, np.ndarray):
                 raise InputError(f"{path} is not an .npz archive")
             return {name: archive[name] for name in archive.files}
     except InputError:

@@ -1,0 +1,33 @@
+"""Picture metrics as pure functions of one frame pair: RGB in [0, 1], no reduction over frames, no resizing."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+PSNR_OF_EQUAL_DB = 100.0
+"""What two equal pictures are given instead of infinity, as DisCo's code does."""
+
+
+def psnr(result: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
+    """Peak signal-to-noise ratio, dB: -10 log10 of the mean squared error over pixels and channels."""
+    error = float(np.mean((result - truth) ** 2))
+    return PSNR_OF_EQUAL_DB if error == 0 else min(PSNR_OF_EQUAL_DB, -10 * np.log10(error))
+
+
+def l1(result: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
+    """Mean absolute error in [0, 1]: the paper's L1, not DisCo's (which divides once more by the pixel count)."""
+    return float(np.mean(np.abs(result - truth)))
+
+
+def ssim(result: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
+    """Structural similarity (Wang et al. 2004) on colour: 11 x 11 Gaussian, sigma 1.5, mean over channels."""
+    from skimage.metrics import structural_similarity
+
+    similarity = structural_similarity(
+        result, truth, channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    return float(np.asarray(similarity))
+
+
+METRICS = {"psnr": psnr, "l1": l1, "ssim": ssim}
