@@ -24,7 +24,7 @@ from stages.body.smplx_layout import bone_of_joints, joint_of_bones, renumbering
 from stages.body.vertex_sets import named_sets, parts
 from stages.progress import Progress, silent
 
-BAKE_VERSION = 1
+BAKE_VERSION = 2
 SEED = 0
 
 
@@ -66,6 +66,8 @@ def bake_geometry(source: AnnySource) -> BodyParts:
             coco=source.coco,
             keypoints=(),
             landmarks=None,
+            source_vertex=np.arange(len(vertices)),
+            source_pose=space.t_pose.way_back(),
         ),
         order,
     )
@@ -102,7 +104,9 @@ def _face_keypoints(embedding: Embedding, geometry: BodyParts) -> list[Keypoint]
 def _selected(source: AnnySource, regressor: np.ndarray, vertices: np.ndarray, weights: np.ndarray) -> dict[str, int]:
     """The vertices that smplx wants at its built-in numbers."""
     selected = {}
-    names = {"nose": "nose", "leye": "left_eye", "reye": "right_eye", "lear": "left_ear", "rear": "right_ear"}
+    front = np.where(source.segments["head"], vertices[:, 2], -np.inf)
+    selected["nose"] = int(front.argmax())
+    names = {"leye": "left_eye", "reye": "right_eye", "lear": "left_ear", "rear": "right_ear"}
     for letter, side in (("L", "left"), ("R", "right")):
         for toe, name in (("BigToe", "big_toe"), ("SmallToe", "small_toe"), ("Heel", "heel")):
             names[f"{letter}{toe}"] = f"{side}_{name}"
@@ -133,4 +137,5 @@ def _renumbered(body: BodyParts, order: Int[np.ndarray, "vertices"]) -> BodyPart
         part=body.part[order],
         sets={name: member[order] for name, member in body.sets.items()},
         coco={name: row[order] for name, row in body.coco.items()},
+        source_vertex=body.source_vertex[order],
     )

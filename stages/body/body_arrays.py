@@ -34,6 +34,10 @@ class BodyParts:
     coco: dict[str, Float[np.ndarray, "vertices"]]
     keypoints: tuple[Keypoint, ...]
     landmarks: Embedding | None
+    source_vertex: Int[np.ndarray, "vertices"]
+    """Each vertex's number in the mesh it was made from."""
+    source_pose: Float[np.ndarray, "165"]
+    """The pose that brings the mean body back to the one its maker modelled, where skinning is exact."""
 
 
 def body_of(parts: BodyParts) -> Body:
@@ -105,6 +109,8 @@ def _emosh_arrays(parts: BodyParts) -> dict[str, np.ndarray]:
         "emosh_part": parts.part.astype(np.int64),
         "emosh_set_names": np.array(SET_NAMES, dtype=np.str_),
         "emosh_sets": np.array([parts.sets[name] for name in SET_NAMES]),
+        "emosh_source_vertex": parts.source_vertex.astype(np.int64),
+        "emosh_source_pose": parts.source_pose.astype(np.float32),
         "emosh_part_names": np.array(PART_NAMES, dtype=np.str_),
     }
 

@@ -16,7 +16,7 @@ def project(
 ) -> Float[np.ndarray, "*batch points 3"]:
     """Pixels x, y and depth z (metres) of camera-space points; depths below NEAR_M are clamped before dividing."""
     z = np.maximum(points[..., 2:], NEAR_M)
-    homogeneous = points @ np.swapaxes(K, -1, -2)
+    homogeneous = np.concatenate([points[..., :2], z], -1) @ np.swapaxes(K, -1, -2)
     return np.concatenate([homogeneous[..., :2] / z, points[..., 2:]], -1)
 
 

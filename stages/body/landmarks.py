@@ -1,7 +1,8 @@
 """Where MediaPipe's 478 face landmarks lie on a body, found by showing it the body.
 
-Render, detect, cast back, take medians. Detections are collected as points of one open-mouthed, open-eyed template, which keeps upper and lower lips and lids
-apart. The first pass sees a face without brows; each later pass paints lips and brows where the previous one put them.
+Render, detect, cast back, take medians. Detections are collected as points of one open-mouthed, open-eyed template,
+which keeps upper and lower lips and lids apart. The first pass sees a face without brows; each later pass paints lips
+and brows where the previous one put them.
 No landmark data is shipped: MediaPipe's wheel carries the detector, not the geometry.
 """
 

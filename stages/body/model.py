@@ -19,6 +19,7 @@ from stages.artifacts.npz import read_npz
 from stages.artifacts.provenance import sha256_file
 from stages.artifacts.schema import Field, Schema
 from stages.body.rotations import matrix_from_rotvec
+from stages.body.skinning import SparseWeights, skin
 
 JOINT_NAMES = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
@@ -61,6 +62,8 @@ BODY = Schema(
         Field("lmk_b_coords", "landmarks 3", "float", "MediaPipe embedding: barycentric coordinates"),
         Field("landmark_indices", "landmarks", "int", "MediaPipe embedding: which of the 478"),
         Field("emosh_part", "vertices", "int", "body part of each vertex, index into PART_NAMES"),
+        Field("emosh_source_vertex", "vertices", "int", "number of each vertex in the mesh this body was made from"),
+        Field("emosh_source_pose", "165", "float", "pose in which that mesh was modelled"),
         Field("emosh_set_names", "sets", "text", "named vertex sets, see SET_NAMES"),
         Field("emosh_sets", "sets vertices", "bool", "membership of each vertex in each named set"),
     ),
@@ -108,6 +111,10 @@ class Body:
     part: Int[np.ndarray, "vertices"]
     sets: dict[str, np.ndarray]
     """name -> boolean (vertices,)."""
+    sparse_weights: SparseWeights
+    """`weights` without zeros."""
+    expressive: Int[np.ndarray, "moved"]
+    """The vertices that any expression moves."""
 
     def part_vertices(self, *names: str) -> np.ndarray:
         """Boolean mask of the vertices of the named PART_NAMES."""
@@ -139,16 +146,19 @@ def body_from_arrays(arrays: Mapping[str, np.ndarray], path: Path, sha256: str) 
     parents = arrays["kintree_table"][0].astype(np.int64)
     parents[0] = -1
     posedirs = arrays["posedirs"].astype(np.float32)
+    exprdirs = np.ascontiguousarray(shapedirs[:, :, 300 : 300 + len(names)])
+    weights = arrays["weights"].astype(np.float32)
+    by_row = np.argsort(arrays["emosh_keypoint_row"], kind="stable")
     return Body(
         name=str(arrays["emosh_name"]),
         sha256=sha256,
         path=path,
         v_template=arrays["v_template"].astype(np.float32),
         shapedirs=np.ascontiguousarray(shapedirs[:, :, : betas + head_betas + 2]),
-        exprdirs=np.ascontiguousarray(shapedirs[:, :, 300 : 300 + len(names)]),
+        exprdirs=exprdirs,
         posedirs=posedirs if posedirs.any() else None,
         J_regressor=arrays["J_regressor"].astype(np.float32),
-        weights=arrays["weights"].astype(np.float32),
+        weights=weights,
         parents=parents,
         faces=arrays["f"].astype(np.int64),
         num_betas=betas,
@@ -156,12 +166,14 @@ def body_from_arrays(arrays: Mapping[str, np.ndarray], path: Path, sha256: str) 
         expression_names=names,
         keypoint_names=tuple(str(name) for name in arrays["emosh_keypoint_names"]),
         keypoint_joint=arrays["emosh_keypoint_joint"].astype(np.int64),
-        keypoint_row=arrays["emosh_keypoint_row"].astype(np.int64),
-        keypoint_column=arrays["emosh_keypoint_column"].astype(np.int64),
-        keypoint_value=arrays["emosh_keypoint_value"].astype(np.float32),
+        keypoint_row=arrays["emosh_keypoint_row"][by_row].astype(np.int64),
+        keypoint_column=arrays["emosh_keypoint_column"][by_row].astype(np.int64),
+        keypoint_value=arrays["emosh_keypoint_value"][by_row].astype(np.float32),
         keypoint_sigma=arrays["emosh_keypoint_sigma"].astype(np.float32),
         part=arrays["emosh_part"].astype(np.int64),
         sets={str(name): row for name, row in zip(arrays["emosh_set_names"], arrays["emosh_sets"], strict=True)},
+        sparse_weights=SparseWeights.of(weights),
+        expressive=np.flatnonzero(np.abs(exprdirs).max((1, 2)) > 0),
     )
 
 
@@ -189,21 +201,30 @@ def pose_body(
     expression: Float[np.ndarray, "frames expression"],
     head_scale: float = 1.0,
 ) -> Posed:
-    """Skin one person's rest vertices: SMPL-X's forward pass (Pavlakos et al. 2019; smplx `lbs`), in numpy.
+    """Skin one person's rest vertices: SMPL-X's forward pass (Pavlakos et al. 2019; smplx `lbs`).
 
     Joints are regressed from the template without expression, which the body file's regressor ignores.
     """
-    rest = template + np.einsum("vce,fe->fvc", body.exprdirs, head_scale * expression, optimize=True)
+    rest = _with_expression(body, template, head_scale * expression)
     rotations = matrix_from_rotvec(poses.reshape(len(poses), 55, 3).astype(np.float32))
     if body.posedirs is not None:
         feature = (rotations[:, 1:] - np.eye(3, dtype=np.float32)).reshape(len(poses), -1)
         rest = rest + np.einsum("vcp,fp->fvc", body.posedirs, feature, optimize=True)
-    transforms = joint_transforms(body.parents, rotations, body.J_regressor @ template, transl)
-    joints = (transforms[..., :3] @ (body.J_regressor @ template)[None, :, :, None])[..., 0] + transforms[..., 3]
-    blended = np.einsum("vj,fjk->fvk", body.weights, transforms.reshape(len(poses), 55, 12), optimize=True)
-    blended = blended.reshape(len(poses), -1, 3, 4)
-    vertices = np.einsum("fvab,fvb->fva", blended[..., :3], rest) + blended[..., 3]
-    return Posed(vertices, joints, transforms)
+    rest_joints = body.J_regressor @ template
+    transforms = joint_transforms(body.parents, rotations, rest_joints, transl)
+    joints = (transforms[..., :3] @ rest_joints[None, :, :, None])[..., 0] + transforms[..., 3]
+    return Posed(skin(rest, body.sparse_weights, transforms), joints, transforms)
+
+
+def _with_expression(
+    body: Body, template: Float[np.ndarray, "vertices 3"], expression: Float[np.ndarray, "frames expression"]
+) -> Float[np.ndarray, "frames vertices 3"]:
+    """One copy of the template a frame, its face moved."""
+    rest = np.repeat(template[None].astype(np.float32), len(expression), 0)
+    directions = body.exprdirs[body.expressive].reshape(-1, body.exprdirs.shape[2])
+    offsets = expression.astype(np.float32) @ directions.T
+    rest[:, body.expressive] += offsets.reshape(len(expression), -1, 3)
+    return rest
 
 
 def joint_transforms(
@@ -244,12 +265,13 @@ def keypoints_from(
 ) -> Float[np.ndarray, "frames keypoints 3"]:
     """The body's named keypoints: skinned ones from posed vertices, joint-bound ones moved rigidly with their joint."""
     count = len(body.keypoint_names)
-    skinned = np.zeros((len(posed.vertices), count, 3), np.float32)
-    weighted = posed.vertices[:, body.keypoint_column] * body.keypoint_value[:, None]
-    np.add.at(skinned, (slice(None), body.keypoint_row), weighted)
-    rest = np.zeros((count, 3), np.float32)
-    np.add.at(rest, body.keypoint_row, template[body.keypoint_column] * body.keypoint_value[:, None])
-    bound = np.flatnonzero(body.keypoint_joint >= 0)
+    bound = body.keypoint_joint >= 0
+    rest, points = np.zeros((count, 3), np.float32), np.empty((len(posed.vertices), count, 3), np.float32)
+    for chosen, vertices, target in ((bound, template[None], rest[None]), (~bound, posed.vertices, points)):
+        entries = chosen[body.keypoint_row]
+        weighted = vertices[:, body.keypoint_column[entries]] * body.keypoint_value[entries, None]
+        rows, first = np.unique(body.keypoint_row[entries], return_index=True)
+        target[:, rows] = np.add.reduceat(weighted, first, axis=1)
     transform = posed.transforms[:, body.keypoint_joint[bound]]
-    skinned[:, bound] = (transform[..., :3] @ rest[bound][None, :, :, None])[..., 0] + transform[..., 3]
-    return skinned
+    points[:, bound] = (transform[..., :3] @ rest[bound][None, :, :, None])[..., 0] + transform[..., 3]
+    return points

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from stages.body.rotations import matrix_from_rotvec
+from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.body.smplx_layout import PARENTS, joint
 
 DOWN_LEGS = np.array([0.05, -1.0, 0.0])
@@ -43,6 +43,13 @@ class TPose:
         shift = joints - np.einsum("jba,rjb->rja", self.rotations, self.joints(joints))
         moved = vertices - np.einsum("vj,rja->rva", self.weights, shift, optimize=True)
         return np.einsum("vab,rvb->rva", self.inverse, moved, optimize=True)
+
+    def way_back(self) -> Float[np.ndarray, "165"]:
+        """SMPL-X pose parameters (axis-angles) that bring T back to A."""
+        parents = np.maximum(PARENTS, 0)
+        local = self.rotations[parents] @ np.swapaxes(self.rotations, -1, -2)
+        local[0] = self.rotations[0].T
+        return rotvec_from_matrix(local).ravel()
 
 
 def fit_t_pose(joints: Float[np.ndarray, "55 3"], weights: Float[np.ndarray, "vertices 55"]) -> TPose:

@@ -57,7 +57,7 @@ def joint(name: str) -> int:
 
 
 def joint_of_bones(names: tuple[str, ...], parents: tuple[int, ...]) -> Int[np.ndarray, "bones"]:
-    """SMPL-X joint that each MakeHuman bone moves with; a face bone goes with the jaw if it hangs from it, or the head."""
+    """SMPL-X joint that each MakeHuman bone moves with. A face bone goes with the jaw if it hangs from it."""
     joints: list[int] = []
     for name, parent in zip(names, parents, strict=True):
         stem, _, letter = name.partition(".")

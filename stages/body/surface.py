@@ -18,7 +18,7 @@ def closest_on_surface(
     from scipy.spatial import KDTree
 
     centres = vertices[faces].mean(1)
-    _, near = KDTree(centres).query(points, min(CANDIDATES, len(faces)))
+    near = np.asarray(KDTree(centres).query(points, min(CANDIDATES, len(faces)))[1])
     corners = vertices[faces[near]]
     weights = closest_barycentric(points[:, None], corners)
     distance = np.linalg.norm(np.einsum("pck,pckx->pcx", weights, corners) - points[:, None], axis=-1)
