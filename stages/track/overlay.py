@@ -1,0 +1,98 @@
+"""The fitted body drawn over its own video: the picture that shows whether a fit is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from stages.artifacts.motion import PARTS, Motion
+from stages.artifacts.provenance import Provenance
+from stages.body.camera import project
+from stages.body.model import Body, motion_template, pose_body
+from stages.progress import Progress, silent
+from stages.raster.rasterizer import rasterizer
+from stages.raster.shading import interpolate, vertex_normals
+
+OPACITY = 0.6
+MESH_RGB = np.array([0.62, 0.76, 0.95], np.float32)
+VALID_RGB, INVALID_RGB = (60, 200, 90), (215, 60, 50)
+ROWS_AT_ONCE = 8
+
+
+def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress: Progress = silent) -> None:
+    """Write the source with the mesh over it, one lamp per part (green measured, red filled in), as mp4 or picture.
+
+    Streams: one frame in memory. `out` ending in .png or .jpg with a photo gives a picture.
+    """
+    from stages.video.picture import write_png
+    from stages.video.sink import VideoSink
+
+    frames = overlay_frames(source, motion, body)
+    if motion.is_photo and out.suffix.lower() == ".png":
+        write_png(out, next(frames))
+        return
+    width, height = motion.image_size
+    record = Provenance(
+        "overlay", inputs={"motion": motion.provenance.fingerprint()}, notes={"kind": "overlay", "source": str(source)}
+    )
+    sink = VideoSink(
+        out,
+        width,
+        height,
+        motion.fps,
+        metadata={"comment": record.to_json()},
+        duration_seconds=motion.duration_seconds or None,
+    )
+    with sink:
+        for row, rgb in enumerate(frames):
+            sink.write(rgb, float(motion.pts_seconds[row] - motion.pts_seconds[0]))
+            progress("drawing the overlay", row + 1, len(motion))
+
+
+def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """The source's frames with the mesh drawn over them."""
+    from stages.video.source import read_frames
+
+    draw = rasterizer("numba")
+    template = motion_template(body, motion)
+    vertices: Float[np.ndarray, "rows vertices 3"] = np.empty((0, 0, 3))
+    for row, frame in enumerate(read_frames(source)):
+        if row % ROWS_AT_ONCE == 0:
+            rows = slice(row, row + ROWS_AT_ONCE)
+            posed = pose_body(
+                body, template, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale
+            )
+            vertices = posed.vertices
+        picture = frame.rgb.copy()
+        if motion.valid[row, 0]:
+            picture = _blend(picture, vertices[row % ROWS_AT_ONCE], motion.K[row], body, draw)
+        _lamps(picture, motion.valid[row])
+        yield picture
+
+
+def _blend(picture, vertices, K, body: Body, draw) -> UInt8[np.ndarray, "height width 3"]:
+    height, width = picture.shape[:2]
+    fragments = draw(project(vertices, K), body.faces, width, height)
+    light = np.abs(vertex_normals(vertices, body.faces)[:, 2:])
+    shade = interpolate(fragments, body.faces, (0.25 + 0.75 * light) * MESH_RGB)
+    covered = fragments.face >= 0
+    mixed = (1 - OPACITY) * picture[covered] + OPACITY * 255 * shade[covered]
+    picture[covered] = np.clip(mixed, 0, 255).astype(np.uint8)
+    return picture
+
+
+def _lamps(picture: UInt8[np.ndarray, "height width 3"], valid) -> None:
+    """One square and letter per part in the top left corner: B body, F face, L and R hands."""
+    import cv2
+
+    size = max(8, picture.shape[0] // 28)
+    for place, (part, good) in enumerate(zip(PARTS, valid, strict=True)):
+        left = 4 + place * (size + 4)
+        cv2.rectangle(picture, (left, 4), (left + size, 4 + size), VALID_RGB if good else INVALID_RGB, -1)
+        letter = part[0].upper()
+        cv2.putText(
+            picture, letter, (left + size // 5, size), cv2.FONT_HERSHEY_SIMPLEX, size / 30, (0, 0, 0), 1, cv2.LINE_AA
+        )

@@ -1,0 +1,64 @@
+"""A tracked clip in one line: what was seen, and how far the fit is from it, relative to the person's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.artifacts.motion import PARTS, Motion
+
+
+@dataclass(frozen=True)
+class TrackSummary:
+    """Shares of valid rows per part, and median reprojection errors over valid rows; None where nothing is valid.
+
+    Face and hands are relative to the face's height in the picture, the body to the shoulders' width, because
+    pixels alone say nothing about a person of unknown size. Hands without any visible face fall back on the
+    shoulders, of which a face is about half.
+    """
+
+    frames: int
+    valid_body: float
+    valid_face: float
+    valid_left_hand: float
+    valid_right_hand: float
+    error_body: float | None
+    """Share of the shoulder width."""
+    error_face: float | None
+    """Share of the face height."""
+    error_left_hand: float | None
+    error_right_hand: float | None
+
+    def __str__(self) -> str:
+        """The line for people."""
+        parts = []
+        for part in PARTS:
+            share, error = getattr(self, f"valid_{part}"), getattr(self, f"error_{part}")
+            unit = "shoulder width" if part == "body" else "face height"
+            missed = "" if error is None else f" (error {100 * error:.1f} % of {unit})"
+            parts.append(f"{part.replace('_', ' ')} {100 * share:.0f} %{missed}")
+        frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
+        return f"{frames}, valid: {', '.join(parts)};"
+
+
+FACE_PER_SHOULDERS = 0.5
+"""Height of a face against the width of the shoulders, for clips without a visible face."""
+
+
+def summarize(motion: Motion) -> TrackSummary:
+    """Medians over each part's valid rows."""
+    shares = dict(zip(PARTS, motion.valid.mean(0).tolist(), strict=True))
+    seen = motion.face_height_px > 0
+    typical = np.median(motion.face_height_px[seen]) if seen.any() else 0.0
+    face = np.where(seen, motion.face_height_px, typical or FACE_PER_SHOULDERS * motion.shoulder_width_px)
+    errors = {}
+    for column, part in enumerate(PARTS):
+        size = motion.shoulder_width_px if part == "body" else face
+        rows = motion.valid[:, column] & (size > 0)
+        errors[part] = float(np.median(motion.error_px[rows, column] / size[rows])) if rows.any() else None
+    return TrackSummary(
+        frames=len(motion),
+        **{f"valid_{part}": share for part, share in shares.items()},
+        **{f"error_{part}": error for part, error in errors.items()},
+    )
