@@ -15,7 +15,9 @@ torch = pytest.importorskip("torch")
 PEOPLE = 6
 TO_Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 STRONG = 0.25
-"""Radians of standard deviation of every joint's random rotation; the fingers' and spine's too."""
+"""Radians of standard deviation of every joint's random rotation, fingers and spine too; only the toes stay, which
+anny turns one by one."""
+TOES = (10, 11)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +47,18 @@ def test_people_and_poses_agree_with_anny(body: Body, anny, people) -> None:
         rest = _anny_forward(anny, person, np.tile(np.eye(3), (163, 1, 1)))[vertex]
         template = _fit(body, a_pose, rest)
         at_rest.append(_distance(_ours(body, template, a_pose), rest))
-        pose = a_pose + generator.normal(0, STRONG, 165).astype(np.float32)
+        pose = a_pose + _random_turns(generator)
         turns = _world(body, pose) @ np.swapaxes(_world(body, a_pose), -1, -2)
         theirs = _anny_forward(anny, person, turns[joints])[vertex]
         in_pose.append(_distance(_ours(body, template, pose), theirs))
     assert np.mean(at_rest) < 0.3e-3
     assert np.mean(in_pose) < 1.5e-3
+
+
+def _random_turns(generator: np.random.Generator) -> np.ndarray:
+    turns = generator.normal(0, STRONG, (55, 3)).astype(np.float32)
+    turns[list(TOES)] = 0
+    return turns.ravel()
 
 
 def _anny_forward(anny, person, turns: np.ndarray) -> np.ndarray:
