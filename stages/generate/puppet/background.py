@@ -6,12 +6,53 @@ the surroundings' fine texture mirrored back into a band along the hole's edge.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from numba import njit
 
+SETTLE = 8
+"""The outline's motion is judged on a picture this many times smaller."""
 SOLVE_SIDE = 224
 ROW_STIFFNESS = 5.0
+
+
+@dataclass
+class Backdrop:
+    """The background at the result's size."""
+
+    photo: UInt8[np.ndarray, "height width 3"]
+    plate: UInt8[np.ndarray, "height width 3"]
+    """The photo with the person and a margin about them filled in."""
+    alpha: Float[np.ndarray, "height width"]
+    """The person's matte in the photo."""
+
+    def behind(self, opacity: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
+        """What lies behind a person drawn with this opacity.
+
+        Beside the matte the photo itself is right as long as the outline nearby has not moved: then it keeps what no
+        matte catches, single hairs and the shadow. Where the outline moves it gives way, smoothly, to the fill.
+        """
+        height, width = opacity.shape
+        small = max(2, width // SETTLE), max(2, height // SETTLE)
+        moved = cv2.resize(np.abs(opacity - self.alpha), small, interpolation=cv2.INTER_AREA)
+        moved = cv2.resize(cv2.blur(cv2.blur(moved, (5, 5)), (5, 5)), (width, height), interpolation=cv2.INTER_LINEAR)
+        keep = np.clip(1.0 - (moved - 0.015) / 0.04, 0.0, 1.0) * np.clip(1.0 - (self.alpha - 0.02) / 0.3, 0.0, 1.0)
+        return mix(self.photo, self.plate, keep)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def mix(one, other, share):
+    """share * one + (1 - share) * other, as uint8 (H,W,3)."""
+    out = np.empty_like(one)
+    for y in range(one.shape[0]):
+        for x in range(one.shape[1]):
+            for k in range(3):
+                value = share[y, x] * one[y, x, k] + (1.0 - share[y, x]) * other[y, x, k]
+                out[y, x, k] = np.uint8(value + 0.5)
+    return out
 
 
 def clean_plate(

@@ -10,9 +10,11 @@ from stages.artifacts.motion import Motion
 from stages.body.model import Body
 from stages.detect.matte import person_matte
 from stages.errors import InputError
-from stages.generate.puppet.background import clean_plate
+from stages.generate.puppet.background import Backdrop, clean_plate
 from stages.generate.puppet.config import PuppetConfig
-from stages.generate.puppet.face import build_face
+from stages.generate.puppet.face import build_face, open_holes, snap_to_landmarks
+from stages.generate.puppet.girth import fit_girth
+from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
 from stages.generate.puppet.matte import dilate, person_alpha, solid_colours, unmix
 from stages.generate.puppet.parts import LAYERS, label_pixels
@@ -45,34 +47,50 @@ def build_puppet(
     view = make_view(photo, reference, rig, drawn)
     if not (view.fragments.face >= 0).any():
         raise InputError("the body fitted to the photo lies outside it; track the photo again")
+    points = canvas_landmarks(view, landmarks, photo)
+    if points is not None:
+        snap_to_landmarks(view, points)
     progress("preparing the photo", 1, STEPS)
+    hands = bool(reference.valid_part("left_hand")[0]), bool(reference.valid_part("right_hand")[0])
     alpha = view_alpha(view)
+    if config.fit_girth:
+        fit_girth(view, alpha, label_pixels(view, alpha, hands))
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
     hole = dilate(alpha > 0.02, max(3.0, 1.2 * view.centimetre_px))
     plate = clean_plate(view.crop(view.photo), view.crop(hole), max(4.0, 3.0 * view.centimetre_px))
     colours = unmix(view.photo, alpha, view.strip(plate), solid)
     progress("preparing the photo", 3, STEPS)
-    labels = label_pixels(view, alpha)
-    hands = bool(reference.valid_part("left_hand")[0]), bool(reference.valid_part("right_hand")[0])
+    labels = label_pixels(view, alpha, hands)
     paint = paint_mesh(view, solid, alpha, labels, shown_parts(view, alpha, hands))
     progress("preparing the photo", 4, STEPS)
     layers = [
         layer
         for name in LAYERS
-        if not name.endswith("hand")
-        and (layer := build_layer(view, name, alpha, labels, colours, config.grid_step)) is not None
+        if (layer := build_layer(view, name, alpha, labels, colours, config.grid_step)) is not None
     ]
     progress("preparing the photo", 5, STEPS)
-    face = build_face(view, paint, solid, canvas_landmarks(view, landmarks, photo))
+    face = build_face(view, paint, solid, points)
+    for layer in layers:
+        if layer.name == "head":
+            open_holes(view, layer)
     progress("preparing the photo", 6, STEPS)
-    inner = np.zeros(len(rig.template), bool)
+    underlay, meshes = body_triangles(body)
+    backdrop = make_backdrop(view, plate, alpha, size)
+    return Puppet(
+        rig, underlay, meshes, view.transforms, paint, solid, layers, face, backdrop, drawn, float(view.K[0, 0])
+    )
+
+
+def body_triangles(body: Body) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The mesh's triangles without what lies inside the head and without the hands, and those of each hand."""
+    inner = np.zeros(len(body.v_template), bool)
     for name in ("mouth_cavity", "tongue", "left_eye_socket", "right_eye_socket", "left_eyeball", "right_eyeball"):
         inner |= body.sets[name]
-    underlay = np.ascontiguousarray(body.faces[~inner[body.faces].any(1)], np.int32)
-    backdrop = cv2.resize(plate, size, interpolation=cv2.INTER_AREA)
-    person = cv2.resize(view.crop(alpha), size, interpolation=cv2.INTER_AREA)
-    return Puppet(rig, underlay, paint, solid, layers, face, backdrop, person, drawn, float(view.K[0, 0]))
+    hands = {name: body.part_vertices(name)[body.faces].all(1) for name in WRIST}
+    rest = ~inner[body.faces].any(1) & ~hands["left_hand"] & ~hands["right_hand"]
+    triangles = body.faces.astype(np.int32)
+    return np.ascontiguousarray(triangles[rest]), {name: triangles[mask] for name, mask in hands.items()}
 
 
 def view_alpha(view: View) -> Float[np.ndarray, "height width"]:
@@ -98,3 +116,9 @@ def canvas_landmarks(view: View, landmarks: np.ndarray | None, photo: np.ndarray
         return None
     scale = np.array([view.size[0] / photo.shape[1], view.size[1] / photo.shape[0]])
     return (landmarks[:, :2] * scale + view.offset).astype(np.float32)
+
+
+def make_backdrop(view: View, plate: np.ndarray, alpha: np.ndarray, size: tuple[int, int]) -> Backdrop:
+    """The background at the result's size."""
+    photo, filled = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (view.crop(view.photo), plate))
+    return Backdrop(photo, filled, cv2.resize(view.crop(alpha), size, interpolation=cv2.INTER_AREA))

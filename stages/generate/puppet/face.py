@@ -1,7 +1,6 @@
 """The face drawn with the mesh's own topology: lips part, lids close and eyes turn without being told to.
 
-Texture coordinates are the projection of the fitted face, corrected by a thin-plate spline so that the mesh's
-landmarks lie exactly on those detected in the photo.
+The fitted face is first moved onto the landmarks detected in the photo; its texture is then a plain projection.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.body.model import Posed, keypoints_from
+from stages.generate.puppet.layers import Layer
 from stages.generate.puppet.mouth import Plates, build_plates, inner_colour
 from stages.generate.puppet.texture import Paint
-from stages.generate.puppet.view import View, facing, smoothstep
+from stages.generate.puppet.view import View, facing, pose_view, smoothstep
 
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
         150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
-INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 EYES = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
     (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
@@ -41,8 +40,6 @@ class Face:
     back: Float[np.ndarray, "vertices"]
     """Metres added to the depth, so that what is inside stays behind lips and lids."""
     plates: Plates
-    holes: Int[np.ndarray, "rings_points"]
-    """Vertices nearest to the rings of the mouth and eyes, all rings together."""
 
 
 def build_face(
@@ -54,7 +51,7 @@ def build_face(
     eyeballs = sets["left_eyeball"] | sets["right_eyeball"]
     sockets = sets["left_eye_socket"] | sets["right_eye_socket"]
     detail = sets["lips"] | sets["left_eyelids"] | sets["right_eyelids"]
-    positions, rest = face_keypoints(view)
+    _, rest = face_keypoints(view)
     width = float(np.linalg.norm(rest[454] - rest[234])) if 234 in rest else 0.15
     skin = sets["face_skin"]
     alpha = np.zeros(len(skin), np.float32)
@@ -62,19 +59,16 @@ def build_face(
     direct = smoothstep(0.05, 0.3, facing(view))
     alpha *= np.where(detail, 1.0, direct)
     alpha[(inner | eyeballs | sockets)] = 1.0
-    uv = paint.uv
-    if landmarks is not None:
-        uv = correct(uv, positions, landmarks, width * float(view.K[0, 0]) / float(np.median(view.points[skin, 2])))
     keep = (alpha > 0)[view.rig.body.faces].any(1) & (skin | inner | eyeballs | sockets)[view.rig.body.faces].all(1)
     share, fill = paint.share.copy(), paint.fill.copy()
     _paint_inside(view, colours, share, fill, inner, eyeballs, sockets)
-    face_paint = Paint(np.ascontiguousarray(uv, np.float32), paint.uv_mirror, share, fill)
-    back = np.where(inner, CAVITY_BACK_M, np.where(sockets, SOCKET_BACK_M, 0.0)).astype(np.float32)
-    rings = np.concatenate([[rest_index for rest_index in ring if rest_index in rest] for ring in (LIPS,)])
-    nearest = _nearest_vertices(view, rest, rings)
-    plates = build_plates(view, rest, colours, landmarks, positions)
+    face_paint = Paint(paint.uv, paint.uv_mirror, share, fill)
+    back = np.where(
+        sets["tongue"], 2 * CAVITY_BACK_M, np.where(inner, CAVITY_BACK_M, np.where(sockets, SOCKET_BACK_M, 0.0))
+    ).astype(np.float32)
+    plates = build_plates(view, rest, colours, landmarks)
     faces = np.ascontiguousarray(view.rig.body.faces[keep], np.int32)
-    return Face(faces, face_paint, alpha, back, plates, nearest)
+    return Face(faces, face_paint, alpha, back, plates)
 
 
 def face_keypoints(view: View) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
@@ -105,30 +99,38 @@ def oval_fade(view: View, rest: dict[int, np.ndarray], members: np.ndarray, widt
     return smoothstep(0.0, 0.1 * width, inside).astype(np.float32)
 
 
-def correct(uv: np.ndarray, fitted: dict[int, np.ndarray], detected: np.ndarray, width_px: float) -> np.ndarray:
-    """Move texture coordinates by a smoothing thin-plate spline through (detected - fitted), fading off the face.
+def snap_to_landmarks(view: View, landmarks: Float[np.ndarray, "478 2"]) -> None:
+    """Move the face's rest vertices, in the picture's plane, so that its landmarks lie on those of the photo.
 
-    Iris landmarks and the oval are left out: the former slide over the eyeball, the latter along the silhouette.
+    landmarks: canvas pixels. The residual of the fit is a few tenths of a pixel to a few pixels; a smoothing thin-plate
+    spline spreads it and fades off the face. Moving the surface, not only its texture, keeps the photo's own pose
+    exact. Irises and the oval are left out: the former slide over the eyeball, the latter along the silhouette.
     """
     from scipy.interpolate import RBFInterpolator
 
+    fitted, rest = face_keypoints(view)
+    skin = view.rig.body.sets["face_skin"]
+    depth = float(np.median(view.points[skin, 2]))
+    width = float(np.linalg.norm(rest[454] - rest[234])) * float(view.K[0, 0]) / depth
     indices = [index for index in fitted if index < 468 and index not in OVAL]
     source = np.array([fitted[index] for index in indices])
-    shift = detected[indices] - source
-    finite = np.isfinite(shift).all(1) & (np.linalg.norm(shift, axis=1) < 0.15 * width_px)
-    if finite.sum() < 20:
-        return uv
-    source, shift = source[finite], shift[finite]
+    shift = landmarks[indices] - source
+    near = np.linalg.norm(shift, axis=1) < 0.15 * width
+    if near.sum() < 20:
+        return
+    source, shift = source[near], shift[near]
     _, unique = np.unique(source.round(1), axis=0, return_index=True)
     spline = RBFInterpolator(source[unique], shift[unique], kernel="thin_plate_spline", smoothing=0.5)
-    centre = source.mean(0)
-    near = np.linalg.norm(uv - centre, axis=1) < 0.9 * width_px
-    out = uv.copy()
-    limit = np.abs(shift).max()
-    distance = np.linalg.norm(uv[near] - centre, axis=1)
-    moved = np.clip(spline(uv[near]), -limit, limit) * smoothstep(0.9, 0.6, distance / width_px)[:, None]
-    out[near] += moved.astype(np.float32)
-    return out
+    members = np.flatnonzero(view.rig.body.part_vertices("head"))
+    places = view.points[members, :2]
+    distance = np.linalg.norm(places - source.mean(0), axis=1) / width
+    limit = np.abs(shift).max(0)
+    moved = np.clip(spline(places), -limit, limit) * smoothstep(0.95, 0.6, distance)[:, None]
+    metres = np.zeros((len(members), 3))
+    metres[:, :2] = moved * view.points[members, 2:] / view.K[[0, 1], [0, 1]]
+    turn = np.einsum("vk,vkab->vab", view.rig.weights[members], view.transforms[view.rig.joints[members]][..., :3])
+    view.rig.template[members] += np.linalg.solve(turn, metres[..., None])[..., 0].astype(np.float32)
+    pose_view(view)
 
 
 def _paint_inside(
@@ -138,8 +140,12 @@ def _paint_inside(
     """Mouth dark, tongue a little lighter; unseen parts of the eyeballs white; sockets the lids' own dark."""
     sets = view.rig.body.sets
     share[inner] = 0.0
-    fill[sets["mouth_cavity"]] = inner_colour("cavity")
-    fill[sets["tongue"]] = inner_colour("tongue")
+    for name in ("mouth_cavity", "tongue"):
+        depth = view.rig.template[sets[name], 2]
+        light = smoothstep(depth.max() - 0.045, depth.max(), depth)[:, None]
+        fill[sets[name]] = inner_colour("cavity") * (0.35 + 0.65 * light)
+        if name == "tongue":
+            fill[sets[name]] += (inner_colour("tongue") - inner_colour("cavity")) * light
     skin = np.median(fill[sets["face_skin"]], 0)
     bright = float(np.clip(skin.mean() / 150.0, 0.45, 1.0))
     fill[eyeballs] = np.array([214, 206, 200]) * bright
@@ -155,8 +161,15 @@ def _paint_inside(
     share[eyeballs, 1] = 0.0
 
 
-def _nearest_vertices(view: View, rest: dict[int, np.ndarray], ring: np.ndarray) -> np.ndarray:
-    from scipy.spatial import cKDTree
-
-    skin = np.flatnonzero(view.rig.body.sets["face_skin"])
-    return skin[cKDTree(view.rig.template[skin]).query(np.array([rest[int(index)] for index in ring]))[1]]
+def open_holes(view: View, layer: Layer) -> None:
+    """Take the head's sheet away over the mouth and the eyes, where it would cover what the face pass shows in them."""
+    fitted, _ = face_keypoints(view)
+    width = float(np.linalg.norm(fitted[454] - fitted[234]))
+    places = layer.uv + np.array(layer.origin, np.float32)
+    for ring in (LIPS, *EYES):
+        hull = cv2.convexHull(np.array([fitted[index] for index in ring], np.float32))
+        near = np.linalg.norm(places - hull[:, 0].mean(0), axis=1) < 0.5 * width
+        for point in np.flatnonzero(near):
+            distance = cv2.pointPolygonTest(hull, (float(places[point, 0]), float(places[point, 1])), True)
+            if distance > -0.03 * width:
+                layer.opacity[point] = 0.0

@@ -45,7 +45,7 @@ def generate(
     check(reference, target, body)
     rgb = read_photo(photo)
     puppet = build_puppet(rgb, reference, body, detect_face(photo), config, progress)
-    width, height = puppet.plate.shape[1], puppet.plate.shape[0]
+    height, width = puppet.backdrop.alpha.shape
     record = provenance(photo, reference, target, body, config)
     sink = VideoSink(
         out, width, height, target.fps, lossless=config.lossless, metadata={"comment": record}, audio_from=audio_from,
@@ -63,9 +63,7 @@ def check(reference: Motion, target: Motion, body: Body) -> None:
         raise InputError(f"the reference motion has {len(reference)} rows, expected a photo's one; track the photo")
     for name, motion in (("reference", reference), ("target", target)):
         if motion.body_sha256 != body.sha256:
-            raise InputError(
-                f"the {name} motion was fitted on another body file than '{body.name}'; track it again"
-            )
+            raise InputError(f"the {name} motion was fitted on another body file than '{body.name}'; track it again")
 
 
 def render_frames(
@@ -76,10 +74,18 @@ def render_frames(
         target, reference, puppet.rig.body, config.smoothing_frames, config.expression_smoothing_frames,
         config.pitch_bias_degrees,
     )  # fmt: skip
+    hide_unknown_hands(puppet, reference, target)
     width, height = puppet.size
     K = resized(anchored.K, width / anchored.image_size[0], height / anchored.image_size[1]).astype(np.float32)
     for row in range(len(anchored)):
         yield draw_frame(puppet, anchored.poses[row], anchored.trans[row], anchored.expression[row], K[row])
+
+
+def hide_unknown_hands(puppet: Puppet, reference: Motion, target: Motion) -> None:
+    """Draw no hand that neither the photo nor the motion ever showed: its place is a guess."""
+    for name in list(puppet.hands):
+        if not reference.valid_part(name)[0] and target.valid_part(name).mean() < 0.1:
+            del puppet.hands[name]
 
 
 def detect_face(photo: Path) -> Float[np.ndarray, "478 2"] | None:

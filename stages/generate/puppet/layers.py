@@ -37,6 +37,8 @@ class Layer:
     bound_vertices: Int[np.ndarray, "points 3"]
     bound_weights: Float[np.ndarray, "points 3"]
     texture: UInt8[np.ndarray, "height width 4"]
+    origin: tuple[int, int]
+    """Canvas pixel of the texture's corner."""
     depth: float
     """Median depth in the photo, metres."""
     step: float
@@ -93,7 +95,7 @@ def build_layer(
     return Layer(
         name, rest.astype(np.float32), joints, weights, (lattice - (x0, y0)).astype(np.float32),
         np.ones(len(rest), np.float32), triangles, vertices.astype(np.int32), bound.astype(np.float32),
-        np.ascontiguousarray(texture), float(np.median(depth)), float(step),
+        np.ascontiguousarray(texture), (x0, y0), float(np.median(depth)), float(step),
     )  # fmt: skip
 
 

@@ -39,7 +39,6 @@ def build_plates(
     rest: dict[int, np.ndarray],
     colours: np.ndarray,
     landmarks: Float[np.ndarray, "478 2"] | None,
-    fitted: dict[int, np.ndarray],
 ) -> Plates:
     """Rows of teeth fitted between the mouth's corners, 10 and 13 mm behind the lips."""
     left, right, upper, lower = (rest[index] for index in (308, 78, 13, 14))
@@ -47,7 +46,7 @@ def build_plates(
     centre = np.array([(left[0] + right[0]) / 2, (upper[1] + lower[1]) / 2, max(upper[2], lower[2])])
     points, faces, joint, fill = [], [], [], []
     light = _brightness(view)
-    for name, back, top, bottom in (("head", 0.010, 0.008, -0.0015), ("jaw", 0.013, -0.001, -0.009)):
+    for name, back, top, bottom in (("head", 0.010, 0.008, -0.0035), ("jaw", 0.013, -0.001, -0.009)):
         across, down = np.meshgrid(np.linspace(-1, 1, COLUMNS), np.linspace(0, 1, ROWS))
         height = top + (bottom - top) * down
         edge = down if name == "head" else 1 - down
@@ -59,7 +58,7 @@ def build_plates(
         joint.append(np.full((ROWS * COLUMNS, 1), JOINT_NAMES.index(name), np.int32))
         faces.append(_strip() + start)
     place = np.concatenate(points).astype(np.float32)
-    paint, alpha = _paint(view, place, np.concatenate(joint), np.concatenate(fill), colours, landmarks, fitted)
+    paint, alpha = _paint(view, place, np.concatenate(joint), np.concatenate(fill), colours, landmarks)
     return Plates(place, np.concatenate(joint), np.concatenate(faces).astype(np.int32), paint, alpha)
 
 
@@ -81,7 +80,7 @@ def _brightness(view: View) -> float:
 
 def _paint(
     view: View, place: np.ndarray, joint: np.ndarray, fill: np.ndarray, colours: np.ndarray,
-    landmarks: np.ndarray | None, fitted: dict[int, np.ndarray],
+    landmarks: np.ndarray | None,
 ) -> tuple[Paint, np.ndarray]:  # fmt: skip
     """Where the photo's mouth is open, the teeth it shows are projected onto the plates."""
     transform = view.transforms[joint[:, 0]]
@@ -101,7 +100,9 @@ def _paint(
                 x, y = uv[seen, 0].astype(int), uv[seen, 1].astype(int)
                 height, wide = colours.shape[:2]
                 bright = colours[y.clip(0, height - 1), x.clip(0, wide - 1)]
-                tone = np.percentile(bright, 75, axis=0) / np.maximum(fill.max(0), 1)
-                fill = fill * np.clip(tone, 0.4, 1.15)
+                if bright.max(1).mean() > 110:
+                    fill = fill * np.clip(np.percentile(bright, 75, axis=0) / np.maximum(fill.max(0), 1), 0.6, 1.15)
+                else:
+                    share[:] = 0.0
     uv = np.ascontiguousarray(uv, np.float32)
     return Paint(uv, uv.copy(), share, fill.astype(np.float32)), np.ones(len(place), np.float32)

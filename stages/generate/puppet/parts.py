@@ -38,10 +38,20 @@ def layer_of_face(view: View) -> Int[np.ndarray, "faces"]:
     return np.where(corners[:, 1] == corners[:, 2], corners[:, 1], corners[:, 0])
 
 
-def label_pixels(view: View, alpha: Float[np.ndarray, "height width"]) -> Int[np.ndarray, "height width"]:
-    """Row in LAYERS of every pixel; outside the matte, of the nearest pixel inside it (Meyer's watershed)."""
+def label_pixels(
+    view: View, alpha: Float[np.ndarray, "height width"], hands: tuple[bool, bool]
+) -> Int[np.ndarray, "height width"]:
+    """Row in LAYERS of every pixel; outside the matte, of the nearest pixel inside it (Meyer's watershed).
+
+    hands: whether the left and the right hand were measured; what covers the place of one that was not belongs to
+    its arm.
+    """
     face = view.fragments.face
-    covered = np.where(face >= 0, layer_of_face(view)[face], -1)
+    rows = layer_of_face(view)
+    for measured, side in zip(hands, ("left", "right"), strict=True):
+        if not measured:
+            rows[rows == list(LAYERS).index(f"{side}_hand")] = list(LAYERS).index(f"{side}_arm")
+    covered = np.where(face >= 0, rows[face], -1)
     person = alpha > 0.5
     seeds = np.zeros(face.shape, np.int32)
     for row in range(len(LAYERS)):

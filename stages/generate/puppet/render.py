@@ -6,18 +6,20 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from stages.body.camera import project
+from stages.generate.puppet.background import Backdrop
 from stages.generate.puppet.compose import merge_layers, over
 from stages.generate.puppet.draw import draw_grid, draw_mesh, skin
 from stages.generate.puppet.face import Face
+from stages.generate.puppet.hands import opacities, pose_change
 from stages.generate.puppet.layers import Layer, fade_stretched
 from stages.generate.puppet.texture import Paint
 from stages.generate.puppet.view import Rig
 
-UNDERLAY_M, HEAD_M, FACE_M = 0.012, -0.004, -0.02
-"""Metres added to the depth of the mesh under the sheets, of the head's sheet and of the face."""
+BIAS_M = {"underlay": 0.035, "head": -0.004, "left_hand": -0.006, "right_hand": -0.006, "hands": -0.004, "face": -0.02}
+"""Metres added to a layer's depth: the mesh lies well under the sheets, the face on top of the head's."""
 SOFT_M = 0.008
 
 
@@ -26,15 +28,15 @@ class Puppet:
     """Everything that does not change from frame to frame."""
 
     rig: Rig
-    underlay: np.ndarray
+    underlay: Int[np.ndarray, "faces 3"]
+    hands: dict[str, Int[np.ndarray, "faces 3"]]
+    """Triangles of each hand's mesh; a hand is absent when neither the photo nor the motion shows it."""
+    photo_transforms: Float[np.ndarray, "55 3 4"]
     paint: Paint
     colours: UInt8[np.ndarray, "height width 3"]
     layers: list[Layer]
     face: Face | None
-    plate: UInt8[np.ndarray, "height width 3"]
-    """Background at the result's size."""
-    alpha: Float[np.ndarray, "height width"]
-    """The person's matte in the photo, at the result's size."""
+    backdrop: Backdrop
     size: tuple[int, int]
     """Width and height the layers are drawn in."""
     focal: float
@@ -55,29 +57,36 @@ def draw_frame(
     colour, depth, boxes, merged = _buffers(puppet)
     vertices = puppet.rig.skin(offsets, transforms)
     points = project(vertices, K).astype(np.float32)
-    _draw_underlay(puppet, points, colour[0], depth[0])
-    boxes[0] = _box(points, puppet.size)
     bias = np.zeros(len(colour), np.float32)
-    bias[0] = UNDERLAY_M
-    for row, layer in enumerate(puppet.layers, start=1):
-        bias[row] = HEAD_M if layer.name == "head" else 0.0
-        boxes[row] = _draw_layer(puppet, layer, offsets, transforms, K, colour[row], depth[row])
+    _draw_body(puppet, puppet.underlay, points, 1.0, colour[0], depth[0])
+    boxes[0], bias[0] = _box(points, puppet.size), BIAS_M["underlay"]
+    sheets = {}
+    for name, faces in puppet.hands.items():
+        sheets[name], mesh = opacities(pose_change(name, transforms, puppet.photo_transforms))
+        if not any(layer.name == name for layer in puppet.layers):
+            mesh = 1.0
+        _draw_body(puppet, faces, points, mesh, colour[1], depth[1])
+    boxes[1], bias[1] = _box(points, puppet.size), BIAS_M["hands"]
+    for row, layer in enumerate(puppet.layers, start=2):
+        bias[row] = BIAS_M.get(layer.name, 0.0)
+        opacity = sheets.get(layer.name, 1.0)
+        boxes[row] = _draw_layer(puppet, layer, opacity, offsets, transforms, K, colour[row], depth[row])
     if puppet.face is not None:
-        bias[-1] = FACE_M
+        bias[-1] = BIAS_M["face"]
         boxes[-1] = _draw_face(puppet, puppet.face, points, transforms, K, colour[-1], depth[-1])
     merge_layers(colour, depth, bias, SOFT_M, boxes, merged)
-    height, width = puppet.plate.shape[:2]
-    front = (
-        merged if (width, height) == puppet.size else cv2.resize(merged, (width, height), interpolation=cv2.INTER_AREA)
-    )
-    out = np.empty_like(puppet.plate)
-    over(front, puppet.plate, out)
+    height, width = puppet.backdrop.alpha.shape
+    front = merged
+    if (width, height) != puppet.size:
+        front = cv2.resize(merged, (width, height), interpolation=cv2.INTER_AREA)
+    out = np.empty((height, width, 3), np.uint8)
+    over(front, puppet.backdrop.behind(front[..., 3]), out)
     return out
 
 
 def _buffers(puppet: Puppet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Reused from frame to frame; colour is only valid where depth is finite, so opacity alone is cleared."""
-    count = 2 + len(puppet.layers)
+    count = 3 + len(puppet.layers)
     width, height = puppet.size
     if not puppet.buffers:
         puppet.buffers["colour"] = np.zeros((count, height, width, 4), np.uint8)
@@ -92,24 +101,27 @@ def _buffers(puppet: Puppet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     return colour, depth, boxes, puppet.buffers["merged"]
 
 
-def _draw_underlay(puppet: Puppet, points: np.ndarray, colour: np.ndarray, depth: np.ndarray) -> None:
+def _draw_body(
+    puppet: Puppet, faces: np.ndarray, points: np.ndarray, opacity: float, colour: np.ndarray, depth: np.ndarray
+) -> None:
     paint = puppet.paint
-    opaque = np.ones(len(points), np.float32)
+    alpha = np.full(len(points), opacity, np.float32)
     draw_mesh(
-        points, puppet.underlay, paint.uv, paint.uv_mirror, paint.share, paint.fill, opaque, True,
-        puppet.colours, colour, depth,
-    )  # fmt: skip
+        points, faces, paint.uv, paint.uv_mirror, paint.share, paint.fill, alpha, True, puppet.colours, colour, depth
+    )
 
 
 def _draw_layer(
-    puppet: Puppet, layer: Layer, offsets: np.ndarray, transforms: np.ndarray, K: np.ndarray,
+    puppet: Puppet, layer: Layer, opacity: float, offsets: np.ndarray, transforms: np.ndarray, K: np.ndarray,
     colour: np.ndarray, depth: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     points = project(layer.pose(offsets, transforms), K).astype(np.float32)
     near = float(np.median(points[:, 2]))
     step = layer.step * (K[0, 0] / max(near, 0.05)) / (puppet.focal / layer.depth)
+    if opacity <= 0.0:
+        return np.zeros(4, np.int64)
     alpha = np.empty(len(points), np.float32)
-    fade_stretched(points, layer.faces, step, layer.opacity, alpha)
+    fade_stretched(points, layer.faces, step, opacity * layer.opacity, alpha)
     draw_grid(points, layer.faces, layer.uv, alpha, layer.texture, colour, depth)
     return _box(points, puppet.size)
 

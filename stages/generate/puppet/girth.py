@@ -1,0 +1,118 @@
+"""Widen or narrow the mesh to the person's outline: clothes stand off the body, and a fit from joints guesses girth.
+
+Only the rest pose is changed, along its own normals, so that the new girth turns and bends with the body.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from stages.generate.puppet.parts import layer_of_vertex
+from stages.generate.puppet.view import View, facing, pose_view, smoothstep, vertex_normals
+
+REACH_M = 0.045
+"""A mesh is moved at most this far; further off it is the pose that is wrong, or a held object."""
+STEP_M = 0.0025
+KERNEL_M = 0.05
+
+
+def fit_girth(view: View, alpha: Float[np.ndarray, "height width"], labels: Int[np.ndarray, "height width"]) -> None:
+    """Change `view.rig.template` so that the body's outline follows the matte; then pull in what still stands out."""
+    body = view.rig.body
+    soft = body.part_vertices("torso", "left_arm", "right_arm", "left_leg", "right_leg")
+    offset, trust = outline_offsets(view, alpha, labels)
+    known = soft & (trust > 0)
+    if known.sum() > 20:
+        spread = _spread(view.rig.template, known, offset, trust)
+        spread *= _away_from(view.rig.template, ~soft, 0.03) * soft
+        view.rig.template += spread[:, None] * vertex_normals(view.rig.template, body.faces)
+        pose_view(view)
+    for _ in range(2):
+        pull_inside(view, alpha)
+
+
+def outline_offsets(view: View, alpha: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per vertex, metres from the mesh's outline to that of the part in the photo, outward positive, and a trust.
+
+    Only vertices on the visible outline are measured, by walking along their normal in the picture. Ending at another
+    part instead of the background counts a quarter.
+    """
+    height, width = alpha.shape
+    row = layer_of_vertex(view)
+    direction = view.normals[:, :2] / np.maximum(np.linalg.norm(view.normals[:, :2], axis=1, keepdims=True), 1e-6)
+    metre_px = (view.K[0, 0] / np.maximum(view.points[:, 2], 0.1))[:, None]
+    walk = np.arange(-REACH_M, REACH_M + STEP_M / 2, STEP_M)
+
+    def look(distance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x, y = (view.points[:, :2] + distance * metre_px * direction).astype(int).T
+        framed = (x >= 1) & (y >= 1) & (x < width - 1) & (y < height - 1)
+        x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+        person = alpha[y, x] > 0.5
+        return person & (labels[y, x] == row), person, framed & view.inside[y, x]
+
+    own, person, framed = (np.stack(column, 1) for column in zip(*(look(d) for d in walk), strict=True))
+    middle = len(walk) // 2
+    grown = np.cumprod(own[:, middle:], 1).sum(1)  # steps that stay on the part, from the vertex outward
+    shrunk = np.cumprod(~own[:, middle::-1], 1).sum(1)  # steps inward until the part begins
+    steps = np.where(own[:, middle], grown - 1, -shrunk)
+    ended = np.minimum(middle + np.maximum(grown, 1), len(walk) - 1)
+    capped = np.where(own[:, middle], middle + grown >= len(walk), shrunk > middle)
+    beside = person[np.arange(len(steps)), ended] & own[:, middle]
+    depth = view.fragments.depth
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    visible = view.points[:, 2] < np.where(np.isfinite(depth), depth, 1e3)[y, x] + 0.03
+    outline = (np.abs(facing(view)) < 0.4) & visible & framed[:, middle] & framed[np.arange(len(steps)), ended]
+    trust = outline * ~capped * np.where(beside, 0.25, 1.0)
+    return steps * STEP_M, trust
+
+
+def _spread(
+    rest: np.ndarray, known: np.ndarray, offset: np.ndarray, trust: np.ndarray
+) -> Float[np.ndarray, "vertices"]:
+    """Carry offsets from the outline to all vertices: Gaussian over the rest pose, fading without support."""
+    from scipy.spatial import cKDTree
+
+    sources = np.flatnonzero(known)
+    distance, nearest = cKDTree(rest[sources]).query(rest, k=min(24, len(sources)))
+    weight = trust[sources][nearest] * np.exp(-0.5 * (distance / KERNEL_M) ** 2)
+    total = weight.sum(1)
+    return (weight * offset[sources][nearest]).sum(1) / np.maximum(total, 1e-9) * smoothstep(0.0, 0.8, total)
+
+
+def _away_from(rest: np.ndarray, others: Bool[np.ndarray, "vertices"], reach: float) -> Float[np.ndarray, "vertices"]:
+    """0 at the other vertices, 1 from `reach` metres on."""
+    from scipy.spatial import cKDTree
+
+    return smoothstep(0.0, reach, cKDTree(rest[others]).query(rest)[0])
+
+
+def pull_inside(view: View, alpha: np.ndarray) -> None:
+    """Move vertices that project outside the matte to its nearest point, hands, feet and the face's middle apart."""
+    from scipy.spatial import cKDTree
+
+    body = view.rig.body
+    height, width = alpha.shape
+    person = alpha > 0.5
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~person).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    where = np.zeros((labels.max() + 1, 2), np.float32)
+    rows, columns = np.nonzero(person)
+    where[labels[rows, columns]] = np.stack([columns + 0.5, rows + 0.5], 1)
+    x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
+    framed = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    fixed = body.part_vertices("left_hand", "right_hand", "left_foot", "right_foot")
+    shift = np.where((framed & ~fixed)[:, None], where[labels[y, x]] - view.points[:, :2], 0.0)
+    shift *= (distance[y, x] > 0)[:, None]
+    metres = np.zeros((len(shift), 3))
+    metres[:, :2] = shift * view.points[:, 2:] / view.K[0, 0]
+    length = np.linalg.norm(metres, axis=1, keepdims=True)
+    metres *= np.minimum(1.0, REACH_M / np.maximum(length, 1e-9)) * (length < 2 * REACH_M)
+    nearest = cKDTree(view.rig.template).query(view.rig.template, k=8)[1]
+    metres = metres[nearest].mean(1)
+    turn = np.einsum("vk,vkab->vab", view.rig.weights, view.transforms[view.rig.joints][..., :3])
+    view.rig.template += np.linalg.solve(turn, metres[..., None])[..., 0].astype(np.float32)
+    pose_view(view)
