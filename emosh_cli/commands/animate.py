@@ -1,0 +1,117 @@
+"""`emosh animate`: the whole chain from a photo and a video to the animated video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emosh_cli import options
+from emosh_cli.commands.retarget import NoDisentangle
+from emosh_cli.commands.track import Person
+from emosh_cli.outputs import VIDEO, need, settle
+from emosh_cli.run import CHAINS, Run, command
+from stages.errors import InputError
+
+Drive = Annotated[Path, typer.Option("--drive", metavar="VIDEO", help="The driving video: whose motion is used.")]
+Backend = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        metavar="auto|wan|puppet",
+        help="What draws the result. auto: wan when its weights are installed, else puppet.",
+    ),
+]
+Framing = Annotated[
+    str | None,
+    typer.Option("--framing", metavar="ref|drive", help="Keep the photo's framing, or the driver's camera.",
+                 show_default="ref"),
+]  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "animate", CHAINS)
+    def animate(
+        run: Run,
+        ref: options.Ref,
+        drive: Drive,
+        out: options.Out = None,
+        backend: Backend = "auto",
+        framing: Framing = None,
+        person: Person = None,
+        no_disentangle: NoDisentangle = False,
+        body: options.Body = "open",
+    ) -> None:
+        """The whole chain: track both, retarget, draw the condition map, generate.
+
+        Every intermediate file is kept in OUT.emosh/ beside the result; a rerun makes only what changed.
+
+        Example: emosh animate --ref photo.png --drive video.mp4 -o out.mp4
+        """
+        flags = {
+            "track": {"person": person},
+            "retarget": {"disentangle": False if no_disentangle else None},
+            "puppet": {"framing": checked_framing(framing)},
+        }
+        _animate(run, ref, drive, out, backend, body, flags)
+
+
+def _animate(run: Run, ref: Path, drive: Path, out: Path | None, backend: str, body: str, flags: dict) -> None:
+    need(ref, "a photo of a person")
+    need(drive, "a driving video")
+    target = settle(out, VIDEO, [ref, drive], run.force, beside=drive, ending=f"-{ref.stem}")
+    from stages.video.source import probe
+
+    check_photo(ref)
+    if probe(drive).is_photo:
+        raise InputError(f"{drive} is a photo; --drive takes a video of the motion, --ref the photo")
+    chain = opened_chain(run, ref, target, backend, body, flags)
+    driver = chain.track(drive, "drive.npz", "video")
+    reference = chain.track(ref, "ref.npz", "photo")
+    finish(run, chain, driver, reference, drive)
+
+
+def check_photo(ref: Path) -> None:
+    """Refuse a video, an artifact or a damaged picture given as the reference."""
+    from stages.video.source import probe
+
+    if ref.suffix.lower() == ".npz":
+        raise InputError(f"{ref} is a motion; --ref takes the photo here, since its pixels are drawn")
+    if not probe(ref).is_photo:
+        raise InputError(f"{ref} is a video; --ref takes a photo of the person to animate")
+
+
+def checked_framing(framing: str | None) -> str | None:
+    """One of the two framings."""
+    if framing not in (None, "ref", "drive"):
+        raise InputError(f"--framing {framing}: choose ref or drive")
+    return framing
+
+
+def opened_chain(run: Run, ref: Path, target: Path, backend: str, body: str, flags: dict):
+    """Everything that can be refused before work begins: backend, settings, work folder."""
+    from emosh_cli import chain
+    from emosh_cli.pipeline import WorkFolder
+    from stages.body.store import home
+    from stages.generate.backends import choose
+
+    configs = run.configured_all(chain.SECTIONS, flags)
+    name, why = choose(backend, home())
+    run.console.note(f"backend: {name}, {why}")
+    work = WorkFolder(target, run.console, run.force, run.dry_run)
+    return chain.Chain(ref, target, configs, body, run.console, work, name)
+
+
+def finish(run: Run, chain, driver: Path, reference: Path, audio_from: Path | None) -> None:
+    """Retarget, render, generate, and say what was made."""
+    target = chain.retarget(driver, reference)
+    chain.render(target)
+    result = chain.generate(reference, target, audio_from)
+    if run.dry_run:
+        run.planned([*chain.work.plan, f"-> {result}"], output=str(result))
+        return
+    summary = f"drawn by {chain.backend} in {run.seconds:.1f} s; the steps are in {chain.work.folder}"
+    run.done(result, summary, backend=chain.backend, work=str(chain.work.folder), steps=chain.work.plan)

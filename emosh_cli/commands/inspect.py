@@ -1,0 +1,128 @@
+"""`emosh inspect`: what is in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosh_cli import pipes
+from emosh_cli.outputs import PIPE, need
+from emosh_cli.run import FILES, Run, command
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from stages.artifacts.describe import Described
+
+ARTIFACT = "a motion, body file, video, report or safetensors file"
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE...", help="Any artifact; - reads a motion from standard input.", show_default=False),
+]
+SHORT = 64
+"""Longer provenance values are cut in the table; --json has them whole."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "inspect", FILES, works=False)
+    def inspect(run: Run, files: Files) -> None:
+        """Show what a file holds: arrays, shapes, share of valid frames per part, and how it was made.
+
+        Reads motions and body files (.npz), videos, photos, reports (.json) and safetensors headers.
+
+        Example: emosh inspect drive.npz
+        """
+        described = [_describe(path) for path in files]
+        for each in described:
+            if run.console.as_json:
+                run.console.data(asdict(each))
+            else:
+                _print(each)
+        wrong = [each.problem for each in described if each.problem]
+        if wrong:
+            raise InputError(wrong[0])
+
+
+def _describe(path: Path) -> Described:
+    from stages.artifacts import describe
+
+    need(path, ARTIFACT)
+    suffix = ".npz" if path == PIPE else path.suffix.lower()
+    if suffix == ".npz":
+        from stages.artifacts.motion import MOTION
+        from stages.body.model import BODY
+
+        with pipes.readable(path) as readable:
+            return describe.describe_npz(readable, {"motion": MOTION, "body": BODY})
+    if suffix == ".json":
+        return describe.describe_json(path)
+    if suffix == ".safetensors":
+        return describe.describe_safetensors(path)
+    return _describe_picture(path)
+
+
+def _describe_picture(path: Path) -> Described:
+    """A video or a photo, with the provenance in its metadata."""
+    from stages.artifacts.describe import Described
+    from stages.video.metadata import read_metadata
+    from stages.video.source import probe
+
+    picture = {key: value for key, value in asdict(probe(path)).items() if key != "path"}
+    metadata = {} if picture["is_photo"] else read_metadata(path)
+    comment = metadata.pop("comment", "")
+    try:
+        record = json.loads(comment)
+    except ValueError:
+        record = None
+        if comment:
+            metadata["comment"] = comment
+    tags = {f"tag_{key}": value for key, value in metadata.items()}
+    kind = "photo" if picture["is_photo"] else "video"
+    figures = {key: _plain(value) for key, value in picture.items()}
+    return Described(str(path), kind, (), {**figures, **tags}, record if isinstance(record, dict) else None)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | bool | type(None)) else str(value)
+
+
+def _print(each: Described) -> None:
+    """Tables on stdout; as wide as they need to be where stdout is no terminal."""
+    from rich.console import Console
+
+    console = Console(width=None if os.isatty(1) else 160, highlight=False)
+    console.print(f"{each.path}: {each.kind}", markup=False, style="bold")
+    if each.rows:
+        console.print(_table(("array", "shape", "type", "meaning"), each.rows))
+    if each.figures:
+        console.print(_table(("figure", "value"), [(key, str(value)) for key, value in each.figures.items()]))
+    if each.provenance:
+        console.print(_table(("provenance", "value"), list(_flat(each.provenance))))
+    else:
+        console.print("no provenance: emosh did not write this file, or the record was stripped", style="dim")
+
+
+def _table(heads: tuple[str, ...], rows: Any):
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _flat(record: dict[str, Any], prefix: str = ""):
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            text = str(value)
+            yield f"{prefix}{key}", text if len(text) <= SHORT else f"{text[:SHORT]}..."

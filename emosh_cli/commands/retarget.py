@@ -1,0 +1,79 @@
+"""`emosh retarget`: the driver's movement in the reference's body."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosh_cli import options, pipes
+from emosh_cli.outputs import MOTION, PIPE, need, settle
+from emosh_cli.run import STAGES, Run, command
+
+if TYPE_CHECKING:
+    from stages.artifacts.motion import Motion
+
+NoDisentangle = Annotated[
+    bool,
+    typer.Option("--no-disentangle", help="Keep the driver's body shape: the paper's ablation."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "retarget", STAGES)
+    def retarget(
+        run: Run,
+        motion: options.MotionArgument,
+        ref: options.RefMotion,
+        out: options.Out = None,
+        no_disentangle: NoDisentangle = False,
+        body: options.Body = "open",
+    ) -> None:
+        """Give a motion the body shape of the reference, and report what that changed.
+
+        Pose, expression and camera stay the driver's; body and head shape become the reference's (eq. 3).
+
+        Example: emosh retarget drive.npz --ref photo.png -o target.npz
+        """
+        _retarget(run, motion, ref, out, no_disentangle, body)
+
+
+def _retarget(run: Run, motion: Path, ref: Path, out: Path | None, no_disentangle: bool, body: str) -> None:
+    need(motion, "a motion .npz")
+    need(ref, "a photo, or its tracked motion")
+    target = settle(out, MOTION, [motion, ref], run.force, beside=motion, ending=f"-{ref.stem}")
+    configs = run.configured_all(
+        ("retarget", "track"), {"retarget": {"disentangle": False if no_disentangle else None}}
+    )
+    if run.dry_run:
+        run.planned([f"retarget {motion} onto {ref} -> {target}"], output=str(target))
+        return
+    from stages.artifacts.motion import load_motion, save_motion
+    from stages.body.store import open_body
+    from stages.retarget.retarget import retarget
+
+    with pipes.readable(motion) as readable:
+        driver = load_motion(readable)
+    reference = reference_motion(run, ref, body, configs["track"])
+    opened = open_body(body, progress=run.console.progress)
+    result, report = retarget(driver, reference, opened, configs["retarget"])
+    pipes.write(target, lambda path: save_motion(path, result))
+    run.done(None if target == PIPE else target, str(report), report=figures(report))
+
+
+def reference_motion(run: Run, ref: Path, body: str, config: Any) -> Motion:
+    """Load the reference's motion, or track the photo."""
+    from emosh_cli.commands.track import tracked
+    from stages.artifacts.motion import load_motion
+
+    return load_motion(ref) if ref.suffix == ".npz" else tracked(run, ref, body, config)
+
+
+def figures(report: Any) -> dict[str, Any]:
+    """A report dataclass as JSON-ready values."""
+    from dataclasses import asdict
+
+    return asdict(report)

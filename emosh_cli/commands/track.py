@@ -1,0 +1,96 @@
+"""`emosh track`: a video or a photo becomes a motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emosh_cli import options
+from emosh_cli.outputs import MOTION, OVERLAY, PIPE, need, settle
+from emosh_cli.run import STAGES, Run, command
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from stages.artifacts.motion import Motion
+
+Source = Annotated[Path, typer.Argument(metavar="VIDEO|PHOTO", help="What to track.", show_default=False)]
+Person = Annotated[
+    int | None,
+    typer.Option("--person", metavar="N", min=0, help="Whom to track: 0 the largest, 1 the next.", show_default="0"),
+]
+Overlay = Annotated[
+    Path | None, typer.Option("--overlay", metavar="MP4", help="Also draw the fitted body over the video, here.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "track", STAGES)
+    def track(
+        run: Run,
+        source: Source,
+        out: options.Out = None,
+        overlay: Overlay = None,
+        person: Person = None,
+        body: options.Body = "open",
+    ) -> None:
+        """Track one person: body, hands, face and camera, one row per frame.
+
+        Writes an AMASS-shaped .npz; frames without the person are marked invalid, never dropped.
+
+        Example: emosh track drive.mp4 -o drive.npz --overlay overlay.mp4
+        """
+        _track(run, source, out, overlay, person, body)
+
+
+def _track(run: Run, source: Path, out: Path | None, overlay: Path | None, person: int | None, body: str) -> None:
+    if source == PIPE:
+        raise InputError("a video cannot be read from a pipe; give track a file")
+    need(source, "a video or a photo")
+    target = settle(out, MOTION, [source], run.force, beside=source)
+    if overlay is not None:
+        settle(overlay, OVERLAY, [source, target], run.force)
+    config = run.configured("track", person=person)
+    from stages.video.source import probe
+
+    described = probe(source)
+    if run.dry_run:
+        frames = "a photo" if described.is_photo else f"about {described.frame_count} frames"
+        run.planned(
+            [f"track {source} ({frames}, {described.width}x{described.height}) -> {target}"], output=str(target)
+        )
+        return
+    motion = tracked(run, source, body, config)
+    from emosh_cli import pipes
+    from stages.artifacts.motion import save_motion
+
+    if overlay is not None:
+        from stages.body.store import open_body
+        from stages.track.overlay import write_overlay
+
+        write_overlay(source, motion, open_body(body), overlay, run.console.progress)
+    pipes.write(target, lambda path: save_motion(path, motion))
+    summary, figures = summarized(motion, run.seconds)
+    run.done(None if target == PIPE else target, summary, summary_figures=figures, overlay=overlay)
+
+
+def tracked(run: Run, source: Path, body: str, config: object) -> Motion:
+    """Track with the run's progress; also used where a reference is given as a photo."""
+    from stages.body.store import open_body
+    from stages.track.track import track
+
+    opened = open_body(body, progress=run.console.progress)
+    return track(source, opened, config, progress=run.console.progress)  # type: ignore[arg-type]
+
+
+def summarized(motion: Motion, seconds: float) -> tuple[str, dict]:
+    """The line under a tracked clip, and the same as figures."""
+    from dataclasses import asdict
+
+    from stages.track.summary import summarize
+
+    summary = summarize(motion)
+    return f"{summary} {len(motion) / max(seconds, 1e-9):.1f} frames/s", asdict(summary)

@@ -1,0 +1,107 @@
+"""Where a command writes, settled before any heavy work.
+
+Rules: never onto an input; never over a file that emosh did not write, or wrote as something else, without --force;
+the folder must be there and writable; the suffix must fit. Without -o the name is the input's with another suffix.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.errors import InputError
+
+PIPE = Path("-")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of output: what it is called, its suffixes (the first is the default), the stages that stamp it."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    stages: tuple[str, ...]
+    pipes: bool = False
+
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
+MOTION = Kind("motion", (".npz",), ("track", "retarget", "scripted"), pipes=True)
+OVERLAY = Kind("overlay", VIDEO_SUFFIXES, ("overlay", "track"))
+CONDITION = Kind("condition map", (".mp4",), ("render_cond", "render-cond"))
+VIDEO = Kind("video", (".mp4",), ("generate", "puppet", "wan"))
+REPORT = Kind("report", (".json",), ("evaluate",))
+AMASS = Kind("AMASS export", (".npz",), ("export",), pipes=True)
+
+
+def settle(
+    out: Path | None, kind: Kind, inputs: Iterable[Path], force: bool, beside: Path | None = None, ending: str = ""
+) -> Path:
+    """The path to write: `out`, or `beside`'s stem + `ending` + the kind's suffix. Raises InputError as above."""
+    if out == PIPE or (out is None and beside == PIPE and kind.pipes):
+        if not kind.pipes:
+            raise InputError(f"a {kind.name} cannot be written to a pipe; name a file with -o")
+        return PIPE
+    if out is None:
+        if beside is None or beside == PIPE:
+            raise InputError(f"name the {kind.name} to write with -o, for example: -o out{kind.suffixes[0]}")
+        out = beside.with_name(f"{beside.stem}{ending}{kind.suffixes[0]}")
+    _check_name(out, kind, inputs)
+    _check_folder(out)
+    if out.exists() and not force:
+        _check_overwritten(out, kind)
+    return out
+
+
+def need(path: Path, what: str) -> Path:
+    """`path` if it is a file that is there. Raises InputError naming `what` it was for."""
+    if path == PIPE or path.is_file():
+        return path
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, expected {what}")
+    raise InputError(f"{path} does not exist, expected {what}{_similar(path)}")
+
+
+def _similar(path: Path) -> str:
+    import difflib
+
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.is_file()][:2000]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f"; did you mean {path.with_name(close[0])}?" if close else ""
+
+
+def _check_name(out: Path, kind: Kind, inputs: Iterable[Path]) -> None:
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; name a file in it, for example: -o {out / 'out'}{kind.suffixes[0]}")
+    if out.suffix.lower() not in kind.suffixes:
+        wanted = " or ".join(kind.suffixes)
+        raise InputError(f"{out}: a {kind.name} is written as {wanted}; name it {out.with_suffix(kind.suffixes[0])}")
+    for given in inputs:
+        if given != PIPE and (given.resolve() == out.resolve() or (out.exists() and given.samefile(out))):
+            raise InputError(f"{out} is an input of this command; choose another output with -o")
+
+
+def _check_folder(out: Path) -> None:
+    folder = out.parent
+    if not folder.is_dir():
+        raise InputError(f"cannot write {out}: the folder {folder} does not exist; create it first")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"cannot write {out}: {reason}; choose another place with -o") from error
+
+
+def _check_overwritten(out: Path, kind: Kind) -> None:
+    from emosh_cli.stamps import stage_of
+
+    stage = stage_of(out)
+    if stage is None:
+        raise InputError(f"{out} exists and emosh did not write it; overwrite it with --force, or choose another -o")
+    if stage not in kind.stages:
+        raise InputError(f"{out} exists and holds a result of {stage}, not a {kind.name}; overwrite it with --force")

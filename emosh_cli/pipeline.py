@@ -1,0 +1,128 @@
+"""The work folder: every artifact beside a stamp of what it was made from, so that a rerun makes only what changed.
+
+`out.mp4`'s work folder is `out.emosh/`. `NAME.stamp.json` holds the provenance an artifact was made with and its
+sha256. A step is skipped only when the provenance it would be made with is that of the stamp and the file's bytes are
+those that were stamped; mere existence never counts. The stamp is written after the file, each atomically, so a run
+killed anywhere leaves at worst an artifact without a stamp, which is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from emosh_cli.console import Console
+from stages.artifacts.atomic import atomic_path
+from stages.artifacts.provenance import Provenance, sha256_file
+from stages.errors import InputError
+
+UNMADE = "not made yet"
+
+
+class WorkFolder:
+    """Makes artifacts or finds them made. `dry` only says what would happen."""
+
+    def __init__(self, result: Path, console: Console, force: bool = False, dry: bool = False) -> None:
+        self.folder = result.with_suffix(".emosh")
+        self.console, self.force, self.dry = console, force, dry
+        self.plan: list[str] = []
+        self._digests: dict[Path, str] = {}
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder} is a file; it must be free for the work folder of {result}")
+        if not dry:
+            self.folder.mkdir(exist_ok=True)
+
+    def digest(self, path: Path) -> str:
+        """sha256 of an input, read once per run; UNMADE for what a dry run has only planned."""
+        if path not in self._digests:
+            self._digests[path] = sha256_file(path)
+        return self._digests[path]
+
+    def step(self, label: str, output: Path, expected: Provenance, make: Callable[[Path], None]) -> bool:
+        """Bring `output` up to date by calling `make(output)` if needed. Returns whether it was made."""
+        reason = "asked for with --force" if self.force else self._reason(output, expected)
+        if reason is None:
+            self._say(f"{label}: cached")
+            return False
+        self._say(f"{label}: {reason}")
+        if self.dry:
+            self._digests[output] = UNMADE
+            return True
+        stamp = self._stamp(output)
+        stamp.unlink(missing_ok=True)
+        make(output)
+        self._digests[output] = sha256_file(output)
+        record = {"output": str(output), "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
+        with atomic_path(stamp) as part:
+            part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        return True
+
+    def _say(self, text: str) -> None:
+        self.plan.append(text)
+        if not self.dry:
+            self.console.note(text)
+
+    def _stamp(self, output: Path) -> Path:
+        return self.folder / f"{output.name}.stamp.json"
+
+    def _reason(self, output: Path, expected: Provenance) -> str | None:
+        """Why `output` must be made; None when it is up to date."""
+        if not output.exists():
+            return "to be made" if self.dry else "making it"
+        try:
+            stamped = json.loads(self._stamp(output).read_text(encoding="utf-8"))
+            before = Provenance.from_json(json.dumps(stamped["provenance"]))
+        except FileNotFoundError:
+            return "made again, since there is no record of how it was made"
+        except (ValueError, KeyError, TypeError):
+            return "made again, since the record of how it was made is damaged"
+        if before.fingerprint() != expected.fingerprint():
+            return f"made again, since {'; '.join(changes(before, expected))}"
+        if stamped.get("sha256") != sha256_file(output):
+            return f"made again, since {output.name} is not as it was written"
+        self._digests[output] = str(stamped["sha256"])
+        return None
+
+
+def changes(before: Provenance, now: Provenance) -> list[str]:
+    """What differs between two provenances, in words."""
+    old, new = _flat(before), _flat(now)
+    said = []
+    for key in sorted(old.keys() | new.keys()):
+        was, is_ = old.get(key, "absent"), new.get(key, "absent")
+        if was != is_:
+            said.append(f"{key} changed" if _opaque(key) else f"{key} was {was}, now {is_}")
+    return said or ["the record changed"]
+
+
+def _opaque(key: str) -> bool:
+    """Digests say nothing to a reader."""
+    return key.startswith(("inputs.", "weights."))
+
+
+def _flat(provenance: Provenance) -> dict[str, Any]:
+    fields = {key: value for key, value in asdict(provenance).items() if key != "notes"}
+    flat: dict[str, Any] = {}
+    for key, value in json.loads(json.dumps(fields, default=str)).items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{name}": inner for name, inner in value.items()})
+        else:
+            flat[key] = value
+    return flat
+
+
+@cache
+def code_digest() -> str:
+    """sha256 over the sources of `stages`: what a stage computes may change between two commits of one version."""
+    import stages
+
+    root = Path(stages.__path__[0])
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,53 @@
+"""Which stage wrote a file, read from the file itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stages.artifacts.provenance import Provenance
+from stages.errors import InputError
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+
+def stage_of(path: Path) -> str | None:
+    """The stage in the file's provenance; None for a file that carries none (a foreign, damaged or empty one)."""
+    record = provenance_of(path)
+    return None if record is None else record.stage
+
+
+def provenance_of(path: Path) -> Provenance | None:
+    """The provenance that a motion, export, video or report carries; None where there is none to read."""
+    try:
+        text = _record(path)
+        return None if text is None else Provenance.from_json(text)
+    except (InputError, ValueError, KeyError, OSError):
+        return None
+
+
+def _record(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return _npz_record(path)
+    if suffix == ".json":
+        report = json.loads(path.read_text(encoding="utf-8"))
+        return json.dumps(report["provenance"]) if isinstance(report, dict) and "provenance" in report else None
+    if suffix in VIDEO_SUFFIXES:
+        from stages.video.metadata import read_metadata
+
+        return read_metadata(path).get("comment")
+    return None
+
+
+def _npz_record(path: Path) -> str | None:
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return str(archive["emosh_provenance"]) if "emosh_provenance" in archive.files else None
+    except (zipfile.BadZipFile, EOFError):
+        return None

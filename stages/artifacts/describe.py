@@ -1,0 +1,147 @@
+"""What an artifact holds, as plain values: kind, table of arrays, figures, provenance. Imports no torch.
+
+Knows npz, JSON reports and safetensors headers; the schema tables of rooms above this one are handed in.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.artifacts.motion import PARTS
+from stages.artifacts.npz import read_npz
+from stages.artifacts.schema import Schema
+from stages.errors import InputError
+
+MAX_HEADER_BYTES = 100_000_000
+"""safetensors' own limit on its header."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A file as `emosh inspect` shows it."""
+
+    path: str
+    kind: str
+    rows: tuple[tuple[str, str, str, str], ...] = ()
+    """Arrays: name, shape, dtype, meaning."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] | None = None
+    problem: str | None = None
+    """Why the file is not a valid artifact of its kind, in one sentence."""
+
+
+def describe_npz(path: Path, schemas: Mapping[str, Schema]) -> Described:
+    """Describe any .npz; one of a known kind is checked against its table."""
+    arrays = read_npz(path)
+    kind = str(arrays["emosh_kind"]) if "emosh_kind" in arrays else "npz"
+    schema = schemas.get(kind)
+    meanings = {} if schema is None else {row.name: row.meaning for row in schema.fields}
+    rows = tuple((name, _shape(array), str(array.dtype), meanings.get(name, "")) for name, array in arrays.items())
+    problem = None
+    if schema is not None:
+        try:
+            schema.validate(arrays, str(path))
+        except InputError as error:
+            problem = str(error)
+    figures = _motion_figures(arrays) if kind == "motion" and problem is None else _plain_figures(arrays)
+    return Described(str(path), kind, rows, figures, _provenance(arrays), problem)
+
+
+def _shape(array: np.ndarray) -> str:
+    return "x".join(str(size) for size in array.shape) or "one value"
+
+
+def _plain_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Every single value in the file."""
+    return {
+        name: array.item()
+        for name, array in arrays.items()
+        if array.ndim == 0 and name != "emosh_provenance" and len(str(array)) < 200
+    }
+
+
+def _motion_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What one wants to know of a motion: length, picture, body, validity and error per part."""
+    valid, error = arrays["emosh_valid"], arrays["emosh_error_px"]
+    numerator, denominator = (int(value) for value in arrays["emosh_fps"])
+    figures: dict[str, Any] = {
+        "frames": len(valid),
+        "fps": f"{numerator}/{denominator}",
+        "duration_seconds": float(arrays["emosh_duration_seconds"]),
+        "image_size": [int(side) for side in arrays["emosh_image_size"]],
+        "body_model": str(arrays["emosh_body_model"]),
+        "body_sha256": str(arrays["emosh_body_sha256"]),
+    }
+    for column, part in enumerate(PARTS):
+        rows = valid[:, column]
+        figures[f"valid_{part}"] = round(float(rows.mean()), 4) if len(rows) else 0.0
+        figures[f"error_px_{part}"] = round(float(np.median(error[rows, column])), 3) if rows.any() else None
+    return figures
+
+
+def _provenance(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
+    if "emosh_provenance" not in arrays:
+        return None
+    try:
+        record = json.loads(str(arrays["emosh_provenance"]))
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def describe_json(path: Path) -> Described:
+    """Describe a report: its top level, its means, its provenance."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}); make it again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is JSON, but no report that emosh wrote")
+    provenance = content.pop("provenance", None)
+    rows = tuple((key, _size(value), type(value).__name__, "") for key, value in content.items())
+    return Described(str(path), "report" if provenance else "json", rows, _scalars(content), provenance)
+
+
+def _size(value: Any) -> str:
+    return str(len(value)) if isinstance(value, list | dict | str) else "one value"
+
+
+def _scalars(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Numbers and short texts by dotted name; long lists are left out."""
+    if isinstance(value, dict):
+        return {k: v for key, inner in value.items() for k, v in _scalars(inner, f"{prefix}{key}.").items()}
+    if isinstance(value, list) or (isinstance(value, str) and len(value) > 200):
+        return {}
+    return {prefix.rstrip("."): value}
+
+
+def describe_safetensors(path: Path) -> Described:
+    """Describe a safetensors file from its header alone: no tensor is read."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+            raise InputError(f"{path} is damaged or not a safetensors file; make or fetch it again")
+        try:
+            header = json.loads(file.read(length))
+            metadata = header.pop("__metadata__", {})
+            tensors = {
+                name: (entry["dtype"], entry["shape"], entry["data_offsets"][1]) for name, entry in header.items()
+            }
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise InputError(f"{path} has a damaged safetensors header; make or fetch it again") from error
+    ends = max((end for _, _, end in tensors.values()), default=0)
+    problem = None if size == 8 + length + ends else f"{path} is cut short: {size} bytes of {8 + length + ends}"
+    rows = tuple(
+        (name, "x".join(map(str, shape)) or "one value", dtype, "") for name, (dtype, shape, _) in tensors.items()
+    )
+    record = metadata.pop("emosh_provenance", None)
+    return Described(str(path), "safetensors", rows, dict(metadata), json.loads(record) if record else None, problem)
