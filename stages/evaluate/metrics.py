@@ -8,6 +8,14 @@ from jaxtyping import Float
 PSNR_OF_EQUAL_DB = 100.0
 """What two equal pictures are given instead of infinity, as DisCo's code does."""
 
+DEFINITIONS = {
+    "psnr": "-10 log10 of the mean squared error over pixels and channels, dB, at most 100 (equal pictures)",
+    "l1": "mean absolute error over pixels and channels, in [0,1]",
+    "ssim": "Wang et al. 2004 per RGB channel, then mean: 11x11 Gaussian window, sigma 1.5, population covariance, "
+    "K1 0.01, K2 0.03, range 1, mean over windows that lie inside the picture",
+}
+"""What each figure means, word for word in every report."""
+
 
 def psnr(result: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
     """Peak signal-to-noise ratio, dB: -10 log10 of the mean squared error over pixels and channels."""

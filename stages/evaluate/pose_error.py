@@ -23,6 +23,10 @@ UPPER_BODY = (
     "head", "left_collar", "right_collar", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
     "left_wrist", "right_wrist",
 )  # fmt: skip
+MOVED = 0.02
+"""A coefficient that the driver moves by less (standard deviation) has no correlation worth giving."""
+STILL = 1e-6
+"""Rounding, not movement."""
 LIPS = ("face_013", "face_014")
 FACE = ("face_010", "face_152")
 
@@ -35,6 +39,9 @@ class _Track:
     head: Float[np.ndarray, "frames 3 3"]
     lip_gap: Float[np.ndarray, "frames"]
     """Inner-lip gap over face height, on the model."""
+    jaw_degrees: Float[np.ndarray, "frames"]
+    """The jaw's opening: its turn about the ear-to-ear axis."""
+    expression: Float[np.ndarray, "frames expression"]
 
 
 def pose_error(result: Motion, driving: Motion, body: Body) -> dict[str, Any]:
@@ -42,19 +49,29 @@ def pose_error(result: Motion, driving: Motion, body: Body) -> dict[str, Any]:
 
     `upper_body_mm`: joints from the neck; `left_hand_mm`, `right_hand_mm`: finger joints from the wrist, in the
     camera frame; `head_degrees`, and `head_change_degrees` with each clip's first common row
-    taken as zero; `lip_gap_correlation` and `lip_gap_peak_ratio` (result over driver).
+    taken as zero; `lip_gap_correlation` and `lip_gap_peak_ratio` (result over driver); `jaw_degrees` and
+    `jaw_correlation`; `expression_error` (mean absolute) and `expression_correlation` (of the coefficients that the
+    driver moves, weighted by how much). `joints_mm` has every joint alone, `upper_body_mm_own_shape` each motion in
+    its own shape, and `upper_body_share_of_shoulder_width` is `upper_body_mm` over `shoulder_width_mm`.
     Raises InputError when lengths or body files differ.
     """
     _comparable(result, driving, body)
     told, done = _follow(driving, driving, body), _follow(result, driving, body)
+    own = _follow(result, result, body)
     both = result.valid & driving.valid
+    upper, width = _distance(done, told, "neck", UPPER_BODY, both[:, 0]), _shoulder_width_mm(told)
     return {
         "rows": {part: int(both[:, column].sum()) for column, part in enumerate(PARTS)},
-        "upper_body_mm": _distance(done, told, "neck", UPPER_BODY, both[:, 0]),
+        "upper_body_mm": upper,
+        "upper_body_share_of_shoulder_width": None if upper is None else upper / width,
+        "upper_body_mm_own_shape": _distance(own, told, "neck", UPPER_BODY, both[:, 0]),
+        "shoulder_width_mm": width,
         "left_hand_mm": _distance(done, told, "left_wrist", _fingers("left"), both[:, 2]),
         "right_hand_mm": _distance(done, told, "right_wrist", _fingers("right"), both[:, 3]),
         **_head(done, told, both[:, 1]),
         **_lips(done, told, both[:, 1]),
+        **_face(done, told, both[:, 1]),
+        "joints_mm": _joints(done, told, both),
     }
 
 
@@ -85,7 +102,8 @@ def _follow(motion: Motion, shape: Motion, body: Body) -> _Track:
         head.append(posed.transforms[:, JOINT_NAMES.index("head"), :, :3])
         upper, lower, top, chin = keypoints_from(body, template, posed)[:, wanted].swapaxes(0, 1)
         gap.append(np.linalg.norm(upper - lower, axis=-1) / np.linalg.norm(top - chin, axis=-1))
-    return _Track(np.concatenate(joints), np.concatenate(head), np.concatenate(gap))
+    opening = np.degrees(motion.poses[:, 3 * JOINT_NAMES.index("jaw")])
+    return _Track(np.concatenate(joints), np.concatenate(head), np.concatenate(gap), opening, motion.expression)
 
 
 def _fingers(side: str) -> tuple[str, ...]:
@@ -115,9 +133,49 @@ def _angle(a: Float[np.ndarray, "frames 3 3"], b: Float[np.ndarray, "frames 3 3"
 
 def _lips(done: _Track, told: _Track, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
     ours, theirs = done.lip_gap[rows], told.lip_gap[rows]
-    if rows.sum() < 3 or ours.std() == 0 or theirs.std() == 0:
-        return {"lip_gap_correlation": None, "lip_gap_peak_ratio": None}
+    together = correlation(ours, theirs)
     return {
-        "lip_gap_correlation": float(np.corrcoef(ours, theirs)[0, 1]),
-        "lip_gap_peak_ratio": float(ours.max() / theirs.max()),
+        "lip_gap_correlation": together,
+        "lip_gap_peak_ratio": None if together is None else float(ours.max() / theirs.max()),
     }
+
+
+def _face(done: _Track, told: _Track, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
+    """Jaw and expression coefficients."""
+    names = ("jaw_degrees", "jaw_correlation", "expression_error", "expression_correlation")
+    if not rows.any():
+        return dict.fromkeys(names)
+    ours, theirs = done.expression[rows], told.expression[rows]
+    moved = theirs.std(0)
+    found = {column: correlation(ours[:, column], theirs[:, column]) for column in np.flatnonzero(moved > MOVED)}
+    weights = {column: float(moved[column]) for column, value in found.items() if value is not None}
+    weighted = sum(weight * (found[column] or 0.0) for column, weight in weights.items())
+    values = (
+        float(np.abs(done.jaw_degrees[rows] - told.jaw_degrees[rows]).mean()),
+        correlation(done.jaw_degrees[rows], told.jaw_degrees[rows]),
+        float(np.abs(ours - theirs).mean()),
+        weighted / sum(weights.values()) if weights else None,
+    )
+    return dict(zip(names, values, strict=True))
+
+
+def _joints(done: _Track, told: _Track, both: Bool[np.ndarray, "frames parts"]) -> dict[str, float | None]:
+    """Every joint alone, mm: fingers from their wrist, all others from the neck."""
+    chosen = {name: ("neck", PARTS.index("body")) for name in JOINT_NAMES if name != "neck"}
+    for side in ("left", "right"):
+        chosen |= {name: (f"{side}_wrist", PARTS.index(f"{side}_hand")) for name in _fingers(side)}
+    return {name: _distance(done, told, origin, (name,), both[:, part]) for name, (origin, part) in chosen.items()}
+
+
+def _shoulder_width_mm(track: _Track) -> float:
+    """Median over all rows: a shrug moves the shoulder joints a little."""
+    left, right = (track.joints[:, JOINT_NAMES.index(f"{side}_shoulder")] for side in ("left", "right"))
+    return 1000 * float(np.median(np.linalg.norm(left - right, axis=-1)))
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float | None:
+    """Pearson's, or None where one of the two does not move."""
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    if len(first) < 3 or first.std() < STILL or second.std() < STILL:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages.errors import InputError
+from stages.video.photo import photo_size
+from stages.video.upright import HD_LINES, UNSPECIFIED_COLORSPACE
+
+MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
+RANGES = {1: "limited", 2: "full"}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -20,3 +25,38 @@ def read_metadata(path: Path) -> dict[str, str]:
             return {key.lower(): value for key, value in container.metadata.items()}
     except (av.error.FFmpegError, ValueError) as error:
         raise InputError(f"{path} is not a video that can be read; make it again") from error
+
+
+def read_encoding(path: Path) -> dict[str, str]:
+    """How the pictures are coded: codec, pixel format, and the colour matrix and range that decoding uses.
+
+    "(assumed)" stands after what the file does not state. Raises InputError as `read_metadata` does.
+    """
+    import av
+
+    if photo_size(path) is not None:
+        return {
+            "codec": Path(path).suffix.lower().lstrip("."),
+            "pixel_format": "rgb24",
+            "matrix": "rgb",
+            "range": "full",
+        }
+    read_metadata(path)
+    with av.open(str(path), metadata_errors="replace") as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        is_rgb = any(letter in (context.pix_fmt or "") for letter in ("rgb", "bgr", "gbr", "pal8"))
+        return {
+            "codec": context.name,
+            "pixel_format": str(context.pix_fmt),
+            "matrix": "rgb" if is_rgb else _matrix(context.colorspace, stream.height),
+            "range": "full"
+            if is_rgb or "yuvj" in str(context.pix_fmt)
+            else RANGES.get(context.color_range, "limited (assumed)"),
+        }
+
+
+def _matrix(stated: int, lines: int) -> str:
+    if stated == UNSPECIFIED_COLORSPACE:
+        return "bt709 (assumed)" if lines >= HD_LINES else "bt601 (assumed)"
+    return MATRICES.get(stated, f"number {stated}")

@@ -1,0 +1,141 @@
+"""report.json: figures with everything they depend on. One table says what stands in it and checks it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts.atomic import atomic_path
+from stages.errors import InputError
+
+KIND = "report"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value by dotted name, its JSON type and its meaning. An entry is needed where its section is present."""
+
+    name: str
+    type: str
+    meaning: str
+    required: bool = True
+
+
+_FIGURE = (
+    Entry("mean", "number", "over all frames"),
+    Entry("mean_without_frame_0", "number", "frame 0 of a self-driven result is the reference itself", required=False),
+    Entry("interval_95", "list", "bootstrap interval of the mean, blocks of one second", required=False),
+    Entry("per_frame", "list", "one value per pair of frames"),
+)
+METRICS = ("psnr", "l1", "ssim")
+REPORT = (
+    Entry("kind", "text", "report"),
+    Entry("schema", "number", "version of this table"),
+    Entry("provenance", "object", "stage, config, sha256 of inputs"),
+    Entry("paired", "object", "a result against its truth", required=False),
+    Entry("paired.protocol", "text", "name of the recipe"),
+    Entry("paired.protocol_rules", "text", "the recipe in words: sizes, padding, kernel, colours"),
+    Entry("paired.pairing", "text", "which frame is compared with which"),
+    Entry("paired.size", "number", "side of the square, pixels"),
+    Entry("paired.frames", "number", "pairs of frames compared"),
+    Entry("paired.definitions", "object", "what each figure means"),
+    Entry("paired.inputs", "object", "sha256 of result and truth"),
+    Entry("paired.files", "object", "result and truth: size, rate, codec, pixel format, colour matrix and range"),
+    Entry("paired.versions", "object", "of emosh and the packages that decode and measure"),
+    Entry("paired.largest_time_difference_seconds", "number", "between the frames of any pair"),
+    *(
+        Entry(f"paired.{where}{name}", "object", meaning)
+        for where, meaning in (("", "over the whole square"), ("picture.", "without the square's bars"))
+        for name in METRICS
+    ),
+    *(
+        Entry(f"paired.{where}{name}.{entry.name}", entry.type, entry.meaning, entry.required)
+        for where in ("", "picture.")
+        for name in METRICS
+        for entry in _FIGURE
+    ),
+    Entry("pose", "object", "the result tracked again against the motion that drove it", required=False),
+    Entry("pose.rows", "object", "rows measured in both motions, per part"),
+    Entry("pose.joints_mm", "object", "every joint alone: from the neck, fingers from the wrist"),
+    Entry("pose.shoulder_width_mm", "number", "of the driving motion"),
+    *(
+        Entry(f"pose.{name}", "number", meaning, required=False)
+        for name, meaning in (
+            ("upper_body_mm", "from the neck, both in the driving motion's shape"),
+            ("upper_body_share_of_shoulder_width", "upper_body_mm over shoulder_width_mm"),
+            ("upper_body_mm_own_shape", "from the neck, each in its own shape"),
+            ("left_hand_mm", "finger joints from the wrist"),
+            ("right_hand_mm", "finger joints from the wrist"),
+            ("head_degrees", "angle between the heads' orientations"),
+            ("head_change_degrees", "the same, each clip's first common row taken as zero"),
+            ("lip_gap_correlation", "inner lips over face height, over time"),
+            ("lip_gap_peak_ratio", "largest opening, result over driver"),
+            ("jaw_degrees", "mean absolute difference of the opening angle"),
+            ("jaw_correlation", "of the opening angle, over time"),
+            ("expression_error", "mean absolute difference of the coefficients"),
+            ("expression_correlation", "over time, of the coefficients the driver moves"),
+        )
+    ),
+)
+"""What stands in report.json: dotted name, type, meaning."""
+_TYPES = {"text": str, "number": (int, float), "object": dict, "list": list}
+
+
+def write_report(path: Path, sections: dict[str, Any]) -> None:
+    """Write `sections` (provenance, paired, pose) atomically as report.json.
+
+    Raises InputError when the place cannot be written; a section against the table is our own bug.
+    """
+    report = {"kind": KIND, "schema": VERSION, **sections}
+    problem = _problem(report)
+    assert problem is None, problem
+    with atomic_path(Path(path)) as part:
+        part.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Read and validate. Raises InputError for a missing or damaged file, another kind or another version."""
+    path = Path(path)
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; make a report with: emosh evaluate VIDEO --truth VIDEO") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a report that can be read ({error}); evaluate again") from error
+    if not isinstance(report, dict) or report.get("kind") != KIND:
+        raise InputError(f"{path} is not a report that emosh wrote; make one with: emosh evaluate")
+    if report.get("schema") != VERSION:
+        raise InputError(f"{path} has report schema {report.get('schema')}, expected {VERSION}; evaluate again")
+    problem = _problem(report)
+    if problem is not None:
+        raise InputError(f"{path}: {problem}; evaluate again")
+    return report
+
+
+def _problem(report: dict[str, Any]) -> str | None:
+    """The first entry that the table does not allow, in words."""
+    for entry in REPORT:
+        section, _, name = entry.name.rpartition(".")
+        holder = _lookup(report, section)
+        if holder is None:
+            continue
+        value = holder.get(name)
+        if value is None:
+            if entry.required:
+                return f"'{entry.name}' is missing"
+        elif not isinstance(value, _TYPES[entry.type]) or isinstance(value, bool):
+            return f"'{entry.name}' is {type(value).__name__}, expected {entry.type}"
+        elif isinstance(value, float) and not math.isfinite(value):
+            return f"'{entry.name}' is not finite"
+    return None
+
+
+def _lookup(report: dict[str, Any], dotted: str) -> dict[str, Any] | None:
+    holder: Any = report
+    for name in filter(None, dotted.split(".")):
+        holder = holder.get(name) if isinstance(holder, dict) else None
+    return holder if isinstance(holder, dict) else None
