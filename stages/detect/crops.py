@@ -48,6 +48,23 @@ def cut(rgb: UInt8[np.ndarray, "height width 3"], box: Box, most: int, least: in
     return Crop(cv2.resize(part, size, interpolation=how), whole)
 
 
+def cut_square(
+    rgb: UInt8[np.ndarray, "height width 3"], centre: Float[np.ndarray, "2"], side: float, pixels: int
+) -> Crop:
+    """A square around `centre`, scaled to `pixels`; beyond the picture its border is repeated."""
+    import cv2
+
+    x0, y0 = (int(low) for low in np.round(centre - side / 2))
+    x1, y1 = x0 + round(side), y0 + round(side)
+    height, width = rgb.shape[:2]
+    part = rgb[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
+    if part.size:
+        top, bottom, left, right = max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0)
+        part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        part = cv2.resize(part, (pixels, pixels), interpolation=cv2.INTER_AREA if side > pixels else cv2.INTER_CUBIC)
+    return Crop(part, np.array([x0, y0, x1, y1]))
+
+
 def clip_box(box: Box, width: int, height: int) -> Int[np.ndarray, "4"]:
     """Whole pixels inside the picture."""
     low = np.clip(np.floor(box[:2]), 0, (width, height))

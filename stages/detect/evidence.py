@@ -6,12 +6,12 @@ Columns as in `observations.EVIDENCE`. Gathered here while the frame is in memor
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from stages.detect.crops import Box, around
-from stages.detect.matte import person_matte
-from stages.detect.networks import Networks
 from stages.detect.observations import EVIDENCE
 from stages.detect.people import sample
 
@@ -22,20 +22,20 @@ FACE_TOP, FACE_CHIN = 10, 152
 
 
 def evidence_of(
-    rgb: UInt8[np.ndarray, "height width 3"],
-    box: Box,
+    matte: Float[np.ndarray, "height width"] | None,
     found: dict[str, Float[np.ndarray, "points 3"]],
     expected: tuple[Float[np.ndarray, "2"], float] | None,
-    networks: Networks,
 ) -> Float[np.ndarray, "4"]:
-    """One row of `observations.EVIDENCE` for the crop `box` of the picture."""
+    """One row of `observations.EVIDENCE`, from the frame's matte, its landmarks, and the head's expected centre and
+    height in px."""
     row = np.full(len(EVIDENCE), np.nan, np.float32)
     pose, face = found.get("pose"), found.get("face")
     if pose is None:
         return row
-    matte = person_matte(rgb, box, networks)
-    row[0] = sample(matte, limb_samples(pose))
-    row[1] = _share_in_box(matte, around(pose[pose[:, 2] > 0.5] if np.any(pose[:, 2] > 0.5) else pose))
+    if matte is not None:
+        visible = pose[pose[:, 2] > 0.5]
+        row[0] = sample(matte, limb_samples(pose))
+        row[1] = _share_in_box(matte, around(visible if len(visible) else pose))
     if face is not None:
         height = float(np.linalg.norm(face[FACE_TOP, :2] - face[FACE_CHIN, :2]))
         row[2] = np.linalg.norm(face[FACE_NOSE, :2] - pose[0, :2]) / max(height, 1e-6)
@@ -49,7 +49,7 @@ def limb_samples(pose: Float[np.ndarray, "33 3"], visible: float = 0.5) -> Float
     """Points along the limbs whose ends the pose calls visible; along the shoulders when none is."""
     rows = []
     for chain in BODY_CHAINS:
-        for a, b in zip(chain[:-1], chain[1:], strict=True):
+        for a, b in itertools.pairwise(chain):
             if min(pose[a, 2], pose[b, 2]) >= visible:
                 rows += [(1 - t) * pose[a, :2] + t * pose[b, :2] for t in (0.2, 0.5, 0.8)]
     return np.array(rows) if rows else pose[[11, 12], :2]

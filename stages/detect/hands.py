@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from stages.detect.crops import cut
+from stages.detect.crops import Crop, cut_square
 from stages.detect.networks import Networks, is_too_small
 
 WRISTS = {"left_hand": 15, "right_hand": 16}
@@ -20,6 +20,16 @@ HAND_PIXELS = 256
 NEAR_WRIST = 0.35
 """A hand hangs on a wrist when its root is within this share of the cut-out's side."""
 VISIBLE_WRIST = 0.3
+SMALLEST_HAND = 24
+"""Cut-outs narrower than this, in source pixels, show nothing."""
+SAME_HAND = 0.2
+"""Mean distance of corresponding points over the hand's size, below which two hands are one."""
+WRISTS_APART = 0.35
+"""The arms' wrists lie together when they are nearer than this share of the hand's size."""
+VIDEO_SCALE = 1.5
+PHOTO_SCALES = (1.5, 2.2, 1.1)
+"""Sides of the cut-outs in forearm lengths. 1.5 finds p3's raised hand, 1.1 p8's at the lower edge."""
+OTHER = {"left_hand": "right_hand", "right_hand": "left_hand"}
 
 
 def forearm_length(pose: Float[np.ndarray, "33 3"], hand: str) -> float:
@@ -31,30 +41,71 @@ def forearm_length(pose: Float[np.ndarray, "33 3"], hand: str) -> float:
 
 def hand_near_wrist(
     rgb: UInt8[np.ndarray, "height width 3"],
-    pose: Float[np.ndarray, "33 3"],
+    found: dict[str, Float[np.ndarray, "points 3"]],
     hand: str,
     networks: Networks,
-    scales: tuple[float, ...] = (1.5,),
+    is_photo: bool,
 ) -> Float[np.ndarray, "21 3"] | None:
-    """The 21 points of the hand on the `left_hand` or `right_hand` wrist: x, y, z px. None when not found.
+    """The 21 points of the `left_hand` or `right_hand`: x, y, z px. None when no hand is seen at that wrist.
 
-    Tries cut-outs of `scales` forearm lengths, until one shows a hand whose root lies at the wrist.
+    `found` holds the pose and perhaps the other hand, which is not taken twice. A photo gets several tries, and there
+    the palm detector's doubtful finds count when the network's own left and right agree.
     """
     height, width = rgb.shape[:2]
-    wrist, visibility = pose[WRISTS[hand], :2], pose[WRISTS[hand], 2]
+    wrist, visibility = found["pose"][WRISTS[hand], :2], found["pose"][WRISTS[hand], 2]
     inside = 0 <= wrist[0] < width and 0 <= wrist[1] < height
     if visibility < VISIBLE_WRIST or not inside:
         return None
-    centre = (wrist + pose[KNUCKLES[hand], :2].mean(0)) / 2
-    for scale in scales:
-        side = scale * forearm_length(pose, hand)
-        box = np.concatenate([centre - side / 2, centre + side / 2])
-        crop = cut(rgb, box, HAND_PIXELS * 2, HAND_PIXELS)
-        if is_too_small(crop.rgb) or side < 24:
+    centre = (wrist + found["pose"][KNUCKLES[hand], :2].mean(0)) / 2
+    tries = [("hands", scale) for scale in PHOTO_SCALES] + [("hands_doubtful", scale) for scale in PHOTO_SCALES]
+    for network, scale in tries if is_photo else [("hands", VIDEO_SCALE)]:
+        side = scale * forearm_length(found["pose"], hand)
+        crop = cut_square(rgb, centre, side, HAND_PIXELS)
+        if side < SMALLEST_HAND or is_too_small(crop.rgb):
             continue
-        found = networks.run("hands", crop.rgb).multi_hand_landmarks or []
-        hands = [crop.points(landmarks, "z") for landmarks in found]
-        distances = [float(np.linalg.norm(rows[0, :2] - wrist)) for rows in hands if rows is not None]
-        if distances and min(distances) < NEAR_WRIST * side:
-            return hands[int(np.argmin(distances))]
+        candidates = [
+            rows
+            for rows, is_sure in _hands_in(crop, hand, networks, network)
+            if (is_sure or network == "hands")
+            and np.linalg.norm(rows[0, :2] - wrist) < NEAR_WRIST * side
+            and not is_same_hand(rows, found.get(OTHER[hand]))
+        ]
+        if candidates:
+            return min(candidates, key=lambda rows: float(np.linalg.norm(rows[0, :2] - wrist)))
     return None
+
+
+def _hands_in(crop: Crop, hand: str, networks: Networks, network: str) -> list[tuple[Float[np.ndarray, "21 3"], bool]]:
+    """Every hand in the cut-out, and whether the network is sure that it is a `hand` (it calls left what is right)."""
+    result = networks.run(network, crop.rgb)
+    called = {"left_hand": "Right", "right_hand": "Left"}[hand]
+    hands = []
+    for landmarks, side in zip(result.multi_hand_landmarks or [], result.multi_handedness or [], strict=True):
+        rows = crop.points(landmarks, "z")
+        if rows is not None:
+            hands.append((rows, side.classification[0].label == called and side.classification[0].score > 0.7))
+    return hands
+
+
+def doubled_hand(found: dict[str, Float[np.ndarray, "points 3"]]) -> str | None:
+    """Of two hands that lie on each other the one farther from its own arm; None when there are two hands.
+
+    Palms laid together lie on each other too, but then the wrists of the arms do as well, and both stay.
+    """
+    if not {"pose", "left_hand", "right_hand"} <= found.keys():
+        return None
+    if not is_same_hand(found["left_hand"], found["right_hand"]):
+        return None
+    pose = found["pose"][:, :2]
+    size = np.ptp(found["left_hand"][:, :2], axis=0).max()
+    if np.linalg.norm(pose[15] - pose[16]) < WRISTS_APART * size:
+        return None
+    return max(WRISTS, key=lambda hand: float(np.linalg.norm(found[hand][0, :2] - pose[WRISTS[hand]])))
+
+
+def is_same_hand(a: Float[np.ndarray, "21 3"], b: Float[np.ndarray, "21 3"] | None) -> bool:
+    """True when two hands lie on each other, point for point."""
+    if b is None:
+        return False
+    size = max(np.ptp(a[:, :2], axis=0).max(), np.ptp(b[:, :2], axis=0).max(), 1e-6)
+    return bool(np.linalg.norm(a[:, :2] - b[:, :2], axis=1).mean() < SAME_HAND * size)

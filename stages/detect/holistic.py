@@ -14,10 +14,11 @@ from jaxtyping import Float, Int, UInt8
 
 from stages.detect.crops import Box, Crop, clip_box, cut, grown, plan
 from stages.detect.evidence import evidence_of
-from stages.detect.hands import hand_near_wrist
+from stages.detect.hands import doubled_hand, hand_near_wrist
+from stages.detect.matte import person_matte
 from stages.detect.networks import Networks, is_too_small, world_points
 from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
-from stages.detect.people import Person, Sighting, link, only, sight, without_others
+from stages.detect.people import LONGEST_ABSENCE, Person, Sighting, link, only, sight, without_others
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.video.source import VideoInfo, probe, read_frames
@@ -26,6 +27,12 @@ CROP_MARGIN = 0.15
 """Room around the boxes of the survey, which looks at some frames only."""
 SMALLEST_CROP = 320
 """Smaller crops are enlarged to this."""
+EXPECTED_SECONDS = 0.6
+"""The survey says where the head is up to this far from a sighting."""
+MATTE_EVERY = 5
+"""Frames with a face are checked against the matte this seldom: a face is proof enough of a person."""
+PATIENCE, LOOK_AGAIN = 3, 3
+"""After so many frames without a hand at a wrist, look for it in every so many-th frame: a look costs 30 ms."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def survey(info: VideoInfo, config: DetectConfig, networks: Networks, progress: 
             surveyed.append(sight(frame.rgb, frame.index, networks))
         count = frame.index + 1
         progress("looking for people", count, info.frame_count)
-    return count, link(surveyed)
+    return count, link(surveyed, max(step, round(LONGEST_ABSENCE * float(info.fps))))
 
 
 def choose(people: list[Person], index: int, path: Path) -> tuple[Person | None, list[Person]]:
@@ -96,20 +103,16 @@ def _follow(
     networks: Networks,
     progress: Progress,
 ) -> Observations:
+    """The second pass: read every frame in its crop."""
     rows = _Rows(frame_count)
     segment, crops = crops_for(person, others, frame_count, info)
-    step = max(1, round(float(info.fps) * config.survey_seconds))
-    previous = None
+    reader = Reader(networks, config, info.is_photo)
+    farthest = max(1, round(EXPECTED_SECONDS * float(info.fps)))
     for frame in read_frames(info.path):
         rows.times[frame.index] = frame.pts_seconds
         if person is not None:
-            now = int(segment[frame.index])
-            if previous is not None and now != previous:
-                networks.forget("holistic")
-            previous = now
-            expected = person.head_at(frame.index, 3 * step)
-            reading = read_landmarks(frame.rgb, crops[now], expected, config, networks, info.is_photo)
-            rows.put(frame.index, reading, info)
+            expected = person.head_at(frame.index, farthest)
+            rows.put(frame.index, reader.read(frame.rgb, crops[segment[frame.index]], expected), info)
         progress("reading landmarks", frame.index + 1, frame_count)
     return rows.observations(info, len(others))
 
@@ -129,26 +132,51 @@ def crops_for(
     return segment, np.array(crops)
 
 
-def read_landmarks(
-    rgb: UInt8[np.ndarray, "height width 3"],
-    box: Box,
-    expected: tuple[Float[np.ndarray, "2"], float] | None,
-    config: DetectConfig,
-    networks: Networks,
-    is_photo: bool,
-) -> Reading:
-    """Holistic in the crop, hands that it missed, and the evidence for a person."""
-    crop = cut(rgb, box, config.crop_pixels, SMALLEST_CROP)
-    if is_too_small(crop.rgb):
-        return Reading({}, np.full(len(EVIDENCE), np.nan, np.float32))
-    found = holistic_points(crop, networks, "holistic_photo" if is_photo else "holistic")
-    if "pose" in found and config.find_missed_hands:
-        for hand in ("left_hand", "right_hand"):
-            if hand not in found:
-                rows = hand_near_wrist(rgb, found["pose"], hand, networks, (1.5, 2.2, 1.1) if is_photo else (1.5,))
-                if rows is not None:
-                    found[hand] = rows
-    return Reading(found, evidence_of(rgb, crop.box, found, expected, networks))
+class Reader:
+    """Reads one frame after the other of one clip; remembers what makes that faster, never a picture."""
+
+    def __init__(self, networks: Networks, config: DetectConfig, is_photo: bool) -> None:
+        self.networks, self.config, self.is_photo = networks, config, is_photo
+        self._crop: Box | None = None
+        self._misses = {"left_hand": 0, "right_hand": 0}
+        self._since_matte = MATTE_EVERY
+
+    def read(
+        self,
+        rgb: UInt8[np.ndarray, "height width 3"],
+        box: Box,
+        expected: tuple[Float[np.ndarray, "2"], float] | None,
+    ) -> Reading:
+        """Holistic in the crop `box`, hands that it missed, and the evidence for a person."""
+        crop = cut(rgb, box, self.config.crop_pixels, SMALLEST_CROP)
+        if is_too_small(crop.rgb):
+            return Reading({}, np.full(len(EVIDENCE), np.nan, np.float32))
+        if self._crop is not None and not np.array_equal(self._crop, box):
+            self.networks.forget("holistic")
+        self._crop = box
+        found = holistic_points(crop, self.networks, "holistic_photo" if self.is_photo else "holistic")
+        if "pose" in found and self.config.find_missed_hands:
+            self._find_missed_hands(rgb, found)
+        is_due = "face" not in found or self._since_matte >= MATTE_EVERY
+        self._since_matte = 1 if is_due else self._since_matte + 1
+        matte = person_matte(rgb, crop.box, self.networks) if is_due and "pose" in found else None
+        return Reading(found, evidence_of(matte, found, expected))
+
+    def _find_missed_hands(
+        self, rgb: UInt8[np.ndarray, "height width 3"], found: dict[str, Float[np.ndarray, "points 3"]]
+    ) -> None:
+        """Fill in missing hands, one seen twice included; after a few misses in a row, look at some of the frames only."""
+        doubled = doubled_hand(found)
+        if doubled is not None:
+            del found[doubled]
+        for hand, misses in self._misses.items():
+            is_worth_it = misses < PATIENCE or misses % LOOK_AGAIN == 0
+            rows = None
+            if hand not in found and is_worth_it:
+                rows = hand_near_wrist(rgb, found, hand, self.networks, self.is_photo)
+            if rows is not None:
+                found[hand] = rows
+            self._misses[hand] = 0 if hand in found else misses + 1
 
 
 def holistic_points(crop: Crop, networks: Networks, name: str) -> dict[str, Float[np.ndarray, "points 3"]]:

@@ -98,10 +98,10 @@ def _faces(full_range: int) -> Any:
     return FaceDetection(min_detection_confidence=0.5, model_selection=full_range)
 
 
-def _hands() -> Any:
+def _hands(confidence: float) -> Any:
     from mediapipe.python.solutions.hands import Hands
 
-    return Hands(static_image_mode=True, max_num_hands=2, model_complexity=1, min_detection_confidence=0.35)
+    return Hands(static_image_mode=True, max_num_hands=2, model_complexity=1, min_detection_confidence=confidence)
 
 
 def _matte() -> Any:
@@ -116,7 +116,8 @@ _BUILDERS = {
     "pose": _pose,
     "faces_far": lambda: _faces(1),
     "faces_near": lambda: _faces(0),
-    "hands": _hands,
+    "hands": lambda: _hands(0.35),
+    "hands_doubtful": lambda: _hands(0.15),
     "matte": _matte,
 }
 

@@ -1,7 +1,7 @@
 """What the detector saw in one clip: plain arrays, one row per source frame (a photo has one).
 
-Frames and units: pixels of the upright source picture, x right, y down, origin at the outer corner of the top left pixel;
-`z` of face and hands is in pixels too (smaller is nearer), relative to the head's and the wrist's own depth.
+Frames and units: pixels of the upright source picture, x right, y down, origin at the picture's top left
+corner; `z` of face and hands is in pixels too (smaller is nearer), relative to the head's and the wrist's own depth.
 `pose_world` is in metres, MediaPipe's axes (x right, y down, z away from the camera), origin between the hips.
 Left and right are the person's, as in SMPL-X. What was not found is NaN. Knows nothing of bodies or cameras.
 """
@@ -20,8 +20,8 @@ PARTS = ("body", "face", "left_hand", "right_hand")
 EVIDENCE = ("matte_on_body", "matte_in_box", "face_on_body", "head_where_expected")
 """Columns of `evidence`: independent opinions on whether the body is a person, and the right one.
 
-matte_on_body: mean of the selfie matte at the torso, head and limb points inside the picture, 0..1.
-matte_in_box: share of the body's box that the matte calls person, 0..1.
+matte_on_body: mean of the selfie matte along the visible limbs, 0..1; NaN where a face made it superfluous.
+matte_in_box: share of the body's box that the matte calls person, 0..1; NaN likewise.
 face_on_body: distance of the face mesh's nose from the pose's nose, in face heights; NaN without a face.
 head_where_expected: distance of the pose's head from where the survey of people saw it, in head heights; NaN unknown.
 """
@@ -59,7 +59,7 @@ class Observations:
         return len(self.frame_index)
 
     def select(self, rows: Any) -> Observations:
-        """The same clip cut down to `rows` (slice, mask or indices); times and frame numbers stay those of the source."""
+        """The same clip cut down to `rows` (slice, mask or indices), with the source's times and frame numbers."""
         rows = np.arange(len(self))[rows]
         per_frame = {
             field.name: value[rows]

@@ -22,12 +22,17 @@ FACE_REGION = (3.2, 1.6, 7.0)
 NEAR_FACE = 0.6
 """A pose belongs to a face when its nose is within this many face heights of the face's centre."""
 MATTE_OF_A_BODY = 0.3
-"""A faceless pose is a person when the matte is at least this at its torso; furniture measured 0.00 to 0.02 (clip d9)."""
+"""A faceless pose is a person when the matte at its torso is at least this; furniture has .00 to .02 (clip d9)."""
 SHOULDERS_PER_HEAD = 1.9
 """Shoulder width over face-box height, to size people whose face is not seen."""
 TORSO = [11, 12, 23, 24]
+LONE_FACE_SCORE = 0.7
+"""A face that no pose confirms needs this; the near detector sees faces in fists and laps at .5 to .7 (d1, d8)."""
 LONGEST_JUMP = 1.5
-"""A person moves at most this many head heights between two surveyed frames ..."""
+"""A person's head moves at most this many head heights between two surveyed frames, twice that while the body's boxes
+overlap (standing up, clip d8) ..."""
+LONGEST_ABSENCE = 3.0
+"""Someone of the same size who comes back within so many seconds is the same person."""
 LARGEST_GROWTH = 1.7
 """... and does not grow or shrink by more than this."""
 
@@ -53,7 +58,12 @@ class Person:
     @property
     def size(self) -> float:
         """Median head height in px times the square root of the number of sightings: large and lasting comes first."""
-        return float(np.median([s.head_height for s in self.sightings]) * np.sqrt(len(self.sightings)))
+        return self.head_height * len(self.sightings) ** 0.5
+
+    @property
+    def head_height(self) -> float:
+        """Median over the sightings, px."""
+        return float(np.median([s.head_height for s in self.sightings]))
 
     def boxes(self) -> Float[np.ndarray, "sightings 4"]:
         """The box of every sighting."""
@@ -77,13 +87,14 @@ def sight(rgb: UInt8[np.ndarray, "height width 3"], frame: int, networks: Networ
     pose = _fresh_pose(rgb, whole, networks)
     if len(faces) == 1 and pose is not None and _is_pose_of(pose, faces[0][0]):
         return [_sighting(frame, faces[0], pose, width, height)]
-    found = []
+    found, lone = [], []
     for face in faces:
         own = pose if pose is not None and _is_pose_of(pose, face[0]) else None
         if own is None:
             own = _fresh_pose(rgb, face_region(face[0]), networks)
             own = own if own is not None and _is_pose_of(own, face[0]) else None
-        found.append(_sighting(frame, face, own, width, height))
+        (lone if own is None else found).append(_sighting(frame, face, own, width, height))
+    found += [s for s in lone if s.score >= LONE_FACE_SCORE and not any(_contains(o.box, s.head) for o in found)]
     if pose is not None and not any(_is_pose_of(pose, face[0]) for face in faces):
         bare = _faceless(rgb, frame, pose, networks)
         if bare is not None and all(overlap(bare.box, other.box) < 0.5 for other in found):
@@ -100,7 +111,8 @@ def find_faces(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> 
         for detection in networks.run(name, crop.rgb).detections or []:
             r = detection.location_data.relative_bounding_box
             box = np.array([r.xmin, r.ymin, r.xmin + r.width, r.ymin + r.height]) * [width, height, width, height]
-            if all(overlap(box, other) < 0.3 for other, _ in faces):
+            centre = (box[:2] + box[2:]) / 2
+            if not any(_contains(box, (other[:2] + other[2:]) / 2) or _contains(other, centre) for other, _ in faces):
                 faces.append((box, float(detection.score[0])))
     return faces
 
@@ -112,8 +124,11 @@ def face_region(face: Box) -> Box:
     return np.array([x - side * size, y - above * size, x + side * size, y + below * size])
 
 
-def link(surveyed: list[list[Sighting]]) -> list[Person]:
-    """Follow people through the surveyed frames; ordered by size, largest first. Fleeting ones are left out."""
+def link(surveyed: list[list[Sighting]], longest_gap: int) -> list[Person]:
+    """Follow people through the surveyed frames; ordered by size, largest first. Fleeting ones are left out.
+
+    Who is not seen for `longest_gap` frames comes back as somebody else.
+    """
     people: list[Person] = []
     for sightings in surveyed:
         pairs = sorted(
@@ -121,7 +136,8 @@ def link(surveyed: list[list[Sighting]]) -> list[Person]:
                 (distance, i, j)
                 for i, person in enumerate(people)
                 for j, sighting in enumerate(sightings)
-                if (distance := _distance(person.sightings[-1], sighting)) is not None
+                if sighting.frame - person.sightings[-1].frame <= longest_gap
+                and (distance := _distance(person.sightings[-1], sighting)) is not None
             ),
         )
         taken_people: set[int] = set()
@@ -132,8 +148,31 @@ def link(surveyed: list[list[Sighting]]) -> list[Person]:
                 taken_people.add(i)
                 taken.add(j)
         people += [Person([sighting]) for j, sighting in enumerate(sightings) if j not in taken]
+    people = _rejoined(people, longest_gap)
     least = 0.1 * max((len(p.sightings) for p in people), default=0)
     return sorted((p for p in people if len(p.sightings) >= least), key=lambda p: -p.size)
+
+
+def _rejoined(people: list[Person], longest_gap: int) -> list[Person]:
+    """Join tracks that follow each other within `longest_gap` frames and agree in size."""
+    joined: list[Person] = []
+    for person in sorted(people, key=lambda p: p.sightings[0].frame):
+        first = person.sightings[0]
+        before = [
+            other
+            for other in joined
+            if 0 < first.frame - other.sightings[-1].frame <= longest_gap
+            and max(other.head_height, person.head_height) < LARGEST_GROWTH * min(other.head_height, person.head_height)
+        ]
+        if before:
+            max(before, key=lambda other: other.sightings[-1].frame).sightings.extend(person.sightings)
+        else:
+            joined.append(person)
+    return joined
+
+
+def _contains(box: Box, point: Float[np.ndarray, "2"]) -> bool:
+    return bool(np.all(point > box[:2]) and np.all(point < box[2:]))
 
 
 def _distance(before: Sighting, after: Sighting) -> float | None:
@@ -143,10 +182,13 @@ def _distance(before: Sighting, after: Sighting) -> float | None:
     moved = float(np.linalg.norm(after.head - before.head)) / scale
     if before.has_face != after.has_face:  # the head of a faceless body is guessed: judge by its box as well
         return moved if moved < 2 * LONGEST_JUMP and overlap(before.box, after.box) > 0.2 else None
-    return moved if moved < LONGEST_JUMP and growth < LARGEST_GROWTH else None
+    reach = 2 * LONGEST_JUMP if overlap(before.box, after.box) > 0.3 else LONGEST_JUMP
+    return moved if moved < reach and growth < LARGEST_GROWTH else None
 
 
-def _fresh_pose(rgb: UInt8[np.ndarray, "height width 3"], box: Box, networks: Networks):
+def _fresh_pose(
+    rgb: UInt8[np.ndarray, "height width 3"], box: Box, networks: Networks
+) -> Float[np.ndarray, "33 3"] | None:
     crop = cut(rgb, box, SURVEY_PIXELS)
     if min(crop.rgb.shape[:2]) < 16:
         return None

@@ -1,0 +1,214 @@
+"""Which of the detector's findings to believe: pure functions of `Observations`, one verdict per part and frame.
+
+The networks report people in empty rooms at visibility .99, hands on the wrong arm, and faces at the back of heads.
+Every rule here is one independent reason to disbelieve; `Gates.refused` says which rule refused which frame.
+Lengths are compared with the head's own height in px, so that nothing depends on the size of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from stages.detect.evidence import FACE_CHIN, FACE_TOP
+from stages.detect.face_angle import face_angles_degrees
+from stages.detect.hands import WRISTS, doubled_hand
+from stages.detect.observations import EVIDENCE, PARTS, Observations
+from stages.detect.people import SHOULDERS_PER_HEAD
+
+TORSO = [11, 12, 23, 24]
+TORSO_PER_HEAD = 2.6
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Where belief ends. Measured values are of the nine dev clips."""
+
+    matte_on_body: float = 0.35
+    """The selfie matte along the limbs; people have .77 and more, furniture (d9) .00 to .02."""
+    face_off_body: float = 0.5
+    """Nose of the face mesh from the nose of the pose, in head heights; right ones reach .36."""
+    head_off_survey: float = 2.0
+    """The pose's head from where the survey saw it, in head heights; right ones reach .4, 1.6 at a clip's edge."""
+    head_off_survey_in_company: float = 0.8
+    """The same while other people are in the picture."""
+    size_jump: float = 2.0
+    """A body this much larger or smaller than within the second around it is something else."""
+    torso_visibility: float = 0.5
+    """Mean visibility of the shoulders, or of the hips."""
+    face_turn_degrees: float = 60.0
+    """Yaw or pitch beyond which the detector makes up the far side of a face (notes/tracker)."""
+    wrist_off_arm: float = 0.5
+    """Hand's wrist from the pose's wrist, in head heights (notes/tracker)."""
+    hand_inside: float = 0.5
+    """Share of the hand's box that lies in the picture."""
+    hand_size: tuple[float, float] = (0.12, 1.6)
+    """Longest side of the hand's box, in head heights."""
+
+
+@dataclass(frozen=True)
+class Gates:
+    """`valid` and `score` have a column per part (`observations.PARTS`); angles are yaw, pitch, roll in degrees."""
+
+    valid: Bool[np.ndarray, "frames 4"]
+    score: Float[np.ndarray, "frames 4"]
+    refused: dict[str, Bool[np.ndarray, "frames"]]
+    face_angles: Float[np.ndarray, "frames 3"]
+
+
+def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
+    """Judge every part in every frame.
+
+    `valid` of the body says that the person is there, of the other parts that they may be fitted to.
+    `score` is 0 for what is refused; else body: mean visibility of the shoulders and arms inside the picture (0 in a
+    close-up of the face); face: falls from 1 to .5 as it turns away up to the limit; hands: falls from 1 to .5 as they leave the arm's wrist.
+    """
+    config = config or GateConfig()
+    angles = face_angles_degrees(observations.face)
+    refused = {name: rule(observations, config) for name, rule in BODY_RULES.items()}
+    body = observations.found[:, 0] & ~np.any(list(refused.values()), axis=0)
+    refused["face turned away"] = np.abs(angles[:, :2]).max(1) > config.face_turn_degrees
+    refused["face off the body"] = _evidence(observations, "face_on_body") > config.face_off_body
+    valid = [body, observations.found[:, 1] & body & ~refused["face turned away"] & ~refused["face off the body"]]
+    for hand in PARTS[2:]:
+        own = {f"{hand}: {name}": rule(observations, hand, config) for name, rule in HAND_RULES.items()}
+        refused |= own
+        valid.append(observations.found[:, PARTS.index(hand)] & body & ~np.any(list(own.values()), axis=0))
+    valid = np.stack(valid, axis=1)
+    return Gates(valid, np.where(valid, _scores(observations, angles, config), 0).astype(np.float32), refused, angles)
+
+
+def head_height(observations: Observations) -> Float[np.ndarray, "frames"]:
+    """Forehead to chin in px: of the face mesh, or from shoulders and torso where no face is seen."""
+    pose, face = observations.pose[..., :2], observations.face[..., :2]
+    shoulders = np.linalg.norm(pose[:, 11] - pose[:, 12], axis=-1) / SHOULDERS_PER_HEAD
+    torso = np.linalg.norm(pose[:, [11, 12]].mean(1) - pose[:, [23, 24]].mean(1), axis=-1) / TORSO_PER_HEAD
+    return np.where(
+        observations.found[:, 1],
+        np.linalg.norm(face[:, FACE_TOP] - face[:, FACE_CHIN], axis=-1),
+        np.maximum(shoulders, torso),
+    )
+
+
+def _nobody_there(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    """The matte says background where the limbs should be. Frames it did not look at have a face."""
+    return _evidence(observations, "matte_on_body") < config.matte_on_body
+
+
+def _somebody_else(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    limit = config.head_off_survey_in_company if observations.other_people else config.head_off_survey
+    return _evidence(observations, "head_where_expected") > limit
+
+
+def _size_jumps(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    """Against the median within a second, over frames that have a person by the matte."""
+    pose = observations.pose[..., :2]
+    spread = np.sum((pose[:, TORSO] - pose[:, TORSO].mean(1, keepdims=True)) ** 2, axis=-1)
+    size = np.sqrt(spread.mean(1))
+    size[_nobody_there(observations, config)] = np.nan
+    reach = max(1, round(observations.fps))
+    usual = np.array([_median(size[max(0, i - reach) : i + reach + 1]) for i in range(len(size))])
+    ratio = size / usual
+    return (ratio > config.size_jump) | (ratio < 1 / config.size_jump)
+
+
+def _torso_unseen(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    """Neither a face, nor shoulders, nor hips."""
+    visibility = observations.pose[:, TORSO, 2]
+    best = np.maximum(visibility[:, :2].mean(1), visibility[:, 2:].mean(1))
+    return (best < config.torso_visibility) & ~observations.found[:, 1]
+
+
+BODY_RULES: dict[str, Callable[[Observations, GateConfig], Bool[np.ndarray, "frames"]]] = {
+    "nobody there": _nobody_there,
+    "somebody else": _somebody_else,
+    "size jumps": _size_jumps,
+    "torso unseen": _torso_unseen,
+}
+
+
+def wrist_distance(observations: Observations, hand: str) -> Float[np.ndarray, "frames"]:
+    """The hand's wrist from the pose's wrist, in head heights."""
+    own = getattr(observations, hand)[:, 0, :2]
+    return np.linalg.norm(own - observations.pose[:, WRISTS[hand], :2], axis=-1) / head_height(observations)
+
+
+def _off_the_arm(observations: Observations, hand: str, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    return wrist_distance(observations, hand) > config.wrist_off_arm
+
+
+def _outside(observations: Observations, hand: str, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    low, high = _hand_box(observations, hand)
+    inside = np.clip(np.minimum(high, observations.image_size) - np.maximum(low, 0), 0, None)
+    return inside.prod(1) < config.hand_inside * (high - low).prod(1)
+
+
+def _wrong_size(observations: Observations, hand: str, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    low, high = _hand_box(observations, hand)
+    size = (high - low).max(1) / head_height(observations)
+    return (size < config.hand_size[0]) | (size > config.hand_size[1])
+
+
+def _is_the_other_hand(observations: Observations, hand: str, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    """Both hands lie on each other, and this one is farther from its own wrist."""
+    verdict = np.zeros(len(observations), bool)
+    for row in np.flatnonzero(observations.found[:, [0, 2, 3]].all(1)):
+        found = {name: getattr(observations, name)[row] for name in ("pose", "left_hand", "right_hand")}
+        verdict[row] = doubled_hand(found) == hand
+    return verdict
+
+
+HAND_RULES: dict[str, Callable[[Observations, str, GateConfig], Bool[np.ndarray, "frames"]]] = {
+    "off the arm": _off_the_arm,
+    "outside the picture": _outside,
+    "wrong size": _wrong_size,
+    "is the other hand": _is_the_other_hand,
+}
+
+
+def point_weights(observations: Observations) -> Float[np.ndarray, "frames 33"]:
+    """How far to believe each pose point, 0..1: its visibility, and 0 outside the picture, where points are guessed.
+
+    Points within 2 % of the lower edge count half: hips behind a desk or under the frame pile up there.
+    """
+    width, height = observations.image_size
+    x, y, visibility = np.moveaxis(observations.pose, -1, 0)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    edge = np.where(y > 0.98 * height, 0.5, 1.0)
+    return np.where(inside, np.nan_to_num(visibility) * edge, 0).astype(np.float32)
+
+
+def _scores(
+    observations: Observations, angles: Float[np.ndarray, "frames 3"], config: GateConfig
+) -> Float[np.ndarray, "frames 4"]:
+    weights = point_weights(observations)[:, [11, 12, 13, 14, 15, 16]]
+    seen = weights > 0
+    body = weights.sum(1) / np.maximum(seen.sum(1), 1)
+    turn = np.abs(angles[:, :2]).max(1) / config.face_turn_degrees
+    hands = [wrist_distance(observations, hand) / config.wrist_off_arm for hand in PARTS[2:]]
+    return np.stack([body, *(1 - 0.5 * np.clip(np.nan_to_num(x, nan=1.0), 0, 1) for x in (turn, *hands))], axis=1)
+
+
+def _hand_box(observations: Observations, hand: str) -> tuple[Float[np.ndarray, "frames 2"], ...]:
+    rows = getattr(observations, hand)[..., :2]
+    return rows.min(1), rows.max(1)
+
+
+def _evidence(observations: Observations, name: str) -> Float[np.ndarray, "frames"]:
+    return observations.evidence[:, EVIDENCE.index(name)]
+
+
+def _median(values: Float[np.ndarray, "values"]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else np.nan
+
+
+def named_columns(gates: Gates) -> dict[str, np.ndarray]:
+    """Everything as flat named arrays of one value per frame, for tables and files."""
+    columns: dict[str, np.ndarray] = {f"valid {part}": gates.valid[:, i] for i, part in enumerate(PARTS)}
+    columns |= {f"score {part}": gates.score[:, i] for i, part in enumerate(PARTS)}
+    columns |= {f"face {name}": gates.face_angles[:, i] for i, name in enumerate(("yaw", "pitch", "roll"))}
+    return columns | {f"refused: {name}": rows for name, rows in gates.refused.items()}
