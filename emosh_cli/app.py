@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -67,6 +66,8 @@ def _root(
 def _version(asked: bool) -> None:
     if not asked:
         return
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         typer.echo(f"emosh {version('emosh')}")
     except PackageNotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,9 +73,10 @@ class Chain:
             from stages.retarget.retarget import retarget
 
             motions = self._load(driver), self._load(reference)
-            target, report = retarget(*motions, self.body, self.configs["retarget"])
+            target, report = retarget(*motions, self.body, self.configs["retarget"], self.console.progress)
             save_motion(output, target)
-            self.reports["retarget"] = report
+            self.reports["retarget"] = report.to_dict()
+            self.console.note(f"retarget: {report}")
 
         output = self.work.folder / "target.npz"
         self._step("retarget", output, "retarget", "retarget", {"driver": driver, "reference": reference}, make)
@@ -134,8 +135,3 @@ class Chain:
         from stages.artifacts.motion import load_motion
 
         return load_motion(path)
-
-
-def sized_like(config: Any, **sizes: Any) -> Any:
-    """`config` with those fields replaced that are given."""
-    return replace(config, **{key: value for key, value in sizes.items() if value is not None})

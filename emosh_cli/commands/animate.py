@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from emosh_cli.commands.track import Person
 from emosh_cli.outputs import VIDEO, need, settle
 from emosh_cli.run import CHAINS, Run, command
 from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from emosh_cli.chain import Chain
 
 Drive = Annotated[Path, typer.Option("--drive", metavar="VIDEO", help="The driving video: whose motion is used.")]
 Backend = Annotated[
@@ -91,27 +94,32 @@ def checked_framing(framing: str | None) -> str | None:
     return framing
 
 
-def opened_chain(run: Run, ref: Path, target: Path, backend: str, body: str, flags: dict):
+def opened_chain(run: Run, ref: Path, target: Path, backend: str, body: str, flags: dict) -> Chain:
     """Everything that can be refused before work begins: backend, settings, work folder."""
-    from emosh_cli import chain
+    from emosh_cli.chain import SECTIONS, Chain
     from emosh_cli.pipeline import WorkFolder
     from stages.body.store import home
     from stages.generate.backends import choose
 
-    configs = run.configured_all(chain.SECTIONS, flags)
+    configs = run.configured_all(SECTIONS, flags)
     name, why = choose(backend, home())
     run.console.note(f"backend: {name}, {why}")
     work = WorkFolder(target, run.console, run.force, run.dry_run)
-    return chain.Chain(ref, target, configs, body, run.console, work, name)
+    return Chain(ref, target, configs, body, run.console, work, name)
 
 
-def finish(run: Run, chain, driver: Path, reference: Path, audio_from: Path | None) -> None:
+def finish(run: Run, chain: Chain, driver: Path, reference: Path, audio_from: Path | None) -> None:
     """Retarget, render, generate, and say what was made."""
     target = chain.retarget(driver, reference)
     chain.render(target)
-    result = chain.generate(reference, target, audio_from)
+    say_made(run, chain, chain.generate(reference, target, audio_from))
+
+
+def say_made(run: Run, chain: Chain, result: Path) -> None:
+    """The result's path, or the plan of a dry run."""
     if run.dry_run:
         run.planned([*chain.work.plan, f"-> {result}"], output=str(result))
         return
     summary = f"drawn by {chain.backend} in {run.seconds:.1f} s; the steps are in {chain.work.folder}"
-    run.done(result, summary, backend=chain.backend, work=str(chain.work.folder), steps=chain.work.plan)
+    work = str(chain.work.folder)
+    run.done(result, summary, backend=chain.backend, work=work, steps=chain.work.plan, **chain.reports)

@@ -60,7 +60,7 @@ def _export(run: Run, motion: Path, fps: int | None, out: Path | None, body: str
 
     with pipes.readable(motion) as readable:
         loaded = load_motion(readable)
-    arrays = to_amass(loaded, open_body(body, progress=run.console.progress), fps)
+    arrays = to_amass(loaded, open_body(body, progress=run.console.progress), fps, run.console.progress)
     pipes.write(target, lambda path: write_npz(path, arrays))
     frames, rate = len(arrays["trans"]), int(arrays["mocap_frame_rate"])
     if rate < 30:

@@ -75,18 +75,9 @@ def _generate(run: Run, ref: Path, motion: Path, out: Path | None, backend: str,
         audio_from = sound(loaded, motion)
         if is_retargeted(loaded, reference, chain):
             chain.render(driver)
-            result = chain.generate(reference, driver, audio_from)
-            _said(run, chain, result)
+            animate.say_made(run, chain, chain.generate(reference, driver, audio_from))
         else:
             animate.finish(run, chain, driver, reference, audio_from)
-
-
-def _said(run: Run, chain: Chain, result: Path) -> None:
-    if run.dry_run:
-        run.planned([*chain.work.plan, f"-> {result}"], output=str(result))
-        return
-    summary = f"drawn by {chain.backend} in {run.seconds:.1f} s; the steps are in {chain.work.folder}"
-    run.done(result, summary, backend=chain.backend, work=str(chain.work.folder), steps=chain.work.plan)
 
 
 def is_retargeted(motion: Motion, reference: Path, chain: Chain) -> bool:

@@ -59,9 +59,9 @@ def _retarget(run: Run, motion: Path, ref: Path, out: Path | None, no_disentangl
         driver = load_motion(readable)
     reference = reference_motion(run, ref, body, configs["track"])
     opened = open_body(body, progress=run.console.progress)
-    result, report = retarget(driver, reference, opened, configs["retarget"])
+    result, report = retarget(driver, reference, opened, configs["retarget"], run.console.progress)
     pipes.write(target, lambda path: save_motion(path, result))
-    run.done(None if target == PIPE else target, str(report), report=figures(report))
+    run.done(None if target == PIPE else target, str(report), report=report.to_dict())
 
 
 def reference_motion(run: Run, ref: Path, body: str, config: Any) -> Motion:
@@ -70,10 +70,3 @@ def reference_motion(run: Run, ref: Path, body: str, config: Any) -> Motion:
     from stages.artifacts.motion import load_motion
 
     return load_motion(ref) if ref.suffix == ".npz" else tracked(run, ref, body, config)
-
-
-def figures(report: Any) -> dict[str, Any]:
-    """A report dataclass as JSON-ready values."""
-    from dataclasses import asdict
-
-    return asdict(report)

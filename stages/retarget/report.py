@@ -44,6 +44,18 @@ class RetargetReport:
         """Plain numbers."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        """The line for people."""
+        return (
+            f"height {self.height_before_m:.2f} m -> {self.height_after_m:.2f} m (x {self.height_ratio:.3f}), "
+            f"moved by {100 * self.head_offset_y_m:+.1f} cm so that the head stays, "
+            f"face inside the picture {100 * self.face_in_frame_before:.0f} % -> {100 * self.face_in_frame_after:.0f} "
+            f"% of frames; distances change by: hand to hand {self.hand_hand_change_mean_cm:.1f} cm (at most "
+            f"{self.hand_hand_change_max_cm:.1f}), hand to face {self.hand_face_change_mean_cm:.1f} cm (at most "
+            f"{self.hand_face_change_max_cm:.1f}); feet slide {self.foot_slide_before_cm:.2f} -> "
+            f"{self.foot_slide_after_cm:.2f} cm a frame"
+        )
+
 
 @dataclass(frozen=True)
 class _Track:
