@@ -1,0 +1,128 @@
+"""Every number of the fit. Sigmas: notes/tracker 4, measured on a prototype, unless a line says otherwise.
+
+Flat and JSON-able, so that the command line fills it from TOML and `--set`. Temporal sigmas are given per frame at
+30 frames a second and scaled for other rates as a random walk: sigma(dt) = sigma_30 sqrt(30 dt). A gap of invalid
+frames is a longer dt, so nothing else has to know about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stages.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrackConfig:
+    """Frozen settings of one tracking run; what decides a motion and is no file."""
+
+    solver: str = "gn"
+    """"gn": Gauss-Newton over the whole clip, the only solver here."""
+    focal_px: float = 0.0
+    """Focal length in pixels; 0: from `fov_degrees`."""
+    fov_degrees: float = 0.0
+    """Field of view across the picture's width; 0: the focal length is the picture's diagonal (GVHMR's habit)."""
+    person: int = 0
+    """Which person when there are several: 0 the largest, 1 the next largest, and so on."""
+
+    betas: int = 10
+    """Body shape columns that are fitted: 99.9 % of the open body's variance is in the first 10."""
+    head_betas: int = 25
+    """Head shape columns that are fitted."""
+    scale_bound: float = 0.15
+    """head_scale and hand_scale stay within 1 -/+ this: unbounded they trade against depth (0.235 was seen)."""
+
+    gate_confidence: bool = True
+    """Ignore parts that the detector itself doubts."""
+    gate_face_angle: bool = True
+    """Ignore face points beyond 60 degrees of yaw or pitch, where the detector makes them up."""
+    gate_hands: bool = True
+    """Ignore hands that do not hang on the wrist."""
+
+    window_frames: int = 200
+    """Frames solved together; memory does not grow beyond it."""
+    overlap_frames: int = 20
+    """Frames that a window looks past its end, so that its last frames know their future."""
+    identity_frames: int = 100
+    """Frames, spread over the clip, that settle the shape of a clip longer than one window. Chosen here."""
+    rigid_iterations: int = 8
+    """Iterations of the first stage: body and rigid face points, no hands, depth not robust."""
+    joint_iterations: int = 25
+    """Most iterations of the second stage, everything."""
+    tolerance: float = 1e-3
+    """Stop when an iteration lowers the objective by less than this share."""
+
+    sigma_shoulder_m: float = 0.012
+    """Metres at the subject, as all keypoint sigmas: sigma_px = sigma f / z. .03 left shoulders 3 cm low."""
+    sigma_arm_m: float = 0.02
+    """Elbows and wrists."""
+    sigma_hip_m: float = 0.05
+    """Hips; the detector makes them up below a desk, at visibility .85."""
+    sigma_leg_m: float = 0.03
+    """Knees, ankles and feet. Chosen here, between arms and hips."""
+    sigma_hand_m: float = 0.010
+    """The 21 points of a hand."""
+    sigma_face_m: float = 0.0038
+    """Skin of the face."""
+    sigma_feature_m: float = 0.0023
+    """Lips, lids and irises."""
+    sigma_oval_m: float = 0.009
+    """The 36 points of the face oval: silhouette points slide with yaw."""
+    sigma_body_depth_m: float = 0.06
+    """Depth of body points relative to the mid-shoulder."""
+    sigma_hidden_depth_m: float = 0.2
+    """The same for a point that the detector calls invisible."""
+    sigma_hand_depth_m: float = 0.02
+    """Depth of hand points relative to the wrist."""
+    robust_body: float = 3.0
+    """Geman-McClure width in sigmas."""
+    robust_face: float = 3.0
+    robust_hand: float = 4.0
+    robust_depth: float = 2.0
+
+    sigma_root_rad: float = 0.4
+    """Root against its first guess: only felt where nothing else holds it, as in a close-up. Chosen here."""
+    sigma_expression: float = 0.35
+    """Expression coefficients against zero."""
+    sigma_blink: float = 0.7
+    """The two blinks against zero."""
+    sigma_box: float = 0.1
+    """Expression coefficients outside [0, 1]."""
+    sigma_limit_rad: float = 0.08
+    """Joints beyond their one-sided limits: elbows, knees, fingers, jaw."""
+    sigma_betas: float = 1.0
+    """Body shape; all shape sigmas are divided by the square root of the number of frames."""
+    sigma_head_betas: float = 1.5
+    """Head shape."""
+    sigma_head_scale: float = 0.1
+    """Head scale against 1. The prototype's .2 drifted; bounded besides."""
+    sigma_hand_scale: float = 0.1
+    """Hand scale against 1."""
+
+    step_root_rad: float = 0.03
+    """Temporal sigma per frame at 30 fps, as all `step_`."""
+    step_spine_rad: float = 0.02
+    step_head_rad: float = 0.04
+    """Neck and head."""
+    step_joint_rad: float = 0.10
+    """Every joint not named otherwise."""
+    step_finger_rad: float = 0.12
+    step_jaw_rad: float = 0.06
+    step_transl_m: float = 0.01
+    """Across the picture."""
+    step_depth_m: float = 0.02
+    """Along the line of sight."""
+    step_expression: float = 0.15
+
+    knees_seen_share: float = 0.30
+    """Legs are frozen when knees are seen in fewer frames than this share."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work. Raises InputError."""
+        if self.solver != "gn":
+            raise InputError(f"solver is '{self.solver}'; choose: gn")
+        if self.window_frames <= self.overlap_frames:
+            raise InputError(f"window_frames is {self.window_frames}; it must exceed overlap_frames")
+        for name, value in vars(self).items():
+            if name.startswith(("sigma_", "step_", "robust_")) and not value > 0:
+                raise InputError(f"{name} is {value}; it must be above 0")

@@ -1,0 +1,67 @@
+"""Levenberg-Marquardt over a whole clip: linearise, solve the arrow-shaped chain, keep what lowers the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Bool
+
+from stages.track.block_arrow import solve
+from stages.track.objective import Normal, Problem, cost, normal_equations
+from stages.track.state import State
+
+DAMPING_START, DAMPING_DOWN, DAMPING_UP = 1e-2, 0.3, 6.0
+TRIES = 6
+
+
+def minimise(
+    problem: Problem,
+    state: State,
+    columns: Bool[np.ndarray, "columns"],
+    shape: Bool[np.ndarray, "shape"],
+    iterations: int,
+    tolerance: float,
+    step_done: Callable[[int], None] = lambda iteration: None,
+) -> State:
+    """Improve `state` in the active `columns` and `shape` entries; the others stay as they are.
+
+    Stops when an iteration lowers the objective by less than `tolerance` of itself, or nothing lowers it.
+    """
+    damping, best = DAMPING_START, cost(problem, state)
+    for iteration in range(iterations):
+        normal = _active(normal_equations(problem, state), columns, shape)
+        before = best
+        for _ in range(TRIES):
+            trial = _step(normal, state, columns, shape, damping, problem.priors.shape_bound)
+            value = cost(problem, trial)
+            if value < best:
+                state, best, damping = trial, value, damping * DAMPING_DOWN
+                break
+            damping *= DAMPING_UP
+        step_done(iteration + 1)
+        if before - best < tolerance * before:
+            break
+    return state
+
+
+def _active(normal: Normal, columns: Bool[np.ndarray, "columns"], shape: Bool[np.ndarray, "shape"]) -> Normal:
+    c, s = np.flatnonzero(columns), np.flatnonzero(shape)
+    return Normal(
+        normal.blocks[:, c][:, :, c], normal.arrow[:, c][:, :, s], normal.shape_block[np.ix_(s, s)],
+        normal.gradient[:, c], normal.shape_gradient[s], normal.between[:, c],
+    )  # fmt: skip
+
+
+def _step(normal, state: State, columns, shape, damping: float, bound) -> State:
+    blocks = normal.blocks.copy()
+    diagonal = np.arange(blocks.shape[1])
+    blocks[:, diagonal, diagonal] *= 1 + damping
+    shape_block = normal.shape_block + damping * np.diag(np.diag(normal.shape_block))
+    moved, reshaped = solve(blocks, normal.between, normal.arrow, shape_block, normal.gradient, normal.shape_gradient)
+    full = np.zeros((len(state), state.width))
+    full[:, columns] = moved
+    shape_step = np.zeros(len(state.shape))
+    shape_step[shape] = reshaped
+    shape_step = np.clip(state.shape + shape_step, -bound, bound) - state.shape
+    return state.stepped(full, shape_step)

@@ -1,0 +1,245 @@
+"""The objective of a fit and its Gauss-Newton normal equations (paper eq. 7 to 11, with robust losses).
+
+cost = sum rho(reprojection / sigma) + rho(relative depth / sigma) + pose, expression and shape priors + one-sided
+limits + first-difference smoothness in time. rho is Geman-McClure, handled by reweighting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from stages.body.rotations import rotvec_from_matrix
+from stages.track.collapse import Skeleton
+from stages.track.jacobian import Placed, columns_of, measure, place
+from stages.track.observed import Group
+from stages.track.priors import Priors
+from stages.track.state import ROOT_COLUMNS, Kinematics, State, kinematics
+
+FRAMES_AT_ONCE = 32
+"""Frames whose Jacobians exist at the same time."""
+NEAR_M = 0.1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that is fixed while a state is improved."""
+
+    skeleton: Skeleton
+    groups: tuple[Group, ...]
+    priors: Priors
+    focal_px: float
+    centre_px: tuple[float, float]
+    first_root: Float[np.ndarray, "frames 3 3"]
+    sigma_root: float
+    seconds: Float[np.ndarray, "frames"]
+    robust_depth: bool
+    before: State | None = None
+    """The frame before the first, already settled: its links keep a window's seam smooth."""
+    terms: dict[str, float] = field(default_factory=dict)
+
+    def link_sigma(self) -> Float[np.ndarray, "links columns"]:
+        """Temporal sigma of each link: a random walk, sigma_30 sqrt(30 dt)."""
+        gaps = np.maximum(np.diff(self.seconds), 1e-3)
+        return self.priors.step * np.sqrt(30 * gaps)[:, None]
+
+
+@dataclass
+class Normal:
+    """J'J and -J'r, gathered frame by frame."""
+
+    blocks: Float[np.ndarray, "frames columns columns"]
+    arrow: Float[np.ndarray, "frames columns shape"]
+    shape_block: Float[np.ndarray, "shape shape"]
+    gradient: Float[np.ndarray, "frames columns"]
+    shape_gradient: Float[np.ndarray, "shape"]
+    between: Float[np.ndarray, "links columns"]
+
+
+def cost(problem: Problem, state: State) -> float:
+    """The robust objective."""
+    pose = kinematics(problem.skeleton, state, derivatives=False)
+    total = 0.0
+    for group in problem.groups:
+        placed = place(group.keypoints, pose, state)
+        pixels, depth = residuals(problem, group, placed.points)
+        total += float(_rho((pixels**2).sum(-1), group.robust).sum())
+        if depth is not None:
+            total += float(_rho(depth**2, _depth_width(problem, group)).sum())
+    return total + _prior_cost(problem, state)
+
+
+def residuals(
+    problem: Problem, group: Group, points: Float[np.ndarray, "frames keypoints 3"]
+) -> tuple[Float[np.ndarray, "frames keypoints 2"], Float[np.ndarray, "frames keypoints"] | None]:
+    """Reprojection and relative depth, both in sigmas."""
+    z = np.maximum(points[..., 2:], NEAR_M)
+    projected = problem.focal_px * points[..., :2] / z + np.array(problem.centre_px)
+    pixels = (projected - group.pixels) * group.per_pixel[..., None]
+    if group.depth is None or group.per_metre is None:
+        return pixels, None
+    relative = points[..., 2] - points[:, list(group.base), 2].mean(1, keepdims=True)
+    return pixels, (relative - group.depth) * group.per_metre
+
+
+def normal_equations(problem: Problem, state: State) -> Normal:
+    """Linearise at `state`."""
+    frames, width, shape = len(state), state.width, len(state.shape)
+    normal = Normal(
+        np.zeros((frames, width, width)), np.zeros((frames, width, shape)), np.zeros((shape, shape)),
+        np.zeros((frames, width)), np.zeros(shape), np.zeros((frames - 1, width)),
+    )  # fmt: skip
+    for start in range(0, frames, FRAMES_AT_ONCE):
+        rows = slice(start, start + FRAMES_AT_ONCE)
+        part = state.rows(rows)
+        pose = kinematics(problem.skeleton, part, derivatives=True)
+        for group in problem.groups:
+            _add_group(problem, group.rows(rows), part, pose, rows, normal)
+    _add_priors(problem, state, normal)
+    return normal
+
+
+def _add_group(problem: Problem, group: Group, state: State, pose: Kinematics, rows: slice, normal: Normal) -> None:
+    used = np.flatnonzero(group.per_pixel.any(1) | (group.per_metre is not None and group.per_metre.any(1)))
+    if not len(used):
+        return
+    if len(used) < len(state):
+        group, state, pose = group.rows(used), state.rows(used), _kinematics_rows(pose, used)
+    placed = place(group.keypoints, pose, state)
+    residual, jacobian = _linearised(problem, group, placed, pose, state)
+    frame_columns = columns_of(group.keypoints, state.psi.shape[1])
+    split = len(frame_columns)
+    square = np.swapaxes(jacobian, 1, 2) @ jacobian
+    slope = np.einsum("trc,tr->tc", jacobian, residual)
+    frames = np.arange(rows.start, rows.stop)[used] if rows.stop is not None else used
+    normal.blocks[np.ix_(frames, frame_columns, frame_columns)] += square[:, :split, :split]
+    normal.arrow[np.ix_(frames, frame_columns)] += square[:, :split, split:]
+    normal.shape_block += square[:, split:, split:].sum(0)
+    normal.gradient[np.ix_(frames, frame_columns)] -= slope[:, :split]
+    normal.shape_gradient -= slope[:, split:].sum(0)
+
+
+def _linearised(problem: Problem, group: Group, placed: Placed, pose: Kinematics, state: State):
+    """Weighted residual rows and their derivatives: two pixel rows a keypoint, then a depth row if it has one."""
+    points = placed.points
+    pixels, depth = residuals(problem, group, points)
+    z = np.maximum(points[..., 2], NEAR_M)
+    rows = 2 if depth is None else 3
+    direction = np.zeros((*points.shape[:2], rows, 3))
+    scale = problem.focal_px / z * group.per_pixel
+    direction[..., 0, 0] = direction[..., 1, 1] = scale
+    direction[..., 0, 2] = -scale * points[..., 0] / z
+    direction[..., 1, 2] = -scale * points[..., 1] / z
+    if depth is not None:
+        direction[..., 2, 2] = 1.0
+    jacobian = measure(group.keypoints, pose, placed, state, direction)
+    weight = np.sqrt(_weight((pixels**2).sum(-1), group.robust))
+    jacobian[:, :, :2] *= weight[..., None, None]
+    residual = pixels * weight[..., None]
+    if depth is not None and group.per_metre is not None:
+        jacobian[:, :, 2] -= jacobian[:, list(group.base), 2].mean(1, keepdims=True)
+        depth_weight = np.sqrt(_weight(depth**2, _depth_width(problem, group)))
+        jacobian[:, :, 2] *= (depth_weight * group.per_metre)[..., None]
+        residual = np.concatenate([residual, (depth * depth_weight)[..., None]], -1)
+    frames = len(points)
+    return residual.reshape(frames, -1), jacobian.reshape(frames, residual[0].size, -1)
+
+
+def _depth_width(problem: Problem, group: Group) -> float:
+    return group.robust_depth if problem.robust_depth else np.inf
+
+
+def _rho(squared, width):
+    return squared / (1 + squared / width**2)
+
+
+def _weight(squared, width):
+    return 1 / (1 + squared / width**2) ** 2
+
+
+def _prior_residuals(problem: Problem, state: State):
+    """(residual, 1 / sigma) over frame columns for the priors and the limits."""
+    priors = problem.priors
+    vector = state.vector()
+    away = vector - priors.mean
+    away[:, ROOT_COLUMNS] = rotvec_from_matrix(state.root @ np.swapaxes(problem.first_root, -1, -2))
+    inverse = np.broadcast_to(1 / priors.sigma, vector.shape).copy()
+    inverse[:, ROOT_COLUMNS] = 1 / problem.sigma_root
+    beyond = np.minimum(vector - priors.lower, 0) + np.maximum(vector - priors.upper, 0)
+    return away * inverse, inverse, beyond / priors.sigma_bound, (beyond != 0) / priors.sigma_bound
+
+
+def _links(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]:
+    """Differences between neighbours, the root's as a rotation vector."""
+    step = np.diff(state.vector(), axis=0)
+    step[:, ROOT_COLUMNS] = rotvec_from_matrix(state.root[1:] @ np.swapaxes(state.root[:-1], -1, -2))
+    return step
+
+
+def _prior_cost(problem: Problem, state: State) -> float:
+    prior, _, limit, _ = _prior_residuals(problem, state)
+    total = float((prior**2).sum() + (limit**2).sum())
+    if len(state) > 1:
+        total += float(((_links(problem, state) / problem.link_sigma()) ** 2).sum())
+    if problem.before is not None:
+        total += float((_seam(problem, state)[0] ** 2).sum())
+    sigma = problem.priors.shape_sigma
+    return total + len(state) * float(((state.shape / sigma) ** 2).sum())
+
+
+def _seam(problem: Problem, state: State):
+    """The link between the frame before the window and its first."""
+    assert problem.before is not None
+    pair = State(
+        *(np.concatenate([getattr(problem.before, name)[-1:], getattr(state, name)[:1]]) for name in
+          ("transl", "root", "theta", "psi")), shape=state.shape,
+    )  # fmt: skip
+    gap = np.median(np.diff(problem.seconds)) if len(problem.seconds) > 1 else 1 / 30
+    sigma = problem.priors.step * np.sqrt(30 * max(gap, 1e-3))
+    return _links(problem, pair)[0] / sigma, sigma
+
+
+def _add_priors(problem: Problem, state: State, normal: Normal) -> None:
+    prior, inverse, limit, limit_inverse = _prior_residuals(problem, state)
+    diagonal = inverse**2 + limit_inverse**2
+    slope = prior * inverse + limit * limit_inverse
+    if len(state) > 1:
+        sigma = problem.link_sigma()
+        precision = 1 / sigma**2
+        pull = _links(problem, state) * precision
+        diagonal[1:] += precision
+        diagonal[:-1] += precision
+        slope[1:] += pull
+        slope[:-1] -= pull
+        normal.between[:] = -precision
+    if problem.before is not None:
+        pull, sigma = _seam(problem, state)
+        diagonal[0] += 1 / sigma**2
+        slope[0] += pull / sigma
+    columns = np.arange(state.width)
+    normal.blocks[:, columns, columns] += diagonal
+    normal.gradient -= slope
+    precision = len(state) / problem.priors.shape_sigma**2
+    normal.shape_block += np.diag(precision)
+    normal.shape_gradient -= precision * state.shape
+
+
+def _kinematics_rows(pose: Kinematics, rows: np.ndarray) -> Kinematics:
+    assert pose.turn is not None
+    assert pose.origin_dirs is not None
+    return Kinematics(
+        pose.world[rows], pose.origin[rows], pose.local[rows], pose.joints, pose.joint_dirs,
+        pose.turn[rows], pose.origin_dirs[rows],
+    )  # fmt: skip
+
+
+def with_groups(problem: Problem, groups: tuple[Group, ...], robust_depth: bool) -> Problem:
+    """The same problem for another stage of the schedule."""
+    from dataclasses import replace
+
+    return replace(problem, groups=groups, robust_depth=robust_depth)
+
+
+ActiveColumns = Bool[np.ndarray, "columns"]

@@ -1,0 +1,125 @@
+"""What a fit solves for: a pose per frame, one shape for all frames, and how a step changes them.
+
+Per frame the columns are transl 3 | root 3 | 54 joints x 3 | expression. The root is kept as a matrix and stepped on
+the manifold, R <- exp(d) R, because a person facing the camera lies near a half turn, where axis-angles wrap.
+Frames: OpenCV camera, metres, radians.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from stages.body.model import JOINT_NAMES
+from stages.body.rotations import matrix_from_rotvec, skew
+from stages.track.collapse import Skeleton
+
+ROOT_COLUMNS = slice(3, 6)
+JOINTS_START = 6
+EXPRESSION_START = 6 + 3 * 54
+
+
+@dataclass(frozen=True)
+class State:
+    """All unknowns, float64."""
+
+    transl: Float[np.ndarray, "frames 3"]
+    root: Float[np.ndarray, "frames 3 3"]
+    theta: Float[np.ndarray, "frames 54 3"]
+    """Axis-angle of every joint but the root, smplx order."""
+    psi: Float[np.ndarray, "frames expression"]
+    shape: Float[np.ndarray, "shape"]
+    """Fitted columns: betas | head betas | head_scale - 1 | hand_scale - 1."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.transl)
+
+    @property
+    def width(self) -> int:
+        """Columns per frame."""
+        return EXPRESSION_START + self.psi.shape[1]
+
+    def rows(self, rows: slice | Int[np.ndarray, "chosen"]) -> State:
+        """The same person in a subset of the frames."""
+        return replace(self, transl=self.transl[rows], root=self.root[rows], theta=self.theta[rows], psi=self.psi[rows])
+
+    def vector(self) -> Float[np.ndarray, "frames columns"]:
+        """All columns as one array, zeros in the root's (which is not a vector)."""
+        root = np.zeros((len(self), 3))
+        return np.concatenate([self.transl, root, self.theta.reshape(len(self), -1), self.psi], 1)
+
+    def stepped(self, step: Float[np.ndarray, "frames columns"], shape_step: Float[np.ndarray, "shape"]) -> State:
+        """The state after a step."""
+        return State(
+            transl=self.transl + step[:, :3],
+            root=matrix_from_rotvec(step[:, ROOT_COLUMNS]) @ self.root,
+            theta=self.theta + step[:, JOINTS_START:EXPRESSION_START].reshape(-1, 54, 3),
+            psi=self.psi + step[:, EXPRESSION_START:],
+            shape=self.shape + shape_step,
+        )
+
+
+def joint_columns(*joints: str | int) -> Int[np.ndarray, "columns"]:
+    """Columns of the named (or numbered) joints, root excluded."""
+    numbers = [JOINT_NAMES.index(joint) if isinstance(joint, str) else joint for joint in joints]
+    return np.concatenate([JOINTS_START + 3 * (number - 1) + np.arange(3) for number in numbers]).astype(np.int64)
+
+
+def concatenate(states: list[State]) -> State:
+    """Frames of several states after each other, with the last one's shape."""
+    per_frame = {
+        name: np.concatenate([getattr(s, name) for s in states]) for name in ("transl", "root", "theta", "psi")
+    }
+    return State(**per_frame, shape=states[-1].shape)
+
+
+@dataclass(frozen=True)
+class Kinematics:
+    """A state's skeleton in the camera frame, with what a Jacobian needs of it."""
+
+    world: Float[np.ndarray, "frames 55 3 3"]
+    origin: Float[np.ndarray, "frames 55 3"]
+    local: Float[np.ndarray, "frames 55 3 3"]
+    joints: Float[np.ndarray, "55 3"]
+    joint_dirs: Float[np.ndarray, "55 3 shape"]
+    turn: Float[np.ndarray, "frames 55 3 3"] | None
+    """Per joint, the map from a change of its axis-angle to the rotation vector it causes in the camera frame."""
+    origin_dirs: Float[np.ndarray, "frames 55 3 shape"] | None
+
+
+def kinematics(skeleton: Skeleton, state: State, derivatives: bool) -> Kinematics:
+    """Pose the skeleton (smplx `batch_rigid_transform`)."""
+    joints = skeleton.joints + skeleton.joint_dirs @ state.shape
+    local = np.concatenate([state.root[:, None], matrix_from_rotvec(state.theta)], 1)
+    world, origin = np.empty_like(local), np.empty(local.shape[:3])
+    world[:, 0], origin[:, 0] = local[:, 0], joints[0] + state.transl
+    turn = origin_dirs = None
+    if derivatives:
+        turn = np.empty_like(local)
+        turn[:, 0] = np.eye(3)
+        left = left_jacobian(state.theta)
+        origin_dirs = np.empty((*origin.shape, len(state.shape)))
+        origin_dirs[:, 0] = skeleton.joint_dirs[0]
+    for joint, parent in enumerate(skeleton.parents):
+        if parent < 0:
+            continue
+        world[:, joint] = world[:, parent] @ local[:, joint]
+        origin[:, joint] = world[:, parent] @ (joints[joint] - joints[parent]) + origin[:, parent]
+        if turn is not None and origin_dirs is not None:
+            turn[:, joint] = world[:, parent] @ left[:, joint - 1]
+            offset_dirs = skeleton.joint_dirs[joint] - skeleton.joint_dirs[parent]
+            origin_dirs[:, joint] = world[:, parent] @ offset_dirs + origin_dirs[:, parent]
+    return Kinematics(world, origin, local, joints, skeleton.joint_dirs, turn, origin_dirs)
+
+
+def left_jacobian(rotvec: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:
+    """J_l with exp(v + d) = exp(J_l d) exp(v) to first order (Chirikjian 2011, eq. 10.86)."""
+    angle = np.linalg.norm(rotvec, axis=-1)[..., None, None]
+    safe = np.where(angle < 1e-4, 1.0, angle)
+    first = np.where(angle < 1e-4, 0.5 - angle**2 / 24, (1 - np.cos(safe)) / safe**2)
+    second = np.where(angle < 1e-4, 1 / 6 - angle**2 / 120, (safe - np.sin(safe)) / safe**3)
+    cross = skew(rotvec)
+    return np.eye(3) + first * cross + second * (cross @ cross)
