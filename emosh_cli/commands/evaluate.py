@@ -101,10 +101,9 @@ def _provenance(configs: dict[str, Any], result: Path, truth: Path | None, motio
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:
-    from stages.artifacts.atomic import atomic_path
+    from stages.evaluate.report import write_report
 
-    with atomic_path(path) as part:
-        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_report(path, report)
 
 
 def _means(report: dict[str, Any]) -> dict[str, float]:
