@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numba import njit
 
+from stages.generate.puppet.nearest import nearest_marked
+
 SETTLE = 8
 """The outline's motion is judged on a picture this many times smaller."""
 SOLVE_SIDE = 224
@@ -70,15 +72,10 @@ def clean_plate(
     weight = cv2.GaussianBlur(known, (0, 0), max(1.0, band_px / 6))[..., None]
     low = cv2.GaussianBlur(rgb * known[..., None], (0, 0), max(1.0, band_px / 6)) / np.maximum(weight, 1e-3)
     detail = (rgb - low) * known[..., None]
-    distance, labels = cv2.distanceTransformWithLabels(
-        hole.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    rows, columns = np.nonzero(~hole)
-    nearest = np.zeros((labels.max() + 1, 2), np.int32)
-    nearest[labels[rows, columns]] = np.stack([rows, columns], -1)
+    distance, rows, columns = nearest_marked(~hole)
     y, x = np.mgrid[:height, :width]
-    mirrored_y = np.clip(2 * nearest[labels, 0] - y, 0, height - 1)
-    mirrored_x = np.clip(2 * nearest[labels, 1] - x, 0, width - 1)
+    mirrored_y = np.clip(2 * rows - y, 0, height - 1)
+    mirrored_x = np.clip(2 * columns - x, 0, width - 1)
     fade = np.clip(1.0 - distance / (3 * band_px), 0.0, 1.0)[..., None]
     filled = smooth + fade * detail[mirrored_y, mirrored_x]
     return np.where(hole[..., None], np.clip(filled + 0.5, 0, 255), rgb).astype(np.uint8)

@@ -13,6 +13,7 @@ from stages.errors import InputError
 from stages.generate.puppet.background import Backdrop, clean_plate
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.face import build_face, open_holes, snap_to_landmarks
+from stages.generate.puppet.framing import result_size
 from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
@@ -24,12 +25,6 @@ from stages.generate.puppet.view import View, make_rig, make_view
 from stages.progress import Progress, silent
 
 STEPS = 6
-
-
-def result_size(width: int, height: int, longer: int) -> tuple[int, int]:
-    """Width and height of a result with the given longer side, both even."""
-    scale = longer / max(width, height)
-    return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 
 def build_puppet(

@@ -17,6 +17,7 @@ from stages.errors import InputError
 from stages.generate.puppet.anchor import anchor
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
+from stages.generate.puppet.framing import take_driving_camera
 from stages.generate.puppet.render import Puppet, draw_frame
 from stages.progress import Progress, silent
 
@@ -45,6 +46,9 @@ def generate(
     check(reference, target, body)
     rgb = read_photo(photo)
     puppet = build_puppet(rgb, reference, body, detect_face(photo), config, progress)
+    hide_unknown_hands(puppet, reference, target)
+    if config.framing == "drive":
+        puppet = take_driving_camera(puppet, reference, target, config.size, config.supersample)
     height, width = puppet.backdrop.alpha.shape
     record = provenance(photo, reference, target, body, config)
     sink = VideoSink(
@@ -69,12 +73,13 @@ def check(reference: Motion, target: Motion, body: Body) -> None:
 def render_frames(
     puppet: Puppet, reference: Motion, target: Motion, config: PuppetConfig
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Frames of the result, drawn as they are asked for."""
-    anchored = anchor(
-        target, reference, puppet.rig.body, config.smoothing_frames, config.expression_smoothing_frames,
-        config.pitch_bias_degrees,
-    )  # fmt: skip
-    hide_unknown_hands(puppet, reference, target)
+    """Frames of the result, drawn as they are asked for. With `drive` the puppet has taken the target's camera."""
+    anchored = target
+    if config.framing == "ref":
+        anchored = anchor(
+            target, reference, puppet.rig.body, config.smoothing_frames, config.expression_smoothing_frames,
+            config.pitch_bias_degrees,
+        )  # fmt: skip
     width, height = puppet.size
     K = resized(anchored.K, width / anchored.image_size[0], height / anchored.image_size[1]).astype(np.float32)
     for row in range(len(anchored)):

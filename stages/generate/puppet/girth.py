@@ -5,10 +5,10 @@ Only the rest pose is changed, along its own normals, so that the new girth turn
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import layer_of_vertex
 from stages.generate.puppet.view import View, facing, pose_view, smoothstep, vertex_normals
 
@@ -72,10 +72,10 @@ def _spread(
     rest: np.ndarray, known: np.ndarray, offset: np.ndarray, trust: np.ndarray
 ) -> Float[np.ndarray, "vertices"]:
     """Carry offsets from the outline to all vertices: Gaussian over the rest pose, fading without support."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     sources = np.flatnonzero(known)
-    distance, nearest = cKDTree(rest[sources]).query(rest, k=min(24, len(sources)))
+    distance, nearest = KDTree(rest[sources]).query(rest, k=min(24, len(sources)))
     weight = trust[sources][nearest] * np.exp(-0.5 * (distance / KERNEL_M) ** 2)
     total = weight.sum(1)
     return (weight * offset[sources][nearest]).sum(1) / np.maximum(total, 1e-9) * smoothstep(0.0, 0.8, total)
@@ -83,35 +83,32 @@ def _spread(
 
 def _away_from(rest: np.ndarray, others: Bool[np.ndarray, "vertices"], reach: float) -> Float[np.ndarray, "vertices"]:
     """0 at the other vertices, 1 from `reach` metres on."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    return smoothstep(0.0, reach, cKDTree(rest[others]).query(rest)[0])
+    return smoothstep(0.0, reach, KDTree(rest[others]).query(rest)[0])
 
 
 def pull_inside(view: View, alpha: np.ndarray) -> None:
     """Move vertices that project outside the matte to its nearest point, hands, feet and the face's middle apart."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     body = view.rig.body
     height, width = alpha.shape
     person = alpha > 0.5
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~person).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    where = np.zeros((labels.max() + 1, 2), np.float32)
-    rows, columns = np.nonzero(person)
-    where[labels[rows, columns]] = np.stack([columns + 0.5, rows + 0.5], 1)
+    if not person.any():
+        return
+    distance, rows, columns = nearest_marked(person)
     x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
     framed = (x >= 0) & (y >= 0) & (x < width) & (y < height)
     x, y = x.clip(0, width - 1), y.clip(0, height - 1)
     fixed = body.part_vertices("left_hand", "right_hand", "left_foot", "right_foot")
-    shift = np.where((framed & ~fixed)[:, None], where[labels[y, x]] - view.points[:, :2], 0.0)
+    shift = np.where((framed & ~fixed)[:, None], np.stack([columns, rows], -1)[y, x] + 0.5 - view.points[:, :2], 0.0)
     shift *= (distance[y, x] > 0)[:, None]
     metres = np.zeros((len(shift), 3))
     metres[:, :2] = shift * view.points[:, 2:] / view.K[0, 0]
     length = np.linalg.norm(metres, axis=1, keepdims=True)
     metres *= np.minimum(1.0, REACH_M / np.maximum(length, 1e-9)) * (length < 2 * REACH_M)
-    nearest = cKDTree(view.rig.template).query(view.rig.template, k=8)[1]
+    nearest = KDTree(view.rig.template).query(view.rig.template, k=8)[1]
     metres = metres[nearest].mean(1)
     turn = np.einsum("vk,vkab->vab", view.rig.weights, view.transforms[view.rig.joints][..., :3])
     view.rig.template += np.linalg.solve(turn, metres[..., None])[..., 0].astype(np.float32)

@@ -15,6 +15,7 @@ from numba import njit
 
 from stages.generate.puppet.draw import skin
 from stages.generate.puppet.matte import dilate
+from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
 from stages.generate.puppet.view import View, few_joints
 from stages.raster.rasterizer import rasterizer
@@ -130,14 +131,9 @@ def _lattice(opacity: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
 def _nearest(covered: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each point the nearest covered pixel (x, y) and its distance in pixels."""
     height, width = covered.shape
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~covered).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    where = np.zeros((labels.max() + 1, 2), np.int64)
-    rows, columns = np.nonzero(covered)
-    where[labels[rows, columns]] = np.stack([columns, rows], 1)
+    distance, rows, columns = nearest_marked(covered)
     px, py = x.astype(int).clip(0, width - 1), y.astype(int).clip(0, height - 1)
-    return where[labels[py, px]], distance[py, px]
+    return np.stack([columns[py, px], rows[py, px]], 1), distance[py, px]
 
 
 def _smooth(

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from stages.generate.puppet.nearest import nearest_marked
+
 GRABCUT_SIDE = 512
 
 
@@ -50,7 +52,7 @@ def grabcut(
         return guess > 0.5
     cv2.setRNGSeed(0)
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), seeds, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), seeds, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
     person = ((seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD)).astype(np.float32)
     return cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
 
@@ -63,7 +65,7 @@ def keep_touching(mask: np.ndarray, seeds: np.ndarray) -> Bool[np.ndarray, "heig
     kept = np.zeros(count, bool)
     kept[np.unique(labels[seeds & mask])] = True
     kept[0] = False
-    return kept[labels]
+    return kept[np.asarray(labels)]
 
 
 def fill_pinholes(mask: np.ndarray, area: int) -> Bool[np.ndarray, "height width"]:
@@ -111,12 +113,8 @@ def solid_colours(
     solid = erode(alpha > 0.97, radius)
     if not solid.any():
         solid = alpha >= min(0.5, float(alpha.max()))
-    _, labels = cv2.distanceTransformWithLabels(
-        (~solid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    lookup = np.zeros((labels.max() + 1, 3), np.uint8)
-    lookup[labels[solid]] = rgb[solid]
-    spread = lookup[labels]
+    _, rows, columns = nearest_marked(solid)
+    spread = rgb[rows, columns]
     smooth = cv2.GaussianBlur(spread, (0, 0), max(1.0, radius))
     return np.where(solid[..., None], rgb, smooth)
 

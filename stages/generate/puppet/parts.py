@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from stages.body.model import PART_NAMES
 from stages.generate.puppet.matte import erode
+from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.view import View
 
 LAYERS = {
@@ -69,9 +70,7 @@ def label_pixels(
 def _spread(labels: np.ndarray, person: np.ndarray) -> np.ndarray:
     """Give unlabelled pixels the nearest label; watershed lines and the surroundings are unlabelled."""
     known = labels > 0
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    lookup = np.zeros(nearest.max() + 1, np.int32)
-    lookup[nearest[known]] = labels[known]
-    return lookup[nearest]
+    if not known.any():
+        return np.ones_like(labels)
+    _, rows, columns = nearest_marked(known)
+    return labels[rows, columns]

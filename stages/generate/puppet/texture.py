@@ -61,9 +61,10 @@ def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.nd
 
 def mirror_vertices(v_template: Float[np.ndarray, "vertices 3"]) -> Int[np.ndarray, "vertices"]:
     """The vertex nearest to each vertex's mirror image."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    return cKDTree(v_template).query(v_template * np.array([-1, 1, 1], np.float32))[1]
+    _, nearest = KDTree(v_template).query(v_template * np.array([-1, 1, 1], np.float32))
+    return np.asarray(nearest)
 
 
 def fill_colours(view: View, colours: np.ndarray, seen: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
@@ -72,7 +73,7 @@ def fill_colours(view: View, colours: np.ndarray, seen: np.ndarray) -> Float[np.
     Mirror side and back share one key with the front. Shaded by a lamp at the camera's upper left; a hand without any
     seen vertex takes the face's median, and a class without any takes the whole person's.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     rest = view.rig.template * np.array([1, 1, 0.35], np.float32)
     rest[:, 0] = np.abs(rest[:, 0])
@@ -93,7 +94,7 @@ def fill_colours(view: View, colours: np.ndarray, seen: np.ndarray) -> Float[np.
             fill[members] = skin if names[0].endswith(("hand", "foot", "head")) else everyone
             continue
         count = min(40 if names[0].endswith(("arm", "leg")) else 12, len(sources))
-        distance, nearest = cKDTree(rest[sources]).query(rest[members], k=count)
+        distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
         weight = 1.0 / (distance + 0.01)
         weight /= weight.sum(1, keepdims=True)
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
