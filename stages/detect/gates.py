@@ -62,9 +62,9 @@ class Gates:
 def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
     """Judge every part in every frame.
 
-    `valid` of the body says that the person is there, of the other parts that they may be fitted to.
-    `score` is 0 for what is refused; else body: mean visibility of the shoulders and arms inside the picture (0 in a
-    close-up of the face); face: falls from 1 to .5 as it turns away up to the limit; hands: falls from 1 to .5 as they leave the arm's wrist.
+    `valid` of the body says that the person is there, of the other parts that they may be fitted to. `score` is 0 for
+    what is refused; else body: mean visibility of the shoulders and arms inside the picture (0 in a close-up of the
+    face); face: falls from 1 to .5 as it turns away up to the limit; hands: from 1 to .5 as they leave the arm's wrist.
     """
     config = config or GateConfig()
     angles = face_angles_degrees(observations.face)

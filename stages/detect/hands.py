@@ -26,6 +26,8 @@ SAME_HAND = 0.2
 """Mean distance of corresponding points over the hand's size, below which two hands are one."""
 WRISTS_APART = 0.35
 """The arms' wrists lie together when they are nearer than this share of the hand's size."""
+MUCH_NEARER = 0.5
+"""A hand belongs to the other arm when that wrist is nearer by this factor."""
 VIDEO_SCALE = 1.5
 PHOTO_SCALES = (1.5, 2.2, 1.1)
 """Sides of the cut-outs in forearm lengths. 1.5 finds p3's raised hand, 1.1 p8's at the lower edge."""
@@ -85,6 +87,31 @@ def _hands_in(crop: Crop, hand: str, networks: Networks, network: str) -> list[t
         if rows is not None:
             hands.append((rows, side.classification[0].label == called and side.classification[0].score > 0.7))
     return hands
+
+
+def settled(found: dict[str, Float[np.ndarray, "points 3"]]) -> dict[str, Float[np.ndarray, "points 3"]]:
+    """The same findings with each hand on the arm it hangs on.
+
+    A hand seen twice stays on the nearer arm. A hand that hangs on the other arm's wrist moves over when that arm has
+    none (the network that draws 21 points does not care about left and right), and goes when it has one (clip d1).
+    """
+    found = dict(found)
+    doubled = doubled_hand(found)
+    if doubled is not None:
+        del found[doubled]
+    for hand, other in OTHER.items():
+        if hand in found and "pose" in found and _hangs_on(found, hand, other):
+            rows = found.pop(hand)
+            found.setdefault(other, rows)
+            break
+    return found
+
+
+def _hangs_on(found: dict[str, Float[np.ndarray, "points 3"]], hand: str, other: str) -> bool:
+    root, pose = found[hand][0, :2], found["pose"]
+    own, theirs = (float(np.linalg.norm(root - pose[WRISTS[side], :2])) for side in (hand, other))
+    size = float(np.ptp(found[hand][:, :2], axis=0).max())
+    return theirs < MUCH_NEARER * own and own > WRISTS_APART * size
 
 
 def doubled_hand(found: dict[str, Float[np.ndarray, "points 3"]]) -> str | None:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt8
 
 from stages.detect.crops import Box, Crop, clip_box, cut, grown, plan
 from stages.detect.evidence import evidence_of
-from stages.detect.hands import doubled_hand, hand_near_wrist
+from stages.detect.hands import hand_near_wrist, settled
 from stages.detect.matte import person_matte
 from stages.detect.networks import Networks, is_too_small, world_points
 from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
@@ -155,6 +155,7 @@ class Reader:
             self.networks.forget("holistic")
         self._crop = box
         found = holistic_points(crop, self.networks, "holistic_photo" if self.is_photo else "holistic")
+        found = settled(found)
         if "pose" in found and self.config.find_missed_hands:
             self._find_missed_hands(rgb, found)
         is_due = "face" not in found or self._since_matte >= MATTE_EVERY
@@ -165,10 +166,7 @@ class Reader:
     def _find_missed_hands(
         self, rgb: UInt8[np.ndarray, "height width 3"], found: dict[str, Float[np.ndarray, "points 3"]]
     ) -> None:
-        """Fill in missing hands, one seen twice included; after a few misses in a row, look at some of the frames only."""
-        doubled = doubled_hand(found)
-        if doubled is not None:
-            del found[doubled]
+        """Fill in missing hands; after a few misses in a row, look at some of the frames only."""
         for hand, misses in self._misses.items():
             is_worth_it = misses < PATIENCE or misses % LOOK_AGAIN == 0
             rows = None

@@ -1,6 +1,7 @@
 """Observations: rows are selected without losing their times, and come back from disk as they went."""
 
 import numpy as np
+
 from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
 
 

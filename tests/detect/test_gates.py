@@ -1,0 +1,180 @@
+"""Each gate on observations made up to break exactly that rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stages.detect.face_angle import RIGID_FACE, face_angles_degrees
+from stages.detect.gates import gate, head_height, named_columns, point_weights
+from stages.detect.hands import settled
+from stages.detect.observations import Observations
+
+T = 6
+POSE = {0: (320, 100), 11: (390, 180), 12: (250, 180), 13: (410, 260), 14: (230, 260), 15: (420, 340), 16: (220, 340),
+        23: (360, 380), 24: (280, 380)}  # fmt: skip
+FACE_SCALE = 45.0
+
+
+def _rotation(yaw: float, pitch: float = 0.0) -> np.ndarray:
+    """R_camera_head that looks `yaw` degrees to the picture's right and `pitch` degrees down."""
+    y, p = np.radians([yaw, pitch])
+    about_y = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    return about_y @ about_x
+
+
+def _face(R: np.ndarray) -> np.ndarray:
+    face = np.tile(np.array([320.0, 100.0, 0.0], np.float32), (478, 1))
+    for index, place in RIGID_FACE.items():
+        face[index] += (R @ np.array(place) * FACE_SCALE).astype(np.float32)
+    face[152] = face[10] + R @ [0, 95, 0]
+    face[1] = (320, 100, 0)
+    return face
+
+
+def _hand(wrist: tuple[float, float], size: float = 40.0) -> np.ndarray:
+    rows = np.zeros((21, 3), np.float32)
+    rows[:, 0] = wrist[0] + np.linspace(0, 0.5 * size, 21) * (-1) ** np.arange(21)
+    rows[:, 1] = wrist[1] + np.linspace(0, size, 21)
+    return rows
+
+
+@pytest.fixture
+def clip() -> Observations:
+    """A man facing the camera, six equal frames, nothing wrong with him."""
+    pose = np.zeros((33, 3), np.float32)
+    pose[:, :2], pose[:, 2] = (320, 250), 0.9
+    for index, place in POSE.items():
+        pose[index, :2] = place
+    repeat = lambda rows: np.repeat(rows[None], T, axis=0)  # noqa: E731
+    return Observations(
+        image_size=(640, 480), fps=25.0, is_photo=False, duration_seconds=T / 25, other_people=0,
+        frame_index=np.arange(T), pts_seconds=np.arange(T) / 25, pose=repeat(pose), pose_world=repeat(pose),
+        face=repeat(_face(np.eye(3))), left_hand=repeat(_hand(POSE[15])), right_hand=repeat(_hand(POSE[16])),
+        found=np.ones((T, 4), bool), score=np.ones((T, 4), np.float32), person_box=np.zeros((T, 4), np.float32),
+        evidence=np.tile(np.array([0.95, 0.6, 0.1, 0.1], np.float32), (T, 1)),
+    )  # fmt: skip
+
+
+def _with_evidence(clip: Observations, row: int, column: int, value: float) -> Observations:
+    evidence = clip.evidence.copy()
+    evidence[row, column] = value
+    return replace(clip, evidence=evidence)
+
+
+def test_a_faultless_clip_is_valid_throughout(clip):
+    """Nothing is refused where nothing is wrong, and every score is above a half."""
+    verdict = gate(clip)
+    assert verdict.valid.all()
+    assert verdict.score.min() > 0.5
+    assert not any(rows.any() for rows in verdict.refused.values())
+
+
+@pytest.mark.parametrize(("column", "value", "rule"), [(0, 0.01, "nobody there"), (3, 2.5, "somebody else")])
+def test_a_body_without_a_person_takes_all_parts_with_it(clip, column, value, rule):
+    """Where the matte shows background, or the head is elsewhere, all four parts of that frame are refused."""
+    verdict = gate(_with_evidence(clip, 3, column, value))
+    assert verdict.valid.all(1).tolist() == [True, True, True, False, True, True]
+    assert not verdict.valid[3].any()
+    assert verdict.refused[rule].tolist() == [False, False, False, True, False, False]
+    assert verdict.score[3].max() == 0
+
+
+def test_company_makes_identity_stricter(clip):
+    """A head one head height off is believed in a man alone, and refused while others are in the picture."""
+    moved = _with_evidence(clip, 2, 3, 1.0)
+    assert gate(moved).valid[2, 0]
+    assert not gate(replace(moved, other_people=1)).valid[2, 0]
+
+
+def test_a_body_that_shrinks_at_once_is_refused(clip):
+    """A torso a third of the size of its neighbours' is not the same person."""
+    pose = clip.pose.copy()
+    pose[4, :, :2] = (pose[4, :, :2] - 300) / 3 + 300
+    assert gate(replace(clip, pose=pose)).refused["size jumps"].tolist() == [False] * 4 + [True, False]
+
+
+@pytest.mark.parametrize(("yaw", "pitch"), [(0, 0), (35, 0), (-50, 0), (0, 40), (20, -30)])
+def test_face_angles_are_the_rotation_that_was_put_in(yaw, pitch):
+    """The face turned by known angles gives those angles back to a tenth of a degree."""
+    angles = face_angles_degrees(_face(_rotation(yaw, pitch))[None])[0]
+    np.testing.assert_allclose(angles[:2], (yaw, pitch), atol=0.1)
+
+
+def test_a_face_in_profile_is_refused_and_the_body_stays(clip):
+    """A yaw of 70 degrees shuts the face's gate alone; 50 degrees does not."""
+    face = clip.face.copy()
+    face[1], face[2] = _face(_rotation(70)), _face(_rotation(50))
+    verdict = gate(replace(clip, face=face))
+    assert verdict.valid[:, 1].tolist() == [True, False, True, True, True, True]
+    assert verdict.valid[:, [0, 2, 3]].all()
+    assert verdict.score[2, 1] < verdict.score[0, 1]
+
+
+def test_a_hand_off_its_arm_is_refused(clip):
+    """A hand more than half a face from the arm's wrist is not that arm's."""
+    left = clip.left_hand.copy()
+    left[2, :, :2] += 0.6 * head_height(clip)[2]
+    verdict = gate(replace(clip, left_hand=left))
+    assert verdict.refused["left_hand: off the arm"].tolist() == [False, False, True, False, False, False]
+    assert not verdict.valid[2, 2]
+    assert verdict.valid[2, 3]
+
+
+def test_a_hand_mostly_outside_the_picture_is_refused(clip):
+    """A hand with less than half of its box in the picture is refused, and one of impossible size."""
+    pose, left, right = clip.pose.copy(), clip.left_hand.copy(), clip.right_hand.copy()
+    pose[0, 15, 1] = left[0, 0, 1] = 470
+    left[0] = _hand((420, 470))
+    right[1] = _hand((220, 340), size=300)
+    verdict = gate(replace(clip, pose=pose, left_hand=left, right_hand=right))
+    assert verdict.refused["left_hand: outside the picture"][0]
+    assert verdict.refused["right_hand: wrong size"][1]
+    assert verdict.valid.sum() == 4 * T - 2
+
+
+def test_one_hand_seen_twice_stays_on_the_nearer_arm(clip):
+    """Two hands lying on each other at the left wrist: only the left one is believed; palms together both are."""
+    right = clip.right_hand.copy()
+    right[3] = clip.left_hand[3] + 1
+    doubled = replace(clip, right_hand=right)
+    assert gate(doubled).refused["right_hand: is the other hand"].tolist() == [False] * 3 + [True, False, False]
+    pose = doubled.pose.copy()
+    pose[3, 16] = pose[3, 15] + np.array([3, 0, 0], np.float32)
+    assert gate(replace(doubled, pose=pose)).valid[3].all()
+
+
+def test_a_hand_on_the_other_arm_moves_over(clip):
+    """A right hand at the left wrist becomes the left hand when there is none, and goes when there is one."""
+    pose, left = clip.pose[0], clip.left_hand[0]
+    moved = settled({"pose": pose, "right_hand": left})
+    assert set(moved) == {"pose", "left_hand"}
+    np.testing.assert_array_equal(moved["left_hand"], left)
+    assert set(settled({"pose": pose, "left_hand": left, "right_hand": left + 1})) == {"pose", "left_hand"}
+
+
+def test_nothing_found_is_nothing_valid_without_a_warning(clip):
+    """A clip of NaN passes through every rule: nothing is valid, scores are 0."""
+    points = {name: np.full_like(getattr(clip, name), np.nan) for name in ("pose", "face", "left_hand", "right_hand")}
+    empty = replace(clip, found=np.zeros((T, 4), bool), evidence=np.full((T, 4), np.nan, np.float32), **points)
+    verdict = gate(empty)
+    assert not verdict.valid.any()
+    assert verdict.score.max() == 0
+
+
+def test_points_outside_the_picture_weigh_nothing(clip):
+    """A guessed hip below the picture has weight 0, one on its lower edge half, others their visibility."""
+    pose = clip.pose.copy()
+    pose[:, 23, 1], pose[:, 24, 1] = 500, 478
+    weights = point_weights(replace(clip, pose=pose))
+    np.testing.assert_allclose(weights[0, [11, 23, 24]], [0.9, 0, 0.45], atol=1e-6)
+
+
+def test_every_column_has_a_name_and_a_value_per_frame(clip):
+    """The table of gates holds valid, score, angle and refusal columns, one value per frame each."""
+    columns = named_columns(gate(clip))
+    assert {"valid body", "score face", "face yaw", "refused: nobody there"} <= columns.keys()
+    assert all(len(rows) == T for rows in columns.values())
