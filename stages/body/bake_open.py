@@ -17,14 +17,14 @@ from stages.body.anny_source import AnnySource, load_anny
 from stages.body.body_arrays import BodyParts, arrays_of, body_of
 from stages.body.face_paint import lips_and_brows
 from stages.body.joint_regressor import fit_joint_regressor
-from stages.body.keypoints import Keypoint, fingertip_vertex, hand_keypoints, pose_keypoints
+from stages.body.keypoints import Anatomy, Keypoint, fingertip_vertex, hand_keypoints, pose_keypoints
 from stages.body.landmarks import Embedding, embed_face, landmark_sigmas, open_template
 from stages.body.shape_space import build_shape_space
 from stages.body.smplx_layout import bone_of_joints, joint_of_bones, renumbering
 from stages.body.vertex_sets import named_sets, parts
 from stages.progress import Progress, silent
 
-BAKE_VERSION = 2
+BAKE_VERSION = 3
 SEED = 0
 
 
@@ -84,12 +84,9 @@ def add_landmarks(geometry: BodyParts, progress: Progress) -> BodyParts:
     sets = geometry.sets | {"lips": lips, "left_brow": brows["left"], "right_brow": brows["right"]}
     face = _face_keypoints(embedding, geometry)
     by_number = {number: keypoint.weights for number, keypoint in enumerate(face)}
-    hands = [
-        keypoint
-        for side in ("left", "right")
-        for keypoint in hand_keypoints(side, geometry.J_regressor, geometry.v_template, geometry.weights)
-    ]
-    pose = pose_keypoints(geometry.coco, geometry.J_regressor, by_number)
+    anatomy = Anatomy(geometry.v_template, geometry.weights, geometry.J_regressor @ geometry.v_template)
+    hands = [*hand_keypoints("left", anatomy), *hand_keypoints("right", anatomy)]
+    pose = pose_keypoints(anatomy, geometry.coco, by_number)
     return replace(geometry, sets=sets, keypoints=(*face, *pose, *hands), landmarks=embedding)
 
 
@@ -103,7 +100,8 @@ def _face_keypoints(embedding: Embedding, geometry: BodyParts) -> list[Keypoint]
 
 def _selected(source: AnnySource, regressor: np.ndarray, vertices: np.ndarray, weights: np.ndarray) -> dict[str, int]:
     """The vertices that smplx wants at its built-in numbers."""
-    selected = {}
+    selected: dict[str, int] = {}
+    anatomy = Anatomy(vertices, weights, regressor @ vertices)
     front = np.where(source.segments["head"], vertices[:, 2], -np.inf)
     selected["nose"] = int(front.argmax())
     names = {"leye": "left_eye", "reye": "right_eye", "lear": "left_ear", "rear": "right_ear"}
@@ -111,8 +109,7 @@ def _selected(source: AnnySource, regressor: np.ndarray, vertices: np.ndarray, w
         for toe, name in (("BigToe", "big_toe"), ("SmallToe", "small_toe"), ("Heel", "heel")):
             names[f"{letter}{toe}"] = f"{side}_{name}"
         for finger in ("thumb", "index", "middle", "ring", "pinky"):
-            tip = fingertip_vertex(f"{side}_{finger}3", regressor, vertices, weights)
-            selected[f"{letter.lower()}{finger}"] = tip
+            selected[f"{letter.lower()}{finger}"] = fingertip_vertex(f"{side}_{finger}3", anatomy)
     for name, coco in names.items():
         selected[name] = _nearest(source.coco[coco] @ vertices, vertices, set(selected.values()))
     return selected

