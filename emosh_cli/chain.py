@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,16 +53,19 @@ class Chain:
 
     # ---- steps
     def track(self, source: Path, name: str, role: str) -> Path:
-        """Track a video or a photo into the work folder."""
+        """Track a video or a photo into the work folder; `person` of the settings is meant for the driving video."""
+        config = self.configs["track"] if role == "video" else replace(self.configs["track"], person=0)
 
         def make(output: Path) -> None:
             from stages.artifacts.motion import save_motion
             from stages.track.track import track
 
-            save_motion(output, track(source, self.body, self.configs["track"], progress=self.console.progress))
+            motion = track(source, self.body, config, progress=self.console.progress)
+            save_motion(output, motion)
+            say_others(self.console, motion, source)
 
         output = self.work.folder / name
-        self._step(f"track {source.name}", output, "track", "track", {role: source}, make)
+        self._step(f"track {source.name}", output, "track", config, {role: source}, make)
         return output
 
     def retarget(self, driver: Path, reference: Path) -> Path:
@@ -79,7 +82,9 @@ class Chain:
             self.console.note(f"retarget: {report}")
 
         output = self.work.folder / "target.npz"
-        self._step("retarget", output, "retarget", "retarget", {"driver": driver, "reference": reference}, make)
+        self._step(
+            "retarget", output, "retarget", self.configs["retarget"], {"driver": driver, "reference": reference}, make
+        )
         return output
 
     def render(self, target: Path) -> Path:
@@ -91,7 +96,7 @@ class Chain:
             write_condition(self._load(target), self.body, self.configs["render_cond"], output, self.console.progress)
 
         output = self.work.folder / "cond.mp4"
-        self._step("render-cond", output, "render_cond", "render_cond", {"motion": target}, make)
+        self._step("render-cond", output, "render_cond", self.configs["render_cond"], {"motion": target}, make)
         return output
 
     def generate(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
@@ -114,7 +119,8 @@ class Chain:
         inputs = {"photo": self.ref, "reference": reference, "motion": target}
         if audio_from is not None:
             inputs["audio"] = audio_from
-        self._step(f"generate ({self.backend})", self.out, f"generate-{self.backend}", "puppet", inputs, make)
+        stage, config = f"generate-{self.backend}", self.configs["puppet"]
+        self._step(f"generate ({self.backend})", self.out, stage, config, inputs, make)
         return self.out
 
     # ---- how a step is fingerprinted
@@ -123,15 +129,24 @@ class Chain:
         label: str,
         output: Path,
         stage: str,
-        section: str,
+        config: Any,
         inputs: dict[str, Path],
         make: Callable[[Path], None],
     ) -> None:
         digests = {role: self.work.digest(path) for role, path in inputs.items()}
-        expected = Provenance(stage, config_dict(self.configs[section]), digests, self.weights)
+        expected = Provenance(stage, config_dict(config), digests, self.weights)
         self.work.step(label, output, expected, make)
 
     def _load(self, path: Path) -> Motion:
         from stages.artifacts.motion import load_motion
 
         return load_motion(path)
+
+
+def say_others(console: Console, motion: Motion, source: Path) -> None:
+    """Say whom was taken where there was a choice."""
+    others = motion.provenance.notes.get("other_people", 0)
+    person = motion.provenance.config.get("person", 0)
+    if others:
+        taken = "the largest was tracked" if person == 0 else f"number {person} was tracked (0 is the largest)"
+        console.note(f"{1 + others} people in {source}; {taken}; choose with --person 0 to {others}")

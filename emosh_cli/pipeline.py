@@ -8,6 +8,7 @@ killed anywhere leaves at worst an artifact without a stamp, which is made again
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class WorkFolder:
             return True
         stamp = self._stamp(output)
         stamp.unlink(missing_ok=True)
+        self._sweep(output)
         make(output)
         self._digests[output] = sha256_file(output)
         record = {"output": str(output), "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
@@ -66,6 +68,12 @@ class WorkFolder:
         self.plan.append(text)
         if not self.dry:
             self.console.note(text)
+
+    def _sweep(self, output: Path) -> None:
+        """Remove what a killed run left of this very output in the work folder (see `atomic_path`)."""
+        if output.parent == self.folder:
+            for left in self.folder.glob(f".{glob.escape(output.stem)}.*.part{output.suffix}"):
+                left.unlink(missing_ok=True)
 
     def _stamp(self, output: Path) -> Path:
         return self.folder / f"{output.name}.stamp.json"
@@ -96,13 +104,18 @@ def changes(before: Provenance, now: Provenance) -> list[str]:
     for key in sorted(old.keys() | new.keys()):
         was, is_ = old.get(key, "absent"), new.get(key, "absent")
         if was != is_:
-            said.append(f"{key} changed" if _opaque(key) else f"{key} was {was}, now {is_}")
+            said.append(_worded(key, was, is_))
     return said or ["the record changed"]
 
 
-def _opaque(key: str) -> bool:
-    """Digests say nothing to a reader."""
-    return key.startswith(("inputs.", "weights."))
+def _worded(key: str, was: object, is_: object) -> str:
+    """One difference; digests say nothing to a reader, so only what they are of is named."""
+    group, _, name = key.partition(".")
+    if key == "weights.code":
+        return "emosh's own code changed"
+    if group in ("inputs", "weights"):
+        return f"the {name} changed"
+    return f"{name if group == 'config' else key} was {was}, now {is_}"
 
 
 def _flat(provenance: Provenance) -> dict[str, Any]:

@@ -66,15 +66,15 @@ def _evaluate(run: Run, result: Path, truth: Path | None, motion: Path | None, o
         run.planned([f"evaluate {result} against {against} -> {target}"], output=str(target))
         return
     report: dict[str, Any] = {}
-    if motion is not None:
-        report["pose"] = _pose_section(run, result, motion, body, configs["track"])
-    if truth is not None:
+    if truth is not None:  # first, since it is quick to refuse videos that do not belong together
         from stages.evaluate.evaluate import evaluate_paired
 
         report["paired"] = evaluate_paired(result, truth, configs["evaluate"], run.console.progress)
+    if motion is not None:
+        report["pose"] = _pose_section(run, result, motion, body, configs["track"])
     provenance = _provenance(configs, result, truth, motion)
     _write(target, {"provenance": json.loads(provenance), **report})
-    run.done(target, _summary(report), figures=_means(report))
+    run.done(target, _summary(report), figures=_figures(report))
 
 
 def _pose_section(run: Run, result: Path, motion: Path, body: str, config: Any) -> dict[str, Any]:
@@ -106,8 +106,8 @@ def _write(path: Path, report: dict[str, Any]) -> None:
     write_report(path, report)
 
 
-def _means(report: dict[str, Any]) -> dict[str, float]:
-    """Every mean of the report, by dotted name."""
+def _figures(report: dict[str, Any]) -> dict[str, float]:
+    """Every number of the report by dotted name, without the per-frame lists."""
     found: dict[str, float] = {}
 
     def walk(prefix: str, value: Any) -> None:
@@ -121,7 +121,19 @@ def _means(report: dict[str, Any]) -> dict[str, float]:
     return found
 
 
+SAID = {
+    "paired.psnr.mean": "PSNR {:.2f} dB",
+    "paired.l1.mean": "L1 {:.4f}",
+    "paired.ssim.mean": "SSIM {:.4f}",
+    "pose.upper_body_mm": "upper body off by {:.0f} mm",
+    "pose.left_hand_mm": "left hand {:.0f} mm",
+    "pose.right_hand_mm": "right hand {:.0f} mm",
+    "pose.head_change_degrees": "head's turning off by {:.1f} degrees",
+    "pose.lip_gap_correlation": "lips correlate {:.2f}",
+}
+"""Figures of the summary line; the file has all of them."""
+
+
 def _summary(report: dict[str, Any]) -> str:
-    means = {key: value for key, value in _means(report).items() if key.endswith((".mean", "_mean"))}
-    chosen = means or _means(report)
-    return ", ".join(f"{key.removesuffix('.mean')} {value:.4g}" for key, value in list(chosen.items())[:8])
+    figures = _figures(report)
+    return ", ".join(text.format(figures[name]) for name, text in SAID.items() if name in figures)

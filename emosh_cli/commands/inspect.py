@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,10 +61,26 @@ def _describe(path: Path) -> Described:
         with pipes.readable(path) as readable:
             return describe.describe_npz(readable, {"motion": MOTION, "body": BODY})
     if suffix == ".json":
-        return describe.describe_json(path)
+        return _describe_report(describe.describe_json(path))
     if suffix == ".safetensors":
         return describe.describe_safetensors(path)
     return _describe_picture(path)
+
+
+def _describe_report(described: Described) -> Described:
+    """A report's sections with their meaning, checked against the report's table; other JSON as it is."""
+    from stages.evaluate.report import KIND, REPORT, read_report
+
+    if described.kind != KIND:
+        return described
+    meanings = {entry.name: entry.meaning for entry in REPORT}
+    rows = tuple((name, size, kind, meanings.get(name, "")) for name, size, kind, _ in described.rows)
+    problem = None
+    try:
+        read_report(Path(described.path))
+    except InputError as error:
+        problem = str(error)
+    return replace(described, rows=rows, problem=problem)
 
 
 def _describe_picture(path: Path) -> Described:

@@ -14,6 +14,7 @@ from stages.errors import InputError
 
 if TYPE_CHECKING:
     from stages.artifacts.motion import Motion
+    from stages.track.config import TrackConfig
 
 Source = Annotated[Path, typer.Argument(metavar="VIDEO|PHOTO", help="What to track.", show_default=False)]
 Person = Annotated[
@@ -77,13 +78,16 @@ def _track(run: Run, source: Path, out: Path | None, overlay: Path | None, perso
     run.done(None if target == PIPE else target, summary, summary_figures=figures, overlay=overlay)
 
 
-def tracked(run: Run, source: Path, body: str, config: object) -> Motion:
+def tracked(run: Run, source: Path, body: str, config: TrackConfig) -> Motion:
     """Track with the run's progress; also used where a reference is given as a photo."""
+    from emosh_cli.chain import say_others
     from stages.body.store import open_body
     from stages.track.track import track
 
     opened = open_body(body, progress=run.console.progress)
-    return track(source, opened, config, progress=run.console.progress)  # type: ignore[arg-type]
+    motion = track(source, opened, config, progress=run.console.progress)
+    say_others(run.console, motion, source)
+    return motion
 
 
 def summarized(motion: Motion, seconds: float) -> tuple[str, dict]:
@@ -93,4 +97,5 @@ def summarized(motion: Motion, seconds: float) -> tuple[str, dict]:
     from stages.track.summary import summarize
 
     summary = summarize(motion)
-    return f"{summary} {len(motion) / max(seconds, 1e-9):.1f} frames/s", asdict(summary)
+    pace = "" if len(motion) == 1 else f" {len(motion) / max(seconds, 1e-9):.1f} frames/s,"
+    return f"{summary}{pace} {seconds:.1f} s", asdict(summary)

@@ -104,9 +104,11 @@ def describe_json(path: Path) -> Described:
         raise InputError(f"{path} is not valid JSON ({error}); make it again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} is JSON, but no report that emosh wrote")
-    provenance = content.pop("provenance", None)
+    record = content.pop("provenance", None)
+    provenance = record if isinstance(record, dict) else None
     rows = tuple((key, _size(value), type(value).__name__, "") for key, value in content.items())
-    return Described(str(path), "report" if provenance else "json", rows, _scalars(content), provenance)
+    kind = str(content.get("kind", "json")) if provenance else "json"
+    return Described(str(path), kind, rows, _scalars(content), provenance)
 
 
 def _size(value: Any) -> str:
