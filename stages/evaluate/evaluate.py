@@ -73,8 +73,8 @@ def evaluate_paired(
     for index, (ours, real) in enumerate(_pairs(result, truth, config.pairing)):
         left = square(like_truth(ours.rgb, width, height, str(result)), config.size)
         right = square(real.rgb, config.size)
-        whole.append([metric(left, right) for metric in METRICS.values()])
-        picture.append([metric(left[rows, columns], right[rows, columns]) for metric in METRICS.values()])
+        whole.append(_measured(left, right))
+        picture.append(whole[-1] if width == height else _measured(left[rows, columns], right[rows, columns]))
         apart = max(apart, abs(ours.pts_seconds - real.pts_seconds))
         progress("comparing frames", index + 1, described["truth"].frame_count)
     block = max(1, round(float(described["truth"].fps)))
@@ -85,6 +85,10 @@ def evaluate_paired(
         "largest_time_difference_seconds": apart,
         **_circumstances(described, config),
     }
+
+
+def _measured(left: np.ndarray, right: np.ndarray) -> list[float]:
+    return [metric(left, right) for metric in METRICS.values()]
 
 
 def _pairs(result: Path, truth: Path, pairing: str) -> Iterator[tuple[Frame, Frame]]:

@@ -24,7 +24,7 @@ def square(rgb: Rgb, size: int) -> Float[np.ndarray, "size size 3"]:
     padded = np.zeros((side, side, 3), np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
     padded[top : top + height, left : left + width] = rgb
-    return resized(padded, size, size).astype(np.float64) / 255
+    return resized(padded, size, size).astype(np.float32) / np.float32(255)
 
 
 def content(width: int, height: int, size: int) -> tuple[slice, slice]:
