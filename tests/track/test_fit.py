@@ -1,0 +1,139 @@
+"""A synthetic body, posed, projected and fitted, gives itself back; what is not seen stays plausible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stages.artifacts.motion import Motion
+from stages.body.camera import project
+from stages.body.model import Body, keypoints_from, motion_template, pose_motion
+from stages.track.config import TrackConfig
+from stages.track.fit import fit, focal_length
+from stages.track.summary import summarize
+from tests.motions import joint, standing
+from tests.track.synthetic import observe
+
+
+@pytest.fixture(scope="module")
+def truth(body: Body) -> Motion:
+    """Twelve frames of a random person whose arms sway, head turns, mouth opens and left eye closes."""
+    motion = standing(body, 12, seed=3, size=(640, 640))
+    turn = np.linspace(-0.3, 0.3, 12)
+    motion.poses[:, joint("head")][:, 1] = turn
+    motion.poses[:, joint("jaw")][:, 0] = np.linspace(0, 0.3, 12)
+    motion.expression[:, body.expression_names.index("eyeBlinkLeft")] = np.linspace(0, 1, 12)
+    return replace(motion, betas=0.5 * motion.betas, head_betas=0.7 * motion.head_betas)
+
+
+def aligned_error_mm(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Mean distance after the best similarity transform (Umeyama 1991), millimetres."""
+    a, b = ours - ours.mean(0), theirs - theirs.mean(0)
+    u, s, vt = np.linalg.svd(b.T @ a)
+    sign = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
+    scale = (s * np.diag(sign)).sum() / (a**2).sum()
+    return float(np.linalg.norm(scale * a @ (u @ sign @ vt).T - b, axis=-1).mean() * 1000)
+
+
+def test_exact_keypoints_give_the_body_back(body: Body, truth: Motion) -> None:
+    """Noise-free: head, hands and upper body within millimetres after scale alignment, and the mouth's opening."""
+    found = fit(observe(body, truth), body)
+    ours, theirs = (pose_motion(body, motion).vertices for motion in (found, truth))
+    limits = {
+        ("head",): 3.0,
+        ("left_hand",): 6.0,
+        ("right_hand",): 6.0,
+        ("torso", "head", "left_arm", "right_arm"): 40.0,
+    }
+    for parts, limit in limits.items():
+        chosen = body.part_vertices(*parts)
+        errors = [aligned_error_mm(a[chosen], b[chosen]) for a, b in zip(ours, theirs, strict=True)]
+        assert np.mean(errors) < limit, parts
+    jaw = joint("jaw")
+    assert np.corrcoef(found.poses[:, jaw][:, 0], truth.poses[:, jaw][:, 0])[0, 1] > 0.98
+    blink = body.expression_names.index("eyeBlinkLeft")
+    assert found.expression[-1, blink] - found.expression[0, blink] > 0.6
+
+
+def test_reprojection_is_close_and_reported(body: Body, truth: Motion) -> None:
+    """The stored error is the distance of the model's own keypoints from the observed ones."""
+    observations = observe(body, truth, noise=1.0)
+    found = fit(observations, body)
+    summary = summarize(found)
+    assert summary.error_face is not None
+    assert summary.error_body is not None
+    assert summary.error_face < 0.012
+    assert summary.error_body < 0.06
+    points = project(keypoints_from(body, motion_template(body, found), pose_motion(body, found)), found.K)
+    lip = body.keypoint_names.index("face_013")
+    distance = np.linalg.norm(points[:, lip, :2] - observations.face[:, 13, :2], axis=-1).mean()
+    assert distance < 3 * found.error_px[:, 1].mean() + 0.5
+
+
+def test_rows_without_a_person_stay_rows(body: Body, truth: Motion) -> None:
+    """Frames where nobody is found are kept, marked invalid, finite, and lie between their neighbours."""
+    observations = observe(body, truth)
+    for name in ("pose", "pose_world", "face", "left_hand", "right_hand"):
+        getattr(observations, name)[5:7] = np.nan
+    observations.found[5:7] = False
+    found = fit(observations, body)
+    assert len(found) == 12
+    assert found.valid[:, 0].tolist() == [True] * 5 + [False] * 2 + [True] * 5
+    assert np.isfinite(found.poses).all()
+    head = found.poses[:, joint("head")][:, 1]
+    assert min(head[4], head[7]) - 0.05 <= head[5] <= max(head[4], head[7]) + 0.05
+
+
+def test_a_face_alone_does_not_shrink_the_head(body: Body, truth: Motion) -> None:
+    """Without shoulders head_scale is frozen: it would trade against depth (notes/tracker, "bound the scales")."""
+    observations = observe(body, truth)
+    observations.pose[:, 11:, 2] = 0.05
+    observations.left_hand[:] = observations.right_hand[:] = np.nan
+    observations.found[:, 2:] = False
+    found = fit(observations, body)
+    assert found.head_scale == 1.0
+    assert found.hand_scale == 1.0
+
+
+def test_scales_are_bounded(body: Body, truth: Motion) -> None:
+    """A head half as large again as the model allows ends at the bound, not beyond."""
+    found = fit(observe(body, replace(truth, head_scale=1.5)), body)
+    assert 1.0 <= found.head_scale <= 1.15 + 1e-6
+
+
+def test_a_photo_is_one_row(body: Body, truth: Motion) -> None:
+    """A single observation is fitted without any neighbour."""
+    from stages.artifacts.motion import select_rows
+
+    one = select_rows(truth, slice(3, 4))
+    found = fit(observe(body, one), body)
+    assert found.is_photo
+    assert summarize(found).error_face < 0.02  # type: ignore[operator]
+
+
+def test_windows_agree_with_the_whole_fit(body: Body, truth: Motion) -> None:
+    """A clip cut into windows with a shared shape moves like the clip fitted at once, also across the border."""
+    observations = observe(body, truth, noise=0.5)
+    whole = fit(observations, body)
+    cut = fit(observations, body, TrackConfig(window_frames=6, overlap_frames=3, identity_frames=6))
+    assert len(cut) == 12
+    a, b = (pose_motion(body, motion).joints for motion in (whole, cut))
+    a, b = a - a[:, 12:13], b - b[:, 12:13]
+    assert np.linalg.norm(a - b, axis=-1)[:, :22].mean() < 0.02
+    steps = np.linalg.norm(np.diff(b, axis=0), axis=-1)[:, :22].mean(1)
+    assert steps[5] < 2.5 * np.median(steps)
+
+
+def test_the_same_twice(body: Body, truth: Motion) -> None:
+    """The fit is deterministic."""
+    observations = observe(body, truth, noise=1.0)
+    np.testing.assert_array_equal(fit(observations, body).poses, fit(observations, body).poses)
+
+
+def test_focal_length_options() -> None:
+    """Given pixels win over a field of view, which wins over the picture's diagonal."""
+    assert focal_length(640, 480, TrackConfig()) == pytest.approx(800)
+    assert focal_length(640, 480, TrackConfig(fov_degrees=90)) == pytest.approx(320)
+    assert focal_length(640, 480, TrackConfig(fov_degrees=90, focal_px=500)) == 500

@@ -1,0 +1,113 @@
+"""The parts of the solver against slow twins: collapsed skinning, its derivative, the arrow-shaped chain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.body.model import Body, keypoints_from, pose_body, shape_vector, shaped_template
+from stages.track.block_arrow import solve
+from stages.track.collapse import Collapsed, collapse, shape_columns, skeleton_of
+from stages.track.jacobian import columns_of, measure, place
+from stages.track.state import State, kinematics
+from tests.motions import standing
+
+NAMES = ("pose_11", "pose_15", "pose_28", "face_013", "face_033", "face_152", "left_hand_08", "right_hand_05")
+
+
+def random_state(body: Body, frames: int = 3, seed: int = 0) -> State:
+    """Random plausible poses of a random person in front of the camera."""
+    random = np.random.default_rng(seed)
+    theta = 0.3 * random.normal(size=(frames, 54, 3))
+    root = np.tile(np.diag([1.0, -1.0, -1.0]), (frames, 1, 1))
+    shape = np.concatenate([0.5 * random.normal(size=35), [0.05, -0.05]])
+    return State(
+        np.tile([0.1, 0.2, 2.5], (frames, 1)), root, theta, random.random((frames, len(body.expression_names))), shape
+    )
+
+
+@pytest.fixture(scope="module")
+def collapsed(body: Body) -> Collapsed:
+    """A few keypoints of every kind."""
+    return collapse(body, NAMES, shape_columns(body, 10, 25))
+
+
+def test_collapsed_keypoints_equal_the_full_mesh(body: Body, collapsed: Collapsed) -> None:
+    """Skinning a few pairs gives the keypoints that skinning 13,718 vertices gives, to a tenth of a millimetre."""
+    state = random_state(body)
+    pose = kinematics(skeleton_of(body, shape_columns(body, 10, 25)), state, derivatives=False)
+    ours = place(collapsed, pose, state).points
+    template = shaped_template(
+        body, shape_vector(body, state.shape[:10], state.shape[10:35], 1 + state.shape[-2], 1 + state.shape[-1])
+    )
+    from stages.body.rotations import rotvec_from_matrix
+
+    poses = np.concatenate([rotvec_from_matrix(state.root)[:, None], state.theta], 1).reshape(-1, 165)
+    posed = pose_body(
+        body,
+        template,
+        poses.astype(np.float32),
+        state.transl.astype(np.float32),
+        state.psi.astype(np.float32),
+        1 + state.shape[-2],
+    )
+    wanted = [body.keypoint_names.index(name) for name in NAMES]
+    theirs = keypoints_from(body, template, posed)[:, wanted]
+    assert np.abs(ours - theirs).max() < 2e-4
+
+
+def test_jacobian_equals_finite_differences(body: Body, collapsed: Collapsed) -> None:
+    """Every column of the analytic derivative, shape included, agrees with central differences."""
+    state = random_state(body, frames=1, seed=1)
+    skeleton = skeleton_of(body, shape_columns(body, 10, 25))
+    direction = np.random.default_rng(2).normal(size=(1, len(NAMES), 2, 3))
+    pose = kinematics(skeleton, state, derivatives=True)
+    analytic = measure(collapsed, pose, place(collapsed, pose, state), state, direction)
+
+    def measured(changed: State) -> np.ndarray:
+        posed = kinematics(skeleton, changed, derivatives=False)
+        return np.einsum("tkrc,tkc->tkr", direction, place(collapsed, posed, changed).points)
+
+    columns = columns_of(collapsed, state.psi.shape[1])
+    steps = [(column, None) for column in columns] + [(None, entry) for entry in range(len(state.shape))]
+    assert analytic.shape[-1] == len(steps)
+    for place_of, (column, entry) in enumerate(steps):
+        step, shape_step = np.zeros((1, state.width)), np.zeros(len(state.shape))
+        (step[0] if entry is None else shape_step)[column if entry is None else entry] = 1e-6
+        numeric = (measured(state.stepped(step, shape_step)) - measured(state.stepped(-step, -shape_step))) / 2e-6
+        np.testing.assert_allclose(analytic[..., place_of], numeric, atol=2e-6, err_msg=f"column {place_of}")
+
+
+def test_chain_solver_equals_a_dense_solve() -> None:
+    """Block elimination with an arrow gives the dense solution."""
+    random = np.random.default_rng(0)
+    frames, columns, shape = 5, 4, 3
+    size = frames * columns + shape
+    dense = np.zeros((size, size))
+    blocks, between = np.empty((frames, columns, columns)), -random.random((frames - 1, columns))
+    arrow = random.normal(size=(frames, columns, shape))
+    for frame in range(frames):
+        half = random.normal(size=(columns, columns))
+        blocks[frame] = half @ half.T + 20 * np.eye(columns)
+        at = slice(frame * columns, (frame + 1) * columns)
+        dense[at, at] = blocks[frame]
+        dense[at, -shape:], dense[-shape:, at] = arrow[frame], arrow[frame].T
+        if frame:
+            link = np.diag(between[frame - 1])
+            before = slice((frame - 1) * columns, frame * columns)
+            dense[at, before] = dense[before, at] = link
+    shape_block = 50 * np.eye(shape)
+    dense[-shape:, -shape:] = shape_block
+    gradient, shape_gradient = random.normal(size=(frames, columns)), random.normal(size=shape)
+    expected = np.linalg.solve(dense, np.concatenate([gradient.ravel(), shape_gradient]))
+    x, s = solve(blocks, between, arrow, shape_block, gradient, shape_gradient)
+    np.testing.assert_allclose(np.concatenate([x.ravel(), s]), expected, atol=1e-10)
+
+
+def test_shape_columns_are_betas_head_betas_and_scales(body: Body) -> None:
+    """The fitted columns are the leading ones of each kind and both scales, last."""
+    columns = shape_columns(body, 10, 25)
+    assert len(columns) == 37
+    assert list(columns[-2:]) == [body.shapedirs.shape[2] - 2, body.shapedirs.shape[2] - 1]
+    assert columns[10] == body.num_betas
+    assert standing(body).betas.shape == (10,)
