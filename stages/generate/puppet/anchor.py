@@ -180,7 +180,7 @@ def pitch_back(driven: np.ndarray, own: np.ndarray, limit: float) -> Float[np.nd
     forward = driven[:, :, 2]
     pitch = np.arctan2(forward[:, 1], -forward[:, 2])
     mine = np.arctan2(own[1, 2], -own[2, 2])
-    angle = np.clip(np.median(pitch) - mine, -np.radians(limit), np.radians(limit))
+    angle = np.clip(mine - np.median(pitch), -np.radians(limit), np.radians(limit))
     return matrix_from_rotvec(np.array([angle, 0.0, 0.0]))
 
 

@@ -76,7 +76,7 @@ def clean_plate(
     y, x = np.mgrid[:height, :width]
     mirrored_y = np.clip(2 * rows - y, 0, height - 1)
     mirrored_x = np.clip(2 * columns - x, 0, width - 1)
-    fade = np.clip(1.0 - distance / (3 * band_px), 0.0, 1.0)[..., None]
+    fade = np.clip(1.0 - distance / (1.2 * band_px), 0.0, 1.0)[..., None]
     filled = smooth + fade * detail[mirrored_y, mirrored_x]
     return np.where(hole[..., None], np.clip(filled + 0.5, 0, 255), rgb).astype(np.uint8)
 

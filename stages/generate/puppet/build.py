@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from stages.artifacts.motion import Motion
 from stages.body.model import Body
@@ -73,7 +73,18 @@ def build_puppet(
     underlay, meshes = body_triangles(body)
     backdrop = make_backdrop(view, plate, alpha, size)
     return Puppet(
-        rig, underlay, meshes, view.transforms, paint, solid, layers, face, backdrop, drawn, float(view.K[0, 0])
+        rig,
+        underlay,
+        meshes,
+        refuted(view, alpha),
+        view.transforms,
+        paint,
+        solid,
+        layers,
+        face,
+        backdrop,
+        drawn,
+        float(view.K[0, 0]),
     )
 
 
@@ -86,6 +97,15 @@ def body_triangles(body: Body) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     rest = ~inner[body.faces].any(1) & ~hands["left_hand"] & ~hands["right_hand"]
     triangles = body.faces.astype(np.int32)
     return np.ascontiguousarray(triangles[rest]), {name: triangles[mask] for name, mask in hands.items()}
+
+
+def refuted(view: View, alpha: np.ndarray) -> Bool[np.ndarray, "vertices"]:
+    """Vertices that project into the photo but clearly outside the matte, even after the girth was fitted."""
+    person = dilate(alpha > 0.3, max(2.0, 0.8 * view.centimetre_px))
+    height, width = alpha.shape
+    x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
+    framed = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    return framed & ~person[y.clip(0, height - 1), x.clip(0, width - 1)]
 
 
 def view_alpha(view: View) -> Float[np.ndarray, "height width"]:

@@ -14,7 +14,7 @@ from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.body.camera import resized
 from stages.body.model import Body
 from stages.errors import InputError
-from stages.generate.puppet.anchor import anchor
+from stages.generate.puppet.anchor import anchor, what_is_shown
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.framing import take_driving_camera
@@ -46,7 +46,7 @@ def generate(
     check(reference, target, body)
     rgb = read_photo(photo)
     puppet = build_puppet(rgb, reference, body, detect_face(photo), config, progress)
-    hide_unknown_hands(puppet, reference, target)
+    leave_out_guesses(puppet, reference, target)
     if config.framing == "drive":
         puppet = take_driving_camera(puppet, reference, target, config.size, config.supersample)
     height, width = puppet.backdrop.alpha.shape
@@ -86,11 +86,18 @@ def render_frames(
         yield draw_frame(puppet, anchored.poses[row], anchored.trans[row], anchored.expression[row], K[row])
 
 
-def hide_unknown_hands(puppet: Puppet, reference: Motion, target: Motion) -> None:
-    """Draw no hand that neither the photo nor the motion ever showed: its place is a guess."""
+def leave_out_guesses(puppet: Puppet, reference: Motion, target: Motion) -> None:
+    """Draw no part that is a mere guess: hands that neither the photo nor the motion ever showed, and what the fit
+    puts beside the person in the photo, of limbs that the motion does not move.
+    """
     for name in list(puppet.hands):
         if not reference.valid_part(name)[0] and target.valid_part(name).mean() < 0.1:
             del puppet.hands[name]
+    shown = what_is_shown(target, puppet.rig.body, puppet.rig.rest_joints)
+    still = [f"{side}_arm" for side, moves in shown.arms.items() if not moves]
+    still += [f"{side}_{part}" for side, moves in shown.legs.items() if not moves for part in ("leg", "foot")]
+    dropped = puppet.refuted & puppet.rig.body.part_vertices(*still)
+    puppet.underlay = puppet.underlay[~dropped[puppet.underlay].any(1)]
 
 
 def detect_face(photo: Path) -> Float[np.ndarray, "478 2"] | None:

@@ -14,6 +14,8 @@ from stages.generate.puppet.view import View, facing, pose_view, smoothstep, ver
 
 REACH_M = 0.045
 """A mesh is moved at most this far; further off it is the pose that is wrong, or a held object."""
+GROWTH_M = 0.025
+"""Wide sleeves hang; a mesh as wide as they are looks bulky as soon as the arm turns."""
 STEP_M = 0.0025
 KERNEL_M = 0.05
 
@@ -65,7 +67,7 @@ def outline_offsets(view: View, alpha: np.ndarray, labels: np.ndarray) -> tuple[
     visible = view.points[:, 2] < np.where(np.isfinite(depth), depth, 1e3)[y, x] + 0.03
     outline = (np.abs(facing(view)) < 0.4) & visible & framed[:, middle] & framed[np.arange(len(steps)), ended]
     trust = outline * ~capped * np.where(beside, 0.25, 1.0)
-    return steps * STEP_M, trust
+    return np.minimum(steps * STEP_M, GROWTH_M), trust
 
 
 def _spread(

@@ -59,13 +59,14 @@ def grabcut(
 
 def keep_touching(mask: np.ndarray, seeds: np.ndarray) -> Bool[np.ndarray, "height width"]:
     """The connected pieces of `mask` that share a pixel with `seeds`."""
-    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    count, found = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    labels: np.ndarray = np.array(found)
     if count <= 1 or not (mask & seeds).any():
         return mask
     kept = np.zeros(count, bool)
     kept[np.unique(labels[seeds & mask])] = True
     kept[0] = False
-    return kept[np.asarray(labels)]
+    return kept[labels]
 
 
 def fill_pinholes(mask: np.ndarray, area: int) -> Bool[np.ndarray, "height width"]:

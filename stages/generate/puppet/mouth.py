@@ -17,6 +17,9 @@ COLOURS = {"cavity": (44.0, 15.0, 15.0), "tongue": (88.0, 36.0, 36.0), "teeth": 
 OPEN_SHARE = 0.04
 """A mouth is open from this gap on, as a share of the face's width: then its own teeth are in the photo."""
 
+INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+"""MediaPipe's ring along the inside of the lips."""
+
 
 @dataclass
 class Plates:
@@ -42,11 +45,14 @@ def build_plates(
 ) -> Plates:
     """Rows of teeth fitted between the mouth's corners, 10 and 13 mm behind the lips."""
     left, right, upper, lower = (rest[index] for index in (308, 78, 13, 14))
+    bright = shows_teeth(colours, landmarks)
     half = 0.46 * float(np.linalg.norm(left - right))
     centre = np.array([(left[0] + right[0]) / 2, (upper[1] + lower[1]) / 2, max(upper[2], lower[2])])
     points, faces, joint, fill = [], [], [], []
     light = _brightness(view)
-    for name, back, top, bottom in (("head", 0.010, 0.008, -0.0035), ("jaw", 0.013, -0.001, -0.009)):
+    edge_up, edge_down = (-0.0035, -0.001) if bright else hidden_edges(view, upper, lower, float(centre[1]))
+    rows = ("head", 0.010, edge_up + 0.011, edge_up), ("jaw", 0.013, edge_down, edge_down - 0.009)
+    for name, back, top, bottom in rows:
         across, down = np.meshgrid(np.linspace(-1, 1, COLUMNS), np.linspace(0, 1, ROWS))
         height = top + (bottom - top) * down
         edge = down if name == "head" else 1 - down
@@ -60,6 +66,28 @@ def build_plates(
     place = np.concatenate(points).astype(np.float32)
     paint, alpha = _paint(view, place, np.concatenate(joint), np.concatenate(fill), colours, landmarks)
     return Plates(place, np.concatenate(joint), np.concatenate(faces).astype(np.int32), paint, alpha)
+
+
+def shows_teeth(colours: np.ndarray, landmarks: np.ndarray | None) -> bool:
+    """The photo's mouth is open and what is seen in it is bright."""
+    if landmarks is None:
+        return False
+    gap = np.linalg.norm(landmarks[13] - landmarks[14])
+    if gap < OPEN_SHARE * np.linalg.norm(landmarks[454] - landmarks[234]):
+        return False
+    mask = np.zeros(colours.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [landmarks[list(INNER_LIPS)].round().astype(np.int32)], (1,))
+    return bool(mask.any()) and float(np.median(colours[mask > 0].max(1))) > 110
+
+
+def hidden_edges(view: View, upper: np.ndarray, lower: np.ndarray, centre: float) -> tuple[float, float]:
+    """Edges of both rows, metres above the mouth's middle, that the photo's own lips just hide."""
+    vertices = view.rig.template
+    near = [int(np.linalg.norm(vertices - point, axis=1).argmin()) for point in (upper, lower)]
+    lips = [
+        float(point[1] + view.offsets[vertex, 1]) - centre for point, vertex in zip((upper, lower), near, strict=True)
+    ]
+    return max(-0.0035, lips[0] + 0.0005), min(-0.001, lips[1] - 0.0005)
 
 
 def _strip() -> np.ndarray:
@@ -87,22 +115,15 @@ def _paint(
     camera = (transform[..., :3] @ place[..., None])[..., 0] + transform[..., 3]
     uv = (camera @ view.K.T)[:, :2] / camera[:, 2:]
     share = np.zeros((len(place), 2), np.float32)
-    ring = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
-    if landmarks is not None and np.isfinite(landmarks[list(ring)]).all():
-        polygon = landmarks[list(ring)].astype(np.float32)
-        width = np.linalg.norm(landmarks[454] - landmarks[234])
-        gap = np.linalg.norm(landmarks[13] - landmarks[14])
-        if gap > OPEN_SHARE * width:
-            distance = [cv2.pointPolygonTest(polygon.reshape(-1, 1, 2), (float(x), float(y)), True) for x, y in uv]
-            share[:, 0] = np.clip(np.array(distance) / max(0.25 * gap, 1.0), 0.0, 1.0)
-            seen = share[:, 0] > 0.6
-            if seen.any():
-                x, y = uv[seen, 0].astype(int), uv[seen, 1].astype(int)
-                height, wide = colours.shape[:2]
-                bright = colours[y.clip(0, height - 1), x.clip(0, wide - 1)]
-                if bright.max(1).mean() > 110:
-                    fill = fill * np.clip(np.percentile(bright, 75, axis=0) / np.maximum(fill.max(0), 1), 0.6, 1.15)
-                else:
-                    share[:] = 0.0
+    if landmarks is not None and shows_teeth(colours, landmarks):
+        polygon = landmarks[list(INNER_LIPS)].astype(np.float32)
+        gap = float(np.linalg.norm(landmarks[13] - landmarks[14]))
+        distance = [cv2.pointPolygonTest(polygon.reshape(-1, 1, 2), (float(x), float(y)), True) for x, y in uv]
+        share[:, 0] = np.clip(np.array(distance) / max(0.25 * gap, 1.0), 0.0, 1.0)
+        seen = share[:, 0] > 0.6
+        if seen.any():
+            height, width = colours.shape[:2]
+            x, y = uv[seen, 0].astype(int).clip(0, width - 1), uv[seen, 1].astype(int).clip(0, height - 1)
+            fill = fill * np.clip(np.percentile(colours[y, x], 75, axis=0) / np.maximum(fill.max(0), 1), 0.6, 1.15)
     uv = np.ascontiguousarray(uv, np.float32)
     return Paint(uv, uv.copy(), share, fill.astype(np.float32)), np.ones(len(place), np.float32)

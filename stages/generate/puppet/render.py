@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from stages.body.camera import project
 from stages.generate.puppet.background import Backdrop
@@ -31,6 +31,8 @@ class Puppet:
     underlay: Int[np.ndarray, "faces 3"]
     hands: dict[str, Int[np.ndarray, "faces 3"]]
     """Triangles of each hand's mesh; a hand is absent when neither the photo nor the motion shows it."""
+    refuted: Bool[np.ndarray, "vertices"]
+    """Vertices that the fit puts where the photo plainly shows something else."""
     photo_transforms: Float[np.ndarray, "55 3 4"]
     paint: Paint
     colours: UInt8[np.ndarray, "height width 3"]

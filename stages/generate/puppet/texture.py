@@ -35,7 +35,7 @@ def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.nd
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
     share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     uv = view.points[:, :2]
-    fill = fill_colours(view, colours, seen)
+    fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels))
     return Paint(
         np.ascontiguousarray(uv, np.float32),
         np.ascontiguousarray(uv[mirror], np.float32),
@@ -57,6 +57,19 @@ def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.nd
     first = (z < depth[y, x] + 0.012) & (z < nearby[y, x] + 0.04)
     own = labels[y, x] == layer_of_vertex(view)
     return within * first * own * (alpha[y, x] > 0.4) * smoothstep(0.12, 0.35, facing(view))
+
+
+def well_inside(view: View, alpha: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Boolean (V): a centimetre inside the matte and the vertex's own part, where no other colour has strayed in."""
+    height, width = alpha.shape
+    x = view.points[:, 0].astype(int).clip(0, width - 1)
+    y = view.points[:, 1].astype(int).clip(0, height - 1)
+    rows = layer_of_vertex(view)
+    inside = np.zeros(len(rows), bool)
+    for row in range(len(LAYERS)):
+        core = erode((labels == row) & (alpha > 0.9), view.centimetre_px)
+        inside |= (rows == row) & core[y, x]
+    return inside
 
 
 def mirror_vertices(v_template: Float[np.ndarray, "vertices 3"]) -> Int[np.ndarray, "vertices"]:
