@@ -8,12 +8,13 @@ No landmark data is shipped: MediaPipe's wheel carries the detector, not the geo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from stages.body.camera import project
 from stages.body.face_paint import FacePaint, paint_face
@@ -21,6 +22,7 @@ from stages.body.model import Body
 from stages.body.rotations import matrix_from_rotvec
 from stages.body.surface import closest_on_surface
 from stages.progress import Progress, silent
+from stages.quiet import quiet
 from stages.raster.rasterizer import Fragments, Rasterizer
 
 SIZE_PX = 512
@@ -34,6 +36,10 @@ FACING = 0.25
 """A hit counts when the surface turns at least this much (cosine) towards the camera."""
 OVAL_YAW = np.radians(8)
 """Points of the face's outline slide with the view; only near-frontal ones count."""
+
+
+Detect = Callable[[np.ndarray], "np.ndarray | None"]
+"""A square RGB picture to the landmarks' pixels (478, 2), or None where it sees no face."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,12 @@ def embed_face(body: Body, rasterizer: Rasterizer, progress: Progress = silent, 
     paint = FacePaint.bare(body)
     views = list(random_views(body, np.random.default_rng(seed)))
     embedding = None
-    with face_mesh() as detector:
+    with face_mesh() as detect:
         for turn in range(PASSES):
             hits = np.full((len(views), COUNT, 3), np.nan)
             for row, view in enumerate(views):
                 progress("finding the face's landmarks", turn * VIEWS + row, PASSES * VIEWS)
-                hits[row] = see(body, view, paint, rasterizer, detector, template)
+                hits[row] = see(body, view, paint, rasterizer, detect, template)
             embedding = settle(body, template, hits)
             paint = FacePaint.from_landmarks(body, template, embedding.points(template, body.faces))
     progress("finding the face's landmarks", PASSES * VIEWS, PASSES * VIEWS)
@@ -103,15 +109,13 @@ def random_views(body: Body, generator: np.random.Generator) -> Iterator[View]:
 
 
 def see(
-    body: Body, view: View, paint: FacePaint, rasterizer: Rasterizer, detector: Any, template: np.ndarray
+    body: Body, view: View, paint: FacePaint, rasterizer: Rasterizer, detect: Detect, template: np.ndarray
 ) -> Float[np.ndarray, "landmarks 3"]:
     """Detect the landmarks of one view and carry them to the template; nan where they cannot be trusted."""
     screen, fragments, normals, picture = render(body, view, paint, rasterizer)
-    found = detector.process(picture).multi_face_landmarks
-    points = np.full((COUNT, 3), np.nan)
-    if not found:
-        return points
-    pixels = np.array([(mark.x, mark.y) for mark in found[0].landmark]) * SIZE_PX
+    pixels = detect(picture)
+    if pixels is None:
+        return np.full((COUNT, 3), np.nan)
     column, row = np.clip(np.floor(pixels).astype(int), 0, SIZE_PX - 1).T
     eye_faces = np.flatnonzero(_eyeballs(body)[body.faces].all(1))
     eyes = rasterizer(screen, body.faces[eye_faces], SIZE_PX, SIZE_PX)  # irises reach under the lids
@@ -158,11 +162,27 @@ def settle(body: Body, template: np.ndarray, hits: Float[np.ndarray, "views land
     return replace(embedding, spread_m=np.nanmedian(distance, 0))
 
 
-def face_mesh() -> Any:
-    """MediaPipe's face mesh with the attention model (irises, better lips), as a context manager."""
-    from mediapipe.python.solutions.face_mesh import FaceMesh
+@contextmanager
+def face_mesh() -> Iterator[Detect]:
+    """MediaPipe's face mesh with the attention model (irises, better lips): a function from pictures to landmarks."""
+    with quiet():
+        from mediapipe.python.solutions.face_mesh import FaceMesh
 
-    return FaceMesh(static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3)
+        network: Any = FaceMesh(
+            static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3
+        )
+        network.process(np.zeros((64, 64, 3), np.uint8))  # it loads, and talks, in the background until it is used
+
+    def detect(picture: UInt8[np.ndarray, "size size 3"]) -> Float[np.ndarray, "landmarks 2"] | None:
+        with quiet():
+            found = network.process(picture).multi_face_landmarks
+        return np.array([(mark.x, mark.y) for mark in found[0].landmark]) * len(picture) if found else None
+
+    try:
+        yield detect
+    finally:
+        with quiet():
+            network.close()
 
 
 def landmark_group(name: str) -> set[int]:

@@ -5,8 +5,6 @@ Everything here takes uint8 RGB and gives pixels of that picture. Knows nothing 
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,25 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from stages.quiet import quiet
+
 SMALLEST_SIDE = 16
 """Networks get nothing out of pictures smaller than this, and some of them fail on empty ones."""
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Send file descriptor 2 to nowhere for the block: MediaPipe's C++ logs there as each network loads."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 class Networks:

@@ -74,12 +74,11 @@ def test_face_mesh_agrees_on_unseen_faces(body: Body, face: np.ndarray) -> None:
     """On eight new faces and views, FaceMesh's points lie within 3 mm of ours in the median; lips, eyes, irises 2."""
     paint = FacePaint.from_landmarks(body, body.v_template, face)
     errors = []
-    with face_mesh() as detector:
+    with face_mesh() as detect:
         for view in list(random_views(body, np.random.default_rng(77)))[:8]:
             screen, _, _, picture = render(body, view, paint, rasterizer())
-            found = detector.process(picture).multi_face_landmarks
-            assert found
-            seen = np.array([(mark.x, mark.y) for mark in found[0].landmark]) * SIZE_PX
+            seen = detect(picture)
+            assert seen is not None
             metres_a_pixel = 0.30 / SIZE_PX
             errors.append(np.linalg.norm(regressed(body, screen)[:COUNT, :2] - seen, axis=1) * metres_a_pixel)
     middle = np.median(errors, 0)
