@@ -1,10 +1,10 @@
 """Peak memory and time of reading a clip, and of reading and writing it, at 300 and 3,000 frames.
 
-    python benchmarks/video_memory.py [CLIP]
+    python -m benchmarks.video_memory [CLIP]
 
-CLIP (default: a moving picture of 640 x 480 made here) is looped to each length by copying its frames; each job runs
-in a process of its own, whose peak resident memory (Linux, VmHWM) the table shows. Memory must not grow with the frames:
-the ratio of the two lengths is printed and must be under 1.3.
+CLIP (default: a moving picture of 640 x 480 made here) is looped to each length by copying its frames; each job
+runs in a process of its own, whose peak resident memory (Linux, VmHWM) the table shows. Memory must not grow with
+the frames: the ratio of the two lengths is printed and must be under 1.3.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ if job == "read":
     count = sum(1 for _ in read_frames(source))
 else:
     lossless = job == "read and write lossless"
-    with VideoSink(out, described.width, described.height, described.fps, lossless=lossless, audio_from=source) as sink:
+    size = (described.width, described.height, described.fps)
+    with VideoSink(out, *size, lossless=lossless, audio_from=source) as sink:
         for count, frame in enumerate(read_frames(source), 1):
             sink.write(frame.rgb, frame.pts_seconds)
 peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024

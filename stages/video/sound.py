@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.errors import InputError
+from stages.video.photo import photo_size
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -45,13 +46,15 @@ def carried_sound(source: Path, container: OutputContainer) -> Iterator[Sound | 
     import av
     import av.error
 
+    if source.is_file() and photo_size(source) is not None:
+        yield None
+        return
     if not source.is_file():
         raise InputError(f"{source} does not exist; its sound was to be carried over")
     try:
         read = av.open(str(source), metadata_errors="replace")
-    except (av.error.FFmpegError, ValueError):
-        yield None  # a photo that libav does not know; an unreadable driver has been refused when it was tracked
-        return
+    except (av.error.FFmpegError, ValueError) as error:
+        raise InputError(f"{source} cannot be read ({error}); its sound was to be carried over") from error
     with read:
         if not read.streams.audio or read.streams.audio[0].codec_context is None:
             yield None

@@ -1,7 +1,7 @@
 """A decoded frame as the player shows it: colours, display matrix and pixel shape applied.
 
 Colours: the matrix and range that the stream states; where it states none, BT.709 from 720 lines up and BT.601 below,
-limited range, which is what players do. Nothing is tone-mapped: an HDR clip comes out flat but with the right matrix.
+limited range, which is what players do. HDR (HLG, as phones film, and PQ) is mapped to BT.709 by libswscale.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 HD_LINES = 720
 UNSPECIFIED_COLORSPACE = 2
-RGB_COLORSPACE = 0
+HDR_TRANSFERS = (16, 18)
+"""SMPTE 2084 (PQ) and ARIB STD-B67 (HLG), by FFmpeg's numbers."""
 
 
 class Upright:
@@ -69,6 +70,7 @@ class Upright:
             height=self._high,
             format="rgba" if has_alpha else "rgb24",
             src_colorspace=guessed if frame.colorspace == UNSPECIFIED_COLORSPACE else None,
+            **(_standard_range() if frame.color_trc in HDR_TRANSFERS else {}),
             interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
             threads=1,
         )
@@ -87,6 +89,12 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
         return (65536, 0, 0, 65536)
     a, b, _, c, d = np.frombuffer(bytes(matrix)[:20], np.int32).tolist()
     return (a, b, c, d)
+
+
+def _standard_range() -> dict[str, Any]:
+    from av.video.reformatter import ColorPrimaries, ColorTrc
+
+    return {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
 
 
 def _on_white(rgba: UInt8[np.ndarray, "rows columns 4"]) -> UInt8[np.ndarray, "rows columns 3"]:

@@ -105,6 +105,14 @@ def test_a_missing_source_of_sound_is_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_unreadable_source_of_sound_is_one_line(tmp_path):
+    """A file that is no media gives a sentence, not a silent result."""
+    (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 9)
+    with pytest.raises(InputError, match=r"noise\.mp4 cannot be read"):
+        written_with_sound(tmp_path / "out.mp4", tmp_path / "noise.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["noise.mp4"]
+
+
 def test_sound_starts_with_the_first_picture(make_video, tmp_path):
     """Where the source's pictures start half a second after its sound, that half second is left out."""
     for name, codec in (("late.mkv", "aac"), ("late.mov", "pcm_s16le")):

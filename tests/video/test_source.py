@@ -111,6 +111,24 @@ def test_an_untagged_clip_decodes_as_players_do(tmp_path, height, weights):
     assert np.abs(next(read_frames(path)).rgb[20, 20] - expected).max() <= 1.5
 
 
+def test_hdr_comes_out_at_normal_brightness(tmp_path):
+    """A ten-bit HLG clip, as phones film it, has its reference white (75 % of the signal) near white, not grey."""
+    path = tmp_path / "phone.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx265", rate=30, options={"x265-params": "log-level=none", "crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p10le"
+        context = stream.codec_context
+        context.colorspace, context.color_trc, context.color_primaries, context.color_range = 9, 18, 9, 1
+        frame = av.VideoFrame(64, 32, "yuv420p10le")
+        for plane, value in zip(frame.planes, (64 + 0.75 * 876, 512, 512), strict=True):
+            plane.update(np.full(plane.buffer_size // 2, round(value), np.uint16).tobytes())
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    rgb = next(read_frames(path)).rgb.astype(int)
+    assert rgb.min() > 235
+    assert np.ptp(rgb, axis=2).max() <= 3
+
+
 def test_odd_sizes_keep_every_row_and_column(make_video):
     """A clip of odd width and height comes out in exactly that size."""
     path = make_video("odd.mkv", moving(3, 47, 33), codec="ffv1", pix_fmt="yuv420p")
