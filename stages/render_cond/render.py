@@ -16,6 +16,7 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.camera import project
 from stages.body.model import Body, Posed, keypoints_from, motion_template, pose_body
+from stages.body.same_body import require_same_body
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.raster.rasterizer import Rasterizer, rasterizer
@@ -120,11 +121,7 @@ def _frame(
 
 def check(motion: Motion, body: Body, config: RenderCondConfig) -> None:
     """Refuse early what cannot be drawn."""
-    if motion.body_sha256 != body.sha256:
-        raise InputError(
-            f"the motion was fitted on body '{motion.body_model}' ({motion.body_sha256[:12]}), but body "
-            f"'{body.name}' ({body.sha256[:12]}) is in use; track it again with --body {body.name}"
-        )
+    require_same_body("motion", motion, body)
     if min(config.width, config.height) < 16 or config.supersample < 1:
         raise InputError(f"cannot draw {config.width}x{config.height} with supersample {config.supersample}")
     _zoom_range(config.zoom)

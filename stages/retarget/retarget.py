@@ -12,7 +12,7 @@ import numpy as np
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import Body, motion_template, pose_body
-from stages.errors import InputError
+from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 from stages.retarget.report import RetargetReport, measure
 
@@ -39,7 +39,8 @@ def retarget(
     A scale that the reference's photo could not show (no shoulders: head_scale; no hands: hand_scale) stays the
     driver's. Raises InputError when the motions, or the body, come from different body files.
     """
-    _same_body(driver, reference, body)
+    require_same_body("driving motion", driver, body)
+    require_same_body("reference motion", reference, body)
     swapped = _with_shape_of(driver, reference) if config.disentangle else driver
     offset = _head_offset(driver, swapped, body) if config.keep_head_height else 0.0
     shifted = replace(swapped, trans=swapped.trans + np.array([0, offset, 0], np.float32))
@@ -52,15 +53,6 @@ def retarget(
         notes={"report": report.to_dict(), "source": driver.provenance.notes.get("source")},
     )
     return replace(shifted, provenance=provenance), report
-
-
-def _same_body(driver: Motion, reference: Motion, body: Body) -> None:
-    for role, motion in (("driving", driver), ("reference", reference)):
-        if motion.body_sha256 != body.sha256:
-            raise InputError(
-                f"the {role} motion was fitted on body '{motion.body_model}' ({motion.body_sha256[:12]}), "
-                f"but body '{body.name}' ({body.sha256[:12]}) is in use; track it again with --body {body.name}"
-            )
 
 
 def _with_shape_of(driver: Motion, reference: Motion) -> Motion:

@@ -12,6 +12,7 @@ from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance
 from stages.body.camera import project
 from stages.body.model import Body, motion_template, pose_body
+from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate, vertex_normals
@@ -56,6 +57,7 @@ def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[n
     """The source's frames with the mesh drawn over them."""
     from stages.video.source import read_frames
 
+    require_same_body("motion", motion, body)
     draw = rasterizer("numba")
     template = motion_template(body, motion)
     vertices: Float[np.ndarray, "rows vertices 3"] = np.empty((0, 0, 3))
