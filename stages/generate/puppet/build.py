@@ -34,8 +34,13 @@ def build_puppet(
     landmarks: Float[np.ndarray, "478 2"] | None,
     config: PuppetConfig,
     progress: Progress = silent,
+    moving: frozenset[str] = frozenset(),
 ) -> Puppet:
-    """landmarks: the photo's detected face, photo pixels, or None. Raises InputError for a body outside it."""
+    """The puppet of the person in `photo`.
+
+    landmarks: the photo's detected face, photo pixels, or None. moving: the LAYERS that will leave their place.
+    Raises InputError where the fitted body lies outside the photo.
+    """
     size = result_size(photo.shape[1], photo.shape[0], config.size)
     drawn = round(size[0] * config.supersample), round(size[1] * config.supersample)
     rig = make_rig(body, reference)
@@ -62,7 +67,7 @@ def build_puppet(
     layers = [
         layer
         for name in LAYERS
-        if (layer := build_layer(view, name, alpha, labels, colours, config.grid_step)) is not None
+        if (layer := build_layer(view, name, alpha, labels, colours, config.grid_step, moving)) is not None
     ]
     progress("preparing the photo", 5, STEPS)
     face = build_face(view, paint, solid, points)

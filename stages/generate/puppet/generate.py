@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.body.camera import resized
-from stages.body.model import Body
+from stages.body.model import Body, motion_template
 from stages.errors import InputError
 from stages.generate.puppet.anchor import anchor, what_is_shown
 from stages.generate.puppet.build import build_puppet
@@ -45,7 +45,9 @@ def generate(
 
     check(reference, target, body)
     rgb = read_photo(photo)
-    puppet = build_puppet(rgb, reference, body, detect_face(photo), config, progress)
+    puppet = build_puppet(
+        rgb, reference, body, detect_face(photo), config, progress, moving_layers(reference, target, body)
+    )
     leave_out_guesses(puppet, reference, target)
     if config.framing == "drive":
         puppet = take_driving_camera(puppet, reference, target, config.size, config.supersample)
@@ -84,6 +86,12 @@ def render_frames(
     K = resized(anchored.K, width / anchored.image_size[0], height / anchored.image_size[1]).astype(np.float32)
     for row in range(len(anchored)):
         yield draw_frame(puppet, anchored.poses[row], anchored.trans[row], anchored.expression[row], K[row])
+
+
+def moving_layers(reference: Motion, target: Motion, body: Body) -> frozenset[str]:
+    """Arms and hands that leave their place in the photo."""
+    shown = what_is_shown(target, body, body.J_regressor @ motion_template(body, reference))
+    return frozenset(f"{side}_{part}" for side, moves in shown.arms.items() if moves for part in ("arm", "hand"))
 
 
 def leave_out_guesses(puppet: Puppet, reference: Motion, target: Motion) -> None:

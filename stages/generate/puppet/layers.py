@@ -24,6 +24,9 @@ OVERLAP_M = 0.03
 """A sheet may use its neighbour's pixels where its own surface lies no further than this behind the visible one."""
 
 
+STRIP_CM = 1.5
+
+
 @dataclass
 class Layer:
     """One sheet. Points are in the rest pose; `uv` in its own texture's pixels."""
@@ -60,14 +63,20 @@ def build_layer(
     labels: Int[np.ndarray, "height width"],
     colours: UInt8[np.ndarray, "height width 3"],
     step: int,
+    moving: frozenset[str] = frozenset(),
 ) -> Layer | None:
-    """The sheet of one of LAYERS, or None where the photo shows nothing of it."""
+    """The sheet of one of LAYERS, or None where the photo shows nothing of it.
+
+    moving: layers that will leave their place; a strip beside them, where their colour may have strayed, is left out.
+    """
     row = list(LAYERS).index(name)
     faces = view.rig.body.faces[layer_of_face(view) == row]
     height, width = alpha.shape
     own = rasterizer("numba")(view.points, faces, width, height)
     covered = own.face >= 0
     mask = _sheet_mask(view, labels == row, own.depth, covered)
+    if name != "head":
+        mask &= ~_strayed(view, labels, row, own.depth, covered, moving)
     opacity = alpha * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)
     if covered.sum() < 40 or (opacity > 0.5).sum() < 40:
         return None
@@ -107,6 +116,19 @@ def _sheet_mask(
     visible = view.fragments.depth
     near = covered & (depth < np.where(np.isfinite(visible), visible, 1e3) + OVERLAP_M)
     return own | (dilate(own, max(2.0, 0.011 * max(view.size))) & near)
+
+
+def _strayed(
+    view: View, labels: np.ndarray, row: int, depth: np.ndarray, covered: np.ndarray, moving: frozenset[str]
+) -> Bool[np.ndarray, "height width"]:
+    """Pixels within STRIP_CM of another, moving part that is more than OVERLAP_M nearer than the sheet's own surface."""
+    out = np.zeros(labels.shape, bool)
+    visible = view.fragments.depth
+    nearer = covered & (depth > np.where(np.isfinite(visible), visible, 1e3) + OVERLAP_M)
+    for other, name in enumerate(LAYERS):
+        if other != row and name in moving:
+            out |= dilate((labels == other) & nearer, STRIP_CM * view.centimetre_px)
+    return out
 
 
 def _lattice(opacity: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:

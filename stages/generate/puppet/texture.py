@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
-from stages.body.model import PART_NAMES
+from stages.body.model import JOINT_NAMES, PART_NAMES
 from stages.generate.puppet.matte import erode
 from stages.generate.puppet.parts import LAYERS, layer_of_vertex
 from stages.generate.puppet.view import View, facing, smoothstep
@@ -35,7 +35,7 @@ def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.nd
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
     share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     uv = view.points[:, :2]
-    fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels))
+    fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels), seen)
     return Paint(
         np.ascontiguousarray(uv, np.float32),
         np.ascontiguousarray(uv[mirror], np.float32),
@@ -67,7 +67,8 @@ def well_inside(view: View, alpha: np.ndarray, labels: np.ndarray) -> np.ndarray
     rows = layer_of_vertex(view)
     inside = np.zeros(len(rows), bool)
     for row in range(len(LAYERS)):
-        core = erode((labels == row) & (alpha > 0.9), view.centimetre_px)
+        thin = list(LAYERS)[row].endswith("hand")
+        core = erode((labels == row) & (alpha > 0.9), (0.3 if thin else 1.0) * view.centimetre_px)
         inside |= (rows == row) & core[y, x]
     return inside
 
@@ -80,10 +81,12 @@ def mirror_vertices(v_template: Float[np.ndarray, "vertices 3"]) -> Int[np.ndarr
     return np.asarray(nearest)
 
 
-def fill_colours(view: View, colours: np.ndarray, seen: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
+def fill_colours(
+    view: View, colours: np.ndarray, sure: np.ndarray, seen: np.ndarray
+) -> Float[np.ndarray, "vertices 3"]:
     """Colours of unseen vertices from seen ones of the same class, near in (|x|, y, 0.35 z) of the rest pose.
 
-    Mirror side and back share one key with the front. Shaded by a lamp at the camera's upper left; a hand without any
+    The back of the head borrows from hair, not from the face; the neck from whatever is next to it. Mirror side and back share one key with the front. Shaded by a lamp at the camera's upper left; a hand without any
     seen vertex takes the face's median, and a class without any takes the whole person's.
     """
     from scipy.spatial import KDTree
@@ -95,25 +98,34 @@ def fill_colours(view: View, colours: np.ndarray, seen: np.ndarray) -> Float[np.
     y = view.points[:, 1].astype(int).clip(0, height - 1)
     smooth = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.6 * view.centimetre_px))
     direct = smooth[y, x].astype(np.float32)
-    good = seen > 0.6
+    good = sure > 0.6
     fill = np.empty_like(direct)
     everyone = np.median(direct[good], 0) if good.any() else np.full(3, 128.0, np.float32)
     head = good & view.rig.body.sets["face_skin"]
     skin = np.median(direct[head], 0) if head.any() else everyone
-    for names in CLASSES:
-        members = np.isin(view.rig.body.part, [PART_NAMES.index(name) for name in names])
-        sources = np.flatnonzero(members & good)
+    part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
+    neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
+    groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
+    groups.append((_members(part, ("head",)) & ~face, _members(part, ("head",)) & ~face, "hair"))
+    groups.append((neck & ~face, _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
+    for members, lenders, name in groups:
+        sources = np.flatnonzero(lenders & (good if name != "neck" else seen > 0.3))
         if len(sources) < 12:
-            fill[members] = skin if names[0].endswith(("hand", "foot", "head")) else everyone
+            if name not in ("hair", "neck"):
+                fill[members] = skin if name.endswith(("hand", "foot", "head")) else everyone
             continue
-        count = min(40 if names[0].endswith(("arm", "leg")) else 12, len(sources))
+        count = min(40 if name.endswith(("arm", "leg")) else 12, len(sources))
         distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
         weight = 1.0 / (distance + 0.01)
         weight /= weight.sum(1, keepdims=True)
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
-    shade = 0.72 + 0.36 * np.clip(view.normals @ lamp, 0, 1)
+    shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
     return np.clip(fill * shade[:, None], 0, 255)
+
+
+def _members(part: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    return np.isin(part, [PART_NAMES.index(name) for name in names])
 
 
 def shown_parts(view: View, alpha: np.ndarray, valid_hands: tuple[bool, bool]) -> np.ndarray:
