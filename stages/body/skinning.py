@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from jaxtyping import Float, Int
 class SparseWeights:
     """Skinning weights without their zeros: vertex v has entries `start[v]:start[v + 1]`."""
 
-    start: Int[np.ndarray, "vertices+1"]
+    start: Int[np.ndarray, "vertices_and_end"]
     joint: Int[np.ndarray, "entries"]
     weight: Float[np.ndarray, "entries"]
 
@@ -57,7 +58,7 @@ def _kernel() -> Any:
     """Compiled on first use (numba is slow to import), then kept on disk."""
     from numba import njit
 
-    return njit(cache=True, nogil=True, boundscheck=False)(_skin)
+    return njit(cache=True, nogil=True, boundscheck=False)(unwrap(_skin))
 
 
 def _skin(rest: Any, start: Any, joints: Any, weights: Any, transforms: Any, posed: Any) -> None:

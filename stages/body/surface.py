@@ -28,8 +28,8 @@ def closest_on_surface(
 
 
 def closest_barycentric(
-    point: Float[np.ndarray, "*batch 3"], corners: Float[np.ndarray, "*batch 3 3"]
-) -> Float[np.ndarray, "*batch 3"]:
+    point: Float[np.ndarray, "*#batch 3"], corners: Float[np.ndarray, "*#batch 3 3"]
+) -> Float[np.ndarray, "*batch_of_both 3"]:
     """Barycentric coordinates of the triangle's point nearest to `point`: inside it, or the best of its three edges."""
     a, b, c = np.moveaxis(corners, -2, 0)
     ab, ac, ap = b - a, c - a, point - a

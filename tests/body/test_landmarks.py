@@ -97,7 +97,7 @@ def test_hand_detector_agrees_on_unseen_hands(body: Body) -> None:
     errors = []
     with Hands(static_image_mode=True, max_num_hands=1, min_detection_confidence=0.3) as detector:
         for number in range(12):
-            template = shaped_template(body, shape_vector(body, generator.normal(size=10), np.zeros(0), 1, 1))
+            template = shaped_template(body, shape_vector(body, generator.normal(size=10), np.zeros(0), 1.0, 1.0))
             posed = pose_body(body, template, _loose_hand(generator), np.zeros((1, 3)), np.zeros((1, 52)))
             points = keypoints_from(body, template, posed)[0, rows]
             tilt = (np.pi / 2 if number % 2 else -np.pi / 2) + generator.uniform(-0.3, 0.3)
