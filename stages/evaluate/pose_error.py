@@ -49,7 +49,9 @@ def pose_error(result: Motion, driving: Motion, body: Body) -> dict[str, Any]:
 
     `upper_body_mm`: joints from the neck; `left_hand_mm`, `right_hand_mm`: finger joints from the wrist, in the
     camera frame; `head_degrees`, and `head_change_degrees` with each clip's first common row
-    taken as zero; `lip_gap_correlation` and `lip_gap_peak_ratio` (result over driver); `jaw_degrees` and
+    taken as zero; `lip_gap_correlation` and `lip_gap_peak_ratio` (result over driver), with
+    `lip_gap_error` (mean absolute) beside `lip_gap_spread` (the driver's standard deviation: where it is no larger than
+    the error, the mouth hardly moved and the correlation is that of noise); `jaw_degrees` and
     `jaw_correlation`; `expression_error` (mean absolute) and `expression_correlation` (of the coefficients that the
     driver moves, weighted by how much). `joints_mm` has every joint alone, `upper_body_mm_own_shape` each motion in
     its own shape, and `upper_body_share_of_shoulder_width` is `upper_body_mm` over `shoulder_width_mm`.
@@ -132,9 +134,14 @@ def _angle(a: Float[np.ndarray, "frames 3 3"], b: Float[np.ndarray, "frames 3 3"
 
 
 def _lips(done: _Track, told: _Track, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
+    if not rows.any():
+        names = ("lip_gap_correlation", "lip_gap_peak_ratio", "lip_gap_error", "lip_gap_spread")
+        return dict.fromkeys(names)
     ours, theirs = done.lip_gap[rows], told.lip_gap[rows]
     together = correlation(ours, theirs)
     return {
+        "lip_gap_error": float(np.abs(ours - theirs).mean()),
+        "lip_gap_spread": float(theirs.std()),
         "lip_gap_correlation": together,
         "lip_gap_peak_ratio": None if together is None else float(ours.max() / theirs.max()),
     }

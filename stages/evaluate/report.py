@@ -74,6 +74,8 @@ REPORT = (
             ("head_change_degrees", "the same, each clip's first common row taken as zero"),
             ("lip_gap_correlation", "inner lips over face height, over time"),
             ("lip_gap_peak_ratio", "largest opening, result over driver"),
+            ("lip_gap_error", "mean absolute difference, share of face height"),
+            ("lip_gap_spread", "the driver's standard deviation; below the error, correlation means nothing"),
             ("jaw_degrees", "mean absolute difference of the opening angle"),
             ("jaw_correlation", "of the opening angle, over time"),
             ("expression_error", "mean absolute difference of the coefficients"),

@@ -58,6 +58,7 @@ def test_a_jaw_that_opens_less_is_seen(body: Body) -> None:
     assert figures["jaw_correlation"] == pytest.approx(1)
     assert figures["lip_gap_correlation"] > 0.98
     assert 0.3 < figures["lip_gap_peak_ratio"] < 0.9
+    assert 0 < figures["lip_gap_error"] < 2 * figures["lip_gap_spread"]
 
 
 def test_expression_counts_what_the_driver_moves(body: Body) -> None:
