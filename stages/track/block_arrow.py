@@ -44,12 +44,13 @@ def solve(
 
 def _inverse(matrix: Float[np.ndarray, "columns columns"]) -> Float[np.ndarray, "columns columns"]:
     """Inverse of a symmetric positive definite matrix by Cholesky: half the work of a general one."""
-    from scipy.linalg import lapack
+    from scipy.linalg import get_lapack_funcs
 
-    factor, failed = lapack.dpotrf(matrix, lower=1, clean=0)
+    potrf, potri = get_lapack_funcs(("potrf", "potri"), (matrix,))
+    factor, failed = potrf(matrix, lower=1, clean=0)
     if failed:
         raise np.linalg.LinAlgError("normal equations are not positive definite")
-    inverse, failed = lapack.dpotri(factor, lower=1)
+    inverse, failed = potri(factor, lower=1)
     if failed:
         raise np.linalg.LinAlgError("normal equations are singular")
     lower = np.tril(inverse)

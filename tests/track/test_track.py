@@ -1,0 +1,85 @@
+"""The whole stage on real pictures: scikit-image's astronaut photo, and pictures with nobody in them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.data import astronaut, coffee
+
+from stages.artifacts.motion import Motion
+from stages.body.model import Body
+from stages.errors import InputError
+from stages.track.overlay import write_overlay
+from stages.track.summary import summarize
+from stages.track.track import track
+from stages.video.picture import write_png
+from stages.video.sink import VideoSink
+from stages.video.source import probe, read_frames
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The astronaut drifting sideways for six frames, then two frames of an empty room."""
+    path = tmp_path_factory.mktemp("track") / "clip.mp4"
+    photo = np.pad(astronaut(), ((0, 0), (0, 64), (0, 0)), mode="edge")
+    with VideoSink(path, 512, 512, Fraction(10)) as sink:
+        for shift in range(6):
+            sink.write(np.ascontiguousarray(photo[:, 8 * shift : 8 * shift + 512]))
+        for _ in range(2):
+            sink.write(np.full((512, 512, 3), 120, np.uint8))
+    return path
+
+
+@pytest.fixture(scope="module")
+def tracked(body: Body, clip: Path) -> Motion:
+    """The clip's motion."""
+    return track(clip, body)
+
+
+def test_a_photo_is_fitted_to_a_percent(body: Body, tmp_path: Path) -> None:
+    """The astronaut's face is met within 1.5 % of its height, her body within 12 % of her shoulders."""
+    write_png(tmp_path / "photo.png", astronaut())
+    motion = track(tmp_path / "photo.png", body)
+    summary = summarize(motion)
+    assert motion.is_photo
+    assert summary.error_face is not None
+    assert summary.error_body is not None
+    assert summary.error_face < 0.015
+    assert summary.error_body < 0.12
+    assert motion.provenance.inputs.keys() == {"photo"}
+
+
+def test_one_row_per_frame_and_nobody_is_invalid(tracked: Motion, clip: Path) -> None:
+    """Eight frames give eight rows with the file's own times; the empty room is marked."""
+    assert len(tracked) == 8
+    assert tracked.valid[:, 0].tolist() == [True] * 6 + [False] * 2
+    np.testing.assert_allclose(tracked.pts_seconds, np.arange(8) / 10, atol=1e-3)
+    assert tracked.duration_seconds == pytest.approx(probe(clip).duration_seconds)
+
+
+def test_moving_the_picture_moves_the_person(tracked: Motion) -> None:
+    """Forty pixels to the left over five frames are forty pixels in the camera."""
+    z = tracked.trans[:6, 2]
+    x = tracked.K[0, 0, 0] * tracked.trans[:6, 0] / z
+    assert x[5] - x[0] == pytest.approx(-40, abs=8)
+
+
+def test_the_overlay_has_every_frame(body: Body, tracked: Motion, clip: Path, tmp_path: Path) -> None:
+    """One frame per row; the mesh tints the person, and the empty room only gets its red lamps."""
+    write_overlay(clip, tracked, body, tmp_path / "overlay.mp4")
+    frames = [frame.rgb.astype(int) for frame in read_frames(tmp_path / "overlay.mp4")]
+    plain = [frame.rgb.astype(int) for frame in read_frames(clip)]
+    assert len(frames) == 8
+    changed = [(np.abs(a - b).max(-1) > 25).mean() for a, b in zip(frames, plain, strict=True)]
+    assert min(changed[:6]) > 0.15
+    assert max(changed[6:]) < 0.02
+
+
+def test_nobody_at_all_is_one_sentence(body: Body, tmp_path: Path) -> None:
+    """A cup of coffee is refused by name."""
+    write_png(tmp_path / "coffee.png", coffee())
+    with pytest.raises(InputError, match=r"no person found in .*coffee\.png"):
+        track(tmp_path / "coffee.png", body)
