@@ -1,0 +1,1 @@
+"""The expressive body: its file, forward pass, camera, rotations and landmarks, and the baker that makes the file."""
