@@ -55,7 +55,7 @@ def anchor(
     if len(target) > 1:
         local = smooth_rotations(local, smoothing, expression_smoothing)
     turned = joint_transforms(body.parents, rotations, rest_joints, target.trans)
-    local = level(local, turned[..., :3], still, reference, shown, rest_joints, body, pitch_limit)
+    local = level(local, turned[..., :3], still, reference, shown, rest_joints, body, pitch_limit, smoothing)
     trans = place(local, turned, target, reference, still, rest_joints, body, shown.anchor, smoothing)
     poses = rotvec_from_matrix(local).reshape(len(target), 165).astype(np.float32)
     return replace(
@@ -135,7 +135,7 @@ def smooth_rotations(local: np.ndarray, sigma: float, jaw_sigma: float) -> np.nd
 
 def level(
     local: np.ndarray, driven: np.ndarray, still: np.ndarray, reference: Motion, shown: Shown,
-    rest_joints: np.ndarray, body: Body, limit: float,
+    rest_joints: np.ndarray, body: Body, limit: float, sigma: float,
 ) -> np.ndarray:  # fmt: skip
     """Take out the constant pitch between driver and photo, of torso and head apart; not for a full body.
 
@@ -149,7 +149,7 @@ def level(
         out[:, 0] = pitch_back(driven[:, spine], own[spine], limit) @ out[:, 0]
     if not shown.face and not shown.torso:
         return out
-    wanted = smooth_rotations_of(driven[:, head])
+    wanted = smooth_one(driven[:, head], sigma)
     if not full:
         wanted = pitch_back(driven[:, head], own[head], limit) @ wanted
     world = joint_transforms(body.parents, out, rest_joints, np.zeros((len(out), 3)))[..., :3]
@@ -165,13 +165,14 @@ def level(
     return out
 
 
-def smooth_rotations_of(rotations: np.ndarray, sigma: float = 1.0) -> np.ndarray:
-    """A light Gaussian over time of one joint's rotations."""
-    if len(rotations) < 2:
+def smooth_one(rotations: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian over time of one joint's rotations."""
+    if len(rotations) < 2 or sigma <= 0:
         return rotations
     from scipy.ndimage import gaussian_filter1d
 
     u, _, vt = np.linalg.svd(gaussian_filter1d(rotations, sigma, axis=0, mode="nearest"))
+    u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
     return u @ vt
 
 

@@ -21,7 +21,7 @@ from stages.generate.puppet.matte import dilate, person_alpha, solid_colours, un
 from stages.generate.puppet.parts import LAYERS, label_pixels
 from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.texture import paint_mesh, shown_parts
-from stages.generate.puppet.view import View, make_rig, make_view
+from stages.generate.puppet.view import View, make_rig, make_view, resize_photo
 from stages.progress import Progress, silent
 
 STEPS = 6
@@ -76,7 +76,7 @@ def build_puppet(
             open_holes(view, layer)
     progress("preparing the photo", 6, STEPS)
     underlay, meshes = body_triangles(body)
-    backdrop = make_backdrop(view, plate, alpha, size)
+    backdrop = make_backdrop(photo, view, plate, hole, alpha, size)
     return Puppet(
         rig,
         underlay,
@@ -138,7 +138,12 @@ def canvas_landmarks(view: View, landmarks: np.ndarray | None, photo: np.ndarray
     return (landmarks[:, :2] * scale + view.offset).astype(np.float32)
 
 
-def make_backdrop(view: View, plate: np.ndarray, alpha: np.ndarray, size: tuple[int, int]) -> Backdrop:
-    """The background at the result's size."""
-    photo, filled = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (view.crop(view.photo), plate))
-    return Backdrop(photo, filled, cv2.resize(view.crop(alpha), size, interpolation=cv2.INTER_AREA))
+def make_backdrop(
+    photo: np.ndarray, view: View, plate: np.ndarray, hole: np.ndarray, alpha: np.ndarray, size: tuple[int, int]
+) -> Backdrop:
+    """The background at the result's size; outside the hole it is the photo, resampled once."""
+    sharp = resize_photo(photo, size)
+    filled = cv2.resize(plate, size, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(view.crop(hole).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    plate = np.where(share[..., None] > 0, filled, sharp)
+    return Backdrop(sharp, plate, cv2.resize(view.crop(alpha), size, interpolation=cv2.INTER_AREA))

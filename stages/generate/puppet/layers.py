@@ -121,7 +121,7 @@ def _sheet_mask(
 def _strayed(
     view: View, labels: np.ndarray, row: int, depth: np.ndarray, covered: np.ndarray, moving: frozenset[str]
 ) -> Bool[np.ndarray, "height width"]:
-    """Pixels within STRIP_CM of another, moving part that is more than OVERLAP_M nearer than the sheet's own surface."""
+    """Pixels within STRIP_CM of another, moving part that hides the sheet's own surface by more than OVERLAP_M."""
     out = np.zeros(labels.shape, bool)
     visible = view.fragments.depth
     nearer = covered & (depth > np.where(np.isfinite(visible), visible, 1e3) + OVERLAP_M)

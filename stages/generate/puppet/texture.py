@@ -86,8 +86,9 @@ def fill_colours(
 ) -> Float[np.ndarray, "vertices 3"]:
     """Colours of unseen vertices from seen ones of the same class, near in (|x|, y, 0.35 z) of the rest pose.
 
-    The back of the head borrows from hair, not from the face; the neck from whatever is next to it. Mirror side and back share one key with the front. Shaded by a lamp at the camera's upper left; a hand without any
-    seen vertex takes the face's median, and a class without any takes the whole person's.
+    The back of the head borrows from hair, not from the face; the neck from whatever is next to it. Mirror side and
+    back share one key with the front. Shaded by a lamp at the camera's upper left; a hand without any seen vertex
+    takes the face's median, and a class without any takes the whole person's. sure, seen (V): 0 to 1, strict and lax.
     """
     from scipy.spatial import KDTree
 

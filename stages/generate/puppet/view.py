@@ -112,8 +112,7 @@ class View:
 def make_view(photo: UInt8[np.ndarray, "height width 3"], reference: Motion, rig: Rig, size: tuple[int, int]) -> View:
     """Resize the photo to `size`, continue it where the body leaves it, and pose the body in it."""
     width, height = size
-    enlarging = max(width / photo.shape[1], height / photo.shape[0]) > 1
-    picture = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC if enlarging else cv2.INTER_AREA)
+    picture = resize_photo(photo, size)
     K = resized(reference.K[0], width / reference.image_size[0], height / reference.image_size[1]).astype(np.float32)
     transforms = rig.transforms(reference.poses[0], reference.trans[0])
     offsets = rig.offsets(reference.poses[0], reference.expression[0])
@@ -134,6 +133,12 @@ def make_view(photo: UInt8[np.ndarray, "height width 3"], reference: Motion, rig
     )  # fmt: skip
     pose_view(view)
     return view
+
+
+def resize_photo(photo: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]) -> np.ndarray:
+    """Averaged down or cubically enlarged to `size` (width, height)."""
+    enlarging = max(size[0] / photo.shape[1], size[1] / photo.shape[0]) > 1
+    return cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC if enlarging else cv2.INTER_AREA)
 
 
 def pose_view(view: View) -> None:

@@ -1,0 +1,172 @@
+"""The puppet of a real photo: what it must keep, what it must move, what it writes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stages.body.model import JOINT_NAMES, Body
+from stages.errors import InputError
+from stages.generate.puppet.anchor import anchor
+from stages.generate.puppet.framing import take_driving_camera
+from stages.generate.puppet.generate import check, generate, render_frames
+from stages.generate.puppet.matte import dilate, erode
+from stages.video.metadata import read_metadata
+from stages.video.source import read_frames
+from tests.generate.conftest import Astronaut, repeated
+
+
+def pose_columns(name: str) -> slice:
+    """Columns of a joint in `poses`."""
+    at = 3 * JOINT_NAMES.index(name)
+    return slice(at, at + 3)
+
+
+def truth(astronaut: Astronaut) -> np.ndarray:
+    """The photo at the result's size."""
+    height, width = astronaut.puppet.backdrop.alpha.shape
+    return cv2.resize(astronaut.rgb, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    """Decibels over 8-bit values."""
+    return float(10 * np.log10(255**2 / np.mean((one.astype(float) - other.astype(float)) ** 2)))
+
+
+@pytest.fixture(scope="module")
+def at_rest(astronaut: Astronaut) -> np.ndarray:
+    """The puppet in the photo's own pose."""
+    return next(render_frames(astronaut.puppet, astronaut.motion, astronaut.motion, astronaut.config))
+
+
+def test_its_own_pose_gives_the_photo_back(astronaut: Astronaut, at_rest: np.ndarray) -> None:
+    """Driven by its own pose the person is the photo's: over 27 dB inside the matte at 384 pixels."""
+    person = astronaut.puppet.backdrop.alpha > 0.5
+    assert person.mean() > 0.2
+    assert psnr(at_rest[person], truth(astronaut)[person]) > 27
+
+
+def test_the_background_is_the_photo_where_it_is_not_covered(astronaut: Astronaut, at_rest: np.ndarray) -> None:
+    """Away from the person not one pixel differs from the photo."""
+    far = ~dilate(astronaut.puppet.backdrop.alpha > 0.02, 30)
+    assert far.mean() > 0.1
+    assert np.array_equal(at_rest[far], truth(astronaut)[far])
+
+
+def test_the_mouth_opens_with_the_jaw(astronaut: Astronaut, tmp_path: Path) -> None:
+    """With the jaw a quarter radian down, the lips detected anew are 6 % of the face further apart."""
+    from stages.generate.puppet.generate import detect_face
+    from stages.video.picture import write_png
+
+    clip = repeated(astronaut.motion, np.arange(2) / 25)
+    clip.poses[:, pose_columns("jaw")] = [[0.0, 0, 0], [0.3, 0, 0]]
+    clip.expression[:] = 0
+    gaps = []
+    for row, frame in enumerate(render_frames(astronaut.puppet, astronaut.motion, clip, astronaut.config)):
+        write_png(tmp_path / f"{row}.png", frame)
+        face = detect_face(tmp_path / f"{row}.png")
+        assert face is not None
+        gaps.append(np.linalg.norm(face[13] - face[14]) / np.linalg.norm(face[10] - face[152]))
+    assert gaps[1] > gaps[0] + 0.06
+
+
+def test_a_turning_head_leaves_no_hole(astronaut: Astronaut) -> None:
+    """Turned, bent and with raised arms, every pixel well inside the posed mesh is covered."""
+    from stages.body.camera import project
+    from stages.raster.rasterizer import rasterizer
+
+    puppet, config = astronaut.puppet, astronaut.config
+    clip = repeated(astronaut.motion, np.arange(4) / 25)
+    clip.poses[1, pose_columns("head")] += [0, 0.5, 0]
+    clip.poses[2, pose_columns("head")] += [0.3, 0, 0.3]
+    clip.poses[3, pose_columns("spine3")] += [0, 0.4, 0]
+    moved = replace(config, framing="drive")  # the motion as it is, in the photo's own camera
+    height, width = puppet.size[1], puppet.size[0]
+    K = clip.K[0] * np.array([[width / astronaut.rgb.shape[1]], [height / astronaut.rgb.shape[0]], [1]], np.float32)
+    for row, frame in enumerate(render_frames(puppet, astronaut.motion, clip, moved)):
+        assert frame.dtype == np.uint8
+        offsets = puppet.rig.offsets(clip.poses[row], clip.expression[row])
+        vertices = puppet.rig.skin(offsets, puppet.rig.transforms(clip.poses[row], clip.trans[row]))
+        points = project(vertices, K).astype(np.float32)
+        mesh = rasterizer("numba")(points, puppet.underlay, width, height).face >= 0
+        inside = erode(mesh, 3)
+        assert (puppet.buffers["merged"][..., 3][inside] > 0.98).mean() > 0.999
+
+
+def test_frames_are_drawn_one_by_one(astronaut: Astronaut) -> None:
+    """Frames come lazily out of the same buffers, so memory does not grow with the clip."""
+    clip = repeated(astronaut.motion, np.arange(50) / 25)
+    frames = render_frames(astronaut.puppet, astronaut.motion, clip, astronaut.config)
+    next(frames)
+    before = {name: id(array) for name, array in astronaut.puppet.buffers.items()}
+    next(frames)
+    assert {name: id(array) for name, array in astronaut.puppet.buffers.items()} == before
+
+
+def test_anchoring_a_person_to_themselves_changes_nothing(astronaut: Astronaut, body: Body) -> None:
+    """The reference driven by its own motion keeps pose, place, expression and camera to 1e-4."""
+    own = astronaut.motion
+    result = anchor(own, own, body, 1.0, 0.7, 15.0)
+    assert np.abs(result.poses - own.poses).max() < 1e-4
+    assert np.abs(result.trans - own.trans).max() < 1e-4
+    assert np.allclose(result.expression, own.expression)
+    assert np.allclose(result.K, own.K)
+
+
+def test_a_close_up_leaves_shoulders_and_arms_as_in_the_photo(astronaut: Astronaut, body: Body) -> None:
+    """A driver whose picture ends above the shoulders moves only neck, head and face."""
+    own = astronaut.motion
+    clip = repeated(own, np.arange(3) / 25)
+    clip.poses[:, pose_columns("left_shoulder")] += 0.5
+    clip.poses[1, pose_columns("head")] += [0, 0.4, 0]
+    close = replace(clip, image_size=(own.image_size[0], 150))
+    result = anchor(close, own, body, 0.0, 0.0, 15.0)
+    kept = [pose_columns(name) for name in ("pelvis", "spine3", "left_shoulder", "right_elbow")]
+    for columns in kept:
+        assert np.abs(result.poses[:, columns] - own.poses[0, columns]).max() < 1e-4
+    head = result.poses[:, pose_columns("head")]
+    assert np.abs(head[1] - head[0]).max() > 0.1
+
+
+def test_the_video_has_the_motions_frames_and_times_and_says_that_it_is_synthetic(
+    astronaut: Astronaut, body: Body, tmp_path: Path
+) -> None:
+    """Frame count and uneven timestamps are the motion's; the comment holds a record with `synthetic: true`."""
+    times = np.array([0.0, 0.04, 0.10, 0.12])
+    clip = repeated(astronaut.motion, times)
+    out = tmp_path / "out.mp4"
+    generate(astronaut.path, astronaut.motion, clip, body, astronaut.config, out)
+    frames = list(read_frames(out))
+    assert np.allclose([frame.pts_seconds for frame in frames], times, atol=1e-3)
+    assert frames[0].rgb.shape[:2] == astronaut.puppet.backdrop.alpha.shape
+    record = json.loads(read_metadata(out)["comment"])
+    assert record["synthetic"] is True
+    assert record["backend"] == "puppet"
+    assert set(record["inputs"]) == {"photo", "reference", "motion", "body"}
+
+
+def test_the_drivers_camera_gives_the_drivers_picture(astronaut: Astronaut) -> None:
+    """With framing "drive" the result has the driver's shape of picture and no seam where the photo ends."""
+    clip = repeated(astronaut.motion, np.arange(2) / 25)
+    wide = replace(clip, image_size=(1024, 512))
+    wide.K[:, 0, 2] += 256
+    config = replace(astronaut.config, framing="drive")
+    puppet = take_driving_camera(astronaut.puppet, astronaut.motion, wide, config.size, config.supersample)
+    frame = next(render_frames(puppet, astronaut.motion, wide, config))
+    assert frame.shape == (192, 384, 3)
+    middle = cv2.resize(astronaut.rgb, (192, 192), interpolation=cv2.INTER_AREA)
+    assert psnr(frame[20:100, 96 + 40 : 96 + 130], middle[20:100, 40:130]) > 20
+
+
+def test_a_clip_is_refused_as_the_photos_motion(astronaut: Astronaut, body: Body) -> None:
+    """A reference of several rows is refused in one sentence, and so is a motion on another body."""
+    clip = repeated(astronaut.motion, np.arange(2) / 25)
+    with pytest.raises(InputError, match="2 rows"):
+        check(clip, clip, body)
+    with pytest.raises(InputError, match="another body file"):
+        check(astronaut.motion, replace(clip, body_sha256="0" * 64), body)
