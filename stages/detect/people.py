@@ -79,14 +79,19 @@ class Person:
         return np.array([x, y]), height
 
 
-def sight(rgb: UInt8[np.ndarray, "height width 3"], frame: int, networks: Networks) -> list[Sighting]:
-    """Everybody in one picture, largest head first."""
+def sight(
+    rgb: UInt8[np.ndarray, "height width 3"], frame: int, networks: Networks, closer: list[Box] | None = None
+) -> list[Sighting]:
+    """Everybody in one picture, largest head first. Where nobody is seen, the parts `closer` are enlarged in turn."""
     height, width = rgb.shape[:2]
     whole = np.array([0, 0, width, height], float)
     faces = find_faces(rgb, networks)
     pose = _fresh_pose(rgb, whole, networks)
-    if len(faces) == 1 and pose is not None and _is_pose_of(pose, faces[0][0]):
-        return [_sighting(frame, faces[0], pose, width, height)]
+    bare = None
+    if pose is not None and not any(_is_pose_of(pose, face[0]) for face in faces):
+        bare, pose = _faceless(rgb, frame, pose, networks), None
+    if not faces and bare is None:
+        faces = next((seen for part in closer or [] if (seen := find_faces(rgb, networks, part))), [])
     found, lone = [], []
     for face in faces:
         own = pose if pose is not None and _is_pose_of(pose, face[0]) else None
@@ -95,26 +100,48 @@ def sight(rgb: UInt8[np.ndarray, "height width 3"], frame: int, networks: Networ
             own = own if own is not None and _is_pose_of(own, face[0]) else None
         (lone if own is None else found).append(_sighting(frame, face, own, width, height))
     found += [s for s in lone if s.score >= LONE_FACE_SCORE and not any(_contains(o.box, s.head) for o in found)]
-    if pose is not None and not any(_is_pose_of(pose, face[0]) for face in faces):
-        bare = _faceless(rgb, frame, pose, networks)
-        if bare is not None and all(overlap(bare.box, other.box) < 0.5 for other in found):
-            found.append(bare)
+    if bare is not None and all(overlap(bare.box, other.box) < 0.5 for other in found):
+        found.append(bare)
     return sorted(found, key=lambda s: -s.head_height)
 
 
-def find_faces(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> list[tuple[Box, float]]:
+def find_faces(
+    rgb: UInt8[np.ndarray, "height width 3"], networks: Networks, region: Box | None = None
+) -> list[tuple[Box, float]]:
     """Face boxes in px with scores, from both face detectors: one sees far faces, the other near ones."""
     height, width = rgb.shape[:2]
-    crop = cut(rgb, np.array([0, 0, width, height]), SURVEY_PIXELS)
+    crop = cut(
+        rgb,
+        np.array([0, 0, width, height]) if region is None else region,
+        SURVEY_PIXELS,
+        0 if region is None else SURVEY_PIXELS,
+    )
+    x0, y0, x1, y1 = crop.box
     faces: list[tuple[Box, float]] = []
     for name in ("faces_far", "faces_near"):
         for detection in networks.run(name, crop.rgb).detections or []:
             r = detection.location_data.relative_bounding_box
-            box = np.array([r.xmin, r.ymin, r.xmin + r.width, r.ymin + r.height]) * [width, height, width, height]
-            centre = (box[:2] + box[2:]) / 2
-            if not any(_contains(box, (other[:2] + other[2:]) / 2) or _contains(other, centre) for other, _ in faces):
-                faces.append((box, float(detection.score[0])))
+            corners = np.array([[r.xmin, r.ymin], [r.xmin + r.width, r.ymin + r.height]])
+            box = (corners * (x1 - x0, y1 - y0) + (x0, y0)).ravel()
+            faces += _unless_known((box, float(detection.score[0])), faces)
     return faces
+
+
+def _unless_known(face: tuple[Box, float], known: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
+    """The face, unless its centre lies in a known one or the other way round."""
+    centre = (face[0][:2] + face[0][2:]) / 2
+    is_known = any(_contains(face[0], (box[:2] + box[2:]) / 2) or _contains(box, centre) for box, _ in known)
+    return [] if is_known else [face]
+
+
+def tiles(width: int, height: int) -> list[Box]:
+    """Overlapping parts of the picture, half and then a third of its size, for people too small to be seen in it."""
+    boxes = []
+    for parts in (2, 3):
+        w, h = width / parts, height / parts
+        steps = np.linspace(0, parts - 1, 2 * parts - 1)
+        boxes += [np.array([w * i, h * j, w * (i + 1), h * (j + 1)]) for j in steps for i in steps]
+    return boxes
 
 
 def face_region(face: Box) -> Box:

@@ -131,3 +131,12 @@ def test_nothing_is_written_to_stderr_by_the_networks(folder, observed, capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert err == "still here\n"
+
+
+def test_a_person_small_in_the_picture_is_found_in_its_parts(astronaut, folder):
+    """A face of 55 px in a picture 1280 wide, which the detectors miss in the whole, is found and placed right."""
+    canvas = np.full((960, 1280, 3), 150, np.uint8)
+    canvas[300:556, 300:556] = np.asarray(Image.fromarray(astronaut).resize((256, 256)))
+    seen = detect(_saved(folder / "small.png", canvas))
+    assert gate(seen).valid[0, :2].all()
+    np.testing.assert_allclose(seen.face[0, 1, :2], (300 + 113, 300 + 66), atol=8)
