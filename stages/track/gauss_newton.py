@@ -13,6 +13,8 @@ from stages.track.state import State
 
 DAMPING_START, DAMPING_DOWN, DAMPING_UP = 1e-2, 0.3, 6.0
 TRIES = 6
+FLOOR = 1e-8
+"""Added to every diagonal entry, so that frames in which nothing holds the translation stay solvable."""
 
 
 def minimise(
@@ -56,7 +58,7 @@ def _active(normal: Normal, columns: Bool[np.ndarray, "columns"], shape: Bool[np
 def _step(normal, state: State, columns, shape, damping: float, bound) -> State:
     blocks = normal.blocks.copy()
     diagonal = np.arange(blocks.shape[1])
-    blocks[:, diagonal, diagonal] *= 1 + damping
+    blocks[:, diagonal, diagonal] = (1 + damping) * blocks[:, diagonal, diagonal] + FLOOR
     shape_block = normal.shape_block + damping * np.diag(np.diag(normal.shape_block))
     moved, reshaped = solve(blocks, normal.between, normal.arrow, shape_block, normal.gradient, normal.shape_gradient)
     full = np.zeros((len(state), state.width))
