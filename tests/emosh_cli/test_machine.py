@@ -1,0 +1,84 @@
+"""doctor, models, and the table from exceptions to sentences."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from emosh_cli import catalogue, health
+from emosh_cli.sentences import sentence
+from stages.errors import InputError
+from tests.command_line import emosh
+
+
+def test_doctor_lists_every_requirement() -> None:
+    """doctor names each package that pyproject requires, with its version, and ends well here."""
+    said = emosh("doctor", "--json")
+    assert said.code == 0, said.err
+    found = {finding["name"]: finding for finding in said.json["findings"]}
+    for name in ("torch", "mediapipe", "anny", "av", "numba"):
+        assert found[name]["said"] == metadata.version(name)
+    assert "memory" in emosh("doctor").out
+
+
+def test_doctor_says_how_to_add_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing or outdated package is named with the command that adds it, and the exit code is 2."""
+    monkeypatch.setattr(health, "_requirements", lambda: ["nosuchpackage>=3", "typer>=99"])
+    said = emosh("doctor")
+    assert said.code == 2
+    assert 'pip install "nosuchpackage>=3"' in said.out
+    assert 'pip install "typer>=99"' in said.out
+    assert "missing: nosuchpackage, typer" in said.error
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "fits"),
+    [("2.13.0+cpu", ">=2.8", True), ("1.26.4", "<2", True), ("2.0", "<2", False), ("0.1.28", "==0.1.28", True),
+     ("0.10.9", ">=0.10.21", False), ("5.0", ">=5", True), ("3.5", ">=3.5,<4", True), ("4.0", ">=3.5,<4", False)],
+)  # fmt: skip
+def test_versions_are_compared_by_number(version: str, wanted: str, fits: bool) -> None:
+    """Requirements are met by number, not by spelling."""
+    assert health._satisfies(version, wanted) is fits
+
+
+def test_models_states_licence_and_source_of_every_file() -> None:
+    """models lists each file with licence, source and place, and says which are installed."""
+    rows = emosh("models", "list", "--json").json["models"]
+    assert {row["name"] for row in rows} == {entry.name for entry in catalogue.CATALOGUE}
+    assert all(row["licence"] and row["source"] and row["place"] for row in rows)
+    assert {row["name"]: row["installed"] for row in rows}["open"] is True
+    assert "licence" in emosh("models", "list").out
+
+
+def test_models_bake_open_tells_where_it_is() -> None:
+    """`models bake open` prints the body file's path, baked already or not."""
+    said = emosh("models", "bake", "open")
+    assert said.code == 0
+    assert Path(said.out.strip()).is_file()
+    assert "facial actions" in said.err
+
+
+def errors() -> Iterator[tuple[BaseException, int, str]]:
+    yield InputError("a\nb"), 2, "a b"
+    yield KeyboardInterrupt(), 130, "a rerun continues"
+    yield MemoryError(), 2, "out of memory"
+    yield ModuleNotFoundError("no", name="pytorch3d"), 2, "emosh doctor"
+    yield ModuleNotFoundError("no", name="stages.gone"), 1, "bug in emosh"
+    yield OSError(errno.ENOSPC, "No space", "/a"), 2, "the disk is full (/a)"
+    yield FileNotFoundError(errno.ENOENT, "No such file", "/a"), 2, "no such file (/a)"
+    yield PermissionError(errno.EACCES, "Permission denied", "/a"), 2, "permission denied (/a)"
+    yield OSError(errno.EIO, "I/O error"), 1, "bug in emosh"
+    yield ZeroDivisionError("by zero"), 1, "ZeroDivisionError: by zero"
+
+
+@pytest.mark.parametrize(("error", "code", "text"), list(errors()), ids=lambda value: type(value).__name__)
+def test_every_exception_is_one_line(error: BaseException, code: int, text: str) -> None:
+    """What the user can mend is code 2, Ctrl-C is 130, everything else is our bug and 1; always one line."""
+    said = sentence(error)
+    assert said.code == code
+    assert text in said.text
+    assert "\n" not in said.text
