@@ -91,7 +91,7 @@ def sight(
     if pose is not None and not any(_is_pose_of(pose, face[0]) for face in faces):
         bare, pose = _faceless(rgb, frame, pose, networks), None
     if not faces and bare is None:
-        faces = next((seen for part in closer or [] if (seen := find_faces(rgb, networks, part))), [])
+        faces = _first_sure_faces(rgb, networks, closer or [])
     found, lone = [], []
     for face in faces:
         own = pose if pose is not None and _is_pose_of(pose, face[0]) else None
@@ -125,6 +125,17 @@ def find_faces(
             box = (corners * (x1 - x0, y1 - y0) + (x0, y0)).ravel()
             faces += _unless_known((box, float(detection.score[0])), faces)
     return faces
+
+
+def _first_sure_faces(
+    rgb: UInt8[np.ndarray, "height width 3"], networks: Networks, parts: list[Box]
+) -> list[tuple[Box, float]]:
+    """The faces of the first part that shows some at LONE_FACE_SCORE: enlarged texture has faces of .5 to .65."""
+    for part in parts:
+        sure = [face for face in find_faces(rgb, networks, part) if face[1] >= LONE_FACE_SCORE]
+        if sure:
+            return sure
+    return []
 
 
 def _unless_known(face: tuple[Box, float], known: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
