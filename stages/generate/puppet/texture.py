@@ -18,6 +18,9 @@ CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "righ
 """Parts that may lend each other colours."""
 
 
+SCRAP_SHARE = 0.1
+
+
 @dataclass
 class Paint:
     """How `draw_mesh` colours each vertex."""
@@ -31,6 +34,8 @@ class Paint:
 def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.ndarray, trusted: np.ndarray) -> Paint:
     """colours: the person's colour at every pixel. trusted (V): False for parts the photo does not show."""
     seen = visibility(view, alpha, labels) * trusted
+    for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
+        forget_scraps(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
     mirror = mirror_vertices(view.rig.body.v_template)
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
     share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
@@ -42,6 +47,12 @@ def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.nd
         share.astype(np.float32),
         fill.astype(np.float32),
     )
+
+
+def forget_scraps(seen: np.ndarray, members: np.ndarray) -> None:
+    """Set a forearm's or shin's few seen vertices to unseen: one plain sleeve is better than patches of a cuff."""
+    if (seen[members] > 0.6).mean() < SCRAP_SHARE:
+        seen[members] = 0.0
 
 
 def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.ndarray, "vertices"]:
