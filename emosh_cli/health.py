@@ -113,13 +113,12 @@ def _body() -> Finding:
 
 
 def _models() -> list[Finding]:
-    from emosh_cli.catalogue import CATALOGUE, installed
-    from stages.body.store import home
+    from emosh_cli.catalogue import CATALOGUE, installed, place
 
     found = []
     for entry in CATALOGUE[1:]:
-        there = installed(entry, home())
-        said = str(home() / entry.place) if there else f"not installed: {entry.purpose}"
+        there = installed(entry)
+        said = str(place(entry)) if there else f"not installed: {entry.purpose}"
         found.append(Finding(f"model {entry.name}", "ok" if there else "optional", said, "" if there else entry.how))
     return found
 

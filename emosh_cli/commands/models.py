@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from emosh_cli.catalogue import CATALOGUE, installed, named
+from emosh_cli.catalogue import CATALOGUE, installed, named, place
 from emosh_cli.run import MACHINE, Run, command
 from stages.errors import InputError
 
@@ -33,10 +33,7 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh models list
         """
-        from stages.body.store import home
-
-        rows = [{**asdict(entry), "place": str(home() / entry.place), "installed": installed(entry, home())}
-                for entry in CATALOGUE]  # fmt: skip
+        rows = [{**asdict(entry), "place": str(place(entry)), "installed": installed(entry)} for entry in CATALOGUE]
         if run.console.as_json:
             run.console.data({"models": rows})
         else:
@@ -75,12 +72,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _where(name: str) -> str:
-    from stages.body.store import home
-
     entry = named(name)
     if entry is None:
         return f", and no model is called '{name}'; see: emosh models list"
-    return f"; {name} comes from {entry.source} and goes to {home() / entry.place}"
+    return f"; {name} comes from {entry.source} and goes to {place(entry)}"
 
 
 def _print(rows: list[dict]) -> None:

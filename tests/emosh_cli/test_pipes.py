@@ -25,14 +25,17 @@ def shell(command: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_motion_goes_through_pipes(motion_file: Path, clip: Clip, tmp_path: Path) -> None:
     """retarget - -o - | retarget - reads and writes motions without a file, and equals the same through files."""
-    ref, piped, filed = clip.work / "ref.npz", tmp_path / "piped.npz", tmp_path / "filed.npz"
+    ref, piped, filed, again = (
+        clip.work / "ref.npz",
+        *(tmp_path / f"{name}.npz" for name in ("piped", "filed", "again")),
+    )
     finished = shell(
         f"cat {motion_file} | {EMOSH} retarget - --ref {ref} -o - | {EMOSH} retarget - --ref {ref} -o {piped}"
     )
     assert finished.stdout == f"{piped}\n", finished.stderr
     assert emosh("retarget", motion_file, "--ref", ref, "-o", filed).code == 0
-    assert emosh("retarget", filed, "--ref", ref, "-o", filed).code == 0
-    assert (load_motion(piped).poses == load_motion(filed).poses).all()
+    assert emosh("retarget", filed, "--ref", ref, "-o", again).code == 0
+    assert (load_motion(piped).poses == load_motion(again).poses).all()
 
 
 def test_a_damaged_pipe_is_called_standard_input() -> None:
