@@ -62,7 +62,7 @@ def test_one_row_per_frame_and_nobody_is_invalid(tracked: Motion, clip: Path) ->
 
 
 def test_moving_the_picture_moves_the_person(body: Body, tracked: Motion) -> None:
-    """Forty pixels to the left over five frames move the nose by forty, the torso by less (its detector is filtered)."""
+    """Forty pixels to the left over five frames move the nose by 40, the torso less (filtered by the detector)."""
     posed = pose_motion(body, tracked)
     nose = body.keypoint_names.index("face_001")
     x = project(keypoints_from(body, motion_template(body, tracked), posed), tracked.K)[:, nose, 0]
