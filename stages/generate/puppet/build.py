@@ -17,7 +17,7 @@ from stages.generate.puppet.framing import result_size
 from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
-from stages.generate.puppet.matte import dilate, person_alpha, solid_colours, unmix
+from stages.generate.puppet.matte import dilate, erode, person_alpha, solid_colours, unmix
 from stages.generate.puppet.parts import LAYERS, label_pixels
 from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.texture import paint_mesh, shown_parts
@@ -57,7 +57,7 @@ def build_puppet(
         fit_girth(view, alpha, label_pixels(view, alpha, hands))
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
-    hole = dilate(alpha > 0.02, max(3.0, 1.2 * view.centimetre_px))
+    hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px))
     plate = clean_plate(view.crop(view.photo), view.crop(hole), max(4.0, 3.0 * view.centimetre_px))
     colours = unmix(view.photo, alpha, view.strip(plate), solid)
     progress("preparing the photo", 3, STEPS)
@@ -122,12 +122,17 @@ def view_alpha(view: View) -> Float[np.ndarray, "height width"]:
     if inside.sum() > 50:
         box = np.array([x[inside].min(), y[inside].min(), x[inside].max(), y[inside].max()])
     guess = person_matte(np.ascontiguousarray(photo), box)
-    lower = view.rig.body.part_vertices("left_leg", "right_leg", "left_foot", "right_foot")
-    faces = lower[view.rig.body.faces].all(1)
-    covering = view.crop(view.fragments.face)
-    certain = np.where(covering >= 0, faces[covering], False)
+    legs, feet = (covered_by(view, *(f"{side}_{part}" for side in ("left", "right"))) for part in ("leg", "foot"))
+    certain = erode(legs, 1.5 * view.centimetre_px) | feet
     alpha = person_alpha(photo, guess, mesh, certain, view.centimetre_px)
     return view.strip(alpha)
+
+
+def covered_by(view: View, *parts: str) -> Bool[np.ndarray, "height width"]:
+    """Pixels of the photo where the fitted mesh shows one of these parts."""
+    faces = view.rig.body.part_vertices(*parts)[view.rig.body.faces].all(1)
+    covering = view.crop(view.fragments.face)
+    return np.where(covering >= 0, faces[covering], False)
 
 
 def canvas_landmarks(view: View, landmarks: np.ndarray | None, photo: np.ndarray) -> np.ndarray | None:
