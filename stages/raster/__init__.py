@@ -1,0 +1,1 @@
+"""Triangles to pixels: rasterisers behind one protocol, interpolation, normals."""

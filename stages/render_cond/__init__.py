@@ -1,0 +1,1 @@
+"""A motion as its condition map: semantic colours, key lines, lossless video."""

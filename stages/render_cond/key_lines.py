@@ -13,6 +13,8 @@ from stages.render_cond.palette import BONES, FACE_LINES, FINGERS, JOINT_DOTS, W
 
 BONE_HALF_WIDTH_PX = 3.2
 """At 512 pixels of height; everything thicker than a line grows with the picture."""
+WAIST_SHARE = 0.17
+"""Where torso and hip lines meet, from mid-hips to neck, as in the paper's maps: pelvis joints differ by 9 cm."""
 FINGER_TOLERANCE_M = 0.03
 FACE_TOLERANCE_M = 0.008
 BONE_TOLERANCE_M = 0.05
@@ -44,6 +46,7 @@ def draw_key_lines(
 
 
 def _limbs(canvas: Canvas, joints: Float[np.ndarray, "55 3"]) -> None:
+    joints = _with_waist(joints)
     half_width = max(0.5, BONE_HALF_WIDTH_PX * canvas.scale)
     through: dict[str, int] = {}
     for bone in BONES:
@@ -54,6 +57,14 @@ def _limbs(canvas: Canvas, joints: Float[np.ndarray, "55 3"]) -> None:
         _line(canvas, start, end, bone.colour, BONE_TOLERANCE_M, mask, half_width)
     for name, colour in JOINT_DOTS.items():
         _dot(canvas, joints[JOINT_NAMES.index(name)], colour, BONE_TOLERANCE_M, through[name], round(2 * canvas.scale))
+
+
+def _with_waist(joints: Float[np.ndarray, "55 3"]) -> Float[np.ndarray, "55 3"]:
+    """The joints with the pelvis moved up to where the paper's maps draw it."""
+    left, right, neck = (joints[JOINT_NAMES.index(name)] for name in ("left_hip", "right_hip", "neck"))
+    drawn = joints.copy()
+    drawn[JOINT_NAMES.index("pelvis")] = (1 - WAIST_SHARE) * (left + right) / 2 + WAIST_SHARE * neck
+    return drawn
 
 
 def _fingers(canvas: Canvas, side: str, named: dict[str, Float[np.ndarray, "3"]]) -> None:

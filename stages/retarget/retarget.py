@@ -36,7 +36,7 @@ def retarget(
 ) -> tuple[Motion, RetargetReport]:
     """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`.
 
-    A scale that the reference's photo could not show (no shoulders: head_scale; no hands: hand_scale) stays the
+    A scale that the reference's photo could not show (no body or no face: head_scale; no hands: hand_scale) stays the
     driver's. Raises InputError when the motions, or the body, come from different body files.
     """
     require_same_body("driving motion", driver, body)
@@ -56,12 +56,12 @@ def retarget(
 
 
 def _with_shape_of(driver: Motion, reference: Motion) -> Motion:
-    body_seen, _, left_seen, right_seen = reference.valid.any(0)
+    body_seen, face_seen, left_seen, right_seen = reference.valid.any(0)
     return replace(
         driver,
         betas=reference.betas,
         head_betas=reference.head_betas,
-        head_scale=reference.head_scale if body_seen else driver.head_scale,
+        head_scale=reference.head_scale if body_seen and face_seen else driver.head_scale,
         hand_scale=reference.hand_scale if left_seen or right_seen else driver.hand_scale,
     )
 

@@ -61,6 +61,16 @@ def test_limbs_run_between_the_joints(body: Body) -> None:
     np.testing.assert_array_equal(picture[y, x], (0, 59, 153))
 
 
+def test_torso_and_hip_lines_meet_above_the_hips(body: Body) -> None:
+    """The pelvis dot lies 17 % of the way from mid-hips to neck, where the paper's maps have it (45 of 262 px)."""
+    motion = standing(body, 1)
+    picture = next(render_frames(motion, body, RenderCondConfig()))
+    joints = project(pose_motion(body, motion).joints[0], motion.K[0])
+    left, right, neck = (joints[JOINT_NAMES.index(name)] for name in ("left_hip", "right_hip", "neck"))
+    x, y = (0.83 * (left + right) / 2 + 0.17 * neck)[:2].astype(int)
+    np.testing.assert_array_equal(picture[y, x], (140, 0, 140))
+
+
 def test_a_face_turned_away_is_not_drawn(body: Body) -> None:
     """Key lines are z-tested: seen from behind, the left eye's and brow's lines disappear."""
     motion = standing(body, 1)

@@ -85,6 +85,16 @@ def test_unseen_hands_keep_the_drivers_scale(body: Body) -> None:
     assert retarget(driver, hidden, body)[0].hand_scale == 1.1
 
 
+@pytest.mark.parametrize("seen", [(True, False, True, True), (False, True, True, True)])
+def test_an_unseen_head_or_body_keeps_the_drivers_head_scale(body: Body, seen: tuple[bool, ...]) -> None:
+    """A head's size is known only against a body: without either, the reference says nothing about it."""
+    driver = replace(standing(body), head_scale=1.05)
+    reference = replace(standing(body, 1), head_scale=0.95)
+    hidden = replace(reference, valid=np.array([seen]))
+    assert retarget(driver, reference, body)[0].head_scale == 0.95
+    assert retarget(driver, hidden, body)[0].head_scale == 1.05
+
+
 @pytest.mark.parametrize("role", ["driving", "reference"])
 def test_another_body_file_is_refused_by_name(body: Body, role: str) -> None:
     """Motions fitted on another body are refused, naming which and both bodies."""
