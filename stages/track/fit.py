@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Bool, Float
 
-from stages.artifacts.motion import Motion
+from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
@@ -26,13 +26,18 @@ from stages.track.gauss_newton import minimise
 from stages.track.initial import first_guess
 from stages.track.jacobian import place
 from stages.track.objective import Problem, with_groups
-from stages.track.observed import KNEES, Group, groups_of
+from stages.track.observed import KNEES, Group, groups_of, inside
 from stages.track.priors import priors_of
 from stages.track.state import EXPRESSION_START, State, concatenate, joint_columns, kinematics
+from stages.track.summary import FACE_PER_SHOULDERS
 
 LEG_JOINTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("hip", "knee", "ankle", "foot"))
 FIRST_STAGE = ("body", "rigid_face")
 SECOND_STAGE = ("body", "face", "left_hand", "right_hand")
+TRUST = 4.0
+"""The first stage forgives this much more: from the first guess a raised knee (p2) is 6 sigmas off, no outlier."""
+HAND_REFUTED = 0.15
+"""A hand that the fit misses by more than this share of the face height was not where the detector put it (d5: .24)."""
 GATE_ANGLES = ("face yaw", "face pitch", "face roll")
 
 
@@ -105,7 +110,8 @@ class _Fit:
             share = done / total
             self.progress(label, base + round(share * len(rows)), len(self.observations))
 
-        first = with_groups(problem, self._chosen(FIRST_STAGE, rows), robust_depth=False)
+        trusting = tuple(replace(group, robust=TRUST * group.robust) for group in self._chosen(FIRST_STAGE, rows))
+        first = with_groups(problem, trusting, robust_depth=False)
         body_only = self.active.copy()
         body_only[joint_columns(*range(JOINT_NAMES.index("jaw"), len(JOINT_NAMES)))] = False
         body_only[EXPRESSION_START:] = False
@@ -150,6 +156,11 @@ class _Fit:
         betas = state.shape[: self.config.betas]
         head_betas = state.shape[self.config.betas : -2]
         poses = np.concatenate([rotvec_from_matrix(state.root)[:, None], state.theta], 1).reshape(frames, 165)
+        errors, shoulder_width = self._errors(state), self._shoulder_width(state)
+        face_height = _face_height(observations, self.valid[:, 1])
+        refuted = self._refuted_hands(errors, face_height, shoulder_width)
+        errors[:, 2:][refuted] = 0
+        kept = np.concatenate([np.ones_like(refuted), ~refuted], 1)
         K = np.array([[self.focal_px, 0, width / 2], [0, self.focal_px, height / 2], [0, 0, 1]], np.float32)
         return Motion(
             trans=state.transl.astype(np.float32),
@@ -165,16 +176,16 @@ class _Fit:
             frame_index=observations.frame_index,
             pts_seconds=observations.pts_seconds,
             duration_seconds=observations.duration_seconds,
-            valid=self.valid,
-            confidence=self.gates.score,
-            error_px=self._errors(state),
-            face_height_px=_face_height(observations, self.valid[:, 1]),
-            shoulder_width_px=self._shoulder_width(state),
+            valid=self.valid & kept,
+            confidence=np.where(kept, self.gates.score, 0).astype(np.float32),
+            error_px=errors,
+            face_height_px=face_height,
+            shoulder_width_px=shoulder_width,
             body_model=self.body.name,
             body_sha256=self.body.sha256,
             provenance=Provenance("track", config=config_dict(self.config), weights={"body": self.body.sha256}),
-            gates=_gate_columns(self.gates),
-            gate_names=(*GATE_ANGLES, *self.gates.refused),
+            gates=np.concatenate([_gate_columns(self.gates), refuted], 1).astype(np.float32),
+            gate_names=(*GATE_ANGLES, *self.gates.refused, *(f"{hand}: missed by the fit" for hand in PARTS[2:])),
         )
 
     def _errors(self, state: State) -> Float[np.ndarray, "frames 4"]:
@@ -185,11 +196,16 @@ class _Fit:
             group = self.groups[name]
             points = place(group.keypoints, pose, state).points
             projected = self.focal_px * points[..., :2] / points[..., 2:] + np.array(self.centre_px)
-            used = group.per_pixel > 0
+            used = (group.per_pixel > 0) & inside(group.pixels, self.observations.image_size)
             distance = np.linalg.norm(projected - group.pixels, axis=-1)
             total = np.where(used, distance, 0).sum(1) / np.maximum(used.sum(1), 1)
             errors[:, column] = np.where(self.valid[:, column], total, 0)
         return errors
+
+    def _refuted_hands(self, errors, face_height, shoulder_width) -> Bool[np.ndarray, "frames 2"]:
+        """Left and right hands whose keypoints no hand of this body on this arm can reach."""
+        size = np.where(face_height > 0, face_height, FACE_PER_SHOULDERS * shoulder_width)
+        return (errors[:, 2:] > HAND_REFUTED * size[:, None]) & self.config.gate_hands
 
     def _shoulder_width(self, state: State) -> Float[np.ndarray, "frames"]:
         """Distance between the shoulder joints, seen face on at their depth, pixels."""

@@ -24,9 +24,14 @@ RIGID_FACE_POINTS = (1, 4, 6, 10, 33, 133, 168, 197, 263, 362, 151, 127, 356)
 """Points that no expression moves much: nose, forehead, eye corners, temples."""
 SKIN_STRIDE = 6
 """Of the face's skin every sixth landmark is fitted; features (lips, lids, irises) and the oval all are."""
-VISIBILITY_MIN = 0.3
+VISIBILITY_MIN = 0.15
+"""Pose points less visible are not used; the others count by their visibility. At .3 d3's arm flew off and back."""
 MARGIN_SHARE = 0.02
 """Points further outside the picture than this share of it are guesses."""
+GUESSED_SHARE, GUESSED_REACH = 0.25, 0.5
+"""Guessed elbows, wrists and hips count this much, out to this share of the picture: without them p2's hips sank by
+a thigh's length and d3's arms stood off. Legs that are out of the picture say nothing."""
+ARMS = ((13, 15, "left_hand"), (14, 16, "right_hand"))
 
 
 @dataclass(frozen=True)
@@ -93,18 +98,34 @@ def _body(observations, valid, scene, body, columns, config) -> Group:
     points = observations.pose[:, list(BODY_POINTS)]
     visibility = np.nan_to_num(points[..., 2])
     sigma = np.array([_body_sigma(number, config) for number in BODY_POINTS])
-    used = valid[:, :1] & (visibility > VISIBILITY_MIN) & inside(points, observations.image_size)
-    used &= ~(np.isin(BODY_POINTS, HEAD_POINTS)[None] & valid[:, 1:2])
-    per_pixel = np.where(used, visibility / (sigma * scene.px_per_m[:, None]), 0.0)
+    pictured = inside(points, observations.image_size)
+    guessed = inside(points, observations.image_size, GUESSED_REACH) & np.isin(BODY_POINTS, (*range(13, 17), *HIPS))
+    believed = np.where(pictured, 1.0, GUESSED_SHARE) * visibility
+    used = valid[:, :1] & (visibility > VISIBILITY_MIN) & (pictured | guessed)
+    phantom = _phantom_wrists(observations, valid, pictured)
+    used &= ~(np.isin(BODY_POINTS, HEAD_POINTS)[None] & valid[:, 1:2]) & ~phantom
+    per_pixel = np.where(used, believed / (sigma * scene.px_per_m[:, None]), 0.0)
     world = observations.pose_world[:, list(BODY_POINTS), 2]
     base = tuple(BODY_POINTS.index(number) for number in SHOULDERS)
     depth = np.nan_to_num(world - world[:, list(base)].mean(1, keepdims=True))
     depth_sigma = np.where(visibility > 0.5, config.sigma_body_depth_m, config.sigma_hidden_depth_m)
     seen = valid[:, :1] & inside(points, observations.image_size, 0.2) & ~np.isin(BODY_POINTS, HEAD_POINTS)[None]
+    seen &= ~phantom
     return Group(
         collapse(body, names, columns), np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_body,
         depth.astype(float), np.where(seen, 1 / depth_sigma, 0.0), base, config.robust_depth,
     )  # fmt: skip
+
+
+def _phantom_wrists(observations, valid, pictured) -> Bool[np.ndarray, "frames keypoints"]:
+    """Wrists in the picture on arms that are not, without a hand: the pose network lends them the other hand (d5)."""
+    phantom = np.zeros(pictured.shape, bool)
+    for elbow, wrist, hand in ARMS:
+        unseen = ~pictured[:, BODY_POINTS.index(elbow)] & ~valid[:, PARTS.index(hand)]
+        phantom[:, BODY_POINTS.index(elbow)] = phantom[:, BODY_POINTS.index(wrist)] = (
+            unseen & (pictured[:, BODY_POINTS.index(wrist)])
+        )
+    return phantom
 
 
 def _body_sigma(number: int, config: TrackConfig) -> float:
