@@ -32,11 +32,11 @@ def _chain(ref: Path, drive: Path, out: Path, self_driven: bool) -> int:
     from stages.video.contact_sheet import write_contact_sheet
 
     result, overlay, report, sheet = (out / name for name in ("result.mp4", "overlay.mp4", "report.json", "sheet.png"))
-    _emosh("animate", "--ref", ref, "--drive", drive, "-o", result, "--force")
+    _emosh("animate", "--ref", ref, "--drive", drive, "-o", result)
     work = out / "result.emosh"
-    _emosh("track", drive, "-o", out / "drive.npz", "--overlay", overlay, "--force")
+    _emosh("track", drive, "-o", out / "drive.npz", "--overlay", overlay)
     truth = ("--truth", drive) if self_driven else ()
-    _emosh("evaluate", result, *truth, "--motion", work / "target.npz", "-o", report, "--force")
+    _emosh("evaluate", result, *truth, "--motion", work / "target.npz", "-o", report)
     columns = [
         ("photo", ref),
         ("driving", drive),
@@ -72,9 +72,9 @@ def _scripted_clip(ref: Path, out: Path) -> Path:
     from stages.retarget.scripted import scripted_motion
 
     reference, script, drive = out / "photo.npz", out / "script.npz", out / "drive.mp4"
-    _emosh("track", ref, "-o", reference, "--force")
+    _emosh("track", ref, "-o", reference)
     save_motion(script, scripted_motion(load_motion(reference), open_body("open")))
-    _emosh("generate", "--ref", ref, "--motion", script, "--backend", "puppet", "-o", drive, "--force")
+    _emosh("generate", "--ref", ref, "--motion", script, "--backend", "puppet", "-o", drive)
     return drive
 
 

@@ -17,7 +17,6 @@ RefMotion = Annotated[
     Path,
     typer.Option("--ref", metavar="PHOTO|NPZ", help="The reference: a photo (tracked first) or its tracked motion."),
 ]
-MotionFile = Annotated[Path, typer.Option("--motion", metavar="NPZ", help="A motion; - reads standard input.")]
 MotionArgument = Annotated[
     Path, typer.Argument(metavar="MOTION", help="A motion .npz; - reads standard input.", show_default=False)
 ]
@@ -31,14 +30,6 @@ Out = Annotated[
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
-]
-Device = Annotated[
-    str,
-    typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:1.", rich_help_panel=SETTINGS),
-]
-Seed = Annotated[
-    int,
-    typer.Option("--seed", metavar="N", min=0, help="Same seed, same result.", rich_help_panel=SETTINGS),
 ]
 Body = Annotated[
     str,

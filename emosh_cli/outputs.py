@@ -28,7 +28,8 @@ class Kind:
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 MOTION = Kind("motion", (".npz",), ("track", "retarget", "scripted"), pipes=True)
-OVERLAY = Kind("overlay", VIDEO_SUFFIXES, ("overlay", "track"))
+OVERLAY = Kind("overlay", VIDEO_SUFFIXES, ("overlay",))
+OVERLAY_OF_PHOTO = Kind("overlay", (".png", *VIDEO_SUFFIXES), ("overlay",))
 CONDITION = Kind("condition map", (".mp4",), ("render_cond", "render-cond"))
 VIDEO = Kind("video", (".mp4",), ("generate", "puppet", "wan"))
 REPORT = Kind("report", (".json",), ("evaluate",))

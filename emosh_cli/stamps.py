@@ -9,7 +9,6 @@ from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
-PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def stage_of(path: Path) -> str | None:

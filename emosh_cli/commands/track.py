@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emosh_cli import options
-from emosh_cli.outputs import MOTION, OVERLAY, PIPE, need, settle
+from emosh_cli.outputs import MOTION, OVERLAY, OVERLAY_OF_PHOTO, PIPE, need, settle
 from emosh_cli.run import STAGES, Run, command
 from stages.errors import InputError
 
@@ -22,7 +22,7 @@ Person = Annotated[
     typer.Option("--person", metavar="N", min=0, help="Whom to track: 0 the largest, 1 the next.", show_default="0"),
 ]
 Overlay = Annotated[
-    Path | None, typer.Option("--overlay", metavar="MP4", help="Also draw the fitted body over the video, here.")
+    Path | None, typer.Option("--overlay", metavar="MP4|PNG", help="Also draw the fitted body over the source, here.")
 ]
 
 
@@ -52,12 +52,12 @@ def _track(run: Run, source: Path, out: Path | None, overlay: Path | None, perso
         raise InputError("a video cannot be read from a pipe; give track a file")
     need(source, "a video or a photo")
     target = settle(out, MOTION, [source], run.force, beside=source)
-    if overlay is not None:
-        settle(overlay, OVERLAY, [source, target], run.force)
     config = run.configured("track", person=person)
     from stages.video.source import probe
 
     described = probe(source)
+    if overlay is not None:
+        settle(overlay, OVERLAY_OF_PHOTO if described.is_photo else OVERLAY, [source, target], run.force)
     if run.dry_run:
         frames = "a photo" if described.is_photo else f"about {described.frame_count} frames"
         run.planned(

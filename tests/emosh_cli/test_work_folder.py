@@ -191,3 +191,14 @@ def test_the_record_is_readable(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "out.emosh" / "a.txt.stamp.json").read_text())
     assert Provenance.from_json(json.dumps(record["provenance"])) == EXPECTED
     assert len(record["sha256"]) == 64
+
+
+def test_track_draws_its_overlay(clip: Clip, own_folder: Path) -> None:
+    """track --overlay draws the fit over a video, or over a photo as a picture, and says how good the fit is."""
+    from stages.video.source import probe
+
+    said = emosh("track", clip.drive, "-o", "drive.npz", "--overlay", "overlay.mp4", "--json")
+    assert said.json["summary_figures"]["valid_face"] == 1
+    assert probe(Path("overlay.mp4")).frame_count == FRAMES
+    assert emosh("track", clip.photo, "-o", "ref.npz", "--overlay", "overlay.png").code == 0
+    assert probe(Path("overlay.png")).is_photo
