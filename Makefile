@@ -58,7 +58,7 @@ lint: env
 	$(BIN)/ruff format --check .
 
 types: env
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 arrows: env
 	$(BIN)/lint-imports
