@@ -97,6 +97,33 @@ def test_a_face_alone_does_not_shrink_the_head(body: Body, truth: Motion) -> Non
     assert found.hand_scale == 1.0
 
 
+def test_an_arm_out_of_the_picture_does_not_borrow_the_other_hand(body: Body, truth: Motion) -> None:
+    """A left wrist reported on the right hand, with the left elbow outside and no left hand, is not followed (d5)."""
+    observations = observe(body, truth)
+    observations.pose[:, 13, :2] = (320, 900)
+    observations.pose[:, 15, :2] = observations.right_hand[:, 0, :2]
+    observations.left_hand[:] = np.nan
+    observations.found[:, 2] = False
+    found = fit(observations, body)
+    posed = keypoints_from(body, motion_template(body, found), pose_motion(body, found))
+    wrist = project(posed, found.K)[:, body.keypoint_names.index("pose_15"), :2]
+    away = np.linalg.norm(wrist - observations.pose[:, 15, :2], axis=-1)
+    assert away.min() > 0.5 * found.face_height_px.min()
+
+
+def test_a_hand_that_no_hand_can_follow_is_not_valid(body: Body, truth: Motion) -> None:
+    """A hand whose fingers are shuffled in one frame is called missed by the fit there, and measured everywhere else."""
+    observations = observe(body, truth)
+    hand = observations.right_hand[6]
+    hand[1:] = np.random.default_rng(0).permutation(hand[1:])
+    found = fit(observations, body)
+    column = found.gate_names.index("right_hand: missed by the fit")
+    assert found.gates is not None
+    assert np.flatnonzero(found.gates[:, column]).tolist() == [6]
+    assert found.valid[:, 3].tolist() == [True] * 6 + [False] + [True] * 5
+    assert found.error_px[6, 3] == 0
+
+
 def test_scales_are_bounded(body: Body, truth: Motion) -> None:
     """A head half as large again as the model allows ends at the bound, not beyond."""
     found = fit(observe(body, replace(truth, head_scale=1.5)), body)
