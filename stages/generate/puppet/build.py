@@ -52,16 +52,17 @@ def build_puppet(
         snap_to_landmarks(view, points)
     progress("preparing the photo", 1, STEPS)
     hands = bool(reference.valid_part("left_hand")[0]), bool(reference.valid_part("right_hand")[0])
+    apart = hands[0] or "left_arm" in moving, hands[1] or "right_arm" in moving
     alpha = view_alpha(view)
     if config.fit_girth:
-        fit_girth(view, alpha, label_pixels(view, alpha, hands))
+        fit_girth(view, alpha, label_pixels(view, alpha, apart))
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
     hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px))
     plate = clean_plate(view.crop(view.photo), view.crop(hole), max(4.0, 3.0 * view.centimetre_px))
     colours = unmix(view.photo, alpha, view.strip(plate), solid)
     progress("preparing the photo", 3, STEPS)
-    labels = label_pixels(view, alpha, hands)
+    labels = label_pixels(view, alpha, apart)
     paint = paint_mesh(view, solid, alpha, labels, shown_parts(view, alpha, hands))
     progress("preparing the photo", 4, STEPS)
     layers = [

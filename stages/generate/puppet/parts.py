@@ -44,13 +44,13 @@ def label_pixels(
 ) -> Int[np.ndarray, "height width"]:
     """Row in LAYERS of every pixel; outside the matte, of the nearest pixel inside it (Meyer's watershed).
 
-    hands: whether the left and the right hand were measured; what covers the place of one that was not belongs to
-    its arm.
+    hands: whether the left and the right hand are parts of their own: measured, or about to move. What covers the
+    place of another belongs to its arm, as a helmet held in front does.
     """
     face = view.fragments.face
     rows = layer_of_face(view)
-    for measured, side in zip(hands, ("left", "right"), strict=True):
-        if not measured:
+    for apart, side in zip(hands, ("left", "right"), strict=True):
+        if not apart:
             rows[rows == list(LAYERS).index(f"{side}_hand")] = list(LAYERS).index(f"{side}_arm")
     covered = np.where(face >= 0, rows[face], -1)
     person = alpha > 0.5
