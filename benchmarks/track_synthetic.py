@@ -115,7 +115,7 @@ def measure(body: Body, frames: int, seed: int) -> tuple[dict[str, float], float
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clips", type=int, default=4)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--limits", action="store_true", help="exit with 1 when a part is worse than the prototype")

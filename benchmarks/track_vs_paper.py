@@ -54,8 +54,8 @@ def time_paper_step(
     place[rows] = np.arange(len(rows))
     used = place[body.keypoint_row] >= 0
     regressor = torch.sparse_coo_tensor(
-        np.stack([place[body.keypoint_row[used]], body.keypoint_column[used]]),
-        body.keypoint_value[used],
+        torch.tensor(np.stack([place[body.keypoint_row[used]], body.keypoint_column[used]])),
+        torch.tensor(body.keypoint_value[used]),
         (len(rows), len(body.v_template)),
         check_invariants=False,
     ).coalesce()
@@ -100,7 +100,7 @@ def time_paper_step(
 
 def main() -> int:
     """Print both times and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)

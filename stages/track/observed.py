@@ -16,7 +16,7 @@ from stages.detect.observations import PARTS, Observations
 from stages.track.collapse import Collapsed, collapse, shape_columns
 from stages.track.config import TrackConfig
 
-SHOULDERS, HIPS, KNEES = (11, 12), (23, 24), (25, 26)
+SHOULDERS, HIPS, KNEES, ANKLES = (11, 12), (23, 24), (25, 26), (27, 28)
 HEAD_POINTS = (0, 7, 8)
 """Nose and ears of the pose network: used only where the face mesh is not."""
 BODY_POINTS = (*HEAD_POINTS, *range(11, 17), *range(23, 33))
@@ -30,7 +30,8 @@ MARGIN_SHARE = 0.02
 """Points further outside the picture than this share of it are guesses."""
 GUESSED_SHARE, GUESSED_REACH = 0.25, 0.5
 """Guessed elbows, wrists and hips count this much, out to this share of the picture: without them p2's hips sank by
-a thigh's length and d3's arms stood off. Legs that are out of the picture say nothing."""
+a thigh's length and d3's arms stood off. Of legs out of the picture only an ankle below a seen knee says something:
+without it p2's shin rose in front of his chest."""
 ARMS = ((13, 15, "left_hand"), (14, 16, "right_hand"))
 
 
@@ -99,7 +100,11 @@ def _body(observations, valid, scene, body, columns, config) -> Group:
     visibility = np.nan_to_num(points[..., 2])
     sigma = np.array([_body_sigma(number, config) for number in BODY_POINTS])
     pictured = inside(points, observations.image_size)
-    guessed = inside(points, observations.image_size, GUESSED_REACH) & np.isin(BODY_POINTS, (*range(13, 17), *HIPS))
+    guessed = inside(points, observations.image_size, GUESSED_REACH) & np.isin(
+        BODY_POINTS, (*range(13, 17), *HIPS, *ANKLES)
+    )
+    for knee, ankle in zip(KNEES, ANKLES, strict=True):
+        guessed[:, BODY_POINTS.index(ankle)] &= pictured[:, BODY_POINTS.index(knee)]
     believed = np.where(pictured, 1.0, GUESSED_SHARE) * visibility
     used = valid[:, :1] & (visibility > VISIBILITY_MIN) & (pictured | guessed)
     phantom = _phantom_wrists(observations, valid, pictured)

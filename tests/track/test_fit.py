@@ -112,7 +112,7 @@ def test_an_arm_out_of_the_picture_does_not_borrow_the_other_hand(body: Body, tr
 
 
 def test_a_hand_that_no_hand_can_follow_is_not_valid(body: Body, truth: Motion) -> None:
-    """A hand whose fingers are shuffled in one frame is called missed by the fit there, and measured everywhere else."""
+    """A hand whose fingers are shuffled in one frame is called missed there, and measured everywhere else."""
     observations = observe(body, truth)
     hand = observations.right_hand[6]
     hand[1:] = np.random.default_rng(0).permutation(hand[1:])
