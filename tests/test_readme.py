@@ -44,7 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """One command of the installed program, as a shell would run it."""
     words = [sys.executable, "-m", "emosh_cli", *shlex.split(command)[1:]]
-    finished = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=os.environ, check=False)
+    path = os.pathsep.join(filter(None, [str(README.parent), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    finished = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment, check=False)
     assert finished.returncode == 0, f"{command}\n{finished.stdout}\n{finished.stderr}"
     return finished
 
