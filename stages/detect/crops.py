@@ -91,6 +91,11 @@ def overlap(a: Box, b: Box) -> float:
     return both / total if total > 0 else 0.0
 
 
+def contains(box: Box, point: Float[np.ndarray, "2"]) -> bool:
+    """True when the point lies inside the box."""
+    return bool(np.all(point > box[:2]) and np.all(point < box[2:]))
+
+
 def around(rows: Float[np.ndarray, "points axes"]) -> Box:
     """The box around points."""
     return np.concatenate([rows[:, :2].min(0), rows[:, :2].max(0)]).astype(float)

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.detect.crops import Box, around
+from stages.detect.matte import matte_at
 from stages.detect.observations import EVIDENCE
-from stages.detect.people import sample
 
 BODY_CHAINS = ((11, 13, 15), (12, 14, 16), (11, 12), (23, 24), (11, 23, 25, 27), (12, 24, 26, 28), (7, 8))
 """Limbs along which the matte is read."""
@@ -34,7 +34,7 @@ def evidence_of(
         return row
     if matte is not None:
         visible = pose[pose[:, 2] > 0.5]
-        row[0] = sample(matte, limb_samples(pose))
+        row[0] = matte_at(matte, limb_samples(pose))
         row[1] = _share_in_box(matte, around(visible if len(visible) else pose))
     if face is not None:
         height = float(np.linalg.norm(face[FACE_TOP, :2] - face[FACE_CHIN, :2]))

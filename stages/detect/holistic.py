@@ -18,17 +18,8 @@ from stages.detect.hands import hand_near_wrist, settled
 from stages.detect.matte import person_matte
 from stages.detect.networks import Networks, is_too_small, world_points
 from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
-from stages.detect.people import (
-    LONGEST_ABSENCE,
-    Person,
-    Sighting,
-    face_region,
-    link,
-    only,
-    sight,
-    tiles,
-    without_others,
-)
+from stages.detect.people import LONGEST_ABSENCE, Person, link, only, without_others
+from stages.detect.sightings import Sighting, face_region, sight, tiles
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.video.source import VideoInfo, probe, read_frames

@@ -38,3 +38,11 @@ def person_matte(
     mask = networks.run("matte", crop.rgb).segmentation_mask
     matte[y0:y1, x0:x1] = cv2.resize(mask, (int(x1 - x0), int(y1 - y0)), interpolation=cv2.INTER_LINEAR)
     return np.clip(matte, 0, 1)
+
+
+def matte_at(matte: Float[np.ndarray, "height width"], rows: Float[np.ndarray, "points 2"]) -> float:
+    """Mean of the matte at those points that lie inside the picture; 0 when none does."""
+    height, width = matte.shape
+    x, y = np.floor(rows[:, 0]).astype(int), np.floor(rows[:, 1]).astype(int)
+    inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    return float(matte[y[inside], x[inside]].mean()) if inside.any() else 0.0

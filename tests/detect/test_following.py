@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stages.detect.crops import clip_box, cut, cut_square, overlap, plan
-from stages.detect.people import Sighting, link, without_others
+from stages.detect.people import link, without_others
+from stages.detect.sightings import Sighting
 
 
 def _sighting(frame: int, x: float, height: float = 50.0) -> Sighting:
