@@ -120,6 +120,8 @@ def say_made(run: Run, chain: Chain, result: Path) -> None:
     if run.dry_run:
         run.planned([*chain.work.plan, f"-> {result}"], output=str(result))
         return
-    summary = f"drawn by {chain.backend} in {run.seconds:.1f} s; the steps are in {chain.work.folder}"
+    made = [step for step in chain.work.plan if not step.endswith(": cached")]
+    took = f"drawn by {chain.backend} in {run.seconds:.1f} s" if made else "nothing had changed"
+    summary = f"{took}; the steps are in {chain.work.folder}"
     work = str(chain.work.folder)
     run.done(result, summary, backend=chain.backend, work=work, steps=chain.work.plan, **chain.reports)

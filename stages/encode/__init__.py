@@ -1,0 +1,1 @@
+"""A reference and a condition map as the diffusion model's latents."""

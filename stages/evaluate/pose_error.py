@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from stages.artifacts.motion import PARTS, Motion
 from stages.body.model import JOINT_NAMES, Body, keypoints_from, motion_template, pose_motion
 from stages.body.rotations import rotvec_from_matrix
+from stages.body.same_body import require_same_body
 from stages.errors import InputError
 
 ROWS_AT_ONCE = 16
@@ -79,8 +80,7 @@ def pose_error(result: Motion, driving: Motion, body: Body) -> dict[str, Any]:
 
 def _comparable(result: Motion, driving: Motion, body: Body) -> None:
     for name, motion in (("tracked result", result), ("driving motion", driving)):
-        if motion.body_sha256 != body.sha256:
-            raise InputError(f"the {name} was fitted on another body file than '{body.name}'; track it again")
+        require_same_body(name, motion, body)
     if len(result) != len(driving):
         raise InputError(
             f"the result has {len(result)} frames but the motion that drove it {len(driving)}; they must be one clip"

@@ -1,0 +1,1 @@
+"""The animated video: the backends that draw it."""

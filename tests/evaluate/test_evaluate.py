@@ -119,5 +119,5 @@ def test_other_lengths_and_bodies_are_refused(body: Body) -> None:
     motion = standing(body, 3)
     with pytest.raises(InputError, match="one clip"):
         pose_error(standing(body, 2), motion, body)
-    with pytest.raises(InputError, match="another body file"):
+    with pytest.raises(InputError, match="track it again with --body"):
         pose_error(replace(motion, body_sha256="f" * 64), motion, body)

@@ -168,5 +168,5 @@ def test_a_clip_is_refused_as_the_photos_motion(astronaut: Astronaut, body: Body
     clip = repeated(astronaut.motion, np.arange(2) / 25)
     with pytest.raises(InputError, match="2 rows"):
         check(clip, clip, body)
-    with pytest.raises(InputError, match="another body file"):
+    with pytest.raises(InputError, match="track it again with --body"):
         check(astronaut.motion, replace(clip, body_sha256="0" * 64), body)

@@ -13,6 +13,7 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.body.camera import resized
 from stages.body.model import Body, motion_template
+from stages.body.same_body import require_same_body
 from stages.errors import InputError
 from stages.generate.puppet.anchor import anchor, what_is_shown
 from stages.generate.puppet.build import build_puppet
@@ -67,9 +68,8 @@ def check(reference: Motion, target: Motion, body: Body) -> None:
     """Refuse what cannot belong together."""
     if len(reference) != 1:
         raise InputError(f"the reference motion has {len(reference)} rows, expected a photo's one; track the photo")
-    for name, motion in (("reference", reference), ("target", target)):
-        if motion.body_sha256 != body.sha256:
-            raise InputError(f"the {name} motion was fitted on another body file than '{body.name}'; track it again")
+    for name, motion in (("reference motion", reference), ("target motion", target)):
+        require_same_body(name, motion, body)
 
 
 def render_frames(

@@ -19,6 +19,8 @@ CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "righ
 
 
 SCRAP_SHARE = 0.1
+UNLIKE = 70.0
+"""Distance of two median colours (RGB, 0 to 255) above which they are not one cloth's."""
 
 
 @dataclass
@@ -36,8 +38,10 @@ def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.nd
     seen = visibility(view, alpha, labels) * trusted
     for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
         forget_scraps(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
+    forget_what_is_held(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
+    borrowed[_members(view.rig.body.part, ("torso",))] = 0.0  # straps and badges have no twin on the other side
     share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     uv = view.points[:, :2]
     fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels), seen)
@@ -53,6 +57,30 @@ def forget_scraps(seen: np.ndarray, members: np.ndarray) -> None:
     """Set a forearm's or shin's few seen vertices to unseen: one plain sleeve is better than patches of a cuff."""
     if (seen[members] > 0.6).mean() < SCRAP_SHARE:
         seen[members] = 0.0
+
+
+def forget_what_is_held(view: View, colours: np.ndarray, seen: np.ndarray) -> None:
+    """Set a limb to unseen whose colour is neither its twin's nor the torso's: a helmet hides it, say.
+
+    Without this the helmet's black and white are mirrored onto the other sleeve.
+    """
+    height, width = colours.shape[:2]
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    part = view.rig.body.part
+
+    def colour(*names: str) -> np.ndarray | None:
+        rows = _members(part, names) & (seen > 0.6)
+        return usual_colour(colours[y[rows], x[rows]]) if rows.sum() >= 40 else None
+
+    torso = colour("torso")
+    for limb in ("arm", "leg"):
+        sides = [f"left_{limb}", f"right_{limb}"]
+        own = [colour(name) for name in sides]
+        if torso is None or own[0] is None or own[1] is None or np.linalg.norm(own[0] - own[1]) < UNLIKE:
+            continue
+        away = [float(np.linalg.norm(side - torso)) for side in own if side is not None]
+        if max(away) > UNLIKE > min(away):
+            seen[_members(part, (sides[int(np.argmax(away))],))] = 0.0
 
 
 def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.ndarray, "vertices"]:
@@ -126,14 +154,30 @@ def fill_colours(
             if name not in ("hair", "neck"):
                 fill[members] = skin if name.endswith(("hand", "foot", "head")) else everyone
             continue
-        count = min(40 if name.endswith(("arm", "leg")) else 12, len(sources))
+        count = min(120 if name.endswith(("torso", "arm", "leg")) else 12, len(sources))
         distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
         weight = 1.0 / (distance + 0.01)
+        if name.endswith(("torso", "arm", "leg")):
+            weight *= _commonness(direct[sources])[nearest]
         weight /= weight.sum(1, keepdims=True)
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
     shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
     return np.clip(fill * shade[:, None], 0, 255)
+
+
+def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:
+    """The colour (0 to 255) with most others near it: a median mixes an orange suit with a black helmet to brown."""
+    some = colours[:: max(1, len(colours) // 400)].astype(np.float32)
+    near = np.exp(-((np.linalg.norm(some[:, None] - some[None], axis=2) / UNLIKE) ** 2))
+    weight = near[int(near.sum(1).argmax())]
+    return (some * weight[:, None]).sum(0) / weight.sum()
+
+
+def _commonness(colours: Float[np.ndarray, "sources 3"]) -> Float[np.ndarray, "sources"]:
+    """1 for the cloth's usual colour, towards 0.02 for straps and badges on it."""
+    away = np.linalg.norm(colours - usual_colour(colours), axis=1)
+    return 0.02 + 0.98 * np.exp(-((away / UNLIKE) ** 2))
 
 
 def _members(part: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
