@@ -54,7 +54,12 @@ MOTION = Schema(
         Field("emosh_duration_seconds", "", "float", "duration of the source video, 0 for a photo"),
         Field("emosh_valid", "frames 4", "bool", "body, face, left hand, right hand are measured, not filled in"),
         Field("emosh_confidence", "frames 4", "float", "detector confidence per part, 0 to 1"),
-        Field("emosh_error_px", "frames 4", "float", "mean reprojection error per part, pixels; 0 where invalid"),
+        Field(
+            "emosh_error_px",
+            "frames 4",
+            "float",
+            "mean reprojection error per part, pixels; 0 where nothing was measured",
+        ),
         Field("emosh_face_height_px", "frames", "float", "height of the observed face; 0 where unseen"),
         Field("emosh_shoulder_width_px", "frames", "float", "shoulder width of the fitted body seen face on"),
         Field("emosh_gates", "frames gates", "float", "one column per gate, see emosh_gate_names", required=False),

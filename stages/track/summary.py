@@ -11,7 +11,8 @@ from stages.artifacts.motion import PARTS, Motion
 
 @dataclass(frozen=True)
 class TrackSummary:
-    """Shares of valid rows per part, and median reprojection errors over valid rows; None where nothing is valid.
+    """Shares of valid rows per part, and median reprojection errors over valid rows; None where nothing
+    is valid or none of the part's points lies in the picture (the body of a face close-up).
 
     Face and hands are relative to the face's height in the picture, the body to the shoulders' width, because
     pixels alone say nothing about a person of unknown size. Hands without any visible face fall back on the
@@ -55,7 +56,7 @@ def summarize(motion: Motion) -> TrackSummary:
     errors = {}
     for column, part in enumerate(PARTS):
         size = motion.shoulder_width_px if part == "body" else face
-        rows = motion.valid[:, column] & (size > 0)
+        rows = motion.valid[:, column] & (size > 0) & (motion.error_px[:, column] > 0)
         errors[part] = float(np.median(motion.error_px[rows, column] / size[rows])) if rows.any() else None
     return TrackSummary(
         frames=len(motion),
