@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from jaxtyping import install_import_hook
 
-from stages.body.model import Body
-from stages.body.store import open_body
+with install_import_hook("stages", "beartype.beartype"):  # every annotated shape is checked, in tests only
+    from stages.body.model import Body
+    from stages.body.store import open_body
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
@@ -37,6 +37,7 @@ class Fragments:
     """Metres; inf where there is none."""
 
 
+@runtime_checkable
 class Rasterizer(Protocol):
     """Draws both sides of every triangle, the nearest surface winning."""
 
