@@ -41,7 +41,7 @@ def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.nd
     forget_what_is_held(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
-    borrowed[_members(view.rig.body.part, ("torso",))] = 0.0  # straps and badges have no twin on the other side
+    borrowed *= _usual_cloth(view, colours, seen)[mirror]
     share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     uv = view.points[:, :2]
     fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels), seen)
@@ -154,11 +154,12 @@ def fill_colours(
             if name not in ("hair", "neck"):
                 fill[members] = skin if name.endswith(("hand", "foot", "head")) else everyone
             continue
-        count = min(120 if name.endswith(("torso", "arm", "leg")) else 12, len(sources))
+        count = min({"torso": 120, "left_arm": 40, "left_leg": 40}.get(name, 12), len(sources))
         distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
         weight = 1.0 / (distance + 0.01)
-        if name.endswith(("torso", "arm", "leg")):
-            weight *= _commonness(direct[sources])[nearest]
+        if name == "torso":  # far from anything seen, the cloth's usual colour
+            far = np.clip((distance[:, :1] - 0.01) / 0.04, 0, 1)
+            weight *= (distance + 0.01) ** (far - 1) * _commonness(direct[sources])[nearest] ** far
         weight /= weight.sum(1, keepdims=True)
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
@@ -172,6 +173,20 @@ def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:
     near = np.exp(-((np.linalg.norm(some[:, None] - some[None], axis=2) / UNLIKE) ** 2))
     weight = near[int(near.sum(1).argmax())]
     return (some * weight[:, None]).sum(0) / weight.sum()
+
+
+def _usual_cloth(view: View, colours: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Boolean (V): False on the torso where the photo shows straps and badges, which have no twin on the other side."""
+    height, width = colours.shape[:2]
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    torso = np.flatnonzero(_members(view.rig.body.part, ("torso",)))
+    usual = np.ones(len(x), bool)
+    shown = torso[seen[torso] > 0.6]
+    if len(shown) >= 40:
+        own = colours[y[torso], x[torso]].astype(np.float32)
+        away = np.linalg.norm(own - usual_colour(colours[y[shown], x[shown]]), axis=1)
+        usual[torso] = away < UNLIKE
+    return usual
 
 
 def _commonness(colours: Float[np.ndarray, "sources 3"]) -> Float[np.ndarray, "sources"]:
