@@ -8,9 +8,9 @@ from stages.generate.puppet.texture import forget_what_is_held, usual_colour
 
 
 def test_usual_colour_is_not_a_mixture() -> None:
-    """A suit with a helmet before it is orange, not the brown between orange and black."""
+    """A suit with a somewhat smaller helmet before it is orange, not the brown between orange and black."""
     rng = np.random.default_rng(0)
-    suit = np.array([220, 105, 65]) + rng.normal(0, 15, (60, 3))
+    suit = np.array([220, 105, 65]) + rng.normal(0, 15, (80, 3))
     helmet = np.array([5, 5, 5]) + rng.normal(0, 3, (55, 3))
     colour = usual_colour(np.concatenate([suit, helmet]))
     assert np.linalg.norm(colour - [220, 105, 65]) < 15
