@@ -1,0 +1,1 @@
+"""The wan backend: latents become a video, chunk after chunk."""

@@ -1,0 +1,126 @@
+"""Model folders into memory: one component at a time, weights read straight to where they will live.
+
+Nothing is fetched, nothing is unpickled, and no tensor is left without a value in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+
+from stages.errors import InputError
+from stages.wan.folder import ModelFolder
+from stages.wan.transformer import EMBEDDING, EmoshTransformer3DModel, zero_embedding
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+def load_transformer(
+    folder: ModelFolder, dtype: torch.dtype = torch.bfloat16, device: torch.device | str = "cpu"
+) -> EmoshTransformer3DModel:
+    """The transformer, frozen, in evaluation mode. Norms and time embedding stay float32, as the folder keeps them.
+
+    A plain Wan2.1-I2V gets a motion embedding of zeros, with which motion has no effect until an adapter brings one.
+    """
+    with silenced():
+        model = EmoshTransformer3DModel.from_pretrained(
+            folder.path, subfolder="transformer", torch_dtype=dtype, local_files_only=True, **_placed(device)
+        )
+    assert isinstance(model, EmoshTransformer3DModel)
+    if not folder.has_motion_embedding:
+        zero_embedding(model, dtype, device)
+    unset = [name for name, tensor in model.state_dict().items() if tensor.is_meta]
+    assert not unset, f"{unset[:3]} were left without a value, though {EMBEDDING} is the only one that may be"
+    return model.requires_grad_(False).eval()
+
+
+def load_vae(
+    folder: ModelFolder, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> AutoencoderKLWan:
+    """The VAE, frozen. Raises InputError where the folder has none, or one of another kind."""
+    config = _read_config(folder.part("vae") / "config.json")
+    if config.get("_class_name") != "AutoencoderKLWan" or config.get("z_dim", 16) != 16:
+        raise InputError(f"{folder.path}: its vae is not Wan2.1's 16-channel one; expected AutoencoderKLWan, z_dim 16")
+    with silenced(), _damage(folder.part("vae")):
+        vae = AutoencoderKLWan.from_pretrained(
+            folder.path, subfolder="vae", torch_dtype=dtype, local_files_only=True, **_placed(device)
+        )
+    return vae.requires_grad_(False).eval()
+
+
+def load_image_encoder(folder: ModelFolder, device: torch.device | str = "cpu") -> tuple[Any, Any]:
+    """(CLIP image encoder in float32, its processor)."""
+    from transformers import AutoImageProcessor, CLIPVisionModel
+
+    parts = folder.part("image_encoder"), folder.part("image_processor")
+    with silenced(), _damage(parts[0]):
+        encoder = CLIPVisionModel.from_pretrained(parts[0], dtype=torch.float32, local_files_only=True)
+        processor = AutoImageProcessor.from_pretrained(parts[1], local_files_only=True)
+    return encoder.requires_grad_(False).eval().to(device), processor  # type: ignore[arg-type]
+
+
+def load_text_encoder(
+    folder: ModelFolder, dtype: torch.dtype = torch.bfloat16, device: torch.device | str = "cpu"
+) -> tuple[Any, Any]:
+    """(UMT5 encoder, its tokenizer): 11.4 GB at full size, needed once for each new prompt."""
+    from transformers import AutoTokenizer, UMT5EncoderModel
+
+    parts = folder.part("text_encoder"), folder.part("tokenizer")
+    with silenced(), _damage(parts[0]):
+        encoder = UMT5EncoderModel.from_pretrained(parts[0], dtype=dtype, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(parts[1], local_files_only=True)
+    return encoder.requires_grad_(False).eval().to(device), tokenizer  # type: ignore[arg-type]
+
+
+def _placed(device: torch.device | str) -> dict[str, Any]:
+    """Weights go straight to an accelerator, without a copy in host memory."""
+    return {} if torch.device(device).type == "cpu" else {"device_map": {"": str(device)}}
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    import json
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is missing or damaged; fetch the model again") from error
+
+
+@contextmanager
+def _damage(folder: Path) -> Iterator[None]:
+    """Name the folder when a component's files cannot be read."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{folder} cannot be loaded ({first}); fetch the model again") from error
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """diffusers and transformers without bars and advice, whose say is already in ours."""
+    import diffusers.utils.logging as diffusers_log
+    import transformers.utils.logging as transformers_log
+
+    logs = (diffusers_log, transformers_log)
+    levels = [log.get_verbosity() for log in logs]
+    bars = [log.is_progress_bar_enabled() for log in logs]
+    try:
+        for log in logs:
+            log.set_verbosity_error()
+            log.disable_progress_bar()
+        yield
+    finally:
+        for log, level, bar in zip(logs, levels, bars, strict=True):
+            log.set_verbosity(level)
+            if bar:
+                log.enable_progress_bar()

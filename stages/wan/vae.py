@@ -1,0 +1,56 @@
+"""Wan's VAE in both directions: pixels in [-1, 1], latents normalised per channel. The most likely latent, never a
+sample."""
+
+from __future__ import annotations
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKLWan, pixels: Float[Tensor, "1 3 frames height width"]) -> Float[Tensor, "1 16 t h w"]:
+    """Normalised float32 latents of frames in [-1, 1], on the VAE's device. Frames are encoded jointly and causally:
+    a clip must be encoded anew from where it is to begin."""
+    latents = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode()  # type: ignore[union-attr]
+    mean, inverse_std = _statistics(vae, latents)
+    return ((latents - mean) * inverse_std).float()
+
+
+@torch.no_grad()
+def decode(vae: AutoencoderKLWan, latents: Float[Tensor, "1 16 t h w"]) -> Float[Tensor, "1 3 frames height width"]:
+    """Frames in [-1, 1]. The first latent gives one frame, every further one four."""
+    latents = latents.to(vae.device, vae.dtype)
+    mean, inverse_std = _statistics(vae, latents)
+    return vae.decode(latents / inverse_std + mean, return_dict=False)[0]
+
+
+def _statistics(vae: AutoencoderKLWan, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and inverse standard deviation per channel, in diffusers' own order of rounding."""
+    mean = torch.tensor(vae.config["latents_mean"]).view(1, -1, 1, 1, 1).to(like)
+    return mean, 1.0 / torch.tensor(vae.config["latents_std"]).view(1, -1, 1, 1, 1).to(like)
+
+
+def grey_latents(vae: AutoencoderKLWan, frames: int, height: int, width: int) -> Float[Tensor, "1 16 t h w"]:
+    """What chunk 1 knows of its frames: an all-grey clip, encoded. The same for every clip of one size."""
+    return encode(vae, torch.zeros(1, 3, frames, height, width))
+
+
+def known_latents(
+    vae: AutoencoderKLWan, tail: Float[Tensor, "1 3 known height width"], frames: int
+) -> Float[Tensor, "1 16 t h w"]:
+    """What a later chunk of `frames` frames knows: the last frames of the one before, then grey, encoded jointly."""
+    grey = tail.new_zeros(1, 3, frames - tail.shape[2], *tail.shape[3:])
+    return encode(vae, torch.cat([tail, grey], dim=2))
+
+
+def pixels(rgb: UInt8[Tensor, "frames height width 3"]) -> Float[Tensor, "1 3 frames height width"]:
+    """Eight-bit RGB as the VAE reads it."""
+    return (rgb.float() / 255).permute(3, 0, 1, 2)[None] * 2 - 1
+
+
+def rgb(decoded: Float[Tensor, "1 3 frames height width"]) -> UInt8[Tensor, "frames height width 3"]:
+    """Decoded frames as eight-bit RGB, rounded to the nearest."""
+    unit = (decoded[0].float() * 0.5 + 0.5).clamp(0, 1)
+    return (unit * 255).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous()

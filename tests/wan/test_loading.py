@@ -1,0 +1,241 @@
+"""Real folder formats, loaded by the real code: what fits, what is tolerated, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from stages.artifacts.provenance import Provenance
+from stages.errors import InputError
+from stages.wan import adapter
+from stages.wan.folder import open_folder
+from stages.wan.loading import load_image_encoder, load_text_encoder, load_transformer, load_vae
+from tests.wan import tiny
+from tests.wan.test_transformer import inputs, motion
+
+
+def test_a_wan_animate_folder(animate_folder: Path) -> None:
+    """Every weight that EMOSH has comes from Wan-Animate's shards unchanged; the face branch is left out."""
+    folder = open_folder(animate_folder)
+    assert (folder.kind, folder.dtype, len(folder.shards) > 1) == ("animate", "F32", True)
+    model, theirs = load_transformer(folder, torch.float32), tiny.animate_transformer(silenced=True).state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
+    assert len(theirs) > len(model.state_dict())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+@torch.no_grad()
+def test_a_plain_i2v_folder(i2v_folder: Path) -> None:
+    """A Wan2.1-I2V folder gets a motion embedding of zeros, nothing stays on the meta device, and motion has no
+    effect yet."""
+    folder = open_folder(i2v_folder)
+    assert not folder.has_motion_embedding
+    model = load_transformer(folder, torch.float32)
+    assert not any(tensor.is_meta for tensor in model.state_dict().values())
+    assert torch.equal(model(**inputs(), motion_hidden_states=motion()).sample, model(**inputs()).sample)
+
+
+def test_precision(animate_folder: Path) -> None:
+    """In bfloat16 the norms, the time embedding and the modulation stay float32."""
+    state = load_transformer(open_folder(animate_folder), torch.bfloat16).state_dict()
+    kept = {name for name, tensor in state.items() if tensor.dtype == torch.float32}
+    assert "blocks.0.attn1.to_q.weight" not in kept
+    assert "pose_patch_embedding.weight" not in kept
+    assert {"blocks.0.scale_shift_table", "blocks.0.norm2.weight"} <= kept
+
+
+def test_the_other_components(animate_folder: Path) -> None:
+    """VAE, CLIP and UMT5 load from their folders, in evaluation mode."""
+    folder = open_folder(animate_folder)
+    assert load_vae(folder).config.z_dim == 16
+    for encoder, _ in (load_image_encoder(folder), load_text_encoder(folder, torch.float32)):
+        assert not encoder.training
+
+
+def test_saved_and_loaded_again(animate_folder: Path, tmp_path: Path) -> None:
+    """Our own folder, written by `save_pretrained`, comes back as it was and as our own class."""
+    first = load_transformer(open_folder(animate_folder), torch.float32)
+    shutil.copytree(animate_folder, tmp_path / "own", ignore=shutil.ignore_patterns("transformer"))
+    first.save_pretrained(tmp_path / "own" / "transformer")
+    folder = open_folder(tmp_path / "own")
+    assert folder.kind == "emosh"
+    again = load_transformer(folder, torch.float32).state_dict()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in first.state_dict().items())
+
+
+# ---- what is refused, before anything is loaded
+def copied(source: Path, folder: Path) -> Path:
+    """A folder to damage."""
+    return Path(shutil.copytree(source, folder / "copy"))
+
+
+def refusal(path: Path) -> str:
+    """The sentence that a folder is refused with."""
+    with pytest.raises(InputError) as caught:
+        open_folder(path)
+    return str(caught.value)
+
+
+def test_a_missing_shard(animate_folder: Path, tmp_path: Path) -> None:
+    """A missing shard is named."""
+    path = copied(animate_folder, tmp_path)
+    shard = sorted(path.glob("transformer/*-00002-*"))[0]
+    shard.unlink()
+    assert shard.name in refusal(path)
+
+
+def test_a_cut_off_shard(animate_folder: Path, tmp_path: Path) -> None:
+    """A download that stopped early is refused by its header."""
+    path = copied(animate_folder, tmp_path)
+    shard = sorted(path.glob("transformer/*.safetensors"))[0]
+    shard.write_bytes(shard.read_bytes()[:-100])
+    assert "cut off" in refusal(path)
+
+
+def test_wrong_folders(animate_folder: Path, tmp_path: Path) -> None:
+    """No folder, an empty one, the transformer's own, a text-to-video model and another model are each told apart."""
+    assert "not a folder" in refusal(tmp_path / "none")
+    assert "transformer/config.json" in refusal(tmp_path)
+    assert "give the folder around it" in refusal(animate_folder / "transformer")
+    for place, changed, said in (
+        ("a", {"in_channels": 16}, "in_channels 16"),
+        ("b", {"image_dim": None, "added_kv_proj_dim": None}, "reads no image"),
+    ):
+        tiny.i2v_transformer(**changed).save_pretrained(tmp_path / place / "transformer")
+        assert said in refusal(tmp_path / place)
+    config = tmp_path / "a" / "transformer" / "config.json"
+    config.write_text(json.dumps({"_class_name": "FluxTransformer2DModel"}))
+    assert "FluxTransformer2DModel" in refusal(tmp_path / "a")
+    config.write_text("{")
+    assert "damaged" in refusal(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda tensors: tensors.pop("proj_out.weight"), "lacks the tensor proj_out.weight"),
+        (lambda tensors: tensors.update({"proj_out.bias": torch.zeros(3)}), "proj_out.bias is \\(3,\\)"),
+        (
+            lambda tensors: tensors.update({"controlnet.weight": torch.zeros(3)}),
+            "1 tensors are unknown, first controlnet",
+        ),
+        (lambda tensors: tensors.update({"proj_out.bias": torch.zeros(64, dtype=torch.int32)}), "stored as I32"),
+    ],
+)
+def test_tensors_that_do_not_fit(i2v_folder: Path, tmp_path: Path, damage, said: str) -> None:
+    """A tensor missing, of another shape, of no place in the model or no floats is named."""
+    path = tmp_path / "copy"
+    shutil.copytree(i2v_folder / "transformer", path / "transformer")
+    for shard in (path / "transformer").glob("*.safetensors"):
+        tensors = load_file(shard)
+        if "proj_out.weight" in tensors:
+            damage(tensors)
+            save_file(tensors, shard)
+    with pytest.raises(InputError, match=said):
+        open_folder(path)
+
+
+def test_a_folder_without_a_vae(i2v_folder: Path, tmp_path: Path) -> None:
+    """A component that is not there is named when it is asked for."""
+    shutil.copytree(i2v_folder / "transformer", tmp_path / "transformer")
+    with pytest.raises(InputError, match="no vae/"):
+        load_vae(open_folder(tmp_path))
+
+
+# ---- adapters
+@pytest.fixture
+def trained(animate_folder: Path, tmp_path: Path):
+    """(a model whose adapter has learned something, the adapter's file)."""
+    model = load_transformer(open_folder(animate_folder), torch.float32)
+    adapter.add_adapter(model, rank=4, alpha=8)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    path = tmp_path / "adapter.safetensors"
+    adapter.save_adapter(path, model, Provenance("train", {"steps": 1}))
+    return model, path
+
+
+def test_what_an_adapter_trains(trained) -> None:
+    """LoRA on the 12 linears of each block and the motion embedding learn; nothing else does."""
+    learning = {name for name, parameter in trained[0].named_parameters() if parameter.requires_grad}
+    lora = {name for name in learning if ".lora_" in name}
+    assert len(lora) == 2 * 12 * tiny.TRANSFORMER["num_layers"]
+    assert learning - lora == {"pose_patch_embedding.weight", "pose_patch_embedding.bias"}
+
+
+@torch.no_grad()
+def test_an_adapter_round_trip(trained, animate_folder: Path, i2v_folder: Path) -> None:
+    """Loaded onto the base again, in one file with its motion embedding, an adapter gives what was trained; at scale
+    0 only the embedding speaks."""
+    model, path = trained
+    base = load_transformer(open_folder(animate_folder), torch.float32)
+    found = adapter.load_adapter(base, path)
+    assert (found.rank, found.alpha, found.blocks) == (4, 8.0, 2)
+    expected = model(**inputs(), motion_hidden_states=motion()).sample
+    assert torch.equal(base(**inputs(), motion_hidden_states=motion()).sample, expected)
+    silent = load_transformer(open_folder(animate_folder), torch.float32)
+    without = silent(**inputs()).sample
+    adapter.load_adapter(silent, path, scale=0.0)
+    assert torch.equal(silent(**inputs()).sample, without)
+    assert torch.equal(silent.pose_patch_embedding.weight, model.pose_patch_embedding.weight)
+    onto_i2v = load_transformer(open_folder(i2v_folder), torch.float32)
+    adapter.load_adapter(onto_i2v, path)
+    assert not torch.equal(onto_i2v(**inputs(), motion_hidden_states=motion()).sample, onto_i2v(**inputs()).sample)
+
+
+@torch.no_grad()
+def test_a_distillation_stacks(trained, animate_folder: Path, tmp_path: Path) -> None:
+    """A second LoRA, in Wan's own names, adds its product at its scale to what the adapter does."""
+    _, path = trained
+    base = load_transformer(open_folder(animate_folder), torch.float32)
+    adapter.load_adapter(base, path)
+    generator = torch.Generator().manual_seed(1)
+    down, up = torch.randn(2, 32, generator=generator), torch.randn(32, 2, generator=generator)
+    save_file(
+        {
+            "diffusion_model.blocks.0.self_attn.q.lora_down.weight": down,
+            "diffusion_model.blocks.0.self_attn.q.lora_up.weight": up,
+        },
+        tmp_path / "distilled.safetensors",
+    )
+    linear = base.blocks[0].attn1.to_q
+    given = torch.randn(1, 3, 32, generator=generator)
+    before = linear(given)
+    adapter.stack_lora(base, tmp_path / "distilled.safetensors", scale=0.5)
+    linear = base.blocks[0].attn1.to_q
+    assert torch.allclose(linear(given), before + 0.5 * given @ down.T @ up.T, atol=1e-5)
+
+
+def test_adapters_that_do_not_fit(trained, tmp_path: Path) -> None:
+    """An adapter of a wider or a deeper base, a file that is none, and a LoRA of another model are refused."""
+    _, path = trained
+    narrow = {**tiny.TRANSFORMER, "num_attention_heads": 4}
+    with pytest.raises(InputError, match="another base: its width is 32, the base's 64"):
+        adapter.check_adapter(path, narrow)
+    with pytest.raises(InputError, match="another base: its number of blocks is 2, the base's 3"):
+        adapter.check_adapter(path, {**tiny.TRANSFORMER, "num_layers": 3})
+    other = tmp_path / "other.safetensors"
+    save_file({"transformer.single_blocks.0.lora_A.weight": torch.zeros(2, 2)}, other)
+    with pytest.raises(InputError, match="no emosh adapter"):
+        adapter.read_adapter(other)
+    with pytest.raises(InputError, match="another model"):
+        adapter.stack_lora(trained[0], other)
+    (tmp_path / "lora.pt").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"only \.safetensors"):
+        adapter.stack_lora(trained[0], tmp_path / "lora.pt")
+
+
+def test_a_lora_with_its_scale() -> None:
+    """PATH and PATH:SCALE are told apart; a scale that is no number is refused."""
+    assert adapter.parsed_lora("a/b.safetensors") == (Path("a/b.safetensors"), 1.0)
+    assert adapter.parsed_lora("a/b.safetensors:0.5") == (Path("a/b.safetensors"), 0.5)
+    with pytest.raises(InputError, match="PATH:SCALE"):
+        adapter.parsed_lora("a/b.safetensors:half")
