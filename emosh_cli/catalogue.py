@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.wan.catalogue import WEIGHTS, Weights, size_text
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -16,6 +18,31 @@ class ModelFile:
     source: str
     place: str
     how: str
+    size: str = "unknown"
+    sha256: str = "unknown"
+
+
+def _row(weights: Weights) -> ModelFile:
+    """A part of the diffusion model."""
+    source = f"https://huggingface.co/{weights.repo} ({weights.folder})" if weights.repo else "made or trained by you"
+    return ModelFile(
+        weights.name,
+        weights.purpose,
+        weights.licence,
+        source,
+        weights.place.as_posix(),
+        _how(weights),
+        size_text(weights),
+        weights.sha256 or "unknown",
+    )
+
+
+def _how(weights: Weights) -> str:
+    if weights.name == "wan-base":
+        return "emosh models prepare"
+    if not weights.repo:
+        return "emosh models add ADAPTER.safetensors"
+    return f"emosh models fetch {weights.name}, or emosh models add FOLDER"
 
 
 CATALOGUE = (
@@ -43,14 +70,7 @@ CATALOGUE = (
         "licensed/FLAME.npz",
         "put the file there yourself; baking ehm is not built yet",
     ),
-    ModelFile(
-        "wan",
-        "the diffusion model, for --backend wan",
-        "Apache-2.0",
-        "https://huggingface.co/Wan-AI/Wan2.1-I2V-14B-480P-Diffusers (about 82 GB)",
-        "wan/Wan2.1-I2V-14B-480P-Diffusers",
-        "the wan backend is not built yet",
-    ),
+    *(_row(weights) for weights in WEIGHTS),
 )
 
 

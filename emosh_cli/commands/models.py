@@ -1,11 +1,11 @@
-"""`emosh models`: the model files that could be installed, and the one that emosh makes itself."""
+"""`emosh models`: the model files that can be installed, and those that emosh makes itself."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,34 @@ from emosh_cli.catalogue import CATALOGUE, installed, named, place
 from emosh_cli.run import MACHINE, Run, command
 from stages.errors import InputError
 
+if TYPE_CHECKING:
+    from stages.wan.recognise import Recognised
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="One of the names in: emosh models list", show_default=False)]
-Source = Annotated[Path, typer.Argument(metavar="FILE", help="The file you have.", show_default=False)]
+Fetched = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="One of the names in: emosh models list; wan: all that --backend wan needs.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FOLDER|FILE", help="A diffusers folder, one of its parts, or a weights file.", show_default=False
+    ),
+]
+As = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Which model it is. Without it: told by its config and headers."),
+]
+Copy = Annotated[bool, typer.Option("--copy", help="Copy it. Without it: a link to where it lies.")]
+Transformer = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FOLDER]", help="A transformer folder. Without it: the installed one.", show_default=False),
+]
+BODIES = ("open", "smplx", "flame")
+"""Rows that are no part of the diffusion model."""
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "list", "Commands", works=False)
     def list_(run: Run) -> None:
-        """List every model file with its licence, and whether it is installed.
+        """List every model file with its licence, source, size and sha256, and whether it is installed.
 
         Example: emosh models list
         """
@@ -55,27 +81,151 @@ def register(app: typer.Typer) -> None:
         run.done(body_path(name), f"{len(body.v_template)} vertices, {len(body.expression_names)} facial actions")
 
     @command(group, "add", "Commands", works=False)
-    def add(run: Run, name: Name, source: Source) -> None:
-        """Put a model file that you have into its place. [yellow]Not built yet.[/yellow]
+    def add(run: Run, source: Source, name: As = None, copy: Copy = False) -> None:
+        """File model files that you have, after checking that they are whole and the right ones.
 
-        Example: emosh models add smplx SMPLX_NEUTRAL_2020.npz
+        A diffusers pipeline folder is filed part by part. Only configs and headers are read, no weights.
+
+        Example: emosh models add Wan2.2-Animate-14B-Diffusers
         """
-        raise InputError(f"models add is not built yet{_where(name)}")
+        _add(run, source, name, copy)
 
     @command(group, "fetch", "Commands", works=False)
-    def fetch(run: Run, name: Name) -> None:
-        """Download a model file whose licence allows it. [yellow]Not built yet.[/yellow]
+    def fetch(run: Run, name: Fetched) -> None:
+        """Download a model file whose licence allows it; size and licence are said first.
 
         Example: emosh models fetch wan
         """
-        raise InputError(f"models fetch is not built yet{_where(name)}")
+        _fetch(run, name)
+
+    @command(group, "prepare", "Commands", works=False)
+    def prepare(run: Run, folder: Transformer = None) -> None:
+        """Make the bf16 base from fp32 shards, once: half the size, and it loads in half the memory.
+
+        Example: emosh models prepare
+        """
+        _prepare(run, folder)
 
 
-def _where(name: str) -> str:
+# ---- add
+def _add(run: Run, source: Path, name: str | None, copy: bool) -> None:
+    from stages.body.store import home
+    from stages.wan.store import file_part, link_transformer
+
+    entry = None if name is None else named(name)
+    if name is not None and (entry is None or name == "open"):
+        raise InputError(f"no model is called '{name}' that could be added; see: emosh models list")
+    if entry is not None and entry.place.endswith(".npz"):
+        _check_arrays(source)
+        run.done(file_part(source, place(entry), copy=copy), f"filed as {entry.name}")
+        return
+    filed = []
+    for found in _recognised(source, name):
+        entry = named(found.name)
+        assert entry is not None
+        filed.append(file_part(found.path, place(entry), copy=copy, progress=run.console.progress))
+        run.console.note(f"{found.name}: {found.said}, {found.size_bytes / 1e9:.2f} GB")
+    link_transformer(home())
+    run.done(filed[0] if len(filed) == 1 else filed[0].parent, _next_step(), filed=[str(path) for path in filed])
+
+
+def _recognised(source: Path, name: str | None) -> list[Recognised]:
+    from stages.wan.recognise import recognise
+
+    found = recognise(source)
+    if name is None:
+        return found
+    chosen = [each for each in found if each.name == name]
+    if not chosen:
+        held = ", ".join(sorted({each.name for each in found}))
+        raise InputError(f"{source} is {held}, not {name}; leave --name out, or name another folder")
+    return chosen
+
+
+def _check_arrays(source: Path) -> None:
+    """A body model's npz, told by the names in it: its arrays are not loaded here."""
+    import zipfile
+
+    if not source.is_file():
+        raise InputError(f"{source} does not exist, expected a body model's .npz")
+    try:
+        with zipfile.ZipFile(source) as archive:
+            absent = {"v_template.npy", "shapedirs.npy", "f.npy"} - set(archive.namelist())
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{source} is no .npz file; pickled models are not loaded") from error
+    if absent:
+        raise InputError(f"{source} is no body model: it lacks {', '.join(sorted(absent))}")
+
+
+def _next_step() -> str:
+    """What the diffusion model still needs."""
+    from stages.body.store import home
+    from stages.wan.catalogue import missing, part
+
+    absent = missing(home())
+    if absent:
+        return f"still missing for --backend wan: {', '.join(absent)}"
+    if not part("wan-base").installed(home()):
+        return "--backend wan has its parts; load it in half the time after: emosh models prepare"
+    return "--backend wan has its parts"
+
+
+# ---- fetch
+def _fetch(run: Run, name: str) -> None:
+    from stages.body.store import home
+    from stages.wan.catalogue import parts
+    from stages.wan.fetch import ask, fetch
+    from stages.wan.recognise import recognise
+    from stages.wan.store import check_room, link_transformer
+
     entry = named(name)
-    if entry is None:
-        return f", and no model is called '{name}'; see: emosh models list"
-    return f"; {name} comes from {entry.source} and goes to {place(entry)}"
+    if entry is not None and name in BODIES:
+        raise InputError(f"{name} cannot be fetched; it comes from {entry.source}: {entry.how}")
+    wanted = [each for each in parts(name) if not each.installed(home())]
+    offers = []
+    for each in wanted:
+        offer = ask(each)
+        offers.append(offer)
+        run.console.note(
+            f"{each.name}: {offer.size_bytes / 1e9:.2f} GB in {len(offer.files)} files, licence {each.licence}, "
+            f"from {each.repo} at {offer.revision[:12]}"
+        )
+    if not offers:
+        raise InputError(f"{name} is installed already; see: emosh models list")
+    total = sum(offer.size_bytes for offer in offers)
+    check_room(home(), total, f"fetching {name}")
+    run.console.note(f"downloading {total / 1e9:.2f} GB to {home()}; Ctrl-C stops, a rerun continues")
+    for offer in offers:
+        recognise(fetch(offer, home(), progress=run.console.progress))
+    link_transformer(home())
+    made = [offer.weights.where(home()) for offer in offers]
+    run.done(made[0] if len(made) == 1 else made[0].parent, _next_step(), filed=[str(path) for path in made])
+
+
+# ---- prepare
+def _prepare(run: Run, folder: Path | None) -> None:
+    from stages.body.store import home
+    from stages.wan.catalogue import part
+    from stages.wan.prepare import prepare
+    from stages.wan.store import link_transformer
+
+    source = folder if folder is not None else _fp32_transformer(home())
+    if (source / "transformer" / "config.json").is_file():
+        source = source / "transformer"
+    out = part("wan-base").where(home())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    size = prepare(source, out, run.console.progress)
+    link_transformer(home())
+    run.done(out, f"{size / 1e9:.2f} GB in bf16 from {source}; the original may go if you need the room")
+
+
+def _fp32_transformer(home: Path) -> Path:
+    from stages.wan.catalogue import part
+
+    for name in ("wan-animate", "wan-i2v"):
+        if part(name).installed(home):
+            return part(name).where(home)
+    raise InputError("no transformer is installed; add one with: emosh models add FOLDER, or emosh models fetch wan")
 
 
 def _print(rows: list[dict]) -> None:
@@ -86,5 +236,5 @@ def _print(rows: list[dict]) -> None:
     for row in rows:
         state = Text("installed", "green") if row["installed"] else Text("not installed", "yellow")
         console.print(Text.assemble((row["name"], "bold"), f": {row['purpose']}, ", state))
-        for label in ("licence", "source", "place", "how"):
+        for label in ("licence", "source", "size", "sha256", "place", "how"):
             console.print(Text(f"  {label}: {row[label]}"), soft_wrap=True)

@@ -40,8 +40,9 @@ COMMANDS = {
     "export": {"--to", "--fps"} | BODY | OUT | WORK | TALK,
     "models list": TALK,
     "models bake": TALK,
-    "models add": TALK,
+    "models add": {"--name", "--copy"} | TALK,
     "models fetch": TALK,
+    "models prepare": TALK,
     "doctor": TALK,
     "config show": WORK | TALK,
     "config list": TALK,
@@ -135,8 +136,6 @@ def test_a_wrong_word_is_one_line(words: list[str], expected: str) -> None:
         ["evaluate", "a.mp4", "--ref", "a.png"],
         ["export", "m.npz", "--to", "glb"],
         ["models", "bake", "ehm"],
-        ["models", "add", "flame", "f.npz"],
-        ["models", "fetch", "wan"],
     ],
 )
 def test_what_is_not_built_says_so(words: list[str]) -> None:

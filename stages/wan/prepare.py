@@ -1,0 +1,170 @@
+"""A transformer's fp32 shards become a bf16 base, once, one tensor at a time.
+
+What diffusers keeps in fp32 when it loads in bf16 (norms, time embedding, modulation) stays fp32, so that loading the
+base equals loading the original in bf16, bit for bit. Wan-Animate's face modules are left out. Memory holds one
+tensor and its bf16 copy; a run that was stopped continues after the last whole shard.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from stages.artifacts.atomic import atomic_path
+from stages.errors import InputError
+from stages.progress import Progress, silent
+from stages.wan.recognise import EMBEDDING, FACE_MODULES, TRANSFORMERS, check_transformer, transformer_config
+from stages.wan.shards import FLOATS, Entry, read_folder, read_header
+from stages.wan.store import check_room
+
+STEM = "diffusion_pytorch_model"
+"""diffusers' own name for a model's weights."""
+SOURCE = "source.json"
+"""What a half-made base was being made from."""
+
+
+def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
+    """Write the bf16 base of the transformer folder `source` as the folder `out`; returns its bytes.
+
+    `out` appears when it is whole; until then its shards lie in `.NAME.part` beside it, and a rerun from the same
+    source keeps those that are done. Raises InputError for a folder that is no Wan transformer, an `out` that is
+    there, and a disk without room.
+    """
+    if out.exists():
+        raise InputError(f"{out} is there already; move it away to make it again")
+    config, entries = _read(source)
+    targets = base_entries(entries)
+    shards = _by_shard(entries, targets)
+    total = sum(entry.size_bytes for entry in targets.values())
+    part = out.with_name(f".{out.name}.part")
+    _resume(part, entries)
+    there = sum(path.stat().st_size for path in part.glob("*.safetensors"))
+    check_room(part, total - there, "preparing the base")
+    for done, (original, names) in enumerate(shards.items()):
+        target = part / f"{STEM}-{done + 1:05d}-of-{len(shards):05d}.safetensors"
+        wanted = {name: targets[name] for name in names}
+        if not _is_done(target, wanted):
+            with atomic_path(target) as writing:
+                _write_shard(writing, original, wanted)
+        progress("preparing shards", done + 1, len(shards))
+    _write_index(part, shards, total)
+    kind = "EmoshTransformer3DModel" if f"{EMBEDDING}.weight" in targets else "WanTransformer3DModel"
+    _write_json(part / "config.json", {**transformer_config(config), "_class_name": kind})
+    (part / SOURCE).unlink()
+    part.replace(out)
+    return total
+
+
+def base_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
+    """The tensors of the base with the types that they get."""
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+
+    kept = set(WanTransformer3DModel._keep_in_fp32_modules or ())
+    return {
+        name: replace(entry, dtype="F32" if kept & set(name.split(".")) else "BF16")
+        for name, entry in entries.items()
+        if not name.startswith(FACE_MODULES)
+    }
+
+
+def _read(source: Path) -> tuple[dict[str, Any], dict[str, Entry]]:
+    path = source / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read; name a diffusers transformer folder") from error
+    if config.get("_class_name") not in TRANSFORMERS:
+        raise InputError(f"{source} holds a {config.get('_class_name')}, expected a Wan transformer to prepare")
+    entries = read_folder(source)
+    check_transformer(source, config, entries)
+    for name, entry in entries.items():
+        if entry.dtype not in FLOATS:
+            raise InputError(f"{entry.file}: {name} is stored as {entry.dtype}; a base is made from F32, BF16 or F16")
+    return config, entries
+
+
+def _by_shard(entries: dict[str, Entry], targets: dict[str, Entry]) -> dict[Path, list[str]]:
+    """Names by the file that holds them: one shard of the base for each of the original's that is not empty."""
+    shards: dict[Path, list[str]] = {}
+    for name in sorted(targets):
+        shards.setdefault(entries[name].file, []).append(name)
+    return dict(sorted(shards.items()))
+
+
+def _resume(part: Path, entries: dict[str, Entry]) -> None:
+    """Keep what is done if it was made from these very files, else begin afresh."""
+    files = sorted({entry.file for entry in entries.values()})
+    facts = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    record = json.dumps(facts)
+    if part.is_dir():
+        same = (part / SOURCE).is_file() and (part / SOURCE).read_text(encoding="utf-8") == record
+        for left in part.iterdir():
+            if not same or left.name.startswith("."):
+                left.unlink()
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create {part} ({error.strerror}); set EMOSH_HOME to a folder of yours") from error
+    with atomic_path(part / SOURCE) as writing:
+        writing.write_text(record, encoding="utf-8")
+
+
+def _is_done(target: Path, wanted: dict[str, Entry]) -> bool:
+    """Whether a shard of an earlier run holds exactly what is wanted; it was renamed into place only when whole."""
+    if not target.is_file():
+        return False
+    there, _ = read_header(target)
+    return {name: (entry.dtype, entry.shape) for name, entry in there.items()} == {
+        name: (entry.dtype, entry.shape) for name, entry in wanted.items()
+    }
+
+
+def _write_shard(path: Path, original: Path, wanted: dict[str, Entry]) -> None:
+    """The safetensors format: length, JSON header, then the tensors' bytes in the header's order.
+
+    safetensors' own `save_file` needs every tensor of the shard in memory at once.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, entry in sorted(wanted.items(), key=_widest_first):
+        start, end = end, end + entry.size_bytes
+        header[name] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in list(header)[1:]:
+            _write_tensor(file, original, name, wanted[name].dtype)
+
+
+def _widest_first(item: tuple[str, Entry]) -> tuple[int, str]:
+    """The format's order: wider types first, so that every tensor is aligned."""
+    return (0 if item[1].dtype == "F32" else 1, item[0])
+
+
+def _write_tensor(file: BinaryIO, original: Path, name: str, dtype: str) -> None:
+    """One tensor, converted. The file is opened anew for each, since a mapping keeps the pages it has touched."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(str(original), framework="pt") as opened:
+        tensor = opened.get_tensor(name).to(torch.float32 if dtype == "F32" else torch.bfloat16).contiguous()
+    file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _write_index(part: Path, shards: dict[Path, list[str]], total: int) -> None:
+    weight_map = {
+        name: f"{STEM}-{number + 1:05d}-of-{len(shards):05d}.safetensors"
+        for number, names in enumerate(shards.values())
+        for name in names
+    }
+    index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))}
+    _write_json(part / f"{STEM}.safetensors.index.json", index)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with atomic_path(path) as writing:
+        writing.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
