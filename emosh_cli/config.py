@@ -25,6 +25,7 @@ SECTIONS: dict[str, str] = {
     "retarget": "stages.retarget.retarget:RetargetConfig",
     "render_cond": "stages.render_cond.render:RenderCondConfig",
     "puppet": "stages.generate.puppet.config:PuppetConfig",
+    "wan_run": "stages.wan.run_config:RunConfig",
     "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
 }
 """Section of a TOML file -> the dataclass that holds it."""

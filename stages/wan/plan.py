@@ -1,0 +1,353 @@
+"""Where the model will live, the most memory at every step, and how long it takes: said before anything is loaded.
+
+Operations and activations are counted (`count`), weights are the parameters' own bytes, rates are the device's row in
+`devices`. Estimated, and added on top: what the driver and torch's allocator take (`RESERVE_BYTES`, `ROUNDING`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from stages.errors import InputError
+from stages.wan.chunks import plan_chunks
+from stages.wan.config import WanConfig
+from stages.wan.devices import Device
+from stages.wan.layout import Layout, layout
+from stages.wan.run_config import RunConfig
+
+if TYPE_CHECKING:
+    import torch
+
+GB = 1e9
+RESERVE_BYTES = 800_000_000
+"""Estimated: CUDA's context and the libraries' workspaces."""
+ROUNDING = 1.08
+"""Estimated: what torch's allocator loses to rounding and fragments, on activations."""
+BLOCKS_ON_CARD = 2
+"""Group offload: the block at work and the next one on its way."""
+LOSSY_MARGIN = 1.5
+"""8-bit storage is preferred to lossless offload only where it is this much faster."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is to be generated."""
+
+    frames: int
+    height: int
+    width: int
+    chunk_frames: int = 77
+    overlap_frames: int = 5
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the weights live and whether the VAE works in tiles."""
+
+    group_offload: bool = False
+    fp8_storage: bool = False
+    vae_tiling: bool = False
+
+    def said(self) -> str:
+        """In words."""
+        place = "block by block from host memory" if self.group_offload else "on the card"
+        kind = "stored in 8 bits, " if self.fp8_storage else ""
+        return f"transformer {kind}{place}{', VAE in tiles' if self.vae_tiling else ''}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One network: its bytes, and where they are while the clip is drawn."""
+
+    name: str
+    bytes: int
+    lives: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of work: how often, most memory, operations and seconds of one time (None: no rate is known)."""
+
+    name: str
+    times: int
+    peak_bytes: int
+    operations: float
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is known before the weights are loaded."""
+
+    clip: Clip
+    placement: Placement
+    parts: tuple[Part, ...]
+    steps: tuple[Step, ...]
+    host_bytes: int
+    device: Device | None
+
+    @property
+    def peak(self) -> Step:
+        """The step that needs most."""
+        return max(self.steps, key=lambda step: step.peak_bytes)
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the whole clip; None where the device's rate is unknown."""
+        if any(step.seconds is None for step in self.steps):
+            return None
+        return sum(step.times * (step.seconds or 0.0) for step in self.steps)
+
+    @property
+    def operations(self) -> float:
+        """Of the whole clip."""
+        return sum(step.times * step.operations for step in self.steps)
+
+    def line(self) -> str:
+        """The plan in one line, for every run."""
+        time = "time unknown on this device" if self.seconds is None else f"about {spoken(self.seconds)}"
+        chunks = next(step.times for step in self.steps if step.name.startswith("hand-over")) + 1
+        return (
+            f"plan: {self.clip.frames} frames in {chunks} chunk{'s' if chunks > 1 else ''}, {self.placement.said()}, "
+            f"at most {self.peak.peak_bytes / GB:.1f} GB ({self.peak.name}), {self.operations / 1e15:.2f} PFLOP, {time}"
+        )
+
+    def lines(self) -> list[str]:
+        """The whole plan, a line each."""
+        said = [self.line()]
+        said += [f"  {part.name}: {part.bytes / GB:.2f} GB, {part.lives}" for part in self.parts]
+        for step in self.steps:
+            time = "" if step.seconds is None else f", {spoken(step.seconds)}"
+            said.append(
+                f"  {step.name}: {step.times} x {step.operations / 1e12:.1f} TFLOP{time}, "
+                f"at most {step.peak_bytes / GB:.2f} GB"
+            )
+        said.append(f"  host memory for weights: {self.host_bytes / GB:.1f} GB")
+        if self.device is not None:
+            rate = f"{self.device.matmul / 1e12:.0f} TFLOP/s in bf16 ({self.device.how})"
+            said.append(f"  rates: {rate}; attention and the VAE's are estimated from it")
+        return said
+
+
+def spoken(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The model as its configs describe it. `encoder_bytes` are CLIP's and UMT5's; 0 where the embedding is kept."""
+
+    transformer: Mapping[str, Any]
+    vae: Mapping[str, Any]
+    wan: WanConfig
+    encoder_bytes: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def _meta(self) -> torch.nn.Module:
+        import torch
+
+        from stages.wan.count import meta_transformer
+
+        return meta_transformer(self.transformer, getattr(torch, self.wan.dtype))
+
+    @cached_property
+    def transformer_bytes(self) -> int:
+        """As it is loaded, norms in float32."""
+        from stages.wan.count import parameter_bytes
+
+        return parameter_bytes(self._meta)
+
+    @cached_property
+    def block_bytes(self) -> int:
+        """Of one block."""
+        from stages.wan.count import parameter_bytes
+
+        return parameter_bytes(self._meta.blocks[0])  # type: ignore[index, arg-type]
+
+    @cached_property
+    def fp8_bytes(self) -> int:
+        """With the weights that layerwise casting takes stored in 8 bits."""
+        from stages.wan.offload import casts
+
+        held = 0
+        for name, parameter in self._meta.named_parameters():
+            size = 1 if casts(name.rpartition(".")[0], self._meta) else parameter.element_size()
+            held += parameter.numel() * size
+        return held
+
+    @cached_property
+    def vae_bytes(self) -> int:
+        """As it is loaded."""
+        import torch
+
+        from stages.wan.count import meta_vae, parameter_bytes
+
+        return parameter_bytes(meta_vae(self.vae, getattr(torch, self.wan.vae_dtype)))
+
+
+def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Device | None = None) -> Plan:
+    """Count one placement."""
+    import torch
+
+    from stages.wan.count import transformer_operations, transformer_peak_bytes, vae_costs
+
+    wan = networks.wan
+    chunks = plan_chunks(clip.frames, clip.chunk_frames, clip.overlap_frames)
+    vae_dtype = getattr(torch, wan.vae_dtype)
+    encoding, decoding = vae_costs(
+        networks.vae, clip.chunk_frames, clip.height, clip.width, vae_dtype, placement.vae_tiling
+    )
+    resident = _resident(networks, placement)
+    frames_bytes = 3 * clip.chunk_frames * clip.height * clip.width * vae_dtype.itemsize
+    passes = wan.num_inference_steps * (2 if wan.guidance_scale > 1 else 1)
+    steps = [_step(f"{name} encoding", 1, size, 0, 0.0, 0.0) for name, size in networks.encoder_bytes.items() if size]
+    convolution = None if device is None else device.convolution(wan.vae_dtype)
+    steps.append(
+        _step(
+            "encoding a chunk of the condition map", len(chunks), networks.vae_bytes + frames_bytes,
+            encoding.peak_bytes, encoding.operations, _time(encoding.operations, convolution),
+        )
+    )  # fmt: skip
+    kinds = [("step of chunk 1", 1, layout(clip.chunk_frames, clip.overlap_frames, True, wan.sac))]
+    if len(chunks) > 1:
+        later = layout(clip.chunk_frames, clip.overlap_frames, False, wan.sac)
+        kinds.append(("step of a later chunk", len(chunks) - 1, later))
+    for name, count, slots in kinds:
+        operations = transformer_operations(networks.transformer, slots, clip.height, clip.width)
+        activations = transformer_peak_bytes(
+            networks.transformer, slots, clip.height, clip.width, getattr(torch, wan.dtype)
+        )
+        seconds = _step_seconds(networks, placement, operations.linear, operations.attention, device)
+        held = resident + _inputs_bytes(networks.transformer, slots, clip)
+        steps.append(
+            _step(f"{name} ({slots.slots} slots)", count * passes, held, activations, operations.total, seconds)
+        )
+    steps.append(
+        _step(
+            "decoding a chunk", len(chunks), resident, decoding.peak_bytes, decoding.operations,
+            _time(decoding.operations, convolution),
+        )
+    )  # fmt: skip
+    steps.append(
+        _step(
+            "hand-over (encoding what the next chunk knows)", len(chunks) - 1, resident + 2 * frames_bytes,
+            encoding.peak_bytes, encoding.operations, _time(encoding.operations, convolution),
+        )
+    )  # fmt: skip
+    host = _transformer_bytes(networks, placement) if placement.group_offload else 0
+    return Plan(clip, placement, _parts(networks, placement), tuple(steps), host, device)
+
+
+def choose(
+    networks: Networks,
+    clip: Clip,
+    run: RunConfig,
+    card_bytes: float,
+    host_bytes: float,
+    device: Device | None = None,
+) -> Plan:
+    """The plan that fits: the fastest, and of those about as fast one that loses nothing.
+
+    Raises InputError naming the option to change where nothing fits.
+    """
+    limit = card_bytes if run.vram_gb is None else run.vram_gb * GB
+    plans = [make_plan(networks, clip, placement, device) for placement in _allowed(run)]
+    fitting = [plan for plan in plans if plan.peak.peak_bytes <= limit and plan.host_bytes <= host_bytes]
+    if not fitting:
+        least = min(plans, key=lambda plan: plan.peak.peak_bytes)
+        raise InputError(_too_small(least, limit, host_bytes, run))
+    return min(fitting, key=_preference)
+
+
+def _preference(plan: Plan) -> tuple[float, bool]:
+    seconds = plan.seconds if plan.seconds is not None else (2.0 if plan.placement.group_offload else 1.0)
+    lossy = LOSSY_MARGIN if plan.placement.fp8_storage else 1.0
+    return seconds * lossy, plan.placement.vae_tiling
+
+
+def _allowed(run: RunConfig) -> list[Placement]:
+    """Placements that the settings leave open."""
+    offloads = {"auto": (False, True), "none": (False,), "group": (True,)}[run.offload]
+    storages = {"auto": (False, True), "full": (False,), "fp8": (True,)}[run.storage]
+    tilings = {"auto": (False, True), "on": (True,), "off": (False,)}[run.vae_tiling]
+    if run.fp8_compute or run.context_parallel != "none":
+        offloads, storages = (False,), (False,)
+    return [Placement(*each) for each in itertools.product(offloads, storages, tilings)]
+
+
+def _too_small(least: Plan, limit: float, host_bytes: float, run: RunConfig) -> str:
+    if least.host_bytes > host_bytes:
+        return (
+            f"{least.placement.said()} needs {least.host_bytes / GB:.0f} GB of host memory, "
+            f"{host_bytes / GB:.0f} GB are free; set wan_run.storage=fp8 or use a machine with more"
+        )
+    forced = [name for name in ("offload", "storage", "vae_tiling") if getattr(run, name) != "auto"]
+    loosen = f"set wan_run.{forced[0]}=auto" if forced else "use a smaller picture (render-cond --size 384x384)"
+    return (
+        f"{limit / GB:.1f} GB of card memory are not enough: {least.placement.said()} needs "
+        f"{least.peak.peak_bytes / GB:.1f} GB ({least.peak.name}); {loosen}"
+    )
+
+
+# ---- pieces
+def _step(name: str, times: int, held: int, activations: int, operations: float, seconds: float | None) -> Step:
+    return Step(name, times, RESERVE_BYTES + held + round(activations * ROUNDING), operations, seconds)
+
+
+def _time(operations: float, rate: float | None) -> float | None:
+    return None if rate is None else operations / rate
+
+
+def _step_seconds(
+    networks: Networks, placement: Placement, linear: float, attention: float, device: Device | None
+) -> float | None:
+    """Computing, or bringing the weights in where that takes longer."""
+    if device is None:
+        return None
+    computing = linear / device.matmul + attention / device.attention
+    bringing = _transformer_bytes(networks, placement) / device.link if placement.group_offload else 0.0
+    return max(computing, bringing)
+
+
+def _transformer_bytes(networks: Networks, placement: Placement) -> int:
+    return networks.fp8_bytes if placement.fp8_storage else networks.transformer_bytes
+
+
+def _resident(networks: Networks, placement: Placement) -> int:
+    """Weights on the card while a chunk is denoised."""
+    whole = _transformer_bytes(networks, placement)
+    if placement.group_offload:
+        share = whole / networks.transformer_bytes
+        blocks = round(share * networks.block_bytes)
+        whole = whole - blocks * (networks.transformer["num_layers"] - BLOCKS_ON_CARD)
+    elif placement.fp8_storage:
+        whole += networks.block_bytes  # the block at work, cast back
+    return whole + networks.vae_bytes
+
+
+def _inputs_bytes(config: Mapping[str, Any], slots: Layout, clip: Clip) -> int:
+    """Noise, condition, the solver's three past flows, motion, in float32; embeddings are a few MB."""
+    latents = slots.slots * (clip.height // 8) * (clip.width // 8) * 4
+    return latents * (config["in_channels"] + 16 * 5)
+
+
+def _parts(networks: Networks, placement: Placement) -> tuple[Part, ...]:
+    lives = placement.said().removeprefix("transformer ").removesuffix(", VAE in tiles")
+    encoders = tuple(
+        Part(name, size, "on the card while encoding, then let go" if size else "not loaded: its embedding is kept")
+        for name, size in networks.encoder_bytes.items()
+    )
+    return (
+        Part("transformer", _transformer_bytes(networks, placement), lives),
+        Part("VAE", networks.vae_bytes, f"on the card in {networks.wan.vae_dtype}"),
+        *encoders,
+    )

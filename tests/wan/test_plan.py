@@ -1,0 +1,179 @@
+"""What a clip will need, counted before any weight is loaded, at the real model's size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from stages.errors import InputError
+from stages.wan.config import WanConfig
+from stages.wan.count import (
+    LiveBytes,
+    _vae_counted,
+    meta_inputs,
+    meta_transformer,
+    parameter_bytes,
+    transformer_operations,
+    transformer_peak_bytes,
+    vae_costs,
+)
+from stages.wan.devices import DEVICES, known_device, measured_device
+from stages.wan.layout import layout
+from stages.wan.plan import Clip, Networks, Placement, choose, make_plan
+from stages.wan.run_config import NO_EFFECT, RunConfig
+from tests.wan.tiny import VAE
+
+REAL: dict[str, Any] = {
+    "num_attention_heads": 40, "attention_head_dim": 128, "in_channels": 36, "out_channels": 16, "text_dim": 4096,
+    "freq_dim": 256, "ffn_dim": 13824, "num_layers": 40, "image_dim": 1280, "added_kv_proj_dim": 5120,
+    "patch_size": (1, 2, 2),
+}  # fmt: skip
+FIRST, LATER = layout(77, 5, True, True), layout(77, 5, False, True)
+CLIP = Clip(436, 512, 512)
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    """The real model's configs, with the tiny VAE's where the VAE does not matter: it counts in a tenth of the time."""
+    return Networks(REAL, VAE, WanConfig(), {"CLIP": 2_530_000_000, "UMT5": 0})
+
+
+@pytest.mark.parametrize(("slots", "teraflop"), [(FIRST, 909.8), (LATER, 971.9)])
+def test_operations_are_the_flop_counter_s(slots: Any, teraflop: float) -> None:
+    """The formula equals torch's FlopCounterMode over the real 40 blocks on the meta device, to the operation."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = meta_transformer(REAL, torch.bfloat16)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(**meta_inputs(REAL, slots, 512, 512, torch.bfloat16))
+    formula = transformer_operations(REAL, slots, 512, 512)
+    assert formula.total == counter.get_total_flops()
+    assert formula.total / 1e12 == pytest.approx(teraflop, abs=0.05)
+
+
+def test_weights_are_those_of_the_real_model(networks: Networks) -> None:
+    """16.395 G parameters are 32.85 GB in bf16 with float32 norms, and half of that with the blocks in 8 bits."""
+    model = meta_transformer(REAL, torch.bfloat16)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 16_395_211_584
+    assert networks.transformer_bytes == parameter_bytes(model)
+    assert networks.transformer_bytes / 1e9 == pytest.approx(32.85, abs=0.01)
+    assert networks.fp8_bytes / 1e9 == pytest.approx(16.64, abs=0.15)
+
+
+def test_activations_do_not_grow_with_the_blocks() -> None:
+    """Two counted blocks hold as much at their worst moment as the real 40, within weights and inputs left out."""
+    assert transformer_peak_bytes(REAL, LATER, 512, 512) == transformer_peak_bytes(REAL, LATER, 512, 512, blocks=40)
+    per_token = transformer_peak_bytes(REAL, LATER, 512, 512) / (LATER.tokens(512, 512) * 5120 * 2)
+    assert 8 < per_token < 14
+
+
+def test_live_bytes_are_what_python_holds() -> None:
+    """Ten kilobytes made and dropped in turn are ten at the peak; made and kept they add up."""
+    with LiveBytes([]) as live:
+        for _ in range(5):
+            kept = torch.empty(2560, device="meta")
+    assert live.peak in (10_240, 20_480)
+    with LiveBytes([]) as live:
+        kept = [torch.empty(2560, device="meta") for _ in range(5)]
+    assert live.peak == 51_200
+    assert len(kept) == 5
+
+
+def test_the_vae_s_cost_grows_by_the_frame() -> None:
+    """Two short clips foretell operations and memory of a longer one, of the real VAE."""
+    for short, long in zip(
+        vae_costs({}, 25, 64, 64, torch.float32), _vae_counted({}, 25, 64, 64, torch.float32), strict=True
+    ):
+        assert short.operations == pytest.approx(long.operations, rel=1e-9)
+        assert short.peak_bytes == pytest.approx(long.peak_bytes, rel=0.01)
+
+
+def test_tiles_are_bounded_above() -> None:
+    """The peak foretold for tiles is not below the counted one, and far below that of the whole picture."""
+    foretold = vae_costs({}, 5, 320, 256, torch.float32, tiling=True)
+    counted = _vae_counted({}, 5, 320, 256, torch.float32, tiling=True)
+    whole = vae_costs({}, 5, 320, 256, torch.float32)
+    for ours, true, full in zip(foretold, counted, whole, strict=True):
+        assert true.peak_bytes <= ours.peak_bytes < 1.6 * true.peak_bytes
+        assert ours.peak_bytes < full.peak_bytes
+        assert ours.operations == pytest.approx(true.operations, rel=0.02)
+
+
+def test_a_plan_names_every_step(networks: Networks) -> None:
+    """436 frames are 6 chunks: 20 steps of 21 slots, 100 of 22, 6 decodings, 5 hand-overs; the sum is the whole."""
+    plan = make_plan(networks, CLIP, Placement(), known_device("NVIDIA H200"))
+    steps = {step.name: step for step in plan.steps}
+    assert steps["step of chunk 1 (21 slots)"].times == 20
+    assert steps["step of a later chunk (22 slots)"].times == 100
+    assert steps["decoding a chunk"].times == 6
+    assert steps["hand-over (encoding what the next chunk knows)"].times == 5
+    assert plan.seconds == pytest.approx(sum(step.times * (step.seconds or 0) for step in plan.steps))
+    denoising = steps["step of a later chunk (22 slots)"]
+    assert denoising.peak_bytes > networks.transformer_bytes + networks.vae_bytes
+    assert "UMT5: 0.00 GB, not loaded" in "\n".join(plan.lines())
+    assert plan.line().count("\n") == 0
+    assert "6 chunks" in plan.line()
+
+
+def test_guidance_and_no_sac_change_the_plan() -> None:
+    """Guidance doubles the passes; without SAC a later chunk has 21 slots."""
+    plan = make_plan(Networks(REAL, VAE, WanConfig(guidance_scale=2.0, sac=False)), CLIP, Placement())
+    steps = {step.name: step for step in plan.steps}
+    assert steps["step of a later chunk (21 slots)"].times == 200
+    assert plan.seconds is None
+    assert "time unknown" in plan.line()
+
+
+@pytest.mark.parametrize(
+    ("card", "host", "offload", "fp8"),
+    [(80, 64, False, False), (24, 64, True, False), (24, 20, False, True), (12, 20, True, True)],
+)
+def test_the_card_decides_where_the_weights_live(
+    networks: Networks, card: float, host: float, offload: bool, fp8: bool
+) -> None:
+    """80 GB hold all; 24 GB take blocks from host memory where it is large enough, else 8 bits; 12 GB take both."""
+    plan = choose(networks, CLIP, RunConfig(vram_gb=card), 0, host * 1e9, known_device("NVIDIA GeForce RTX 4090"))
+    assert plan.peak.peak_bytes <= card * 1e9
+    assert (plan.placement.group_offload, plan.placement.fp8_storage) == (offload, fp8)
+
+
+def test_what_does_not_fit_is_one_line(networks: Networks) -> None:
+    """Too small a card, or too little host memory, is refused with the number needed and the option to change."""
+    with pytest.raises(InputError, match=r"2\.0 GB of card memory are not enough.*render-cond --size"):
+        choose(networks, CLIP, RunConfig(vram_gb=2), 0, 64e9)
+    with pytest.raises(InputError, match=r"not enough.*wan_run\.offload=auto"):
+        choose(networks, CLIP, RunConfig(vram_gb=24, offload="none", storage="full"), 0, 64e9)
+    with pytest.raises(InputError, match="GB of host memory"):
+        choose(networks, CLIP, RunConfig(vram_gb=24, offload="group"), 0, 1e9)
+
+
+def test_cards_are_found_by_name() -> None:
+    """An H200 is not an H20, an unlisted card has no row, and this machine's own rate can be measured."""
+    found = {name: known_device(name) for name in ("NVIDIA H200", "NVIDIA H20", "NVIDIA H100 80GB HBM3", "Voodoo 2")}
+    assert {name: device.match if device else None for name, device in found.items()} == {
+        "NVIDIA H200": "H200", "NVIDIA H20": "H20", "NVIDIA H100 80GB HBM3": "H100", "Voodoo 2": None
+    }  # fmt: skip
+    assert all(device.how for device in DEVICES)
+    assert measured_device("cpu", size=256).matmul > 1e8
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        *(({"cache": name}, "is refused") for name in NO_EFFECT),
+        ({"cache": "first"}, "expected one of: none, first_block, mag"),
+        ({"offload": "cpu"}, "expected one of: auto, none, group"),
+        ({"vram_gb": 0.0}, "above 0"),
+        ({"cache": "mag"}, "needs mag_ratios"),
+        ({"cache_threshold": 1.0}, "between 0 and 1"),
+        ({"fp8_compute": True, "storage": "fp8"}, "8 bits already"),
+        ({"fp8_compute": True, "offload": "group"}, "keeps its weights on the card"),
+        ({"context_parallel": "ring", "cache": "first_block"}, "does not go with"),
+    ],
+)
+def test_settings_that_cannot_be_run_are_refused(changes: dict[str, Any], expected: str) -> None:
+    """What has no effect on Wan, or cannot go together, is one line with the reason."""
+    with pytest.raises(InputError, match=expected):
+        RunConfig(**changes)
