@@ -25,6 +25,11 @@ Overlay = Annotated[
     Path | None, typer.Option("--overlay", metavar="MP4|PNG", help="Also draw the fitted body over the source, here.")
 ]
 
+Solver = Annotated[
+    str | None,
+    typer.Option("--solver", metavar="gn|adamw", help="gn: ours, fast; adamw: the paper's recipe.", show_default="gn"),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -36,6 +41,7 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         overlay: Overlay = None,
         person: Person = None,
+        solver: Solver = None,
         body: options.Body = "open",
     ) -> None:
         """Track one person: body, hands, face and camera, one row per frame.
@@ -44,15 +50,15 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh track drive.mp4 -o drive.npz --overlay overlay.mp4
         """
-        _track(run, source, out, overlay, person, body)
+        _track(run, source, out, overlay, {"person": person, "solver": solver}, body)
 
 
-def _track(run: Run, source: Path, out: Path | None, overlay: Path | None, person: int | None, body: str) -> None:
+def _track(run: Run, source: Path, out: Path | None, overlay: Path | None, flags: dict, body: str) -> None:
     if source == PIPE:
         raise InputError("a video cannot be read from a pipe; give track a file")
     need(source, "a video or a photo")
     target = settle(out, MOTION, [source], run.force, beside=source)
-    config = run.configured("track", person=person)
+    config = run.configured("track", **flags)
     from stages.video.source import probe
 
     described = probe(source)

@@ -11,13 +11,18 @@ from dataclasses import dataclass
 
 from stages.errors import InputError
 
+SOLVERS = {"gn": "stages.track.gn", "adamw": "stages.track.adamw"}
+"""Name -> module, see `solvers.Solver`."""
+
 
 @dataclass(frozen=True)
 class TrackConfig:
     """Frozen settings of one tracking run; what decides a motion and is no file."""
 
     solver: str = "gn"
-    """"gn": Gauss-Newton over the whole clip, the only solver here."""
+    """"gn": Gauss-Newton, ours; "adamw": the paper's recipe. Both minimise the same terms over the whole clip."""
+    terms_off: tuple[str, ...] = ()
+    """Terms of the objective to leave out, by their names in `terms.TERMS` (the ablation)."""
     focal_px: float = 0.0
     """Focal length in pixels; 0: from `fov_degrees`."""
     fov_degrees: float = 0.0
@@ -117,10 +122,57 @@ class TrackConfig:
     knees_seen_share: float = 0.30
     """Legs are frozen when knees are seen in fewer frames than this share."""
 
+    adamw_steps: int = 1250
+    """Paper 0.C, as the next five."""
+    adamw_decay_step: int = 1000
+    """From here the learning rates fall, smoothness is amplified and 3-D alignment decays."""
+    adamw_lr_pose: float = 1e-3
+    adamw_lr_camera: float = 5e-3
+    """Translation, metres a step at most."""
+    adamw_lr_identity: float = 1e-4
+    """Body and head shape, scales."""
+    adamw_lr_expression: float = 1e-3
+    """EHM-Tracker, flame_refiner; the paper names none."""
+    adamw_decay: float = 0.1
+    """Of the learning rates. EHM-Tracker, flame_refiner (eyes)."""
+    adamw_weight_decay: float = 0.01
+    """torch's default, which EHM-Tracker leaves as it is. Translation and root decay towards their start."""
+    adamw_average_seconds: float = 0.17
+    """Width of the moving average over the initial poses (paper 0.C, without a width): 5 frames at 30. Chosen here."""
+    adamw_lambda_z: float = 10.0
+    """Depth against the other two axes in the 3-D hand term: paper eq. 9."""
+    adamw_expression_bound: float = 4.0
+    """Paper eq. 10: ReLU(|psi| - 4). Only coefficients without a range of their own reach it."""
+    adamw_core_gain: float = 2.0
+    """Amplification of shoulders, elbows, wrists and hips, on top of their sigmas. Chosen here."""
+    adamw_keypoints: float = 1.0
+    """Weight of L2D. 1 everywhere would be the balance of the Gauss-Newton fit. Chosen here, as all below."""
+    adamw_align_body: float = 1.0
+    adamw_align_hands: float = 0.1
+    """Times lambda_z it weighs depth as gn does."""
+    adamw_prior: float = 1.0
+    adamw_limit: float = 1.0
+    adamw_smooth: float = 1.0
+    adamw_smooth_vertices: float = 1.0
+    adamw_smooth_gain: float = 2.0
+    """Smoothness after `adamw_decay_step`."""
+    adamw_align_decay: float = 0.1
+    """3-D alignment after `adamw_decay_step`."""
+    adamw_vertices: int = 64
+    """Body vertices, spread evenly, whose change in time is penalised."""
+    adamw_step_vertex_m: float = 0.02
+    """Their change per frame at 30 fps that costs 1."""
+    adamw_sigma_scale: float = 0.02
+    """Head and hand scale beyond `scale_bound`."""
+    adamw_depth_ratio: float = 1.5
+    """The distance stays within this factor of its first guess."""
+    adamw_sigma_depth: float = 0.1
+    """Beyond it, in logarithms."""
+
     def __post_init__(self) -> None:
         """Refuse what cannot work. Raises InputError."""
-        if self.solver != "gn":
-            raise InputError(f"solver is '{self.solver}'; choose: gn")
+        if self.solver not in SOLVERS:
+            raise InputError(f"solver is '{self.solver}'; choose: {', '.join(SOLVERS)}")
         if self.window_frames <= self.overlap_frames:
             raise InputError(f"window_frames is {self.window_frames}; it must exceed overlap_frames")
         for name, value in vars(self).items():

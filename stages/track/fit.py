@@ -22,20 +22,17 @@ from stages.detect.observations import Observations
 from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
 from stages.track.config import TrackConfig
-from stages.track.gauss_newton import minimise
 from stages.track.initial import first_guess
 from stages.track.jacobian import place
-from stages.track.objective import Problem, with_groups
-from stages.track.observed import KNEES, Group, groups_of, inside
+from stages.track.objective import Problem
+from stages.track.observed import KNEES, groups_of, inside
 from stages.track.priors import priors_of
-from stages.track.state import EXPRESSION_START, State, concatenate, joint_columns, kinematics
+from stages.track.solvers import Task, solver
+from stages.track.state import State, concatenate, joint_columns, kinematics
 from stages.track.summary import FACE_PER_SHOULDERS
+from stages.track.terms import NEVER, check_terms, groups_without, priors_without
 
 LEG_JOINTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("hip", "knee", "ankle", "foot"))
-FIRST_STAGE = ("body", "rigid_face")
-SECOND_STAGE = ("body", "face", "left_hand", "right_hand")
-TRUST = 4.0
-"""The first stage forgives this much more: from the first guess a raised knee (p2) is 6 sigmas off, no outlier."""
 HAND_REFUTED = 0.15
 """A hand that the fit misses by more than this share of the face height was not where the detector put it (d5: .24)."""
 GATE_ANGLES = ("face yaw", "face pitch", "face roll")
@@ -58,18 +55,21 @@ class _Fit:
     """What the steps of one fit share."""
 
     def __init__(self, observations: Observations, body: Body, config: TrackConfig, progress: Progress) -> None:
+        check_terms(config.terms_off)
         self.observations, self.body, self.config, self.progress = observations, body, config, progress
         self.gates = gate(observations, gate_config(config))
         self.valid = self.gates.valid
         self.columns = shape_columns(body, config.betas, config.head_betas)
-        self.skeleton, self.priors = skeleton_of(body, self.columns), priors_of(body, config)
+        self.skeleton = skeleton_of(body, self.columns)
+        self.priors = priors_without(priors_of(body, config), config.terms_off)
         width, height = observations.image_size
         self.focal_px = focal_length(width, height, config)
         self.centre_px = (width / 2, height / 2)
         self.guess, self.scene = first_guess(
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
-        self.groups = groups_of(observations, self.valid, self.scene, body, config)
+        groups = groups_of(observations, self.valid, self.scene, body, config)
+        self.groups = groups_without(groups, config.terms_off)
         self.active = self._active_columns()
 
     def motion(self) -> Motion:
@@ -97,33 +97,29 @@ class _Fit:
         return concatenate(kept)
 
     def _solve(self, rows: np.ndarray, shape: np.ndarray, before: State | None, label: str = "fitting") -> State:
-        config = self.config
-        state = self.guess.rows(rows)
-        problem = Problem(
-            self.skeleton, (), self.priors, self.focal_px, self.centre_px, state.root, config.sigma_root_rad,
-            self.observations.pts_seconds[rows], robust_depth=False, before=before and before.rows(slice(-1, None)),
-        )  # fmt: skip
-        total = config.rigid_iterations + config.joint_iterations
         base = int(rows[0])
 
-        def tell(done: int) -> None:
-            share = done / total
+        def tell(share: float) -> None:
             self.progress(label, base + round(share * len(rows)), len(self.observations))
 
-        trusting = tuple(replace(group, robust=TRUST * group.robust) for group in self._chosen(FIRST_STAGE, rows))
-        first = with_groups(problem, trusting, robust_depth=False)
-        body_only = self.active.copy()
-        body_only[joint_columns(*range(JOINT_NAMES.index("jaw"), len(JOINT_NAMES)))] = False
-        body_only[EXPRESSION_START:] = False
-        state = minimise(first, state, body_only, shape, config.rigid_iterations, config.tolerance, tell)
-        second = with_groups(problem, self._chosen(SECOND_STAGE, rows), robust_depth=True)
-        return minimise(
-            second, state, self.active, shape, config.joint_iterations, config.tolerance,
-            lambda done: tell(done + config.rigid_iterations),
-        )  # fmt: skip
+        return solver(self.config.solver).solve(self._task(self.guess.rows(rows), rows, shape, before), tell)
 
-    def _chosen(self, names: tuple[str, ...], rows: np.ndarray) -> tuple[Group, ...]:
-        return tuple(self.groups[name].rows(rows) for name in names)
+    def _task(self, start: State, rows: np.ndarray, shape: np.ndarray, before: State | None) -> Task:
+        config, first = self.config, self.guess.rows(rows)
+        sigma_root = NEVER if "prior_pose" in config.terms_off else config.sigma_root_rad
+        problem = Problem(
+            self.skeleton, (), self.priors, self.focal_px, self.centre_px, first.root, sigma_root,
+            first.transl[:, 2], self.observations.pts_seconds[rows], robust_depth=False,
+            before=before and before.rows(slice(-1, None)),
+        )  # fmt: skip
+        groups = {name: group.rows(rows) for name, group in self.groups.items()}
+        return Task(problem, groups, start, self.active, shape, self.body, config)
+
+    def _losses(self, state: State) -> dict[str, float]:
+        """Each term of the objective where the fit ended, mean over frames."""
+        task = self._task(state, np.arange(len(state)), self._active_shape(), None)
+        found = solver(self.config.solver).losses(task, state)
+        return {name: round(float(value.mean()), 6) for name, value in found.items()}
 
     def _active_columns(self) -> Bool[np.ndarray, "columns"]:
         """Columns that are fitted: legs that are hardly ever seen stay where they are, and what joints own stays 0."""
@@ -183,7 +179,12 @@ class _Fit:
             shoulder_width_px=shoulder_width,
             body_model=self.body.name,
             body_sha256=self.body.sha256,
-            provenance=Provenance("track", config=config_dict(self.config), weights={"body": self.body.sha256}),
+            provenance=Provenance(
+                "track",
+                config=config_dict(self.config),
+                weights={"body": self.body.sha256},
+                notes={"losses": self._losses(state)},
+            ),
             gates=np.concatenate([_gate_columns(self.gates), refuted], 1).astype(np.float32),
             gate_names=(*GATE_ANGLES, *self.gates.refused, *(f"{hand}: missed by the fit" for hand in PARTS[2:])),
         )
@@ -192,7 +193,7 @@ class _Fit:
         """Mean distance of used keypoints from their targets, pixels, per part; 0 where the part is invalid."""
         pose = kinematics(self.skeleton, state, derivatives=False)
         errors = np.zeros((len(state), 4), np.float32)
-        for column, name in enumerate(SECOND_STAGE):
+        for column, name in enumerate(PARTS):
             group = self.groups[name]
             points = place(group.keypoints, pose, state).points
             projected = self.focal_px * points[..., :2] / points[..., 2:] + np.array(self.centre_px)

@@ -34,6 +34,8 @@ class Problem:
     centre_px: tuple[float, float]
     first_root: Float[np.ndarray, "frames 3 3"]
     sigma_root: float
+    first_depth: Float[np.ndarray, "frames"]
+    """Distance of the first guess, metres: sigmas and hands are measured at it."""
     seconds: Float[np.ndarray, "frames"]
     robust_depth: bool
     before: State | None = None
@@ -63,12 +65,18 @@ def cost(problem: Problem, state: State) -> float:
     pose = kinematics(problem.skeleton, state, derivatives=False)
     total = 0.0
     for group in problem.groups:
-        placed = place(group.keypoints, pose, state)
-        pixels, depth = residuals(problem, group, placed.points)
-        total += float(_rho((pixels**2).sum(-1), group.robust).sum())
-        if depth is not None:
-            total += float(_rho(depth**2, _depth_width(problem, group)).sum())
+        pixels, depth = group_losses(problem, group, place(group.keypoints, pose, state).points)
+        total += float(pixels.sum()) + (0.0 if depth is None else float(depth.sum()))
     return total + _prior_cost(problem, state)
+
+
+def group_losses(
+    problem: Problem, group: Group, points: Float[np.ndarray, "frames keypoints 3"]
+) -> tuple[Float[np.ndarray, "frames"], Float[np.ndarray, "frames"] | None]:
+    """Robust reprojection and depth of one group, summed over its keypoints."""
+    pixels, depth = residuals(problem, group, points)
+    flat = _rho((pixels**2).sum(-1), group.robust).sum(1)
+    return flat, None if depth is None else _rho(depth**2, _depth_width(problem, group)).sum(1)
 
 
 def residuals(
@@ -178,13 +186,21 @@ def _links(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]
     return step
 
 
-def _prior_cost(problem: Problem, state: State) -> float:
+def prior_losses(problem: Problem, state: State) -> tuple[Float[np.ndarray, "frames columns"], ...]:
+    """Squared residuals of the priors and of the limits, column by column."""
     prior, _, limit, _ = _prior_residuals(problem, state)
-    total = float((prior**2).sum() + (limit**2).sum())
-    if len(state) > 1:
-        total += float(((_links(problem, state) / problem.link_sigma()) ** 2).sum())
-    if problem.before is not None:
-        total += float((_seam(problem, state)[0] ** 2).sum())
+    return prior**2, limit**2
+
+
+def link_residuals(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]:
+    """Temporal differences in sigmas, the link to the frame before (if any) first."""
+    links = _links(problem, state) / problem.link_sigma()
+    return links if problem.before is None else np.concatenate([_seam(problem, state)[0][None], links])
+
+
+def _prior_cost(problem: Problem, state: State) -> float:
+    prior, limit = prior_losses(problem, state)
+    total = float(prior.sum() + limit.sum()) + float((link_residuals(problem, state) ** 2).sum())
     sigma = problem.priors.shape_sigma
     return total + len(state) * float(((state.shape / sigma) ** 2).sum())
 

@@ -14,6 +14,7 @@ from stages.progress import Progress, silent
 from stages.track.config import TrackConfig
 from stages.track.fit import fit
 from stages.track.summary import summarize
+from stages.track.terms import check_terms
 
 __all__ = ["TrackConfig", "track"]
 
@@ -23,6 +24,7 @@ def track(source: Path, body: Body, config: TrackConfig = TrackConfig(), progres
 
     Raises InputError as `stages.video.source` does, and when nobody is found in any frame.
     """
+    check_terms(config.terms_off)
     observations = detect(source, DetectConfig(person=config.person), progress)
     motion = fit(observations, body, config, progress)
     if not motion.valid[:, :2].any():
@@ -34,5 +36,6 @@ def track(source: Path, body: Body, config: TrackConfig = TrackConfig(), progres
         "source": str(source),
         "other_people": int(observations.other_people),
         "summary": asdict(summarize(motion)),
+        **motion.provenance.notes,
     }
     return replace(motion, provenance=replace(motion.provenance, inputs={role: sha256_file(source)}, notes=notes))

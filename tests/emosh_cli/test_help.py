@@ -29,7 +29,7 @@ COMMANDS = {
     | WORK
     | TALK,
     "generate": {"--ref", "--motion", "--latents", "--backend", "--framing"} | BODY | OUT | WORK | TALK,
-    "track": {"--overlay", "--person"} | BODY | OUT | WORK | TALK,
+    "track": {"--overlay", "--person", "--solver"} | BODY | OUT | WORK | TALK,
     "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid"} | BODY | OUT | WORK | TALK,
     "encode": {"--ref", "--cond"} | OUT | WORK | TALK,

@@ -111,3 +111,23 @@ def test_shape_columns_are_betas_head_betas_and_scales(body: Body) -> None:
     assert list(columns[-2:]) == [body.shapedirs.shape[2] - 2, body.shapedirs.shape[2] - 1]
     assert columns[10] == body.num_betas
     assert standing(body).betas.shape == (10,)
+
+
+def test_the_terms_sum_to_the_objective(body: Body) -> None:
+    """The Gauss-Newton losses by name add up to the cost that the solver lowers, so nothing is left unnamed."""
+    from stages.detect.gates import gate
+    from stages.track.config import TrackConfig
+    from stages.track.fit import _Fit
+    from stages.track.gn import SECOND_STAGE
+    from stages.track.objective import cost, with_groups
+    from stages.track.terms import gn_losses
+    from tests.track.synthetic import observe
+
+    observations = observe(body, standing(body, 3, seed=1), noise=1.0)
+    assert gate(observations).valid.all()
+    work = _Fit(observations, body, TrackConfig(), lambda *words: None)
+    state = random_state(body)
+    task = work._task(state, np.arange(3), work._active_shape(), None)
+    groups = {name: task.groups[name] for name in SECOND_STAGE}
+    whole = cost(with_groups(task.problem, tuple(groups.values()), robust_depth=True), state)
+    assert sum(value.sum() for value in gn_losses(task.problem, groups, state).values()) == pytest.approx(whole)

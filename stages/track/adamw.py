@@ -1,0 +1,334 @@
+"""`--solver adamw`: the paper's recipe (3.2, 0.C, eq. 7 to 11), one joint stage of AdamW over a whole window.
+
+1,250 steps from moving-average initial poses; at step 1,000 the learning rates fall, smoothness is amplified and the
+3-D alignment decays. The paper starts from GVHMR, HaMeR and a face network; without imported priors this starts from
+the same closed-form guess as `gn`. Torch, float32, deterministic on the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
+from stages.track import losses as terms
+from stages.track.adamw_body import TorchBody, collapse_vertices, rotation_matrices, spread_vertices
+from stages.track.collapse import shape_columns
+from stages.track.config import TrackConfig
+from stages.track.observed import BODY_POINTS, Group
+from stages.track.solvers import Losses, Task
+from stages.track.state import EXPRESSION_START, JOINTS_START, ROOT_COLUMNS, State
+
+PARTS = ("body", "face", "left_hand", "right_hand")
+CORE_POINTS = (11, 12, 13, 14, 15, 16, 23, 24)
+"""Shoulders, elbows, wrists and hips: the paper's core joints."""
+FRAME_FIELDS = ("transl", "root", "theta", "psi")
+SMOOTH_TERMS = ("smooth_camera", "smooth_pose", "smooth_vertices", "smooth_expression")
+TELL_EVERY = 25
+
+
+def solve(task: Task, tell: Callable[[float], None]) -> State:
+    """Run the schedule."""
+    config = task.config
+    objective = Objective.of(task)
+    unknowns = Unknowns.of(averaged(task.start, task.problem.seconds, config.adamw_average_seconds), task)
+    optimizer = torch.optim.AdamW(unknowns.rates(config), weight_decay=config.adamw_weight_decay)
+    for step in range(config.adamw_steps):
+        if step == config.adamw_decay_step:
+            for group in optimizer.param_groups:
+                group["lr"] *= config.adamw_decay
+        optimizer.zero_grad()
+        objective.total(unknowns, weights(config, step)).backward()
+        optimizer.step()
+        if step % TELL_EVERY == 0:
+            tell(step / config.adamw_steps)
+    tell(1.0)
+    found = unknowns.pose().state()
+    bound = task.problem.priors.shape_bound
+    return replace(found, shape=np.clip(found.shape, -bound, bound))
+
+
+def losses(task: Task, state: State) -> Losses:
+    """Every term at `state`, per frame, unweighted."""
+    with torch.no_grad():
+        values = Objective.of(task).values(Unknowns.of(state, task))
+    return {name: value.double().numpy() for name, value in values.items()}
+
+
+def weights(config: TrackConfig, step: int) -> dict[str, float]:
+    """Weight of each term at a step: smoothness up and 3-D alignment down once the rates have fallen (0.C)."""
+    late = step >= config.adamw_decay_step
+    table = {
+        "keypoints_body": config.adamw_keypoints, "keypoints_face": config.adamw_keypoints,
+        "keypoints_hands": config.adamw_keypoints, "align_body": config.adamw_align_body,
+        "align_hands": config.adamw_align_hands, "limit_expression": config.adamw_limit,
+        "limit_joints": config.adamw_limit, "limit_scale": config.adamw_limit, "limit_depth": config.adamw_limit,
+        "smooth_camera": config.adamw_smooth, "smooth_pose": config.adamw_smooth,
+        "smooth_vertices": config.adamw_smooth_vertices, "smooth_expression": config.adamw_smooth,
+        "prior_pose": config.adamw_prior, "prior_expression": config.adamw_prior, "prior_shape": config.adamw_prior,
+    }  # fmt: skip
+    factor = {"smooth": config.adamw_smooth_gain, "align": config.adamw_align_decay} if late else {}
+    kept = {name: weight for name, weight in table.items() if name not in config.terms_off}
+    return {name: weight * factor.get(name.partition("_")[0], 1.0) for name, weight in kept.items()}
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """What AdamW moves, as leaf tensors. Translation and root are steps away from the start."""
+
+    transl_step: Float[Tensor, "frames 3"]
+    root_step: Float[Tensor, "frames 3"]
+    theta: Float[Tensor, "frames 162"]
+    psi: Float[Tensor, "frames expression"]
+    shape: Float[Tensor, "shape"]
+    start: Pose
+    columns: Bool[Tensor, "columns"]
+    """Frame columns that may change; the others stay at the start whatever AdamW does to their leaf."""
+    shape_active: Bool[Tensor, "shape"]
+
+    @staticmethod
+    def of(state: State, task: Task) -> Unknowns:
+        """Leaves at `state`."""
+        start = Pose.of(state)
+        zero = torch.zeros_like(start.transl)
+
+        def leaf(values: Tensor) -> Tensor:
+            return values.clone().requires_grad_()
+
+        return Unknowns(
+            leaf(zero), leaf(zero), leaf(start.theta), leaf(start.psi), leaf(start.shape), start,
+            torch.as_tensor(task.columns), torch.as_tensor(task.shape),
+        )  # fmt: skip
+
+    def rates(self, config: TrackConfig) -> list[dict]:
+        """AdamW's parameter groups: pose, camera translation, expression and identity each at their own rate."""
+        return [
+            {"params": [self.root_step, self.theta], "lr": config.adamw_lr_pose},
+            {"params": [self.transl_step], "lr": config.adamw_lr_camera},
+            {"params": [self.psi], "lr": config.adamw_lr_expression},
+            {"params": [self.shape], "lr": config.adamw_lr_identity},
+        ]
+
+    def pose(self) -> Pose:
+        """The body they stand for."""
+        active, start = self.columns, self.start
+        turn = rotation_matrices(torch.where(active[3:JOINTS_START], self.root_step, 0.0))
+        return Pose(
+            start.transl + torch.where(active[:3], self.transl_step, 0.0),
+            turn @ start.root,
+            torch.where(active[JOINTS_START:EXPRESSION_START], self.theta, start.theta),
+            torch.where(active[EXPRESSION_START:], self.psi, start.psi),
+            torch.where(self.shape_active, self.shape, start.shape),
+        )
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A `State` in torch."""
+
+    transl: Float[Tensor, "frames 3"]
+    root: Float[Tensor, "frames 3 3"]
+    theta: Float[Tensor, "frames 162"]
+    psi: Float[Tensor, "frames expression"]
+    shape: Float[Tensor, "shape"]
+
+    @staticmethod
+    def of(state: State) -> Pose:
+        """The same body."""
+        values = (state.transl, state.root, state.theta.reshape(len(state), -1), state.psi, state.shape)
+        return Pose(*(tensor(value) for value in values))
+
+    def after(self, other: Pose) -> Pose:
+        """The other's frames, then these."""
+        transl, root, theta, psi = (torch.cat([getattr(other, name), getattr(self, name)]) for name in FRAME_FIELDS)
+        return Pose(transl, root, theta, psi, self.shape)
+
+    def state(self) -> State:
+        """Back to numpy; roots are made orthonormal again, for float32 drifts."""
+        arrays = [value.detach().double().numpy() for value in (self.transl, self.root, self.theta, self.psi)]
+        root = matrix_from_rotvec(rotvec_from_matrix(arrays[1]))
+        return State(arrays[0], root, arrays[2].reshape(-1, 54, 3), arrays[3], self.shape.detach().double().numpy())
+
+
+@dataclass(frozen=True)
+class Target:
+    """One group of `observed` with keypoints before frames."""
+
+    rows: slice
+    """Its keypoints among the body's points."""
+    pixels: Float[Tensor, "keypoints frames 2"]
+    per_pixel: Float[Tensor, "keypoints frames"]
+    depth: Float[Tensor, "keypoints frames"]
+    per_metre: Float[Tensor, "keypoints frames"]
+    base: tuple[int, ...]
+    hand: Float[Tensor, "keypoints frames 3"]
+    """Keypoints relative to the first, metres at the depth of the first guess: what L3D aligns hands to."""
+
+    @staticmethod
+    def of(group: Group, first_row: int, px_per_m: Float[np.ndarray, "frames"], gain: np.ndarray) -> Target:
+        """`gain` amplifies each keypoint's reprojection."""
+        nothing = np.zeros_like(group.per_pixel)
+        depth = nothing if group.depth is None else group.depth
+        flat = (group.pixels - group.pixels[:, :1]) / px_per_m[:, None, None]
+        return Target(
+            slice(first_row, first_row + len(group.keypoints)),
+            tensor(group.pixels).transpose(0, 1).contiguous(),
+            tensor(group.per_pixel * gain).T.contiguous(),
+            tensor(depth).T.contiguous(),
+            tensor(nothing if group.per_metre is None else group.per_metre).T.contiguous(),
+            group.base,
+            tensor(np.concatenate([flat, depth[..., None]], -1)).transpose(0, 1).contiguous(),
+        )
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Everything that stays fixed while the unknowns move."""
+
+    task: Task
+    model: TorchBody
+    targets: dict[str, Target]
+    vertices: slice
+    links: Float[Tensor, "links"]
+    """sqrt(30 dt) of each temporal link, the one to the settled frame before the window first, if there is one."""
+    before: Pose | None
+    before_points: Float[Tensor, "keypoints 1 3"] | None
+
+    @staticmethod
+    def of(task: Task) -> Objective:
+        """Tensors of a task."""
+        problem, config = task.problem, task.config
+        columns = shape_columns(task.body, config.betas, config.head_betas)
+        skin = collapse_vertices(task.body, spread_vertices(task.body, config.adamw_vertices), columns)
+        model = TorchBody.of(problem.skeleton, (*(task.groups[part].keypoints for part in PARTS), skin))
+        px_per_m = problem.focal_px / np.maximum(problem.first_depth, terms.NEAR_M)
+        targets, row = {}, 0
+        for part in PARTS:
+            gain = np.ones(len(task.groups[part].keypoints))
+            if part == "body":
+                gain[np.isin(BODY_POINTS, CORE_POINTS)] = config.adamw_core_gain
+            targets[part] = Target.of(task.groups[part], row, px_per_m, gain)
+            row += len(gain)
+        links = np.sqrt(30 * np.maximum(np.diff(problem.seconds), 1e-3))
+        before = None if problem.before is None else Pose.of(problem.before)
+        if before is not None:
+            links = np.insert(links, 0, np.median(links) if len(links) else 1.0)
+        last = None if before is None else _points(model, before)
+        return Objective(task, model, targets, slice(row, None), tensor(links), before, last)
+
+    def total(self, unknowns: Unknowns, weighting: dict[str, float]) -> Tensor:
+        """The weighted sum of all terms, mean over frames."""
+        values = self.values(unknowns)
+        return torch.stack(
+            [weighting[name] * value.mean() for name, value in values.items() if name in weighting]
+        ).sum()
+
+    def values(self, unknowns: Unknowns) -> dict[str, Float[Tensor, "frames"]]:
+        """Every term, per frame, unweighted."""
+        pose = unknowns.pose()
+        points = _points(self.model, pose)
+        return {**self._seen(points), **self._likely(pose), **self._smooth(pose, points)}
+
+    def _seen(self, points: Tensor) -> dict[str, Tensor]:
+        problem, config = self.task.problem, self.task.config
+        centre = tensor(np.array(problem.centre_px))
+        flat = {
+            part: terms.reprojection(points[each.rows], each.pixels, each.per_pixel, problem.focal_px, centre)
+            for part, each in self.targets.items()
+        }
+        body = self.targets["body"]
+        hands = [
+            terms.hand_alignment(points[each.rows], each.hand, each.per_metre, config.adamw_lambda_z)
+            for each in (self.targets["left_hand"], self.targets["right_hand"])
+        ]
+        return {
+            "keypoints_body": flat["body"],
+            "keypoints_face": flat["face"],
+            "keypoints_hands": flat["left_hand"] + flat["right_hand"],
+            "align_body": terms.relative_depth(points[body.rows], body.depth, body.per_metre, body.base),
+            "align_hands": hands[0] + hands[1],
+        }
+
+    def _likely(self, pose: Pose) -> dict[str, Tensor]:
+        priors, config = self.task.problem.priors, self.task.config
+        joints, faces = slice(JOINTS_START, EXPRESSION_START), slice(EXPRESSION_START, None)
+        mean, sigma, lower, upper, bound = (
+            tensor(each) for each in (priors.mean, priors.sigma, priors.lower, priors.upper, priors.sigma_bound)
+        )
+        first_root = tensor(self.task.problem.first_root)
+        shape_sigma, shape_bound = tensor(priors.shape_sigma), tensor(priors.shape_bound)
+        frames = len(pose.transl)
+        far = torch.log(pose.transl[:, 2:].clamp(min=terms.NEAR_M) / tensor(self.task.problem.first_depth)[:, None])
+        reach = torch.full((1,), float(np.log(config.adamw_depth_ratio)))
+        return {
+            "prior_pose": terms.from_mean(pose.theta, mean[joints], sigma[joints])
+            + terms.turned(pose.root, first_root) / self.task.problem.sigma_root**2,
+            "prior_expression": terms.from_mean(pose.psi, mean[faces], sigma[faces]),
+            "prior_shape": ((pose.shape / shape_sigma) ** 2).sum().expand(frames),
+            "limit_joints": terms.beyond(pose.theta, lower[joints], upper[joints], bound[joints]),
+            "limit_expression": terms.excess(pose.psi, config.adamw_expression_bound)
+            + terms.beyond(pose.psi, lower[faces], upper[faces], bound[faces]),
+            "limit_scale": terms.beyond(
+                pose.shape[None], -shape_bound, shape_bound, torch.full_like(shape_bound, config.adamw_sigma_scale)
+            ).expand(frames),
+            "limit_depth": terms.beyond(far, -reach, reach, torch.full_like(reach, config.adamw_sigma_depth)),
+        }
+
+    def _smooth(self, pose: Pose, points: Tensor) -> dict[str, Tensor]:
+        priors, frames = self.task.problem.priors, len(pose.transl)
+        step = tensor(priors.step)
+        skin = points[self.vertices]
+        if self.before is not None and self.before_points is not None:
+            pose = pose.after(self.before)
+            skin = torch.cat([self.before_points[self.vertices], skin], 1)
+        if len(pose.transl) == 1:
+            return dict.fromkeys(SMOOTH_TERMS, torch.zeros(1))
+        sigma = step * self.links[:, None]
+        root_sigma = sigma[:, ROOT_COLUMNS.start]
+        links = {
+            "smooth_camera": terms.change(pose.transl, sigma[:, :3]),
+            "smooth_pose": terms.change(pose.theta, sigma[:, JOINTS_START:EXPRESSION_START])
+            + terms.turned(pose.root[1:], pose.root[:-1]) / root_sigma**2,
+            "smooth_vertices": terms.points_change(skin, self.task.config.adamw_step_vertex_m * self.links),
+            "smooth_expression": terms.change(pose.psi, sigma[:, EXPRESSION_START:]),
+        }
+        return {name: torch.nn.functional.pad(value, (frames - len(value), 0)) for name, value in links.items()}
+
+
+def _points(model: TorchBody, pose: Pose) -> Float[Tensor, "keypoints frames 3"]:
+    return model.points(pose.transl, pose.root, pose.theta.reshape(-1, 54, 3), pose.psi, pose.shape)
+
+
+def tensor(values: np.ndarray) -> Tensor:
+    """float32, shared with nothing."""
+    return torch.tensor(np.asarray(values), dtype=torch.float32)
+
+
+def averaged(state: State, seconds: Float[np.ndarray, "frames"], width: float) -> State:
+    """Moving average of the initial poses over `width` seconds; rotations by the chordal mean (paper 0.C)."""
+    if len(state) < 3 or width <= 0:
+        return state
+    half = int(width / (float(np.median(np.diff(seconds))) or 1 / 30) / 2)
+    joints = matrix_from_rotvec(state.theta)
+    return replace(
+        state,
+        transl=_mean_around(state.transl, half),
+        root=_nearest_rotation(_mean_around(state.root, half)),
+        theta=rotvec_from_matrix(_nearest_rotation(_mean_around(joints, half))),
+    )
+
+
+def _mean_around(rows: np.ndarray, half: int) -> np.ndarray:
+    padded = np.concatenate([np.repeat(rows[:1], half, 0), rows, np.repeat(rows[-1:], half, 0)])
+    return np.mean([padded[shift : shift + len(rows)] for shift in range(2 * half + 1)], 0)
+
+
+def _nearest_rotation(matrices: np.ndarray) -> np.ndarray:
+    u, _, vt = np.linalg.svd(matrices)
+    u[..., 2] *= np.linalg.det(u @ vt)[..., None]
+    return u @ vt

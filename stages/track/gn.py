@@ -1,0 +1,42 @@
+"""`--solver gn`: Gauss-Newton in two stages, the body and the head's rigid points first, then everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from stages.body.model import JOINT_NAMES
+from stages.track.gauss_newton import minimise
+from stages.track.objective import with_groups
+from stages.track.solvers import Losses, Task
+from stages.track.state import EXPRESSION_START, State, joint_columns
+from stages.track.terms import gn_losses
+
+FIRST_STAGE = ("body", "rigid_face")
+SECOND_STAGE = ("body", "face", "left_hand", "right_hand")
+TRUST = 4.0
+"""The first stage forgives this much more: from the first guess a raised knee (p2) is 6 sigmas off, no outlier."""
+
+
+def solve(task: Task, tell: Callable[[float], None]) -> State:
+    """Both stages; each stops when an iteration gains less than `tolerance`."""
+    config = task.config
+    total = config.rigid_iterations + config.joint_iterations
+    trusting = tuple(replace(task.groups[name], robust=TRUST * task.groups[name].robust) for name in FIRST_STAGE)
+    body_only = task.columns.copy()
+    body_only[joint_columns(*range(JOINT_NAMES.index("jaw"), len(JOINT_NAMES)))] = False
+    body_only[EXPRESSION_START:] = False
+    state = minimise(
+        with_groups(task.problem, trusting, robust_depth=False), task.start, body_only, task.shape,
+        config.rigid_iterations, config.tolerance, lambda done: tell(done / total),
+    )  # fmt: skip
+    every = tuple(task.groups[name] for name in SECOND_STAGE)
+    return minimise(
+        with_groups(task.problem, every, robust_depth=True), state, task.columns, task.shape,
+        config.joint_iterations, config.tolerance, lambda done: tell((done + config.rigid_iterations) / total),
+    )  # fmt: skip
+
+
+def losses(task: Task, state: State) -> Losses:
+    """The second stage's objective, term by term."""
+    return gn_losses(task.problem, {name: task.groups[name] for name in SECOND_STAGE}, state)

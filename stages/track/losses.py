@@ -1,0 +1,85 @@
+"""The terms of the paper's objective (eq. 7 to 11) as pure functions in torch: one unweighted value a frame.
+
+Points come as (keypoints, frames, 3) in the camera frame, metres; residuals are counted in sigmas, so that a weight of
+1 for every term is the balance of the Gauss-Newton fit. Weighting and reduction happen once, in `adamw`.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+NEAR_M = 0.1
+
+
+def reprojection(
+    points: Float[Tensor, "keypoints frames 3"],
+    pixels: Float[Tensor, "keypoints frames 2"],
+    per_pixel: Float[Tensor, "keypoints frames"],
+    focal_px: float,
+    centre_px: Float[Tensor, "2"],
+) -> Float[Tensor, "frames"]:
+    """L2D: |x| + |y| from the observed pixel, times confidence over sigma (paper eq. 8, L1 as in EHM-Tracker)."""
+    projected = focal_px * points[..., :2] / points[..., 2:].clamp(min=NEAR_M) + centre_px
+    return ((projected - pixels).abs().sum(-1) * per_pixel).sum(0)
+
+
+def relative_depth(
+    points: Float[Tensor, "keypoints frames 3"],
+    depth: Float[Tensor, "keypoints frames"],
+    per_metre: Float[Tensor, "keypoints frames"],
+    base: tuple[int, ...],
+) -> Float[Tensor, "frames"]:
+    """Metres behind the mean of the `base` keypoints, against what was observed."""
+    behind = points[..., 2] - points[list(base), :, 2].mean(0)
+    return ((behind - depth).abs() * per_metre).sum(0)
+
+
+def hand_alignment(
+    points: Float[Tensor, "keypoints frames 3"],
+    hand: Float[Tensor, "keypoints frames 3"],
+    per_metre: Float[Tensor, "keypoints frames"],
+    lambda_z: float,
+) -> Float[Tensor, "frames"]:
+    """L3D: hand points relative to the wrist (the first) against the observed hand, depth `lambda_z` times (eq. 9)."""
+    away = (points - points[:1] - hand).abs()
+    return ((away[..., 0] + away[..., 1] + lambda_z * away[..., 2]) * per_metre).sum(0)
+
+
+def from_mean(
+    columns: Float[Tensor, "frames columns"], mean: Float[Tensor, "columns"], sigma: Float[Tensor, "columns"]
+) -> Float[Tensor, "frames"]:
+    """Squared distance from the mean; a sigma of infinity weighs nothing."""
+    return (((columns - mean) / sigma) ** 2).sum(1)
+
+
+def beyond(
+    columns: Float[Tensor, "frames columns"],
+    lower: Float[Tensor, "columns"],
+    upper: Float[Tensor, "columns"],
+    sigma: Float[Tensor, "columns"],
+) -> Float[Tensor, "frames"]:
+    """Soft limits: squared distance outside [lower, upper]."""
+    outside = torch.relu(lower - columns) + torch.relu(columns - upper)
+    return ((outside / sigma) ** 2).sum(1)
+
+
+def excess(psi: Float[Tensor, "frames expression"], bound: float) -> Float[Tensor, "frames"]:
+    """ReLU(|psi| - bound): expressions that no face makes (paper eq. 10; bound 4)."""
+    return torch.relu(psi.abs() - bound).sum(1)
+
+
+def turned(now: Float[Tensor, "frames 3 3"], then: Float[Tensor, "frames 3 3"]) -> Float[Tensor, "frames"]:
+    """2 - 2 cos of the angle between two rotations: its square where it is small, without a wrap anywhere."""
+    return 0.5 * ((now - then) ** 2).sum((1, 2))
+
+
+def change(columns: Float[Tensor, "frames columns"], sigma: Float[Tensor, "links columns"]) -> Float[Tensor, "links"]:
+    """Squared first difference in time (eq. 11)."""
+    return (((columns[1:] - columns[:-1]) / sigma) ** 2).sum(1)
+
+
+def points_change(points: Float[Tensor, "keypoints frames 3"], sigma: Float[Tensor, "links"]) -> Float[Tensor, "links"]:
+    """Mean over points of |first difference in time| (eq. 11: body vertices; L1 as in EHM-Tracker)."""
+    return (points[:, 1:] - points[:, :-1]).abs().sum(-1).mean(0) / sigma

@@ -1,0 +1,109 @@
+"""The objective by name: what both solvers minimise, term by term, and how to leave terms out (the ablation).
+
+Pure functions of a problem and a state; values are per frame, in the solver's own loss (Geman-McClure and squares for
+`gn`, absolute values and squares for `adamw`), unweighted. What each solver cannot express is absent from its values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from stages.errors import InputError
+from stages.track.jacobian import place
+from stages.track.objective import Problem, group_losses, link_residuals, prior_losses, with_groups
+from stages.track.observed import Group
+from stages.track.priors import Priors
+from stages.track.state import EXPRESSION_START, ROOT_COLUMNS, State, kinematics
+
+TERMS: dict[str, str] = {
+    "keypoints_body": "reprojection of body points, by confidence, core joints amplified (L2D, paper eq. 8)",
+    "keypoints_face": "reprojection of face points (L2D)",
+    "keypoints_hands": "reprojection of hand points (L2D)",
+    "align_body": "depth of body points against the shoulders'",
+    "align_hands": "hand points against the observed hand in 3-D, depth lambda_z times (L3D, paper eq. 9)",
+    "prior_pose": "joints and root near what is likely",
+    "prior_expression": "expression near zero",
+    "prior_shape": "body, head and scales near the mean",
+    "limit_joints": "soft limits of jaw, elbows, knees and fingers",
+    "limit_expression": "expression beyond its bound: ReLU(|psi| - 4), and [0, 1] where it has a range",
+    "limit_scale": "soft limit of head and hand scale (gn: a hard one)",
+    "limit_depth": "soft limit of the distance from the camera (adamw)",
+    "smooth_camera": "change of the translation in time",
+    "smooth_pose": "change of root and joints in time",
+    "smooth_vertices": "change of body vertices in time (adamw)",
+    "smooth_expression": "change of the expression in time",
+}
+"""Name -> meaning."""
+NEVER = np.inf
+"""A sigma that weighs nothing."""
+
+
+def check_terms(names: tuple[str, ...]) -> None:
+    """Raise InputError naming a term that does not exist."""
+    for name in names:
+        if name not in TERMS:
+            raise InputError(f"terms_off names '{name}'; the terms are: {', '.join(TERMS)}")
+
+
+def priors_without(priors: Priors, off: tuple[str, ...]) -> Priors:
+    """The priors with the terms `off` made weightless."""
+    sigma, bound, step = priors.sigma.copy(), priors.sigma_bound.copy(), priors.step.copy()
+    pose, faces = slice(3, EXPRESSION_START), slice(EXPRESSION_START, None)
+    for array, name, columns in (
+        (sigma, "prior_pose", pose), (sigma, "prior_expression", faces), (bound, "limit_joints", pose),
+        (bound, "limit_expression", faces), (step, "smooth_camera", slice(0, 3)), (step, "smooth_pose", pose),
+        (step, "smooth_expression", faces),
+    ):  # fmt: skip
+        if name in off:
+            array[columns] = NEVER
+    shape = np.full_like(priors.shape_sigma, NEVER) if "prior_shape" in off else priors.shape_sigma
+    return replace(priors, sigma=sigma, sigma_bound=bound, step=step, shape_sigma=shape)
+
+
+def groups_without(groups: dict[str, Group], off: tuple[str, ...]) -> dict[str, Group]:
+    """The targets with the terms `off` made weightless."""
+    return {name: _group_without(name, group, off) for name, group in groups.items()}
+
+
+def _group_without(name: str, group: Group, off: tuple[str, ...]) -> Group:
+    part = _part(name)
+    if f"keypoints_{part}" in off:
+        group = replace(group, per_pixel=np.zeros_like(group.per_pixel))
+    if f"align_{part}" in off and group.per_metre is not None:
+        group = replace(group, per_metre=np.zeros_like(group.per_metre))
+    return group
+
+
+def _part(name: str) -> str:
+    """The term that a group of `observed.groups_of` belongs to."""
+    return {"rigid_face": "face", "left_hand": "hands", "right_hand": "hands"}.get(name, name)
+
+
+def gn_losses(problem: Problem, groups: dict[str, Group], state: State) -> dict[str, Float[np.ndarray, "frames"]]:
+    """The Gauss-Newton objective, unreduced: its values sum to `objective.cost` of the problem with these groups."""
+    problem = with_groups(problem, tuple(groups.values()), robust_depth=True)
+    pose = kinematics(problem.skeleton, state, derivatives=False)
+    losses = {name: np.zeros(len(state)) for name in TERMS if name not in ("limit_scale", "limit_depth")}
+    del losses["smooth_vertices"]
+    for name, group in groups.items():
+        pixels, depth = group_losses(problem, group, place(group.keypoints, pose, state).points)
+        losses[f"keypoints_{_part(name)}"] += pixels
+        if depth is not None:
+            losses[f"align_{_part(name)}"] += depth
+    prior, limit = prior_losses(problem, state)
+    faces = slice(EXPRESSION_START, None)
+    losses["prior_pose"] = prior[:, :EXPRESSION_START].sum(1)
+    losses["prior_expression"] = prior[:, faces].sum(1)
+    losses["limit_joints"] = limit[:, :EXPRESSION_START].sum(1)
+    losses["limit_expression"] = limit[:, faces].sum(1)
+    losses["prior_shape"][:] = ((state.shape / problem.priors.shape_sigma) ** 2).sum()
+    links = np.zeros((len(state), state.width))
+    steps = link_residuals(problem, state)
+    links[len(state) - len(steps) :] = steps**2
+    losses["smooth_camera"] = links[:, : ROOT_COLUMNS.start].sum(1)
+    losses["smooth_pose"] = links[:, ROOT_COLUMNS.start : EXPRESSION_START].sum(1)
+    losses["smooth_expression"] = links[:, faces].sum(1)
+    return losses
