@@ -18,8 +18,11 @@ from stages.detect.face_angle import face_angles_degrees
 from stages.detect.hands import WRISTS, doubled_hand
 from stages.detect.observations import EVIDENCE, PARTS, Observations
 from stages.detect.sightings import SHOULDERS_PER_HEAD
+from stages.errors import InputError
 
 TORSO = [11, 12, 23, 24]
+PALMS = {"left_hand": [15, 17, 19, 21], "right_hand": [16, 18, 20, 22]}
+"""Wrist and knuckles of little finger, index and thumb among the pose points."""
 TORSO_PER_HEAD = 2.6
 
 
@@ -41,12 +44,19 @@ class GateConfig:
     """Mean visibility of the shoulders, or of the hips."""
     face_turn_degrees: float = 60.0
     """Yaw or pitch beyond which the detector makes up the far side of a face (notes/tracker)."""
+    face_roll_degrees: float = 100.0
+    """Roll beyond which a face is refused; d3's tilted head reaches 63 and is right. Chosen here."""
     wrist_off_arm: float = 0.5
     """Hand's wrist from the pose's wrist, in head heights (notes/tracker)."""
     hand_inside: float = 0.5
     """Share of the hand's box that lies in the picture."""
     hand_size: tuple[float, float] = (0.12, 1.6)
     """Longest side of the hand's box, in head heights."""
+    hand_match: float = 0.05
+    """IoU of the hand's box with the box around the pose network's own four points of that hand, half as large again on
+    each side: of 683 right hands on d1 to d9 two have less, of 17 refused by the other rules nine."""
+    off: tuple[str, ...] = ()
+    """Names of GATES that refuse nothing (the ablation)."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +78,34 @@ def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
     """
     config = config or GateConfig()
     angles = face_angles_degrees(observations.face)
-    refused = {name: rule(observations, config) for name, rule in BODY_RULES.items()}
+    refused = _open(config, {name: rule(observations, config) for name, rule in BODY_RULES.items()})
     body = observations.found[:, 0] & ~np.any(list(refused.values()), axis=0)
-    refused["face turned away"] = np.abs(angles[:, :2]).max(1) > config.face_turn_degrees
-    refused["face off the body"] = _evidence(observations, "face_on_body") > config.face_off_body
+    turned = np.abs(angles[:, :2]).max(1) > config.face_turn_degrees
+    face = {
+        "face turned away": turned | (np.abs(angles[:, 2]) > config.face_roll_degrees),
+        "face off the body": _evidence(observations, "face_on_body") > config.face_off_body,
+    }
+    refused |= _open(config, face)
     valid = [body, observations.found[:, 1] & body & ~refused["face turned away"] & ~refused["face off the body"]]
     for hand in PARTS[2:]:
-        own = {f"{hand}: {name}": rule(observations, hand, config) for name, rule in HAND_RULES.items()}
+        rules = _open(config, {name: rule(observations, hand, config) for name, rule in HAND_RULES.items()})
+        own = {f"{hand}: {name}": rows for name, rows in rules.items()}
         refused |= own
         valid.append(observations.found[:, PARTS.index(hand)] & body & ~np.any(list(own.values()), axis=0))
     valid = np.stack(valid, axis=1)
     return Gates(valid, np.where(valid, _scores(observations, angles, config), 0).astype(np.float32), refused, angles)
+
+
+def _open(config: GateConfig, rules: dict[str, Bool[np.ndarray, "frames"]]) -> dict[str, Bool[np.ndarray, "frames"]]:
+    """The verdicts with those of the gates that are off taken back."""
+    return {name: np.zeros_like(rows) if name in config.off else rows for name, rows in rules.items()}
+
+
+def check_gates(names: tuple[str, ...]) -> None:
+    """Raise InputError naming a gate that does not exist."""
+    for name in names:
+        if name not in GATES:
+            raise InputError(f"gates_off names '{name}'; the gates are: {', '.join(GATES)}")
 
 
 def head_height(observations: Observations) -> Float[np.ndarray, "frames"]:
@@ -161,12 +188,29 @@ def _is_the_other_hand(observations: Observations, hand: str, config: GateConfig
     return verdict
 
 
+def _off_the_box(observations: Observations, hand: str, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    """The pose network, which looks at the arm, and the hand network, which looks at fingers, box different places."""
+    low, high = _hand_box(observations, hand)
+    points = observations.pose[:, PALMS[hand], :2]
+    room = 0.5 * (points.max(1) - points.min(1)).max(1, keepdims=True)
+    other_low, other_high = points.min(1) - room, points.max(1) + room
+    both = np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0, None).prod(1)
+    union = (high - low).prod(1) + (other_high - other_low).prod(1) - both
+    return both < config.hand_match * union
+
+
 HAND_RULES: dict[str, Callable[[Observations, str, GateConfig], Bool[np.ndarray, "frames"]]] = {
     "off the arm": _off_the_arm,
     "outside the picture": _outside,
     "wrong size": _wrong_size,
+    "off the box": _off_the_box,
     "is the other hand": _is_the_other_hand,
 }
+
+CONFIDENCE, MISSED = "confidence", "missed by the fit"
+"""The gate on single pose points, and the one that only a finished fit can judge: both are the tracker's to apply."""
+GATES = (CONFIDENCE, *BODY_RULES, "face turned away", "face off the body", *HAND_RULES, MISSED)
+"""Names of all gates, for `GateConfig.off`; those of hands stand for both."""
 
 
 def point_weights(observations: Observations) -> Float[np.ndarray, "frames 33"]:

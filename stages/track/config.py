@@ -37,12 +37,8 @@ class TrackConfig:
     scale_bound: float = 0.15
     """head_scale and hand_scale stay within 1 -/+ this: unbounded they trade against depth (0.235 was seen)."""
 
-    gate_confidence: bool = True
-    """Ignore parts that the detector itself doubts."""
-    gate_face_angle: bool = True
-    """Ignore face points beyond 60 degrees of yaw or pitch, where the detector makes them up."""
-    gate_hands: bool = True
-    """Ignore hands that do not hang on the wrist."""
+    gates_off: tuple[str, ...] = ()
+    """Gates that refuse nothing, by their names in `detect.gates.GATES` (the ablation)."""
 
     window_frames: int = 200
     """Frames solved together; memory does not grow beyond it."""

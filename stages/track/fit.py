@@ -17,7 +17,7 @@ from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
-from stages.detect.gates import GateConfig, Gates, gate
+from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, Gates, check_gates, gate
 from stages.detect.observations import Observations
 from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
@@ -25,7 +25,8 @@ from stages.track.config import TrackConfig
 from stages.track.initial import first_guess
 from stages.track.jacobian import place
 from stages.track.objective import Problem
-from stages.track.observed import KNEES, groups_of, inside
+from stages.track.observed import BODY_POINTS, KNEES, VISIBILITY_MIN, groups_of, inside
+from stages.track.overlay import DOUBTED, GATE_ANGLES
 from stages.track.priors import priors_of
 from stages.track.solvers import Task, solver
 from stages.track.state import State, concatenate, joint_columns, kinematics
@@ -35,7 +36,6 @@ from stages.track.terms import NEVER, check_terms, groups_without, priors_withou
 LEG_JOINTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("hip", "knee", "ankle", "foot"))
 HAND_REFUTED = 0.15
 """A hand that the fit misses by more than this share of the face height was not where the detector put it (d5: .24)."""
-GATE_ANGLES = ("face yaw", "face pitch", "face roll")
 
 
 def fit(
@@ -56,8 +56,9 @@ class _Fit:
 
     def __init__(self, observations: Observations, body: Body, config: TrackConfig, progress: Progress) -> None:
         check_terms(config.terms_off)
+        check_gates(config.gates_off)
         self.observations, self.body, self.config, self.progress = observations, body, config, progress
-        self.gates = gate(observations, gate_config(config))
+        self.gates = gate(observations, GateConfig(off=config.gates_off))
         self.valid = self.gates.valid
         self.columns = shape_columns(body, config.betas, config.head_betas)
         self.skeleton = skeleton_of(body, self.columns)
@@ -185,8 +186,8 @@ class _Fit:
                 weights={"body": self.body.sha256},
                 notes={"losses": self._losses(state)},
             ),
-            gates=np.concatenate([_gate_columns(self.gates), refuted], 1).astype(np.float32),
-            gate_names=(*GATE_ANGLES, *self.gates.refused, *(f"{hand}: missed by the fit" for hand in PARTS[2:])),
+            gates=np.concatenate([_gate_columns(self.gates), refuted, self._doubted()], 1).astype(np.float32),
+            gate_names=(*GATE_ANGLES, *self.gates.refused, *(f"{hand}: {MISSED}" for hand in PARTS[2:]), DOUBTED),
         )
 
     def _errors(self, state: State) -> Float[np.ndarray, "frames 4"]:
@@ -206,7 +207,13 @@ class _Fit:
     def _refuted_hands(self, errors, face_height, shoulder_width) -> Bool[np.ndarray, "frames 2"]:
         """Left and right hands whose keypoints no hand of this body on this arm can reach."""
         size = np.where(face_height > 0, face_height, FACE_PER_SHOULDERS * shoulder_width)
-        return (errors[:, 2:] > HAND_REFUTED * size[:, None]) & self.config.gate_hands
+        return (errors[:, 2:] > HAND_REFUTED * size[:, None]) & (MISSED not in self.config.gates_off)
+
+    def _doubted(self) -> Float[np.ndarray, "frames 1"]:
+        """How many pose points of a valid body the confidence gate refused."""
+        low = np.nan_to_num(self.observations.pose[:, list(BODY_POINTS), 2]) <= VISIBILITY_MIN
+        is_on = CONFIDENCE not in self.config.gates_off
+        return (low & self.valid[:, :1]).sum(1, keepdims=True) * float(is_on)
 
     def _shoulder_width(self, state: State) -> Float[np.ndarray, "frames"]:
         """Distance between the shoulder joints, seen face on at their depth, pixels."""
@@ -223,18 +230,6 @@ def focal_length(width: int, height: int, config: TrackConfig) -> float:
     if config.fov_degrees > 0:
         return width / 2 / float(np.tan(np.radians(config.fov_degrees) / 2))
     return float(np.hypot(width, height))
-
-
-def gate_config(config: TrackConfig) -> GateConfig:
-    """The gates with those switched off that the ablation asks for: a gate without a limit refuses nothing."""
-    chosen = GateConfig()
-    if not config.gate_confidence:
-        chosen = replace(chosen, torso_visibility=0.0, matte_on_body=0.0)
-    if not config.gate_face_angle:
-        chosen = replace(chosen, face_turn_degrees=np.inf)
-    if not config.gate_hands:
-        chosen = replace(chosen, wrist_off_arm=np.inf, hand_inside=0.0, hand_size=(0.0, np.inf))
-    return chosen
 
 
 def _gate_columns(gates: Gates) -> Float[np.ndarray, "frames gates"]:

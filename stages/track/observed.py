@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from stages.body.model import Body
+from stages.detect.gates import CONFIDENCE
 from stages.detect.observations import PARTS, Observations
 from stages.track.collapse import Collapsed, collapse, shape_columns
 from stages.track.config import TrackConfig
@@ -98,6 +99,8 @@ def _body(observations, valid, scene, body, columns, config) -> Group:
     names = tuple(f"pose_{number:02d}" for number in BODY_POINTS)
     points = observations.pose[:, list(BODY_POINTS)]
     visibility = np.nan_to_num(points[..., 2])
+    if CONFIDENCE in config.gates_off:
+        visibility = np.isfinite(points[..., 2]).astype(float)
     sigma = np.array([_body_sigma(number, config) for number in BODY_POINTS])
     pictured = inside(points, observations.image_size)
     guessed = inside(points, observations.image_size, GUESSED_REACH) & np.isin(

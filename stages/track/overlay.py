@@ -20,11 +20,16 @@ from stages.raster.shading import interpolate, vertex_normals
 OPACITY = 0.6
 MESH_RGB = np.array([0.62, 0.76, 0.95], np.float32)
 VALID_RGB, INVALID_RGB = (60, 200, 90), (215, 60, 50)
+TEXT_RGB, REFUSED_RGB = (235, 235, 235), (255, 140, 120)
+GATE_ANGLES = ("face yaw", "face pitch", "face roll")
+DOUBTED = "pose points doubted"
+"""The gate columns that are no verdicts: degrees, and a number of points."""
 ROWS_AT_ONCE = 8
 
 
 def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress: Progress = silent) -> None:
-    """Write the source with the mesh over it, one lamp per part (green measured, red filled in), as mp4 or picture.
+    """Write the source with the mesh over it, one lamp per part (green measured, red filled in) and under them
+    the face's angles and every gate that refused something, as mp4 or picture.
 
     Streams: one frame in memory. `out` ending in .png or .jpg with a photo gives a picture.
     """
@@ -72,7 +77,20 @@ def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[n
         if motion.valid[row, 0]:
             picture = _blend(picture, vertices[row % ROWS_AT_ONCE], motion.K[row], body, draw)
         _lamps(picture, motion.valid[row])
+        _verdicts(picture, verdicts(motion, row))
         yield picture
+
+
+def verdicts(motion: Motion, row: int) -> list[str]:
+    """What the gates said of a frame: the face's angles where it has any, each refusal, and doubted pose points."""
+    if motion.gates is None:
+        return []
+    found = dict(zip(motion.gate_names, motion.gates[row].tolist(), strict=True))
+    angles = [found.pop(name, 0.0) for name in GATE_ANGLES]
+    doubted = round(found.pop(DOUBTED, 0.0))
+    lines = ["yaw {:.0f} pitch {:.0f} roll {:.0f}".format(*angles)] if any(angles) else []
+    lines += [f"no: {name.replace('_', ' ')}" for name, refused in found.items() if refused]
+    return [*lines, f"{doubted} pose points doubted"] if doubted else lines
 
 
 def _blend(picture, vertices, K, body: Body, draw) -> UInt8[np.ndarray, "height width 3"]:
@@ -84,6 +102,24 @@ def _blend(picture, vertices, K, body: Body, draw) -> UInt8[np.ndarray, "height 
     mixed = (1 - OPACITY) * picture[covered] + OPACITY * 255 * shade[covered]
     picture[covered] = np.clip(mixed, 0, 255).astype(np.uint8)
     return picture
+
+
+def _verdicts(picture: UInt8[np.ndarray, "height width 3"], lines: list[str]) -> None:
+    """A line each under the lamps, light on a dark strip: legible on any picture."""
+    import cv2
+
+    height = picture.shape[0]
+    size, line = max(0.35, height / 1100), max(13, height // 34)
+    below = 10 + max(8, height // 28)
+    for place, text in enumerate(lines):
+        (width, tall), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+        top = below + place * line
+        strip = picture[top : top + line, 4 : 10 + width]
+        strip[:] = strip // 4
+        colour = REFUSED_RGB if text.startswith("no: ") else TEXT_RGB
+        cv2.putText(
+            picture, text, (7, top + (line + tall) // 2), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA
+        )
 
 
 def _lamps(picture: UInt8[np.ndarray, "height width 3"], valid) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
+from stages.detect.gates import check_gates
 from stages.detect.holistic import DetectConfig, detect
 from stages.errors import InputError
 from stages.progress import Progress, silent
@@ -25,6 +26,7 @@ def track(source: Path, body: Body, config: TrackConfig = TrackConfig(), progres
     Raises InputError as `stages.video.source` does, and when nobody is found in any frame.
     """
     check_terms(config.terms_off)
+    check_gates(config.gates_off)
     observations = detect(source, DetectConfig(person=config.person), progress)
     motion = fit(observations, body, config, progress)
     if not motion.valid[:, :2].any():

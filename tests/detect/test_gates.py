@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from stages.detect.face_angle import RIGID_FACE, face_angles_degrees
-from stages.detect.gates import gate, head_height, named_columns, point_weights
+from stages.detect.gates import GATES, GateConfig, check_gates, gate, head_height, named_columns, point_weights
 from stages.detect.hands import settled
 from stages.detect.observations import Observations
+from stages.errors import InputError
 
 T = 6
 POSE = {0: (320, 100), 11: (390, 180), 12: (250, 180), 13: (410, 260), 14: (230, 260), 15: (420, 340), 16: (220, 340),
+        17: (425, 365), 19: (430, 360), 21: (415, 355), 18: (225, 365), 20: (230, 360), 22: (215, 355),
         23: (360, 380), 24: (280, 380)}  # fmt: skip
 FACE_SCALE = 45.0
 
@@ -143,7 +145,7 @@ def test_one_hand_seen_twice_stays_on_the_nearer_arm(clip):
     doubled = replace(clip, right_hand=right)
     assert gate(doubled).refused["right_hand: is the other hand"].tolist() == [False] * 3 + [True, False, False]
     pose = doubled.pose.copy()
-    pose[3, 16] = pose[3, 15] + np.array([3, 0, 0], np.float32)
+    pose[3, [16, 18, 20, 22]] = pose[3, [15, 17, 19, 21]] + np.array([3, 0, 0], np.float32)
     assert gate(replace(doubled, pose=pose)).valid[3].all()
 
 
@@ -154,6 +156,54 @@ def test_a_hand_on_the_other_arm_moves_over(clip):
     assert set(moved) == {"pose", "left_hand"}
     np.testing.assert_array_equal(moved["left_hand"], left)
     assert set(settled({"pose": pose, "left_hand": left, "right_hand": left + 1})) == {"pose", "left_hand"}
+
+
+def test_a_hand_beside_the_arms_own_hand_is_off_the_box(clip):
+    """Fingers that point up from a wrist whose knuckles, by the pose network, point down lie in another box."""
+    left = clip.left_hand.copy()
+    left[2, :, 1] = 2 * POSE[15][1] - left[2, :, 1] - 25
+    verdict = gate(replace(clip, left_hand=left))
+    assert verdict.refused["left_hand: off the box"].tolist() == [row == 2 for row in range(T)]
+    assert not verdict.refused["left_hand: off the arm"].any()
+    assert verdict.valid[:, 2].tolist() == [row != 2 for row in range(T)]
+
+
+def test_a_head_upside_down_is_refused(clip):
+    """A face on its side (80 degrees of roll) is kept, one standing on its crown is not."""
+    for degrees, refused in ((80, False), (170, True)):
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        face = np.repeat(_face(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]))[None], T, axis=0)
+        verdict = gate(replace(clip, face=face))
+        assert verdict.refused["face turned away"].all() == refused
+        assert abs(verdict.face_angles[0, 2]) == pytest.approx(degrees, abs=1)
+
+
+def _breaking(clip: Observations) -> Observations:
+    """Frame 2 breaks every rule that a frame can break at once."""
+    pose, left, right, face = (getattr(clip, name).copy() for name in ("pose", "left_hand", "right_hand", "face"))
+    left[2] = right[2] = _hand((900, 340), size=400)
+    face[2] = _face(_rotation(80))
+    broken = replace(clip, pose=pose, left_hand=left, right_hand=right, face=face)
+    for column, value in enumerate((0.01, 0.01, 3.0, 3.0)):
+        broken = _with_evidence(broken, 2, column, value)
+    return broken
+
+
+@pytest.mark.parametrize("name", [name for name in GATES if name not in ("confidence", "missed by the fit")])
+def test_each_gate_can_be_switched_off_alone(clip, name):
+    """A gate that is off refuses nothing; every other gate refuses what it refused before."""
+    broken = _breaking(clip)
+    before, after = gate(broken).refused, gate(broken, GateConfig(off=(name,))).refused
+    assert before.keys() == after.keys()
+    for column, rows in before.items():
+        expected = rows & (column.rpartition(": ")[2] != name)
+        assert after[column].tolist() == expected.tolist(), column
+
+
+def test_a_gate_that_does_not_exist_is_refused():
+    """A misspelt gate is one sentence that names the right ones."""
+    with pytest.raises(InputError, match=r"gates_off names 'off arm'.*off the arm"):
+        check_gates(("off arm",))
 
 
 def test_nothing_found_is_nothing_valid_without_a_warning(clip):

@@ -79,7 +79,7 @@ def test_stronger_sources_win(tmp_path: Path) -> None:
         (["--set", "solver"], "write it as key=value"),
         (["--set", "person=many"], "expected a whole number"),
         (["--set", "person=1.5"], "expected a whole number"),
-        (["--set", "gate_hands=1"], "expected true or false"),
+        (["--set", "gates_off=1"], "expected tuple"),
         (["--set", "sigma_betas=-1"], "must be above 0"),
         (["--config", "no-such-preset"], "no preset is called 'no-such-preset'"),
         (["--config", "missing.toml"], "missing.toml does not exist"),

@@ -89,3 +89,35 @@ def test_nobody_at_all_is_one_sentence(body: Body, tmp_path: Path) -> None:
     write_png(tmp_path / "coffee.png", coffee())
     with pytest.raises(InputError, match=r"no person found in .*coffee\.png"):
         track(tmp_path / "coffee.png", body)
+
+
+def test_the_overlay_says_which_gate_refused_what(body: Body, tracked: Motion) -> None:
+    """A frame's verdicts name its face's angles and each refusal; a frame without any says nothing."""
+    from dataclasses import replace
+
+    from stages.track.overlay import verdicts
+
+    assert verdicts(replace(tracked, gates=None, gate_names=()), 0) == []
+    assert tracked.gates is not None
+    gates = np.zeros_like(tracked.gates)
+    for name, value in (("face yaw", 12.4), ("left_hand: off the arm", 1), ("pose points doubted", 3)):
+        gates[1, tracked.gate_names.index(name)] = value
+    marked = replace(tracked, gates=gates)
+    assert verdicts(marked, 0) == []
+    assert verdicts(marked, 1) == ["yaw 12 pitch 0 roll 0", "no: left hand: off the arm", "3 pose points doubted"]
+
+
+def test_doubted_points_are_counted_and_used_when_the_gate_is_off(body: Body, tracked: Motion) -> None:
+    """The confidence gate's count lies in the motion; switched off it doubts none and the fit changes."""
+    from stages.track.config import TrackConfig
+    from stages.track.fit import fit
+    from tests.motions import standing
+    from tests.track.synthetic import observe
+
+    observations = observe(body, standing(body, 2, seed=0), noise=1.0)
+    observations.pose[:, 25:29, 2] = 0.05
+    found = [fit(observations, body, TrackConfig(gates_off=off)) for off in ((), ("confidence",))]
+    column = found[0].gate_names.index("pose points doubted")
+    assert [float(motion.gates[0, column]) for motion in found if motion.gates is not None][1] == 0
+    assert float(found[0].gates[0, column]) >= 4  # type: ignore[index]
+    assert not np.allclose(found[0].poses, found[1].poses)
