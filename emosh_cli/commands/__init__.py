@@ -19,12 +19,13 @@ def register(app: typer.Typer) -> None:
         models,
         render_cond,
         retarget,
+        sign,
         track,
         train,
     )
 
     for module in (
         animate, generate, track, retarget, render_cond, encode, evaluate, train,
-        inspect, export, models, doctor, config,
+        inspect, sign, export, models, doctor, config,
     ):  # fmt: skip
         module.register(app)

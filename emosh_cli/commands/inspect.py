@@ -84,10 +84,12 @@ def _describe_report(described: Described) -> Described:
 
 
 def _describe_picture(path: Path) -> Described:
-    """A video or a photo, with the provenance in its metadata."""
+    """A video or a photo: provenance in its metadata, watermark in its pictures, signature beside them."""
     from stages.artifacts.describe import Described
     from stages.video.metadata import read_metadata
+    from stages.video.signing import read_signature
     from stages.video.source import probe
+    from stages.video.watermark import read_watermark
 
     picture = {key: value for key, value in asdict(probe(path)).items() if key != "path"}
     metadata = {} if picture["is_photo"] else read_metadata(path)
@@ -101,6 +103,7 @@ def _describe_picture(path: Path) -> Described:
     tags = {f"tag_{key}": value for key, value in metadata.items()}
     kind = "photo" if picture["is_photo"] else "video"
     figures = {key: _plain(value) for key, value in picture.items()}
+    figures |= {"watermark": str(read_watermark(path)), "signature": read_signature(path)}
     return Described(str(path), kind, (), {**figures, **tags}, record if isinstance(record, dict) else None)
 
 

@@ -21,6 +21,7 @@ from jaxtyping import UInt8
 from stages.artifacts.atomic import atomic_path
 from stages.errors import InputError
 from stages.video.sound import Sound, carried_sound
+from stages.video.watermark import Marker
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -43,7 +44,8 @@ class VideoSink:
     `fps` is the nominal rate; frames written without a time follow it. `metadata` becomes container tags ("comment"
     holds provenance). `audio_from` names a file whose first sound track is carried over, as it is where mp4 can hold
     it, else as AAC, and cut where the pictures end; a file without sound gives none. `duration_seconds` fixes the end
-    of the last frame; without it the last frame lasts as long as the one before.
+    of the last frame; without it the last frame lasts as long as the one before. `watermark` puts the invisible mark
+    of `stages.video.watermark` into every frame.
 
     The file appears at `path` when the block ends without an exception. Raises InputError when the place cannot be
     written, the suffix names no video format, or `audio_from` cannot be read.
@@ -60,12 +62,14 @@ class VideoSink:
         metadata: Mapping[str, str] | None = None,
         audio_from: Path | None = None,
         duration_seconds: float | None = None,
+        watermark: bool = False,
     ) -> None:
         self.path, self.width, self.height, self.fps = Path(path), width, height, Fraction(fps)
         self._lossless, self._metadata = lossless, dict(metadata or {})
         self._audio_from, self._duration_seconds = audio_from, duration_seconds
         self._ticks_per_frame = self.fps.denominator * math.ceil(TICKS_PER_SECOND / self.fps.numerator)
         self._time_base = 1 / (self.fps * self._ticks_per_frame)
+        self._marker = Marker(height, width) if watermark else None
         self._held: tuple[int, VideoFrame] | None = None
         self._held_duration = self._ticks_per_frame
         self._durations: dict[int, int] = {}
@@ -95,7 +99,7 @@ class VideoSink:
                 raise ValueError(f"frame {self._count} at {pts_seconds} s is not after the frame before it")
             self._held_duration = pts - held_pts
             self._encode(held, held_pts, self._held_duration)
-        self._held = (pts, self._coloured(rgb))
+        self._held = (pts, self._coloured(rgb if self._marker is None else self._marker.mark(rgb)))
         self._count += 1
 
     def __exit__(

@@ -37,6 +37,7 @@ COMMANDS = {
     "train": OUT | WORK | TALK,
     "curate": OUT | WORK | TALK,
     "inspect": TALK,
+    "sign": {"--certificate", "--key", "--algorithm"} | OUT | WORK | TALK,
     "export": {"--to", "--fps"} | BODY | OUT | WORK | TALK,
     "models list": TALK,
     "models bake": TALK,

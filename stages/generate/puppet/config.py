@@ -31,6 +31,8 @@ class PuppetConfig:
     """Widen or narrow the mesh to the person's outline in the photo."""
     lossless: bool = False
     """Write lossless RGB H.264 instead of yuv420p."""
+    watermark: bool = True
+    """Put an invisible mark into every frame that says the video is synthetic; `emosh inspect` reads it back."""
 
     def __post_init__(self) -> None:
         """Raises InputError for values that cannot be drawn."""

@@ -56,7 +56,7 @@ def generate(
     record = provenance(photo, reference, target, body, config)
     sink = VideoSink(
         out, width, height, target.fps, lossless=config.lossless, metadata={"comment": record}, audio_from=audio_from,
-        duration_seconds=target.duration_seconds or None,
+        duration_seconds=target.duration_seconds or None, watermark=config.watermark,
     )  # fmt: skip
     with sink:
         for row, frame in enumerate(render_frames(puppet, reference, target, config)):

@@ -1,0 +1,55 @@
+"""`emosh sign`: a C2PA signature on a result, with the user's own certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emosh_cli import options
+from emosh_cli.outputs import VIDEO, need, settle
+from emosh_cli.run import FILES, Run, command
+from stages.errors import InputError
+
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A result of emosh.", show_default=False)]
+Certificate = Annotated[
+    Path, typer.Option("--certificate", metavar="PEM", help="Your certificate chain, the signer's first.")
+]
+Key = Annotated[Path, typer.Option("--key", metavar="PEM", help="The signer's private key.")]
+Algorithm = Annotated[str, typer.Option("--algorithm", metavar="NAME", help="es256, es384, ps256, ed25519, ...")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "sign", FILES)
+    def sign(
+        run: Run,
+        video: Video,
+        certificate: Certificate,
+        key: Key,
+        algorithm: Algorithm = "es256",
+        out: options.Out = None,
+    ) -> None:
+        """Sign a result with your certificate: C2PA, read by `emosh inspect` and by any viewer of content credentials.
+
+        Example: emosh sign out.mp4 --certificate chain.pem --key key.pem -o signed.mp4
+        """
+        _sign(run, video, certificate, key, algorithm, out)
+
+
+def _sign(run: Run, video: Path, certificate: Path, key: Path, algorithm: str, out: Path | None) -> None:
+    from stages.video.signing import ALGORITHMS, read_signature, sign
+
+    need(video, "a result of emosh")
+    need(certificate, "a certificate chain in PEM")
+    need(key, "a private key in PEM")
+    if algorithm not in ALGORITHMS:
+        raise InputError(f"--algorithm {algorithm}: choose one of: {', '.join(ALGORITHMS)}")
+    target = settle(out, VIDEO, [video, certificate, key], run.force, beside=video, ending="-signed")
+    if run.dry_run:
+        run.planned([f"sign {video} -> {target}"], output=str(target))
+        return
+    sign(video, target, certificate, key, algorithm)
+    run.done(target, read_signature(target))
