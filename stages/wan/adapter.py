@@ -158,6 +158,12 @@ def stack_lora(model: EmoshTransformer3DModel, path: Path, scale: float = 1.0) -
     return name
 
 
+def check_lora(path: Path) -> None:
+    """Refuse, by its header alone, a file that holds no LoRA."""
+    if not any("lora" in name for name in header(_safetensors(path))):
+        raise InputError(f"{path} holds no LoRA")
+
+
 def parsed_lora(text: str) -> tuple[Path, float]:
     """PATH or PATH:SCALE. Raises InputError for a scale that is no number."""
     path, colon, scale = text.rpartition(":")

@@ -22,6 +22,7 @@ KINDS = {
 FIT = {"in_channels": 36, "out_channels": 16}
 """What any Wan2.1-I2V-like transformer has."""
 READABLE = ("F32", "BF16", "F16")
+EMBEDDING = "pose_patch_embedding"
 WEIGHTS = "diffusion_pytorch_model"
 EXPECTED = "give a diffusers folder, such as Wan2.2-Animate-14B-Diffusers"
 TOLERATED = {
@@ -41,11 +42,8 @@ class ModelFolder:
     dtype: str
     shards: tuple[Path, ...]
     config: dict[str, Any]
-
-    @property
-    def has_motion_embedding(self) -> bool:
-        """Whether the base brings one; a plain Wan2.1-I2V does not."""
-        return self.kind != "i2v"
+    has_motion_embedding: bool
+    """Whether the base brings one; a plain Wan2.1-I2V does not."""
 
     def part(self, name: str) -> Path:
         """A component's folder. Raises InputError where it is missing or holds nothing."""
@@ -73,8 +71,8 @@ def open_folder(path: Path) -> ModelFolder:
     tensors = {}
     for shard in shards:
         tensors.update(header(shard))
-    _check_tensors(path, config, kind, tensors)
-    return ModelFolder(path, kind, _dtype(path, tensors), shards, config)
+    _check_tensors(path, config, tensors)
+    return ModelFolder(path, kind, _dtype(path, tensors), shards, config, f"{EMBEDDING}.weight" in tensors)
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -122,15 +120,13 @@ def header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         raise InputError(f"{path} is damaged or cut off ({error}); fetch or make it again") from error
 
 
-def _check_tensors(
-    path: Path, config: dict[str, Any], kind: str, tensors: dict[str, tuple[str, tuple[int, ...]]]
-) -> None:
+def _check_tensors(path: Path, config: dict[str, Any], tensors: dict[str, tuple[str, tuple[int, ...]]]) -> None:
     """Every tensor that the model takes is there, of its shape; the rest is named in TOLERATED."""
-    from stages.wan.transformer import EMBEDDING, meta_model
+    from stages.wan.transformer import meta_model
 
     expected = {name: tuple(tensor.shape) for name, tensor in meta_model(config).state_dict().items()}
-    if kind == "i2v":
-        expected = {name: shape for name, shape in expected.items() if not name.startswith(EMBEDDING)}
+    if not any(name.startswith(f"{EMBEDDING}.") for name in tensors):
+        expected = {name: shape for name, shape in expected.items() if not name.startswith(f"{EMBEDDING}.")}
     for name, shape in expected.items():
         if name not in tensors:
             raise InputError(f"{path}: its transformer lacks the tensor {name}; fetch the model again")

@@ -1,0 +1,140 @@
+"""latents.safetensors: a clip as the diffusion model reads it, photo and condition map encoded once.
+
+`generate` turns it into a video, training reads the same file. Latents are Wan2.1's VAE's, normalised per channel,
+float32. Each chunk's motion is encoded anew from its first frame on, since the VAE is causal; chunk k begins at frame
+k x (chunk_frames - overlap_frames), and the last is filled by running the clip backwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from stages.artifacts.provenance import Provenance
+from stages.artifacts.schema import Field, Schema
+from stages.artifacts.streamed import Declared, StreamedReader
+from stages.errors import InputError
+
+LATENTS = Schema(
+    "latents",
+    1,
+    (
+        Field("image_embeds", "image_tokens image_dim", "float", "CLIP tokens of the photo", finite=False),
+        Field("prompt_embeds", "512 text_dim", "float", "UMT5 tokens of the prompt, zeros behind it", finite=False),
+        Field(
+            "negative_prompt_embeds", "512 text_dim", "float", "the same of what to avoid, for guidance",
+            required=False, finite=False,
+        ),
+        Field("reference_latents", "16 1 latent_height latent_width", "float", "the photo", finite=False),
+        Field(
+            "grey_latents", "16 latent_frames latent_height latent_width", "float",
+            "an all-grey chunk: what the first one knows of its frames", finite=False,
+        ),
+        Field(
+            "motion_latents", "chunks 16 latent_frames latent_height latent_width", "float",
+            "the condition map, chunk by chunk", finite=False,
+        ),
+        Field("pts_seconds", "frames", "float", "time of each frame after the first", finite=False),
+    ),
+)  # fmt: skip
+"""Values are checked as they are read, a chunk at a time."""
+
+
+@dataclass(frozen=True)
+class LatentsHeader:
+    """What is known of a clip besides its tensors. `layout` is the version of the slot layout it was made for."""
+
+    width: int
+    height: int
+    frames: int
+    chunk_frames: int
+    overlap_frames: int
+    fps: Fraction
+    duration_seconds: float
+    layout: int
+    provenance: Provenance
+
+    def to_metadata(self) -> dict[str, str]:
+        """As it stands in the file."""
+        plain = {
+            name: str(getattr(self, name)) for name in self.__dataclass_fields__ if name not in ("layout", "provenance")
+        }
+        return {
+            "emosh_kind": LATENTS.kind,
+            "emosh_schema": str(LATENTS.version),
+            "emosh_layout": str(self.layout),
+            **plain,
+            "emosh_provenance": self.provenance.to_json(),
+        }
+
+
+class Latents:
+    """An open file: its header, and its tensors on demand."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError for another file, another version, or one that is damaged."""
+        self.path = Path(path)
+        self._file = StreamedReader(self.path)
+        metadata = self._file.metadata
+        kind = metadata.get("emosh_kind")
+        if kind != LATENTS.kind:
+            what = f"a {kind} file" if kind else "a safetensors file that emosh did not write"
+            raise InputError(f"{path} is {what}, expected latents; make them with: emosh encode")
+        if metadata.get("emosh_schema") != str(LATENTS.version):
+            found = metadata.get("emosh_schema")
+            raise InputError(f"{path} has latents schema {found}, expected {LATENTS.version}; encode again")
+        self.sizes = LATENTS.validate(self._file.stand_ins(), str(path))
+        self.header = _header(path, metadata)
+        if self.sizes["frames"] != self.header.frames:
+            raise InputError(f"{path}: {self.sizes['frames']} times for {self.header.frames} frames; encode again")
+
+    def has(self, name: str) -> bool:
+        """Whether an optional tensor is there."""
+        return name in self._file.declared
+
+    def read(self, name: str) -> np.ndarray:
+        """One tensor. Raises InputError where it is not finite."""
+        return self._file.read(name)
+
+    def motion(self, chunk: int) -> Float[np.ndarray, "16 latent_frames latent_height latent_width"]:
+        """One chunk's motion; the others stay on disk."""
+        return self._file.read("motion_latents", chunk)
+
+
+def declared(
+    header: LatentsHeader, chunks: int, image: tuple[int, int], text: tuple[int, int], negative: bool
+) -> dict[str, Declared]:
+    """Every tensor of a file to be written, in its order. `image` and `text` are (tokens, channels)."""
+    plane = header.height // 8, header.width // 8
+    span = (header.chunk_frames - 1) // 4 + 1
+    tensors = {
+        "image_embeds": Declared("F32", image),
+        "prompt_embeds": Declared("F32", text),
+        "negative_prompt_embeds": Declared("F32", text),
+        "reference_latents": Declared("F32", (16, 1, *plane)),
+        "grey_latents": Declared("F32", (16, span, *plane)),
+        "motion_latents": Declared("F32", (chunks, 16, span, *plane)),
+        "pts_seconds": Declared("F64", (header.frames,)),
+    }
+    return {name: each for name, each in tensors.items() if negative or name != "negative_prompt_embeds"}
+
+
+def _header(path: Path, metadata: dict[str, str]) -> LatentsHeader:
+    try:
+        return LatentsHeader(
+            width=int(metadata["width"]),
+            height=int(metadata["height"]),
+            frames=int(metadata["frames"]),
+            chunk_frames=int(metadata["chunk_frames"]),
+            overlap_frames=int(metadata["overlap_frames"]),
+            fps=Fraction(metadata["fps"]),
+            duration_seconds=float(metadata["duration_seconds"]),
+            layout=int(metadata["emosh_layout"]),
+            provenance=Provenance.from_json(metadata["emosh_provenance"]),
+        )
+    except (KeyError, ValueError, ZeroDivisionError) as error:
+        raise InputError(f"{path}: its header is damaged ({error}); encode again") from error

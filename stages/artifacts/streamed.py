@@ -1,0 +1,121 @@
+"""safetensors files larger than memory: declared first, then written piece by piece, and read slice by slice.
+
+The library writes a file from tensors that are all in memory; the format itself is a length, a JSON header and the
+tensors' bytes in order, which can be streamed once every shape is known.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from stages.artifacts.atomic import atomic_path
+from stages.errors import InputError
+
+DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+ALIGNMENT = 8
+"""Of every tensor's first byte, as the library has it."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A tensor to come."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its data."""
+        return math.prod(self.shape) * DTYPES[self.dtype].itemsize
+
+
+class StreamedWriter:
+    """Takes the declared tensors in their order, each whole or in pieces along its first axis."""
+
+    def __init__(self, file: BinaryIO, declared: Mapping[str, Declared]) -> None:
+        self._file, self._left = file, [(name, each, each.size_bytes) for name, each in declared.items()]
+
+    def write(self, name: str, array: np.ndarray) -> None:
+        """Append `array` to the tensor `name`. Raises InputError for values that are not finite."""
+        expected, declared, left = self._left[0]
+        assert name == expected, f"{name} was written where {expected} was declared"
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{name} came out not finite: the model's weights are damaged, or its precision too low")
+        data = np.ascontiguousarray(array, DTYPES[declared.dtype])
+        assert data.nbytes <= left, f"{name} is longer than declared"
+        self._file.write(data.data)
+        self._left[0] = (name, declared, left - data.nbytes)
+        if left == data.nbytes:
+            self._left.pop(0)
+
+    def check_whole(self) -> None:
+        """All that was declared has been written."""
+        assert not self._left, f"{self._left[0][0]} was not written whole"
+
+
+@contextmanager
+def streamed(path: Path, declared: Mapping[str, Declared], metadata: Mapping[str, str]) -> Iterator[StreamedWriter]:
+    """Write a safetensors file atomically. Raises InputError where it cannot be written, or the disk is full."""
+    with atomic_path(Path(path)) as part, part.open("wb") as file:
+        file.write(_header(declared, metadata))
+        writer = StreamedWriter(file, declared)
+        yield writer
+        writer.check_whole()
+
+
+def _header(declared: Mapping[str, Declared], metadata: Mapping[str, str]) -> bytes:
+    fields: dict[str, object] = {"__metadata__": dict(metadata)}
+    begin = 0
+    for name, each in declared.items():
+        assert begin % DTYPES[each.dtype].itemsize == 0, f"{name} would not be aligned"
+        end = begin + each.size_bytes
+        fields[name] = {"dtype": each.dtype, "shape": list(each.shape), "data_offsets": [begin, end]}
+        begin = end
+    text = json.dumps(fields, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    return struct.pack("<Q", len(text)) + text
+
+
+class StreamedReader:
+    """A safetensors file of which only the header is in memory."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError for a file that is missing, damaged or cut off."""
+        from safetensors import SafetensorError, safe_open
+
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InputError(f"{path} does not exist")
+        try:
+            self._file = safe_open(self.path, framework="numpy")
+            self.metadata: dict[str, str] = self._file.metadata() or {}
+            slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
+            self.declared = {name: Declared(each.get_dtype(), tuple(each.get_shape())) for name, each in slices.items()}
+        except (SafetensorError, OSError) as error:
+            raise InputError(
+                f"{path} is damaged or cut off, or no safetensors file ({error}); make it again"
+            ) from error
+
+    def stand_ins(self) -> dict[str, np.ndarray]:
+        """An array of each tensor's shape and type that takes no memory, for a schema to check."""
+        return {
+            name: np.broadcast_to(np.zeros((), DTYPES.get(each.dtype, np.dtype(object))), each.shape)
+            for name, each in self.declared.items()
+        }
+
+    def read(self, name: str, row: int | None = None) -> np.ndarray:
+        """A tensor, or one row of it. Raises InputError for values that are not finite."""
+        array = self._file.get_tensor(name) if row is None else self._file.get_slice(name)[row : row + 1][0]
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            where = "" if row is None else f" at row {row}"
+            raise InputError(f"{self.path}: tensor '{name}' is not finite{where}; make the file again")
+        return array

@@ -1,0 +1,34 @@
+"""What a user may change about encoding. Chunk length and overlap belong here: chunks are encoded alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stages.errors import InputError
+
+
+@dataclass(frozen=True)
+class EncodeConfig:
+    """How a photo and a condition map become latents."""
+
+    chunk_frames: int = 77
+    """Frames the model sees at once, 4n + 1; 77 as in the paper and in Wan-Animate."""
+    overlap_frames: int = 5
+    """Frames that a chunk takes over from the one before, 4n + 1; 5 are the paper's two temporal latents."""
+    prompt: str = "视频中的人在做动作"
+    """Text the model reads; the default is Wan-Animate's, "the people in the video are doing actions"."""
+    negative_prompt: str | None = None
+    """Text to be avoided, needed only for guidance_scale above 1."""
+    vae_dtype: str = "float32"
+    """Of the VAE: float32 as in Wan's own code, or bfloat16."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for lengths that fill no whole latents."""
+        for name in ("chunk_frames", "overlap_frames"):
+            frames = getattr(self, name)
+            if frames < 1 or frames % 4 != 1:
+                raise InputError(f"{name} is {frames}, expected 4n + 1, such as 5 or 77")
+        if self.overlap_frames >= self.chunk_frames:
+            raise InputError(f"overlap_frames is {self.overlap_frames}, expected less than chunk_frames")
+        if self.vae_dtype not in ("float32", "bfloat16", "float16"):
+            raise InputError(f"vae_dtype is {self.vae_dtype!r}, expected float32, bfloat16 or float16")

@@ -1,0 +1,175 @@
+"""Photo and condition map become latents: each network is loaded, used and let go before the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from stages.artifacts.latents import LatentsHeader, declared
+from stages.artifacts.provenance import Provenance, config_dict, sha256_file
+from stages.artifacts.streamed import streamed
+from stages.encode.config import EncodeConfig
+from stages.encode.windows import windows
+from stages.errors import InputError
+from stages.progress import Progress, silent
+from stages.video.metadata import read_metadata
+from stages.video.photo import read_photo
+from stages.video.source import VideoInfo, probe, read_frames
+from stages.wan.chunks import plan_chunks
+from stages.wan.layout import LAYOUT_VERSION, SIZE_STEP
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stages.wan.folder import ModelFolder
+
+COND = "make one with: emosh render-cond MOTION -o cond.mp4"
+
+
+def encode(
+    photo: Path,
+    cond: Path,
+    folder: ModelFolder,
+    config: EncodeConfig,
+    out: Path,
+    *,
+    device: str = "cpu",
+    cache: Path | None = None,
+    weights: dict[str, str] | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Write the latents of a photo animated by a condition map. `cache` keeps prompt embeddings between runs.
+
+    The photo is fitted into the map's picture, black around it, as Wan-Animate does; CLIP sees it whole. Memory does
+    not grow with the clip's length. `weights` names what the folder's files hash to, for the record.
+    Raises InputError for a condition map that is none or has a size the model cannot read.
+    """
+    from stages.wan import vae
+    from stages.wan.loading import DTYPES, load_vae
+
+    info, record = described(cond)
+    rgb = read_photo(photo)
+    chunks = plan_chunks(info.frame_count or 0, config.chunk_frames, config.overlap_frames)
+    header = _header(photo, cond, info, record, config, weights or {})
+    image = _image_embeds(rgb, folder, device)
+    prompts = {
+        "prompt_embeds": _prompt_embeds(folder, cache, config.prompt, device),
+        **({} if config.negative_prompt is None else {
+            "negative_prompt_embeds": _prompt_embeds(folder, cache, config.negative_prompt, device)
+        }),
+    }  # fmt: skip
+    text = prompts["prompt_embeds"].shape
+    tensors = declared(header, len(chunks), image.shape, (text[0], text[1]), len(prompts) > 1)  # type: ignore[arg-type]
+    autoencoder = load_vae(folder, DTYPES[config.vae_dtype], device)
+    with streamed(out, tensors, header.to_metadata()) as file:
+        file.write("image_embeds", image)
+        for name, embeds in prompts.items():
+            file.write(name, embeds)
+        file.write("reference_latents", _array(vae.encode(autoencoder, _pixels(fitted(rgb, info)[None]))))
+        span = config.chunk_frames, info.height, info.width
+        file.write("grey_latents", _array(vae.grey_latents(autoencoder, *span)))
+        times: list[float] = []
+        frames = _counted(cond, info, times)
+        for number, window in enumerate(windows(frames, chunks, config.chunk_frames, header.frames)):
+            file.write("motion_latents", _array(vae.encode(autoencoder, _pixels(window))))
+            progress("encoding the condition map", number + 1, len(chunks))
+        for _ in frames:
+            pass
+        file.write("pts_seconds", np.array(times))
+
+
+def described(cond: Path) -> tuple[VideoInfo, Provenance]:
+    """A condition map's description and record. Raises InputError for another file, or a size the model cannot read."""
+    info = probe(cond)
+    try:
+        record = Provenance.from_json(read_metadata(cond).get("comment", "")) if not info.is_photo else None
+    except ValueError:
+        record = None
+    if record is None or record.notes.get("kind") != "condition-map":
+        raise InputError(f"{cond} is not a condition map that emosh drew; {COND}")
+    if info.width % SIZE_STEP or info.height % SIZE_STEP:
+        raise InputError(
+            f"{cond} is {info.width}x{info.height}; the model reads multiples of {SIZE_STEP}: {COND} --size 512x512"
+        )
+    return info, record
+
+
+def fitted(rgb: UInt8[np.ndarray, "h w 3"], info: VideoInfo) -> UInt8[np.ndarray, "height width 3"]:
+    """The whole photo at the map's size, centred on black."""
+    from PIL import Image
+
+    picture = Image.fromarray(rgb)
+    scale = min(info.width / picture.width, info.height / picture.height)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    canvas = Image.new("RGB", (info.width, info.height))
+    canvas.paste(picture, ((info.width - size[0]) // 2, (info.height - size[1]) // 2))
+    return np.asarray(canvas)
+
+
+def _header(
+    photo: Path, cond: Path, info: VideoInfo, record: Provenance, config: EncodeConfig, weights: dict[str, str]
+) -> LatentsHeader:
+    provenance = Provenance(
+        "encode",
+        config=config_dict(config),
+        inputs={"photo": sha256_file(photo), "cond": sha256_file(cond)},
+        weights=weights,
+        notes={
+            "photo": Path(photo).name,
+            "colours": record.notes.get("colours"),
+            "hybrid": record.config.get("hybrid"),
+            "source": record.notes.get("source"),
+        },
+    )
+    return LatentsHeader(
+        info.width, info.height, info.frame_count or 0, config.chunk_frames, config.overlap_frames, info.fps,
+        info.duration_seconds, LAYOUT_VERSION, provenance,
+    )  # fmt: skip
+
+
+def _counted(cond: Path, info: VideoInfo, times: list[float]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """The map's frames, their times noted. Raises InputError when there are not as many as its header says."""
+    for frame in read_frames(cond):
+        times.append(frame.pts_seconds)
+        yield frame.rgb
+    if len(times) != info.frame_count:
+        raise InputError(f"{cond} holds {len(times)} frames, its header says {info.frame_count}; draw it again")
+
+
+def _image_embeds(rgb: UInt8[np.ndarray, "h w 3"], folder: ModelFolder, device: str) -> np.ndarray:
+    from stages.wan.conditioning import image_embeds
+    from stages.wan.loading import load_image_encoder
+
+    return _array(image_embeds(*load_image_encoder(folder, device), rgb))
+
+
+def _prompt_embeds(folder: ModelFolder, cache: Path | None, prompt: str, device: str) -> np.ndarray:
+    """From the cache, else from the text encoder, which is then gone again."""
+    from stages.wan.conditioning import keep_prompt, kept_prompt, prompt_embeds
+    from stages.wan.loading import load_text_encoder
+
+    embeds = kept_prompt(folder, cache, prompt)
+    if embeds is None:
+        embeds = prompt_embeds(*load_text_encoder(folder, device=device), prompt)
+        if cache is not None:
+            keep_prompt(folder, cache, prompt, embeds)
+    return _array(embeds)
+
+
+def _pixels(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Tensor:
+    import torch
+
+    from stages.wan.vae import pixels
+
+    return pixels(torch.tensor(rgb))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """A batch of one, without its batch axis, in float32 on the CPU."""
+    return tensor[0].float().cpu().numpy()

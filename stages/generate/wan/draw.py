@@ -1,0 +1,101 @@
+"""One chunk after another: from a clip's latents to frames (paper 3.4).
+
+Chunk 1 is drawn from the photo alone. Every later one is given, beside the photo, the first chunk's first denoised
+latent (spatially-aligned conditioning) and the last frames of the chunk before, encoded together with grey for the
+rest. With SAC off and a silenced face branch this is diffusers' `WanAnimatePipeline`, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stages.artifacts.latents import Latents
+from stages.generate.wan.color_anchor import matched
+from stages.progress import Progress, silent
+from stages.wan import vae as codec
+from stages.wan.chunks import Chunk
+from stages.wan.config import WanConfig
+from stages.wan.denoise import Guide, denoise, noise
+from stages.wan.layout import condition, layout
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+
+    from stages.wan.transformer import EmoshTransformer3DModel
+
+
+@dataclass(frozen=True)
+class Models:
+    """What drawing needs in memory. `device` is where a chunk's latents live."""
+
+    transformer: EmoshTransformer3DModel
+    vae: AutoencoderKLWan
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What one chunk hands to the next. `tail` are its last frames in [-1, 1], `anchor` chunk 1's first latent as it
+    was denoised, never decoded and encoded again; `noise_state` is the generator's."""
+
+    noise_state: Tensor
+    anchor: Float[Tensor, "1 16 1 h w"] | None = None
+    tail: Float[Tensor, "1 3 known height width"] | None = None
+
+
+def beginning(seed: int) -> Carried:
+    """What chunk 1 is given: a clip's one generator, on the CPU, so that a seed means the same on every device."""
+    return Carried(torch.Generator().manual_seed(seed).get_state())
+
+
+def draw_chunk(
+    latents: Latents, chunk: Chunk, carried: Carried, models: Models, config: WanConfig, progress: Progress = silent
+) -> tuple[Float[Tensor, "1 3 new height width"], Carried]:
+    """The chunk's new frames in [-1, 1] on the CPU, and what the next chunk is given."""
+    header, device = latents.header, models.device
+    slots = layout(header.chunk_frames, header.overlap_frames, chunk.number == 0, config.sac)
+    generator = torch.Generator()
+    generator.set_state(carried.noise_state)
+    start = noise(slots, header.height // 8, header.width // 8, generator, device)
+    known = _known(latents, carried, models)
+    known_slots = condition(
+        slots,
+        _tensor(latents.read("reference_latents"), device),
+        carried.anchor.to(device) if slots.anchor and carried.anchor is not None else None,
+        known.to(device),
+    )
+    motion = _tensor(latents.motion(chunk.number), device)
+    denoised = denoise(models.transformer, start, known_slots, motion, guide(latents), config, slots.lead, progress)
+    anchor = denoised[:, :, slots.lead : slots.lead + 1].cpu() if carried.anchor is None else carried.anchor
+    frames = codec.decode(models.vae, denoised[:, :, slots.lead :])
+    if config.color_anchor and carried.tail is not None:
+        frames = matched(frames, carried.tail.to(frames))
+    own = frames[:, :, chunk.known :]
+    tail = own[:, :, -header.overlap_frames :].cpu().clone()
+    return own[:, :, : chunk.new].cpu(), replace(carried, noise_state=generator.get_state(), anchor=anchor, tail=tail)
+
+
+def _known(latents: Latents, carried: Carried, models: Models) -> Float[Tensor, "1 16 video h w"]:
+    """The encoding of the frames that the chunk before left, or of none."""
+    if carried.tail is None:
+        return _tensor(latents.read("grey_latents"), models.device)
+    return codec.known_latents(models.vae, carried.tail, latents.header.chunk_frames)
+
+
+def guide(latents: Latents) -> Guide:
+    """What the cross-attention reads, from the file."""
+    negative = latents.read("negative_prompt_embeds") if latents.has("negative_prompt_embeds") else None
+    return Guide(
+        _tensor(latents.read("prompt_embeds")),
+        _tensor(latents.read("image_embeds")),
+        None if negative is None else _tensor(negative),
+    )
+
+
+def _tensor(array, device: torch.device | str = "cpu") -> Tensor:
+    return torch.from_numpy(array)[None].to(device)

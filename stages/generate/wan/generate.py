@@ -1,0 +1,154 @@
+"""The wan backend: latents in, a video out, written chunk by chunk and resumed where it was stopped."""
+
+from __future__ import annotations
+
+import glob
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from stages.artifacts.latents import Latents
+from stages.artifacts.provenance import Provenance, config_dict, sha256_file
+from stages.errors import InputError
+from stages.generate.wan.draw import Models, beginning, draw_chunk
+from stages.generate.wan.drift import ChunkStatistics, measured
+from stages.generate.wan.resume import ChunkStore
+from stages.generate.wan.source import Source, check_source, opened
+from stages.progress import Progress, silent
+from stages.wan.chunks import plan_chunks
+from stages.wan.config import WanConfig
+from stages.wan.layout import LAYOUT_VERSION
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft")
+"""Whose versions stand in the record."""
+
+
+def generate(
+    path: Path,
+    source: Source,
+    config: WanConfig,
+    out: Path,
+    work: Path,
+    *,
+    device: str = "cpu",
+    audio_from: Path | None = None,
+    code: str = "",
+    progress: Progress = silent,
+) -> list[ChunkStatistics]:
+    """Draw the clip of the latents at `path` into `out`, an H.264 mp4 with the driver's times; statistics by chunk.
+
+    `work` is a folder for what is kept until `out` is whole: killed at any moment, the same call goes on from the last
+    whole chunk to the same bytes. `code` stands for the program's own state, beside its version. Host memory does not
+    grow with the clip. Raises InputError before anything heavy loads for latents that do not fit the model or the
+    config.
+    """
+    from stages.video.sink import VideoSink
+
+    latents = Latents(path)
+    check(latents, source, config)
+    record = provenance(path, latents, source, config, device)
+    store = ChunkStore(work, f"{record.fingerprint()}-{code}")
+    progressed = store.resumed(beginning(config.seed))
+    sweep(out)
+    header = latents.header
+    chunks = plan_chunks(header.frames, header.chunk_frames, header.overlap_frames)
+    times = latents.read("pts_seconds")
+    models: Models | None = None
+    sink = VideoSink(
+        out, header.width, header.height, header.fps, lossless=config.lossless, audio_from=audio_from,
+        metadata={"comment": comment(record)}, duration_seconds=header.duration_seconds or None,
+    )  # fmt: skip
+    with sink:
+        for chunk in chunks:
+            frames = store.frames(chunk.number)
+            if chunk.number >= progressed.done:
+                models = models or opened(source, config, device)
+                drawn, carried = draw_chunk(
+                    latents, chunk, progressed.carried, models, config, _within(progress, chunk.number, len(chunks))
+                )
+                fresh = _eight_bits(drawn, chunk.number)
+                progressed = store.add(progressed, fresh, measured(list(fresh)), carried)
+                frames = iter(fresh)
+            for row, frame in enumerate(frames, start=chunk.start + chunk.known):
+                sink.write(frame, float(times[row]))
+            progress("chunks", chunk.number + 1, len(chunks))
+    store.clear()
+    return progressed.statistics
+
+
+def check(latents: Latents, source: Source, config: WanConfig) -> None:
+    """Refuse, before anything heavy loads, what does not belong together."""
+    path, base = latents.path, source.folder.config
+    if latents.header.layout != LAYOUT_VERSION:
+        raise InputError(f"{path} was encoded for slot layout {latents.header.layout}, expected {LAYOUT_VERSION}")
+    for axis, key in (("text_dim", "text_dim"), ("image_dim", "image_dim")):
+        wanted = base.get(key)
+        if wanted is not None and latents.sizes[axis] != wanted:
+            raise InputError(
+                f"{path} was encoded for another model: its {axis} is {latents.sizes[axis]}, {source.folder.path}'s "
+                f"{wanted}; encode again"
+            )
+    chunks = len(plan_chunks(latents.header.frames, latents.header.chunk_frames, latents.header.overlap_frames))
+    if latents.sizes["chunks"] != chunks:
+        raise InputError(f"{path} holds {latents.sizes['chunks']} chunks, its frames need {chunks}; encode again")
+    if config.guidance_scale > 1 and not latents.has("negative_prompt_embeds"):
+        raise InputError(
+            f"guidance_scale {config.guidance_scale:g} needs latents with a negative prompt; "
+            "encode again with --set negative_prompt=TEXT, or leave guidance off"
+        )
+    check_source(source, config)
+
+
+def provenance(path: Path, latents: Latents, source: Source, config: WanConfig, device: str) -> Provenance:
+    """What made the video, from what; its fingerprint decides whether an interrupted run goes on."""
+    encoded = latents.header.provenance
+    return Provenance(
+        "generate",
+        config={"backend": "wan", **config_dict(config), "encode": encoded.config},
+        inputs={"latents": sha256_file(path), **encoded.inputs},
+        weights=source.weights,
+        seed=config.seed,
+        notes={
+            "backend": "wan",
+            "synthetic": True,
+            "device": device,
+            "photo": encoded.notes.get("photo"),
+            "packages": {name: version(name) for name in PACKAGES},
+            "model": source.folder.path.name,
+        },
+    )
+
+
+def comment(record: Provenance) -> str:
+    """The record as it travels in the video, which says first of all that it is synthetic."""
+    return json.dumps({"backend": "wan", "synthetic": True, **json.loads(record.to_json())}, sort_keys=True)
+
+
+def sweep(out: Path) -> None:
+    """Remove what a killed run left of this very output: a hidden part of a video that nothing can finish."""
+    for left in out.parent.glob(f".{glob.escape(out.stem)}.????????.part{out.suffix}"):
+        left.unlink(missing_ok=True)
+
+
+def _eight_bits(frames: Tensor, chunk: int) -> UInt8[np.ndarray, "frames height width 3"]:
+    from stages.wan.vae import rgb
+
+    if not bool(frames.isfinite().all()):
+        raise InputError(f"chunk {chunk + 1} came out not finite; try --set dtype=float32, or fetch the weights again")
+    return rgb(frames).numpy()
+
+
+def _within(progress: Progress, chunk: int, chunks: int) -> Progress:
+    """Progress inside one chunk, said as such."""
+
+    def told(label: str, done: int, total: int | None) -> None:
+        progress(f"chunk {chunk + 1} of {chunks}, {label}", done, total)
+
+    return told
