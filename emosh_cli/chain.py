@@ -13,15 +13,20 @@ from emosh_cli.pipeline import UNMADE, WorkFolder, code_digest
 from stages.artifacts.provenance import Provenance, config_dict
 
 if TYPE_CHECKING:
+    from emosh_cli.diffusion import Diffusion
     from stages.artifacts.motion import Motion
     from stages.body.model import Body
 
-SECTIONS = ("track", "retarget", "render_cond", "puppet")
+SECTIONS = {
+    "puppet": ("track", "retarget", "render_cond", "puppet"),
+    "wan": ("track", "retarget", "render_cond", "encode", "wan", "wan_run"),
+}
+"""Sections of the settings that a backend's chain reads."""
 
 
 @dataclass
 class Chain:
-    """One result's steps. `configs` maps SECTIONS to frozen configs."""
+    """One result's steps. `configs` maps the backend's SECTIONS to frozen configs; `diffusion` is the wan backend's."""
 
     ref: Path
     out: Path
@@ -30,6 +35,7 @@ class Chain:
     console: Console
     work: WorkFolder
     backend: str
+    diffusion: Diffusion | None = None
     reports: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -99,7 +105,16 @@ class Chain:
         self._step("render-cond", output, "render_cond", self.configs["render_cond"], {"motion": target}, make)
         return output
 
-    def generate(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
+    def generate(self, reference: Path, target: Path, cond: Path, audio_from: Path | None) -> Path:
+        """Draw the result with the backend that was chosen."""
+        if self.diffusion is None:
+            return self.puppet(reference, target, audio_from)
+        latents = self.work.folder / "clip.safetensors"
+        self.diffusion.encode(self.work, "encode", self.ref, cond, self.configs["encode"], latents)
+        self.reports |= self.diffusion.generate(self.work, latents, self.configs["wan"], self.out, audio_from)
+        return self.out
+
+    def puppet(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
         """Draw the result with the puppet."""
 
         def make(output: Path) -> None:

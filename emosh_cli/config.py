@@ -25,6 +25,8 @@ SECTIONS: dict[str, str] = {
     "retarget": "stages.retarget.retarget:RetargetConfig",
     "render_cond": "stages.render_cond.render:RenderCondConfig",
     "puppet": "stages.generate.puppet.config:PuppetConfig",
+    "encode": "stages.encode.config:EncodeConfig",
+    "wan": "stages.wan.config:WanConfig",
     "wan_run": "stages.wan.run_config:RunConfig",
     "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
 }

@@ -31,6 +31,7 @@ MOTION = Kind("motion", (".npz",), ("track", "retarget", "scripted"), pipes=True
 OVERLAY = Kind("overlay", VIDEO_SUFFIXES, ("overlay",))
 OVERLAY_OF_PHOTO = Kind("overlay", (".png", *VIDEO_SUFFIXES), ("overlay",))
 CONDITION = Kind("condition map", (".mp4",), ("render_cond", "render-cond"))
+LATENTS = Kind("latents file", (".safetensors",), ("encode",))
 VIDEO = Kind("video", (".mp4",), ("generate", "puppet", "wan"))
 REPORT = Kind("report", (".json",), ("evaluate",))
 AMASS = Kind("AMASS export", (".npz",), ("export",), pipes=True)

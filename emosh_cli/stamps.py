@@ -33,6 +33,11 @@ def _record(path: Path) -> str | None:
     if suffix == ".json":
         report = json.loads(path.read_text(encoding="utf-8"))
         return json.dumps(report["provenance"]) if isinstance(report, dict) and "provenance" in report else None
+    if suffix == ".safetensors":
+        from stages.artifacts.describe import describe_safetensors
+
+        record = describe_safetensors(path).provenance
+        return None if record is None else json.dumps(record)
     if suffix in VIDEO_SUFFIXES:
         from stages.video.metadata import read_metadata
 

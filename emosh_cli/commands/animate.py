@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emosh_cli import options
+from emosh_cli import diffusion, options
 from emosh_cli.commands.retarget import NoDisentangle
 from emosh_cli.commands.track import Person
 from emosh_cli.outputs import VIDEO, need, settle
@@ -33,6 +34,15 @@ Framing = Annotated[
 ]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a command line says of the diffusion model."""
+
+    model: str | None = None
+    adapter: str | None = None
+    device: str = "auto"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
@@ -46,6 +56,10 @@ def register(app: typer.Typer) -> None:
         framing: Framing = None,
         person: Person = None,
         no_disentangle: NoDisentangle = False,
+        model: diffusion.Model = None,
+        adapter: diffusion.Adapter = None,
+        device: diffusion.Device = "auto",
+        seed: diffusion.Seed = None,
         body: options.Body = "open",
     ) -> None:
         """The whole chain: track both, retarget, draw the condition map, generate.
@@ -58,11 +72,14 @@ def register(app: typer.Typer) -> None:
             "track": {"person": person},
             "retarget": {"disentangle": False if no_disentangle else None},
             "puppet": {"framing": checked_framing(framing)},
+            "wan": {"seed": seed},
         }
-        _animate(run, ref, drive, out, backend, body, flags)
+        _animate(run, ref, drive, out, backend, body, flags, Asked(model, adapter, device))
 
 
-def _animate(run: Run, ref: Path, drive: Path, out: Path | None, backend: str, body: str, flags: dict) -> None:
+def _animate(
+    run: Run, ref: Path, drive: Path, out: Path | None, backend: str, body: str, flags: dict, asked: Asked
+) -> None:
     need(ref, "a photo of a person")
     need(drive, "a driving video")
     target = settle(out, VIDEO, [ref, drive], run.force, beside=drive, ending=f"-{ref.stem}")
@@ -71,7 +88,7 @@ def _animate(run: Run, ref: Path, drive: Path, out: Path | None, backend: str, b
     check_photo(ref)
     if probe(drive).is_photo:
         raise InputError(f"{drive} is a photo; --drive takes a video of the motion, --ref the photo")
-    chain = opened_chain(run, ref, target, backend, body, flags)
+    chain = opened_chain(run, ref, target, backend, body, flags, asked)
     driver = chain.track(drive, "drive.npz", "video")
     reference = chain.track(ref, "ref.npz", "photo")
     finish(run, chain, driver, reference, drive)
@@ -94,25 +111,46 @@ def checked_framing(framing: str | None) -> str | None:
     return framing
 
 
-def opened_chain(run: Run, ref: Path, target: Path, backend: str, body: str, flags: dict) -> Chain:
-    """Everything that can be refused before work begins: backend, settings, work folder."""
+def opened_chain(
+    run: Run, ref: Path, target: Path, backend: str, body: str, flags: dict, asked: Asked | None = None
+) -> Chain:
+    """Everything that can be refused before work begins: backend, model, settings, work folder."""
+    asked = asked or Asked()
     from emosh_cli.chain import SECTIONS, Chain
     from emosh_cli.pipeline import WorkFolder
     from stages.body.store import home
     from stages.generate.backends import choose
 
-    configs = run.configured_all(SECTIONS, flags)
-    name, why = choose(backend, home())
+    name, why = choose(backend, home(), asked.model is not None, asked.device)
     run.console.note(f"backend: {name}, {why}")
+    configs = run.configured_all(SECTIONS[name], only_of(name, flags))
+    model = None
+    if name == "wan":
+        model = diffusion.opened(asked.model, asked.adapter, asked.device, run.console)
+        model.check(configs["wan"])
     work = WorkFolder(target, run.console, run.force, run.dry_run)
-    return Chain(ref, target, configs, body, run.console, work, name)
+    return Chain(ref, target, configs, body, run.console, work, name, model)
+
+
+def only_of(backend: str, flags: dict[str, dict]) -> dict[str, dict]:
+    """The flags of the backend's own sections. Raises InputError for one that the other backend owns."""
+    owned = {"puppet": ("puppet",), "wan": ("encode", "wan")}
+    for other, sections in owned.items():
+        given = [key for section in sections for key, value in flags.get(section, {}).items() if value is not None]
+        if given and other != backend:
+            name = given[0].replace("_", "-")
+            raise InputError(f"--{name} is an option of the {other} backend; choose it with --backend {other}")
+    return {section: each for section, each in flags.items() if section not in owned[_other(backend)]}
+
+
+def _other(backend: str) -> str:
+    return "puppet" if backend == "wan" else "wan"
 
 
 def finish(run: Run, chain: Chain, driver: Path, reference: Path, audio_from: Path | None) -> None:
     """Retarget, render, generate, and say what was made."""
     target = chain.retarget(driver, reference)
-    chain.render(target)
-    say_made(run, chain, chain.generate(reference, target, audio_from))
+    say_made(run, chain, chain.generate(reference, target, chain.render(target), audio_from))
 
 
 def say_made(run: Run, chain: Chain, result: Path) -> None:

@@ -1,4 +1,4 @@
-"""`emosh encode`: present in the command line, completed with the diffusion backend."""
+"""`emosh encode`: photo and condition map become latents for the diffusion model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from emosh_cli import options
+from emosh_cli import diffusion, options
+from emosh_cli.commands.animate import check_photo
+from emosh_cli.outputs import LATENTS, need, settle
 from emosh_cli.run import STAGES, Run, command
-from stages.errors import InputError
 
 Cond = Annotated[Path, typer.Option("--cond", metavar="MP4", help="The condition map, from emosh render-cond.")]
 
@@ -18,12 +19,37 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
 
     @command(app, "encode", STAGES)
-    def encode(run: Run, ref: options.Ref, cond: Cond, out: options.Out = None) -> None:
-        """Turn photo and condition map into latents for the diffusion model. [yellow]Not built yet.[/yellow]
+    def encode(
+        run: Run,
+        ref: options.Ref,
+        cond: Cond,
+        out: options.Out = None,
+        model: diffusion.Model = None,
+        device: diffusion.Device = "auto",
+    ) -> None:
+        """Turn photo and condition map into latents, once, for the diffusion model or its training.
 
         Example: emosh encode --ref photo.png --cond cond.mp4 -o clip.safetensors
         """
-        raise InputError(
-            "encode is not built yet: it comes with the wan backend; "
-            "the puppet needs no latents: emosh generate --ref PHOTO --motion NPZ --backend puppet"
-        )
+        _encode(run, ref, cond, out, model, device)
+
+
+def _encode(run: Run, ref: Path, cond: Path, out: Path | None, model: str | None, device: str) -> None:
+    need(ref, "a photo of a person")
+    need(cond, "a condition map")
+    target = settle(out, LATENTS, [ref, cond], run.force, beside=cond, ending=f"-{ref.stem}")
+    config = run.configured("encode")
+    from stages.encode.encode import described, encode
+
+    check_photo(ref)
+    info, _ = described(cond)
+    opened = diffusion.opened(model, "none", device, run.console, adapted=False)
+    if run.dry_run:
+        size = f"{info.width}x{info.height}"
+        run.planned([f"encode {ref} and {cond}, {info.frame_count} frames of {size} -> {target}"], output=str(target))
+        return
+    encode(
+        ref, cond, opened.folder, config, target,
+        device=opened.device, cache=opened.cache, weights=opened.encode_weights(), progress=run.console.progress,
+    )  # fmt: skip
+    run.done(target, f"{info.frame_count} frames, {info.width}x{info.height}, encoded in {run.seconds:.1f} s")

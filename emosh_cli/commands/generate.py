@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emosh_cli import options, pipes
+from emosh_cli import diffusion, options, pipes
 from emosh_cli.commands import animate
+from emosh_cli.commands.render_cond import NoHybrid
+from emosh_cli.commands.retarget import NoDisentangle
 from emosh_cli.outputs import PIPE, VIDEO, need, settle
 from emosh_cli.run import STAGES, Run, command
 from stages.errors import InputError
@@ -16,6 +18,7 @@ from stages.errors import InputError
 if TYPE_CHECKING:
     from emosh_cli.chain import Chain
     from stages.artifacts.motion import Motion
+    from stages.artifacts.provenance import Provenance
 
 Ref = Annotated[
     Path | None, typer.Option("--ref", metavar="PHOTO", help="The reference: a photo of the person to animate.")
@@ -42,26 +45,77 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         backend: animate.Backend = "auto",
         framing: animate.Framing = None,
+        no_sac: diffusion.NoSac = False,
+        no_hybrid: NoHybrid = False,
+        no_disentangle: NoDisentangle = False,
+        color_anchor: diffusion.ColorAnchor = False,
+        model: diffusion.Model = None,
+        adapter: diffusion.Adapter = None,
+        device: diffusion.Device = "auto",
+        seed: diffusion.Seed = None,
         body: options.Body = "open",
     ) -> None:
         """Draw the person in the photo moving as in the motion.
 
-        Tracks the photo, retargets and draws the condition map if that is missing, in OUT.emosh/ beside the result.
+        Tracks the photo, retargets, draws the condition map and encodes it if that is missing, in OUT.emosh/ beside
+        the result. Long videos are drawn chunk by chunk: a run that was killed goes on from its last whole chunk.
 
         Example: emosh generate --ref photo.png --motion drive.npz -o out.mp4
         """
+        asked = animate.Asked(model, adapter, device)
+        sampling = {"seed": seed, "sac": False if no_sac else None, "color_anchor": color_anchor or None}
         if latents is not None:
-            raise InputError(
-                "generating from latents needs the wan backend, which is not built yet; "
-                "use: emosh generate --ref PHOTO --motion NPZ --backend puppet"
-            )
+            refuse_beside_latents(ref, motion, backend, framing, no_hybrid or no_disentangle)
+            _from_latents(run, latents, out, asked, sampling)
+            return
         if ref is None or motion is None:
             missing = "--ref PHOTO" if ref is None else "--motion NPZ"
             raise InputError(f"generate needs {missing}; for example: emosh generate --ref a.png --motion drive.npz")
-        _generate(run, ref, motion, out, backend, body, {"puppet": {"framing": animate.checked_framing(framing)}})
+        flags = {
+            "retarget": {"disentangle": False if no_disentangle else None},
+            "render_cond": {"hybrid": False if no_hybrid else None},
+            "puppet": {"framing": animate.checked_framing(framing)},
+            "wan": sampling,
+        }
+        _generate(run, ref, motion, out, backend, body, flags, asked)
 
 
-def _generate(run: Run, ref: Path, motion: Path, out: Path | None, backend: str, body: str, flags: dict) -> None:
+def refuse_beside_latents(
+    ref: Path | None, motion: Path | None, backend: str, framing: str | None, ablated: bool
+) -> None:
+    """Latents hold photo and map already: what would change those comes too late. Raises InputError."""
+    if ref is not None or motion is not None:
+        raise InputError("--latents holds photo and motion already; leave --ref and --motion out")
+    if backend == "puppet" or framing is not None:
+        raise InputError("--latents are drawn by the wan backend; the puppet takes --ref PHOTO --motion NPZ")
+    if ablated:
+        raise InputError("--no-hybrid and --no-disentangle come before encoding; give --ref and --motion for them")
+
+
+def _from_latents(run: Run, latents: Path, out: Path | None, asked: animate.Asked, sampling: dict) -> None:
+    need(latents, "latents from emosh encode")
+    target = settle(out, VIDEO, [latents], run.force, beside=latents)
+    from emosh_cli.pipeline import WorkFolder
+    from stages.artifacts.latents import Latents
+    from stages.generate.wan.generate import check
+
+    config = run.configured("wan", **sampling)
+    opened = Latents(latents)
+    model = diffusion.opened(asked.model, asked.adapter, asked.device, run.console)
+    source = model.source(config)
+    check(opened, source, config)
+    work = WorkFolder(target, run.console, run.force, run.dry_run)
+    report = model.generate(work, latents, config, target, sound(opened.header.provenance, latents))
+    if run.dry_run:
+        run.planned([*work.plan, f"-> {target}"], output=str(target))
+        return
+    summary = f"drawn by wan in {run.seconds:.1f} s; what was measured is in {work.folder}"
+    run.done(target, summary, backend="wan", work=str(work.folder), steps=work.plan, **report)
+
+
+def _generate(
+    run: Run, ref: Path, motion: Path, out: Path | None, backend: str, body: str, flags: dict, asked: animate.Asked
+) -> None:
     need(ref, "a photo of a person")
     need(motion, "a motion .npz")
     target = settle(out, VIDEO, [ref, motion], run.force, beside=motion, ending=f"-{ref.stem}")
@@ -70,12 +124,11 @@ def _generate(run: Run, ref: Path, motion: Path, out: Path | None, backend: str,
 
     with pipes.readable(motion) as driver:
         loaded = load_motion(driver)
-        chain = animate.opened_chain(run, ref, target, backend, body, flags)
+        chain = animate.opened_chain(run, ref, target, backend, body, flags, asked)
         reference = chain.track(ref, "ref.npz", "photo")
-        audio_from = sound(loaded, motion)
+        audio_from = sound(loaded.provenance, motion)
         if is_retargeted(loaded, reference, chain):
-            chain.render(driver)
-            animate.say_made(run, chain, chain.generate(reference, driver, audio_from))
+            animate.say_made(run, chain, chain.generate(reference, driver, chain.render(driver), audio_from))
         else:
             animate.finish(run, chain, driver, reference, audio_from)
 
@@ -89,6 +142,8 @@ def is_retargeted(motion: Motion, reference: Path, chain: Chain) -> bool:
     import numpy as np
 
     theirs = load_motion(reference)
+    if (chain.configs["retarget"].disentangle, motion.provenance.config.get("disentangle")) == (False, True):
+        raise InputError("the motion has the reference's shape already; --no-disentangle needs the driver's own motion")
     same = np.array_equal(motion.betas, theirs.betas) and np.array_equal(motion.head_betas, theirs.head_betas)
     if same or motion.provenance.config.get("disentangle") is False:
         return True
@@ -96,11 +151,11 @@ def is_retargeted(motion: Motion, reference: Path, chain: Chain) -> bool:
     return False
 
 
-def sound(motion: Motion, given: Path) -> Path | None:
-    """The driving video, if it can still be found and has sound: as its path was given, or beside the motion."""
+def sound(record: Provenance, given: Path) -> Path | None:
+    """The driving video, if it can still be found and has sound: as its path was given, or beside the file."""
     from stages.video.source import probe
 
-    source = motion.provenance.notes.get("source")
+    source = record.notes.get("source")
     path = source.get("path") if isinstance(source, dict) else source
     if not isinstance(path, str):
         return None

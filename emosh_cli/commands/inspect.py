@@ -63,7 +63,9 @@ def _describe(path: Path) -> Described:
     if suffix == ".json":
         return _describe_report(describe.describe_json(path))
     if suffix == ".safetensors":
-        return describe.describe_safetensors(path)
+        from stages.artifacts.latents import LATENTS
+
+        return describe.describe_safetensors(path, {LATENTS.kind: LATENTS})
     return _describe_picture(path)
 
 

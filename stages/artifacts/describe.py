@@ -17,6 +17,7 @@ import numpy as np
 from stages.artifacts.motion import PARTS
 from stages.artifacts.npz import read_npz
 from stages.artifacts.schema import Schema
+from stages.artifacts.streamed import StreamedReader
 from stages.errors import InputError
 
 MAX_HEADER_BYTES = 100_000_000
@@ -124,8 +125,8 @@ def _scalars(value: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix.rstrip("."): value}
 
 
-def describe_safetensors(path: Path) -> Described:
-    """Describe a safetensors file from its header alone: no tensor is read."""
+def describe_safetensors(path: Path, schemas: Mapping[str, Schema] | None = None) -> Described:
+    """Describe a safetensors file from its header alone: no tensor is read. One of a known kind is checked."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -142,8 +143,23 @@ def describe_safetensors(path: Path) -> Described:
             raise InputError(f"{path} has a damaged safetensors header; make or fetch it again") from error
     ends = max((end for _, _, end in tensors.values()), default=0)
     problem = None if size == 8 + length + ends else f"{path} is cut short: {size} bytes of {8 + length + ends}"
+    kind = metadata.pop("emosh_kind", "safetensors")
+    schema = (schemas or {}).get(kind)
+    meanings = {} if schema is None else {row.name: row.meaning for row in schema.fields}
     rows = tuple(
-        (name, "x".join(map(str, shape)) or "one value", dtype, "") for name, (dtype, shape, _) in tensors.items()
+        (name, "x".join(map(str, shape)) or "one value", dtype, meanings.get(name, ""))
+        for name, (dtype, shape, _) in tensors.items()
     )
+    if schema is not None and problem is None:
+        problem = _mismatch(path, schema)
     record = metadata.pop("emosh_provenance", None)
-    return Described(str(path), "safetensors", rows, dict(metadata), json.loads(record) if record else None, problem)
+    return Described(str(path), kind, rows, dict(metadata), json.loads(record) if record else None, problem)
+
+
+def _mismatch(path: Path, schema: Schema) -> str | None:
+    """Why a safetensors file's tensors do not bear out its table."""
+    try:
+        schema.validate(StreamedReader(path).stand_ins(), str(path))
+    except InputError as error:
+        return str(error)
+    return None

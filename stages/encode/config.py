@@ -17,8 +17,8 @@ class EncodeConfig:
     """Frames that a chunk takes over from the one before, 4n + 1; 5 are the paper's two temporal latents."""
     prompt: str = "视频中的人在做动作"
     """Text the model reads; the default is Wan-Animate's, "the people in the video are doing actions"."""
-    negative_prompt: str | None = None
-    """Text to be avoided, needed only for guidance_scale above 1."""
+    negative_prompt: str = ""
+    """Text to be avoided, needed only for guidance_scale above 1; empty: none is encoded."""
     vae_dtype: str = "float32"
     """Of the VAE: float32 as in Wan's own code, or bfloat16."""
 

@@ -58,7 +58,7 @@ def encode(
     image = _image_embeds(rgb, folder, device)
     prompts = {
         "prompt_embeds": _prompt_embeds(folder, cache, config.prompt, device),
-        **({} if config.negative_prompt is None else {
+        **({} if not config.negative_prompt else {
             "negative_prompt_embeds": _prompt_embeds(folder, cache, config.negative_prompt, device)
         }),
     }  # fmt: skip

@@ -40,6 +40,8 @@ class WanConfig:
     """Further LoRA files, such as a step-distillation, each PATH or PATH:SCALE."""
     lossless: bool = False
     """Write lossless RGB H.264 instead of yuv420p."""
+    watermark: bool = True
+    """Put an invisible mark into every frame that says the video is synthetic; `emosh inspect` reads it back."""
 
     def __post_init__(self) -> None:
         """Raises InputError for values that cannot be sampled with."""

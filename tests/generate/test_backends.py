@@ -8,20 +8,58 @@ from pathlib import Path
 import pytest
 
 from stages.errors import InputError
+from stages.generate import backends
 from stages.generate.backends import BACKENDS, choose
 from stages.generate.puppet.config import PuppetConfig
+from stages.wan.catalogue import GROUPS, WEIGHTS, missing
 
 
-def test_auto_takes_the_puppet_and_says_why(tmp_path: Path) -> None:
-    """Without wan's weights `auto` is the puppet, with a reason that names wan."""
+def install(home: Path, *names: str) -> None:
+    """Something in the places of the parts called so."""
+    for each in WEIGHTS:
+        if each.name in names:
+            place = each.where(home)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if each.is_file:
+                place.write_text("x")
+            else:
+                place.mkdir()
+                (place / "config.json").write_text("{}")
+
+
+def test_auto_takes_the_puppet_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` is the puppet without wan's weights, with a base that was never trained on the maps, and without a GPU,
+    each time with the reason; else it is wan."""
+    monkeypatch.setattr(backends, "_has_gpu", lambda: False)
+    assert choose("auto", tmp_path) == (
+        "puppet",
+        f"wan's weights are not installed ({', '.join(missing(tmp_path))}); puppet is built in",
+    )
+    install(tmp_path, *GROUPS["wan"])
     name, why = choose("auto", tmp_path)
     assert name == "puppet"
-    assert "wan" in why
+    assert "no emosh-adapter" in why
+    install(tmp_path, "emosh-adapter")
+    name, why = choose("auto", tmp_path)
+    assert name == "puppet"
+    assert "no GPU" in why
+    assert choose("auto", tmp_path, device="cpu")[0] == "wan"
+    monkeypatch.setattr(backends, "_has_gpu", lambda: True)
+    assert choose("auto", tmp_path) == ("wan", "its weights are installed")
+
+
+def test_what_was_asked_for_is_taken(tmp_path: Path) -> None:
+    """A named backend is taken, and a named model is drawn with."""
+    assert choose("puppet", tmp_path, model=True)[0] == "puppet"
+    assert choose("auto", tmp_path, model=True) == ("wan", "a model was named")
+    assert choose("wan", tmp_path, model=True) == ("wan", "asked for")
+    install(tmp_path, *GROUPS["wan"])
+    assert choose("wan", tmp_path) == ("wan", "asked for")
 
 
 def test_what_is_not_here_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    """Asking for wan, or for a name that is none, is an error that says what to use instead."""
-    with pytest.raises(InputError, match="--backend puppet"):
+    """Asking for wan without its weights, or for a name that is none, is an error that says what to use instead."""
+    with pytest.raises(InputError, match=r"lacks wan-animate.*--backend puppet"):
         choose("wan", tmp_path)
     with pytest.raises(InputError, match="auto, wan, puppet"):
         choose("wam", tmp_path)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+
+from stages.artifacts.atomic import atomic_path
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 NOTABLE_LEVELS, NOTABLE_SHARE = 6.0, 0.15
@@ -92,3 +96,9 @@ def report(chunks: Sequence[ChunkStatistics]) -> dict[str, Any]:
     """Plain values for a report: every chunk's statistics, and the drift between first and last."""
     found = drift(chunks)
     return {"chunks": [asdict(each) for each in chunks], "drift": None if found is None else asdict(found)}
+
+
+def write_report(path: Path, chunks: Sequence[ChunkStatistics]) -> None:
+    """Keep `report` as JSON beside the steps of a clip."""
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(report(chunks), indent=1) + "\n", encoding="utf-8")

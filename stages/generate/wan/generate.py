@@ -64,6 +64,7 @@ def generate(
     sink = VideoSink(
         out, header.width, header.height, header.fps, lossless=config.lossless, audio_from=audio_from,
         metadata={"comment": comment(record)}, duration_seconds=header.duration_seconds or None,
+        watermark=config.watermark,
     )  # fmt: skip
     with sink:
         for chunk in chunks:

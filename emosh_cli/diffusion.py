@@ -1,0 +1,201 @@
+"""The diffusion model as commands ask for it: which folder, which adapter, where it runs, what it all hashes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosh_cli.console import Console
+from emosh_cli.pipeline import WorkFolder, code_digest
+from stages.artifacts.provenance import Provenance, config_dict
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from stages.generate.wan.source import Source
+    from stages.wan.config import WanConfig
+    from stages.wan.folder import ModelFolder
+
+SECTIONS = ("encode", "wan")
+PANEL = "Diffusion model"
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="DIR|NAME", help="A diffusers folder, or one in emosh's models/.",
+        show_default="what emosh models list shows as installed", rich_help_panel=PANEL,
+    ),
+]  # fmt: skip
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter", metavar="FILE|none", help="EMOSH's training on top of the model; none: the model alone.",
+        show_default="the installed one", rich_help_panel=PANEL,
+    ),
+]  # fmt: skip
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the model runs.", rich_help_panel=PANEL),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", help="Of the noise; the same seed, the same video.", show_default="0",
+                 rich_help_panel=PANEL),
+]  # fmt: skip
+NoSac = Annotated[
+    bool,
+    typer.Option("--no-sac", help="No anchor to the first chunk: the paper's ablation.", rich_help_panel=PANEL),
+]
+ColorAnchor = Annotated[
+    bool,
+    typer.Option("--color-anchor", help="Hold each chunk's colours to the one before.", rich_help_panel=PANEL),
+]
+
+
+@dataclass
+class Diffusion:
+    """A checked model folder and adapter, on a device."""
+
+    folder: ModelFolder
+    adapter: Path | None
+    device: str
+    console: Console
+
+    @cached_property
+    def cache(self) -> Path:
+        """Where digests and prompt embeddings are remembered."""
+        from stages.body.store import home
+
+        return home() / "cache"
+
+    def encode(self, work: WorkFolder, label: str, photo: Path, cond: Path, config: Any, output: Path) -> None:
+        """The step from photo and condition map to latents."""
+        weights = self.encode_weights()
+
+        def make(path: Path) -> None:
+            from stages.encode.encode import encode
+
+            encode(
+                photo, cond, self.folder, config, path,
+                device=self.device, cache=self.cache, weights=weights, progress=self.console.progress,
+            )  # fmt: skip
+
+        inputs = {"photo": work.digest(photo), "cond": work.digest(cond)}
+        expected = Provenance("encode", config_dict(config), inputs, {**weights, "code": code_digest()})
+        work.step(label, output, expected, make)
+
+    def encode_weights(self) -> dict[str, str]:
+        """What latents are made with: VAE and CLIP by their sha256, the text encoder by its files' names and sizes."""
+        from stages.wan.conditioning import text_encoder_identity
+        from stages.wan.digests import folder_digests
+
+        digests = folder_digests(self.folder, ("vae", "image_encoder"), self.cache, self.console.progress)
+        return {**digests, "text_encoder": text_encoder_identity(self.folder)}
+
+    def check(self, config: WanConfig) -> None:
+        """Refuse, before anything is computed, weights that do not fit each other. Raises InputError."""
+        from stages.generate.wan.source import Source, check_source
+
+        check_source(Source(self.folder, self.adapter, {}), config)
+
+    def source(self, config: WanConfig) -> Source:
+        """The weights a clip is drawn with, hashed."""
+        from stages.generate.wan.source import described
+
+        return described(self.folder, self.adapter, config, self.cache, self.console.progress)
+
+    def generate(
+        self, work: WorkFolder, latents: Path, config: WanConfig, output: Path, audio_from: Path | None
+    ) -> dict[str, Any]:
+        """The step from latents to the video; what there is to report of it."""
+        source, drifted = self.source(config), work.folder / "drift.json"
+
+        def make(path: Path) -> None:
+            from stages.generate.wan.drift import drift, write_report
+            from stages.generate.wan.generate import generate
+
+            statistics = generate(
+                latents, source, config, path, work.folder / "chunks",
+                device=self.device, audio_from=audio_from, code=code_digest(), progress=self.console.progress,
+            )  # fmt: skip
+            write_report(drifted, statistics)
+            found = drift(statistics)
+            if found is not None:
+                advice = "; --color-anchor holds the colours" if found.is_notable and not config.color_anchor else ""
+                self.console.note(f"{found}{advice}")
+
+        inputs = {"latents": work.digest(latents)}
+        if audio_from is not None:
+            inputs["audio"] = work.digest(audio_from)
+        expected = Provenance("generate-wan", config_dict(config), inputs, {**source.weights, "code": code_digest()})
+        work.step("generate (wan)", output, expected, make)
+        return read_report(drifted)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """What the last run measured, or nothing."""
+    import json
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def opened(model: str | None, adapter: str | None, device: str, console: Console, adapted: bool = True) -> Diffusion:
+    """Everything about the model that can be refused by looking at headers. Raises InputError.
+
+    `adapted`: an adapter matters, so that its absence is worth a word.
+    """
+    from stages.body.store import home
+    from stages.wan.catalogue import model_folder
+    from stages.wan.folder import open_folder
+
+    folder = open_folder(model_folder(home()) if model is None else _named(model, home()))
+    found = _adapter(adapter, model is None, home())
+    if found is None and adapted:
+        console.note("no adapter: the model has never seen emosh's condition maps; it draws with the base as it is")
+    return Diffusion(folder, found, checked_device(device), console)
+
+
+def _named(model: str, home: Path) -> Path:
+    """A folder's path, or a name in emosh's models/."""
+    given, inside = Path(model), home / "models" / model
+    if not given.is_dir() and inside.is_dir():
+        return inside
+    return given
+
+
+def _adapter(adapter: str | None, installed: bool, home: Path) -> Path | None:
+    """The file asked for, else the installed one where the installed model is used."""
+    from stages.generate.backends import ADAPTER
+    from stages.wan.catalogue import part
+
+    if adapter is None:
+        return part(ADAPTER).where(home) if installed and part(ADAPTER).installed(home) else None
+    if adapter == "none":
+        return None
+    if not Path(adapter).is_file():
+        raise InputError(f"{adapter} does not exist, expected an adapter .safetensors, or none")
+    return Path(adapter)
+
+
+def checked_device(device: str) -> str:
+    """`auto` is the first GPU, else the CPU. Raises InputError for a device that is not there."""
+    import re
+
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        return device
+    match = re.fullmatch(r"cuda(?::(\d+))?", device)
+    if not match:
+        raise InputError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count()
+    if int(match[1] or 0) >= count:
+        raise InputError(f"--device {device}: {count} GPUs are here that this torch can use; choose auto or cpu")
+    return device

@@ -1,0 +1,133 @@
+"""The diffusion model through the command line, on tiny random weights in the real folder format."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stages.video.metadata import read_metadata
+from stages.video.source import probe
+from tests.command_line import emosh, refused
+from tests.emosh_cli.conftest import FRAMES, Clip
+from tests.wan import tiny
+
+QUICK = ("--set", "encode.chunk_frames=5", "--set", "encode.overlap_frames=1", "--set", "render_cond.supersample=1",
+         "--set", "render_cond.width=64", "--set", "render_cond.height=64", "--set", "wan.num_inference_steps=2",
+         "--set", "wan.dtype=float32", "--device", "cpu")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Wan-Animate folder in miniature."""
+    return tiny.save_folder(tmp_path_factory.mktemp("models") / "Tiny-Animate", tiny.animate_transformer())
+
+
+def steps(said) -> dict[str, str]:
+    """Step -> what was said of it."""
+    return dict(line.split(": ", 1) for line in said.json["steps"])
+
+
+@pytest.fixture(scope="session")
+def drawn(clip: Clip, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole chain with the wan backend: `generate --ref --motion --backend wan`."""
+    out = tmp_path_factory.mktemp("wan") / "out.mp4"
+    said = emosh("generate", "--ref", clip.photo, "--motion", clip.work / "drive.npz", "--backend", "wan",
+                 "--model", model, "-o", out, "--json", *QUICK)  # fmt: skip
+    assert said.code == 0, said.err
+    assert list(steps(said)) == ["track photo.png", "retarget", "render-cond", "encode", "generate (wan)"]
+    assert said.json["backend"] == "wan"
+    assert len(said.json["chunks"]) == 1
+    return out
+
+
+def test_the_chain_with_wan(clip: Clip, drawn: Path) -> None:
+    """The result has the driver's frames, rate and sound, and says what drew it; nothing half-done is left."""
+    found = probe(drawn)
+    assert (found.frame_count, found.fps, found.width, found.has_audio) == (FRAMES, probe(clip.drive).fps, 64, True)
+    record = json.loads(read_metadata(drawn)["comment"])
+    assert (record["backend"], record["synthetic"], record["stage"]) == ("wan", True, "generate")
+    work = drawn.with_suffix(".emosh")
+    assert {"clip.safetensors", "cond.mp4", "drift.json"} <= {path.name for path in work.iterdir()}
+    assert not (work / "chunks").exists()
+
+
+def test_a_rerun_and_a_changed_setting(clip: Clip, model: Path, drawn: Path) -> None:
+    """A rerun is cached to the last step; another seed or --no-sac draws again but encodes nothing anew; --no-hybrid
+    starts at the map, --no-disentangle at retargeting."""
+    command = ("generate", "--ref", clip.photo, "--motion", clip.work / "drive.npz", "--backend", "wan",
+               "--model", model, "-o", drawn, "--dry-run", "--json", *QUICK)  # fmt: skip
+
+    def made(*more: object) -> list[str]:
+        plan = [line.split(": ", 1) for line in emosh(*command, *more).json["plan"] if ": " in line]
+        return [step for step, what in plan if what != "cached"]
+
+    assert made() == []
+    assert made("--seed", 5) == made("--no-sac") == made("--color-anchor") == ["generate (wan)"]
+    assert made("--no-hybrid") == ["render-cond", "encode", "generate (wan)"]
+    assert made("--no-disentangle") == ["retarget", "render-cond", "encode", "generate (wan)"]
+    assert made("--set", "encode.prompt=a dance") == ["encode", "generate (wan)"]
+
+
+def test_stage_by_stage(clip: Clip, model: Path, drawn: Path, tmp_path: Path) -> None:
+    """encode and generate --latents give the bytes that the chain gave, with sound; inspect shows what latents are."""
+    work, latents, out = drawn.with_suffix(".emosh"), tmp_path / "clip.safetensors", tmp_path / "out.mp4"
+    said = emosh("encode", "--ref", clip.photo, "--cond", work / "cond.mp4", "--model", model, "-o", latents,
+                 "--set", "chunk_frames=5", "--set", "overlap_frames=1", "--device", "cpu")  # fmt: skip
+    assert said.out == f"{latents}\n", said.err
+    assert latents.read_bytes() == (work / "clip.safetensors").read_bytes()
+    said = emosh("generate", "--latents", latents, "--model", model, "-o", out, "--device", "cpu",
+                 "--set", "num_inference_steps=2", "--set", "dtype=float32")  # fmt: skip
+    assert said.out == f"{out}\n", said.err
+    assert probe(out).has_audio
+    assert out.read_bytes() == drawn.read_bytes()
+    shown = emosh("inspect", latents, "--json").json
+    assert (shown["kind"], shown["figures"]["frames"], shown["problem"]) == ("latents", str(FRAMES), None)
+    assert all(meaning for *_, meaning in shown["rows"])
+    assert shown["provenance"]["stage"] == "encode"
+
+
+def test_a_name_in_models(
+    clip: Clip, model: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--model takes a name in emosh's models/ as well as a folder; what is installed is taken without asking."""
+    monkeypatch.setenv("EMOSH_HOME", str(tmp_path))
+    latents = drawn.with_suffix(".emosh") / "clip.safetensors"
+    line = refused("generate", "--latents", latents, "-o", tmp_path / "out.mp4")
+    assert "models" in line
+    shutil.copytree(model, tmp_path / "models" / "Mine")
+    assert emosh("generate", "--latents", latents, "-o", tmp_path / "out.mp4", "--model", "Mine", "--dry-run").code == 0
+    (tmp_path / "models" / "wan").symlink_to(model, target_is_directory=True)
+    assert emosh("generate", "--latents", latents, "-o", tmp_path / "out.mp4", "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--latents", "LATENTS", "--ref", "PHOTO"], "leave --ref and --motion out"),
+        (["--latents", "LATENTS", "--framing", "ref"], "drawn by the wan backend"),
+        (["--latents", "LATENTS", "--no-hybrid"], "come before encoding"),
+        (["--latents", "MOTION", "--model", "MODEL"], "no safetensors file"),
+        (["--latents", "LATENTS", "--model", "nowhere"], "not a folder"),
+        (["--latents", "LATENTS", "--model", "MODEL/transformer"], "give the folder around it"),
+        (["--latents", "LATENTS", "--model", "MODEL", "--adapter", "none.safetensors"], "does not exist"),
+        (["--latents", "LATENTS", "--model", "MODEL", "--adapter", "LATENTS"], "no emosh adapter"),
+        (["--latents", "LATENTS", "--model", "MODEL", "--device", "tpu"], "choose auto, cpu, cuda"),
+        (["--latents", "LATENTS", "--model", "MODEL", "--set", "guidance_scale=3"], "negative prompt"),
+        (["--latents", "LATENTS", "--model", "MODEL", "--set", "loras=['a.pt']"], "a.pt does not exist"),
+        (["--ref", "PHOTO", "--motion", "MOTION", "--backend", "puppet", "--no-sac"], "an option of the wan backend"),
+        (["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--framing", "ref"], "of the puppet backend"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    clip: Clip, model: Path, drawn: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    """Files, folders, devices and options that do not belong together are one line and exit code 2, before any work."""
+    places = {"LATENTS": drawn.with_suffix(".emosh") / "clip.safetensors", "PHOTO": clip.photo, "MODEL": model,
+              "MOTION": clip.work / "drive.npz"}  # fmt: skip
+    spelt = [word if "/" in word else str(places.get(word, word)) for word in words]
+    spelt = [word.replace("MODEL", str(model)) if word.startswith("MODEL/") else word for word in spelt]
+    assert said in refused("generate", *spelt, "-o", tmp_path / "out.mp4")
+    assert not list(tmp_path.glob("*.mp4"))

@@ -1,0 +1,303 @@
+"""The wan backend from latents to a video: any length, killed anywhere, bounded in memory, honest about its origin."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.artifacts.latents import Latents
+from stages.encode.config import EncodeConfig
+from stages.encode.encode import encode
+from stages.errors import InputError
+from stages.generate.wan import generate as stage
+from stages.generate.wan.source import Source, described
+from stages.video.metadata import read_metadata
+from stages.video.source import probe, read_frames
+from stages.wan.config import WanConfig
+from stages.wan.folder import ModelFolder
+from tests.wan.clips import write_cond, write_photo
+
+CONFIG = WanConfig(num_inference_steps=2, dtype="float32")
+CHUNKS = 3
+SCRIPT = """
+import sys
+from pathlib import Path
+from stages.generate.wan.generate import generate
+from stages.generate.wan.source import described
+from stages.wan.config import WanConfig
+from stages.wan.folder import open_folder
+folder, clip, out, work = map(Path, sys.argv[1:])
+config = WanConfig(num_inference_steps=2, dtype="float32")
+def told(label, done, total):
+    print(f"{label} {done}", flush=True)
+generate(clip, described(open_folder(folder), None, config), config, out, work, progress=told)
+"""
+
+
+@pytest.fixture(scope="module")
+def source(model_folder: ModelFolder) -> Source:
+    """The tiny weights, hashed."""
+    return described(model_folder, None, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def whole(clip: Path, source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clip, drawn without a break."""
+    place = tmp_path_factory.mktemp("whole")
+    stage.generate(clip, source, CONFIG, place / "out.mp4", place / "work")
+    assert not (place / "work").exists(), "what is kept goes when the video is whole"
+    return place / "out.mp4"
+
+
+def killed(words: list[str], said: str) -> None:
+    """Run the script and kill it with signal 9 when it says so."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen([sys.executable, "-c", SCRIPT, *words], stdout=subprocess.PIPE, text=True, env=environment)
+    assert run.stdout is not None
+    for line in run.stdout:
+        if line.startswith(said):
+            run.kill()
+            break
+    run.wait(60)
+    run.stdout.close()
+    assert run.returncode == -signal.SIGKILL
+
+
+def test_killed_and_continued(whole: Path, clip: Path, source: Source, tmp_path: Path) -> None:
+    """A run killed with signal 9 while it draws the second and again the third chunk goes on from the last whole one,
+    never draws a whole one again, and ends with the same bytes."""
+    out, work = tmp_path / "out.mp4", tmp_path / "work"
+    words = [str(each) for each in (source.folder.path, clip, out, work)]
+    for chunk in (2, 3):
+        killed(words, f"chunk {chunk} of {CHUNKS}, denoising 1")
+        assert not out.exists()
+        assert len(list(work.glob("chunk-*.mp4"))) == chunk - 1
+    told: list[str] = []
+    stage.generate(clip, source, CONFIG, out, work, progress=lambda label, done, total: told.append(label))
+    assert {label for label in told if "denoising" in label} == {"chunk 3 of 3, denoising"}
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4"], "nothing half-written is left"
+
+
+def test_stopped_at_every_step(
+    whole: Path, clip: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a run ends before a chunk's frames are kept, between frames and state, or after: the rest comes out the
+    same."""
+    from stages.generate.wan.resume import ChunkStore
+
+    add, write = ChunkStore.add, ChunkStore._write
+    for name, wrapped, after in (("add", add, False), ("_write", write, False), ("_write", write, True)):
+        out, work, calls = tmp_path / f"{name}{after}.mp4", tmp_path / f"{name}{after}", []
+
+        def stopping(self, *given, wrapped=wrapped, after=after, calls=calls):
+            calls.append(1)
+            result = wrapped(self, *given) if after or len(calls) != 2 else None
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return result
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ChunkStore, name, stopping)
+            with pytest.raises(KeyboardInterrupt):
+                stage.generate(clip, source, CONFIG, out, work)
+        assert not out.exists()
+        stage.generate(clip, source, CONFIG, out, work)
+        assert out.read_bytes() == whole.read_bytes()
+
+
+def half_done(clip: Path, source: Source, out: Path, work: Path, config: WanConfig = CONFIG) -> None:
+    """Stop a run after its first chunk."""
+
+    def told(label: str, done: int, total: int | None) -> None:
+        if label == "chunks":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stage.generate(clip, source, config, out, work, progress=told)
+
+
+@pytest.mark.parametrize("damage", ["seed", "frames", "state"])
+def test_nothing_foreign_is_taken_over(whole: Path, clip: Path, source: Source, tmp_path: Path, damage: str) -> None:
+    """Chunks of another seed, frames whose bytes changed and a damaged state are not continued from."""
+    out, work = tmp_path / "out.mp4", tmp_path / "work"
+    half_done(clip, source, out, work, replace(CONFIG, seed=1 if damage == "seed" else 0))
+    if damage != "seed":
+        path = work / ("chunk-00000.mp4" if damage == "frames" else "state.safetensors")
+        path.write_bytes(path.read_bytes()[:-1])
+    stage.generate(clip, source, CONFIG, out, work)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize(("frames", "chunks"), [(1, 1), (2, 1), (5, 1), (6, 1), (16, 1), (17, 1), (18, 2), (30, 3)])
+def test_any_length(model_folder: ModelFolder, source: Source, tmp_path: Path, frames: int, chunks: int) -> None:
+    """Clips of 1, 2, 5, 6, a chunk less one, a chunk, one more, and one more than two chunks have as many frames in
+    the video, at the map's rate, time and length."""
+    config = EncodeConfig(chunk_frames=17, overlap_frames=5)
+    cond, latents, out = (tmp_path / name for name in ("cond.mp4", "clip.safetensors", "out.mp4"))
+    encode(write_photo(tmp_path / "photo.png"), write_cond(cond, frames), model_folder, config, latents)
+    statistics = stage.generate(latents, source, CONFIG, out, tmp_path / "work")
+    found, driver = probe(out), probe(cond)
+    assert len(statistics) == chunks
+    assert (found.frame_count, found.fps, found.width) == (frames, driver.fps, 32)
+    assert found.duration_seconds == pytest.approx(driver.duration_seconds, abs=0.001)
+
+
+@pytest.mark.parametrize(("frames", "chunks"), [(76, 1), (77, 1), (78, 2), (149, 2), (150, 3)])
+def test_the_papers_lengths(
+    model_folder: ModelFolder, source: Source, tmp_path: Path, frames: int, chunks: int
+) -> None:
+    """With the paper's chunks of 77 frames, lengths around one, two and three chunks are drawn whole."""
+    latents, out = tmp_path / "clip.safetensors", tmp_path / "out.mp4"
+    photo, cond = write_photo(tmp_path / "photo.png", (16, 16)), write_cond(tmp_path / "cond.mp4", frames, (16, 16))
+    encode(photo, cond, model_folder, EncodeConfig(), latents)
+    assert len(stage.generate(latents, source, replace(CONFIG, num_inference_steps=1), out, tmp_path / "w")) == chunks
+    assert probe(out).frame_count == frames
+
+
+def test_frames_are_kept_bit_for_bit(whole: Path, clip: Path, source: Source, tmp_path: Path) -> None:
+    """What a resumed run reads back of a chunk is what was drawn: lossless both ways."""
+    config, plain, resumed = replace(CONFIG, lossless=True), tmp_path / "plain.mp4", tmp_path / "resumed.mp4"
+    stage.generate(clip, source, config, plain, tmp_path / "a")
+    half_done(clip, source, resumed, tmp_path / "b", config)
+    stage.generate(clip, source, config, resumed, tmp_path / "b")
+    for one, other in zip(read_frames(plain), read_frames(resumed), strict=True):
+        assert np.array_equal(one.rgb, other.rgb)
+
+
+def test_the_mark(whole: Path, clip: Path, source: Source, tmp_path: Path) -> None:
+    """The video carries the invisible mark, unless it was asked to leave it out."""
+    from stages.video.watermark import read_watermark
+
+    plain = tmp_path / "plain.mp4"
+    stage.generate(clip, source, replace(CONFIG, watermark=False), plain, tmp_path / "work")
+    assert read_watermark(whole).found
+    assert not read_watermark(plain).found
+
+
+def test_the_record(whole: Path, clip: Path, source: Source) -> None:
+    """The video says that it is synthetic, what drew it, from what, with which weights, seed and versions."""
+    record = json.loads(read_metadata(whole)["comment"])
+    assert (record["synthetic"], record["backend"], record["stage"], record["seed"]) == (True, "wan", "generate", 0)
+    assert set(record["inputs"]) == {"latents", "photo", "cond"}
+    assert set(record["weights"]) == {"transformer", "vae"} == set(source.weights)
+    assert all(len(digest) == 64 for digest in (*record["inputs"].values(), *record["weights"].values()))
+    assert record["config"]["num_inference_steps"] == 2
+    assert record["config"]["encode"]["chunk_frames"] == 17
+    assert set(record["notes"]["packages"]) == {"torch", "diffusers", "transformers", "peft"}
+
+
+def test_memory_is_flat(model_folder: ModelFolder, source: Source, tmp_path: Path) -> None:
+    """Drawing ten times as many frames leaves no more of them in memory: neither tensors nor arrays pile up."""
+
+    def left(frames: int) -> int:
+        """Bytes alive after the last chunk, over those after the second."""
+        place = tmp_path / str(frames)
+        place.mkdir()
+        latents, seen = place / "clip.safetensors", []
+        photo, cond = write_photo(place / "photo.png"), write_cond(place / "cond.mp4", frames)
+        encode(photo, cond, model_folder, EncodeConfig(chunk_frames=5, overlap_frames=1), latents)
+
+        def told(label: str, done: int, total: int | None) -> None:
+            if label == "chunks":
+                gc.collect()
+                tensors = sum(each.nbytes for each in gc.get_objects() if type(each) is torch.Tensor)
+                seen.append(tensors + tracemalloc.get_traced_memory()[0])
+
+        tracemalloc.start()
+        try:
+            few = replace(CONFIG, num_inference_steps=1)
+            stage.generate(latents, source, few, place / "out.mp4", place / "work", progress=told)
+        finally:
+            tracemalloc.stop()
+        return seen[-1] - seen[1]
+
+    one_frame = 32 * 32 * 3
+    assert left(60) < 15 * one_frame, "51 more frames came after the second chunk"
+
+
+# ---- what is refused, before anything loads
+@pytest.fixture
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading anything fails the test."""
+
+    def refuse(*given: object, **named: object) -> None:
+        raise AssertionError("weights were loaded")
+
+    monkeypatch.setattr(stage, "opened", refuse)
+
+
+def changed(clip: Path, folder: Path, metadata: dict[str, str], **tensors: np.ndarray) -> Path:
+    """A copy of the latents with something else in them."""
+    from safetensors.numpy import load_file, save_file
+
+    from stages.artifacts.streamed import StreamedReader
+
+    path = folder / "changed.safetensors"
+    save_file({**load_file(clip), **tensors}, path, {**StreamedReader(clip).metadata, **metadata})
+    return path
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_latents_that_do_not_fit(clip: Path, source: Source, tmp_path: Path) -> None:
+    """Latents of another slot layout, for a model of another width, with too few chunks, or without what guidance
+    needs, are refused."""
+    out, work = tmp_path / "out.mp4", tmp_path / "work"
+    wide = np.zeros((512, 48), np.float32)
+    short = Latents(clip).read("motion_latents")[:2]
+    for path, config, said in (
+        (changed(clip, tmp_path, {"emosh_layout": "9"}), CONFIG, "slot layout 9, expected 1"),
+        (lambda: changed(clip, tmp_path, {}, prompt_embeds=wide), CONFIG, "its text_dim is 48"),
+        (lambda: changed(clip, tmp_path, {}, motion_latents=short), CONFIG, "holds 2 chunks, its frames need 3"),
+        (clip, replace(CONFIG, guidance_scale=2.0), "needs latents with a negative prompt"),
+    ):
+        with pytest.raises(InputError, match=said):
+            stage.generate(path() if callable(path) else path, source, config, out, work)
+    assert not out.exists()
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_a_base_without_motion(clip: Path, tmp_path: Path) -> None:
+    """A plain Wan2.1-I2V without an adapter would ignore the motion, and is refused."""
+    from stages.wan.folder import open_folder
+    from tests.wan import tiny
+
+    folder = open_folder(tiny.save_folder(tmp_path / "i2v", tiny.i2v_transformer()))
+    with pytest.raises(InputError, match="the motion would have no effect"):
+        described(folder, None, CONFIG)
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(InputError, match=r"only \.safetensors"):
+        described(folder, tmp_path / "a.txt", CONFIG)
+    shutil.rmtree(folder.path / "vae")
+    with pytest.raises(InputError, match="no vae/"):
+        described(folder, None, CONFIG)
+
+
+def test_numbers_that_are_none(clip: Path, model_folder: ModelFolder, tmp_path: Path) -> None:
+    """A model that yields no numbers ends the run with the chunk's number, and no video is left."""
+    from safetensors.torch import load_file, save_file
+
+    from stages.wan.folder import open_folder
+
+    broken = Path(shutil.copytree(model_folder.path, tmp_path / "broken"))
+    for shard in (broken / "transformer").glob("*.safetensors"):
+        save_file({name: tensor * float("nan") for name, tensor in load_file(shard).items()}, shard)
+    source = described(open_folder(broken), None, CONFIG)
+    started = time.monotonic()
+    with pytest.raises(InputError, match="chunk 1 came out not finite"):
+        stage.generate(clip, source, CONFIG, tmp_path / "out.mp4", tmp_path / "work")
+    assert time.monotonic() - started < 60
+    assert not (tmp_path / "out.mp4").exists()
