@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,16 @@ Person = Annotated[
 Overlay = Annotated[
     Path | None, typer.Option("--overlay", metavar="MP4|PNG", help="Also draw the fitted body over the source, here.")
 ]
+PriorFiles = Annotated[
+    list[Path],
+    typer.Option("--prior", metavar="FILE", help="Another tracker's result on this clip: GVHMR .pt, HaMeR, TEASER, "
+                 "SMPLer-X folder, EHM-Tracker, AMASS, motion .npz. May be repeated.", show_default=False),
+]  # fmt: skip
+Keypoints = Annotated[
+    Path | None,
+    typer.Option("--keypoints", metavar="FILE", help="2-D points of DWPose or OpenPose: npz, JSON, or OpenPose's "
+                 "folder.", show_default=False),
+]  # fmt: skip
 
 Solver = Annotated[
     str | None,
@@ -43,6 +53,8 @@ def register(app: typer.Typer) -> None:
         person: Person = None,
         solver: Solver = None,
         body: options.Body = "open",
+        prior: PriorFiles = [],  # noqa: B006  typer makes the list anew for every call
+        keypoints: Keypoints = None,
     ) -> None:
         """Track one person: body, hands, face and camera, one row per frame.
 
@@ -50,10 +62,13 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh track drive.mp4 -o drive.npz --overlay overlay.mp4
         """
-        _track(run, source, out, overlay, {"person": person, "solver": solver}, body)
+        others = {"priors": prior, "keypoints": keypoints}
+        _track(run, source, out, overlay, {"person": person, "solver": solver}, body, others)
 
 
-def _track(run: Run, source: Path, out: Path | None, overlay: Path | None, flags: dict, body: str) -> None:
+def _track(
+    run: Run, source: Path, out: Path | None, overlay: Path | None, flags: dict, body: str, others: dict
+) -> None:
     if source == PIPE:
         raise InputError("a video cannot be read from a pipe; give track a file")
     need(source, "a video or a photo")
@@ -70,7 +85,7 @@ def _track(run: Run, source: Path, out: Path | None, overlay: Path | None, flags
             [f"track {source} ({frames}, {described.width}x{described.height}) -> {target}"], output=str(target)
         )
         return
-    motion = tracked(run, source, body, config)
+    motion = tracked(run, source, body, config, **others)
     from emosh_cli import pipes
     from stages.artifacts.motion import save_motion
 
@@ -84,14 +99,14 @@ def _track(run: Run, source: Path, out: Path | None, overlay: Path | None, flags
     run.done(None if target == PIPE else target, summary, summary_figures=figures, overlay=overlay)
 
 
-def tracked(run: Run, source: Path, body: str, config: TrackConfig) -> Motion:
+def tracked(run: Run, source: Path, body: str, config: TrackConfig, **others: Any) -> Motion:
     """Track with the run's progress; also used where a reference is given as a photo."""
     from emosh_cli.chain import say_others
     from stages.body.store import open_body
     from stages.track.track import track
 
     opened = open_body(body, progress=run.console.progress)
-    motion = track(source, opened, config, progress=run.console.progress)
+    motion = track(source, opened, config, progress=run.console.progress, **others)
     say_others(run.console, motion, source)
     return motion
 

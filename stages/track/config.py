@@ -100,6 +100,15 @@ class TrackConfig:
     sigma_hand_scale: float = 0.1
     """Hand scale against 1."""
 
+    sigma_prior_body_rad: float = 0.15
+    """Body joints against an imported prior (--prior). Chosen here: GVHMR's joints are some 8 degrees off."""
+    sigma_prior_hand_rad: float = 0.2
+    """Finger joints against an imported prior."""
+    sigma_prior_jaw_rad: float = 0.1
+    """Jaw and eyes against an imported prior."""
+    sigma_prior_blink: float = 0.2
+    """Eyelids against an imported prior."""
+
     step_root_rad: float = 0.03
     """Temporal sigma per frame at 30 fps, as all `step_`."""
     step_spine_rad: float = 0.02

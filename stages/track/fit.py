@@ -19,6 +19,7 @@ from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
 from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, Gates, check_gates, gate
 from stages.detect.observations import Observations
+from stages.priors.prior import Prior
 from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
 from stages.track.config import TrackConfig
@@ -27,6 +28,7 @@ from stages.track.jacobian import place
 from stages.track.objective import Problem
 from stages.track.observed import BODY_POINTS, KNEES, VISIBILITY_MIN, groups_of, inside
 from stages.track.overlay import DOUBTED, GATE_ANGLES
+from stages.track.prior_targets import expected, rows_of, started_from, with_prior_depth
 from stages.track.priors import priors_of
 from stages.track.solvers import Task, solver
 from stages.track.state import State, concatenate, joint_columns, kinematics
@@ -39,22 +41,30 @@ HAND_REFUTED = 0.15
 
 
 def fit(
-    observations: Observations, body: Body, config: TrackConfig = TrackConfig(), progress: Progress = silent
+    observations: Observations,
+    body: Body,
+    config: TrackConfig = TrackConfig(),
+    progress: Progress = silent,
+    prior: Prior | None = None,
 ) -> Motion:
     """Fit one clip or photo. Rows where nobody is seen are filled in from their neighbours and marked invalid.
+
+    prior: another tracker's opinion, one row per frame (`stages.priors.prior.aligned`).
 
     Single-threaded linear algebra: with two threads on a busy machine the small blocks run many times slower.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return _Fit(observations, body, config, progress).motion()
+        return _Fit(observations, body, config, progress, prior).motion()
 
 
 class _Fit:
     """What the steps of one fit share."""
 
-    def __init__(self, observations: Observations, body: Body, config: TrackConfig, progress: Progress) -> None:
+    def __init__(
+        self, observations: Observations, body: Body, config: TrackConfig, progress: Progress, prior: Prior | None
+    ) -> None:
         check_terms(config.terms_off)
         check_gates(config.gates_off)
         self.observations, self.body, self.config, self.progress = observations, body, config, progress
@@ -69,6 +79,10 @@ class _Fit:
         self.guess, self.scene = first_guess(
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
+        if prior is not None:
+            self.guess = started_from(self.guess, prior, self.skeleton)
+            self.priors = expected(self.priors, prior, body, config)
+            observations = with_prior_depth(observations, prior, self.guess, body, self.scene.px_per_m)
         groups = groups_of(observations, self.valid, self.scene, body, config)
         self.groups = groups_without(groups, config.terms_off)
         self.active = self._active_columns()
@@ -109,7 +123,7 @@ class _Fit:
         config, first = self.config, self.guess.rows(rows)
         sigma_root = NEVER if "prior_pose" in config.terms_off else config.sigma_root_rad
         problem = Problem(
-            self.skeleton, (), self.priors, self.focal_px, self.centre_px, first.root, sigma_root,
+            self.skeleton, (), rows_of(self.priors, rows), self.focal_px, self.centre_px, first.root, sigma_root,
             first.transl[:, 2], self.observations.pts_seconds[rows], robust_depth=False,
             before=before and before.rows(slice(-1, None)),
         )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,10 @@ from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.detect.gates import check_gates
 from stages.detect.holistic import DetectConfig, detect
+from stages.detect.keypoint_file import read_keypoints, with_keypoints
 from stages.errors import InputError
+from stages.priors.prior import aligned, merged, share_known
+from stages.priors.readers import read_prior
 from stages.progress import Progress, silent
 from stages.track.config import TrackConfig
 from stages.track.fit import fit
@@ -20,15 +25,31 @@ from stages.track.terms import check_terms
 __all__ = ["TrackConfig", "track"]
 
 
-def track(source: Path, body: Body, config: TrackConfig = TrackConfig(), progress: Progress = silent) -> Motion:
+def track(
+    source: Path,
+    body: Body,
+    config: TrackConfig = TrackConfig(),
+    progress: Progress = silent,
+    *,
+    priors: Sequence[Path] = (),
+    keypoints: Path | None = None,
+) -> Motion:
     """Track one person through a video, or in a photo; one row per source frame.
 
-    Raises InputError as `stages.video.source` does, and when nobody is found in any frame.
+    priors: other trackers' results on this clip (`stages.priors.readers`). keypoints: 2-D points of another detector
+    (`stages.detect.keypoint_file`) that take the place of the built-in one's.
+    Raises InputError as `stages.video.source` does, when nobody is found in any frame, and for a file of no known
+    layout or of another clip.
     """
     check_terms(config.terms_off)
     check_gates(config.gates_off)
+    read = [(path, read_prior(path)) for path in priors]
+    points = None if keypoints is None else read_keypoints(keypoints)
     observations = detect(source, DetectConfig(person=config.person), progress)
-    motion = fit(observations, body, config, progress)
+    if points is not None:
+        observations = with_keypoints(observations, points, str(keypoints))
+    prior = merged([aligned(each, observations, str(path)) for path, each in read]) if read else None
+    motion = fit(observations, body, config, progress, prior)
     if not motion.valid[:, :2].any():
         raise InputError(f"no person found in {source}; emosh needs one who is seen at least from the head down")
     from dataclasses import asdict
@@ -40,4 +61,23 @@ def track(source: Path, body: Body, config: TrackConfig = TrackConfig(), progres
         "summary": asdict(summarize(motion)),
         **motion.provenance.notes,
     }
-    return replace(motion, provenance=replace(motion.provenance, inputs={role: sha256_file(source)}, notes=notes))
+    inputs = {role: sha256_file(source)}
+    for number, (path, each) in enumerate(read):
+        inputs[f"prior {number}"] = _digest(path)
+        notes[f"prior {number}"] = {"path": str(path), "format": each.format}
+    if prior is not None:
+        notes["prior_share"] = share_known(prior)
+    if keypoints is not None:
+        inputs["keypoints"] = _digest(keypoints)
+    return replace(motion, provenance=replace(motion.provenance, inputs=inputs, notes=notes))
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a file, or of a folder's file names and files in order."""
+    if path.is_file():
+        return sha256_file(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()):
+        if file.is_file():
+            digest.update(f"{file.name} {sha256_file(file)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,72 @@
+"""Other trackers' files as plain nested dicts of arrays. Nothing is ever unpickled.
+
+.npz is read with `allow_pickle=False`, .pt with torch's `weights_only=True`, which admits tensors and containers only.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.errors import InputError
+
+CONVERT = (
+    "python -c \"import pickle,sys,numpy as np; d=pickle.load(open(sys.argv[1],'rb')); k=sorted(d); "
+    "f=lambda p,r={}: [r.update(f(v,{}) if isinstance(v,dict) else {n: np.asarray(v)}) or r for n,v in p.items()][-1]; "
+    "r=[f(d[x],{}) for x in k]; np.savez(sys.argv[2], frame_index=[int(x.split('_')[-1]) for x in k], "
+    '**{n: np.stack([q[n] for q in r]) for n in r[0] if all(n in q for q in r)})" IN.pkl OUT.npz'
+)
+"""Turns EHM-Tracker's optim_tracking_ehm.pkl (a dict frame_%06d -> nested dicts) into an npz with a row per frame. It
+unpickles, so run it on files of your own only, in the environment that wrote them."""
+
+
+def read_archive(path: Path) -> dict[str, Any]:
+    """Keys to arrays (or to further dicts). Raises InputError for a pickle, a damaged file or an unknown ending."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist")
+    ending = path.suffix.lower()
+    if ending == ".npz":
+        return _npz(path)
+    if ending in (".pt", ".pth"):
+        return _torch(path)
+    if ending in (".pkl", ".pickle", ".joblib"):
+        raise InputError(f"{path} is a pickle, which can run any code and is never loaded; convert it first: {CONVERT}")
+    raise InputError(f"{path}: a prior is an .npz, a .pt or a folder of .npz files, not {ending or 'without ending'}")
+
+
+def _npz(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged or no npz: {error}") from error
+    except ValueError as error:
+        raise InputError(
+            f"{path} holds Python objects, which are never unpickled; save its numbers as plain arrays ({error})"
+        ) from error
+
+
+def _torch(path: Path) -> dict[str, Any]:
+    import pickle
+
+    import torch
+
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} cannot be read without running code from it, or is damaged: {reason}") from error
+    if not isinstance(loaded, dict):
+        raise InputError(f"{path} holds a {type(loaded).__name__}, not a dict of results")
+    return _as_arrays(loaded)
+
+
+def _as_arrays(value: Any) -> Any:
+    import torch
+
+    if isinstance(value, dict):
+        return {str(key): _as_arrays(inner) for key, inner in value.items()}
+    return value.float().numpy() if isinstance(value, torch.Tensor) else value

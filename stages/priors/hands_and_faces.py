@@ -1,0 +1,60 @@
+"""Priors of single parts: HaMeR's hands, TEASER's and SMIRK's jaw and eyelids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from stages.body.rotations import rotvec_from_matrix
+from stages.priors.prior import HANDS, JAW, Prior, blank, rotations
+
+MIRROR = np.diag([-1.0, 1.0, 1.0])
+"""HaMeR sees every hand as a right one: a left hand is its mirror image."""
+
+
+def hamer(arrays: Mapping[str, Any]) -> Prior:
+    """HaMeR's forward results stacked: global_orient (N,1,3,3), hand_pose (N,15,3,3) or axis-angles, `right` (N) and
+    `frame_index` (N). MANO's finger order is SMPL-X's; rotations are full, flat-hand ones (MANOLayer adds no mean).
+    """
+    params = arrays.get("pred_mano_params", arrays)
+    fingers, orient = _matrices(params["hand_pose"], 15), _matrices(params["global_orient"], 1)[:, 0]
+    is_right = np.asarray(next(arrays[key] for key in ("right", "is_right") if key in arrays)).reshape(-1) > 0.5
+    frames = np.asarray(arrays["frame_index"]).reshape(-1).astype(int) if "frame_index" in arrays else None
+    if frames is None:
+        if is_right.any() and not is_right.all():
+            raise KeyError("frame_index: two hands without frame numbers cannot be told apart in time")
+        frames = np.arange(len(is_right))
+    numbers = np.unique(frames)
+    prior = blank("hamer", len(numbers), numbers)
+    for side, chosen in (("left", ~is_right), ("right", is_right)):
+        rows = np.searchsorted(numbers, frames[chosen])
+        turns, palm = fingers[chosen], orient[chosen]
+        if side == "left":
+            turns, palm = MIRROR @ turns @ MIRROR, MIRROR @ palm @ MIRROR
+        prior.joints[rows, HANDS[side]] = rotvec_from_matrix(turns)
+        prior.wrists[rows, int(side == "right")] = palm
+    return prior
+
+
+def teaser(arrays: Mapping[str, Any]) -> Prior:
+    """TEASER's or SMIRK's rows: jaw_params (N,3) and eyelid_params (N,2). Their FLAME expression stays out: its
+    coefficients mean nothing on another head, and the landmarks hold the expression well.
+    """
+    jaw = np.asarray(arrays["jaw_params"], float).reshape(-1, 3)
+    frames = np.asarray(arrays["frame_index"]).reshape(-1).astype(int) if "frame_index" in arrays else None
+    prior = blank("teaser", len(jaw), frames)
+    prior.joints[:, JAW] = jaw
+    if "eyelid_params" in arrays:
+        prior.eyelids[:] = np.clip(np.asarray(arrays["eyelid_params"], float).reshape(-1, 2), 0, 1)
+    return prior
+
+
+def _matrices(values: Any, count: int) -> Float[np.ndarray, "rows count 3 3"]:
+    """Rotation matrices from (N, count, 3, 3) or from axis-angles (N, count * 3)."""
+    array = np.asarray(values, float)
+    if array.shape[-2:] == (3, 3):
+        return array.reshape(-1, count, 3, 3)
+    return rotations(array.reshape(-1, count, 3))

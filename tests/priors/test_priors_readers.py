@@ -1,0 +1,204 @@
+"""Other trackers' files in their exact layouts, tiny, read into our terms."""
+
+from __future__ import annotations
+
+import pickle
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.artifacts.motion import save_motion
+from stages.body.model import Body
+from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
+from stages.errors import InputError
+from stages.priors.archives import CONVERT
+from stages.priors.prior import BODY_JOINTS, HANDS, JAW, aligned, blank, merged
+from stages.priors.readers import read_prior
+from tests.motions import standing
+from tests.track.synthetic import observe
+
+ROWS = 5
+RNG = np.random.default_rng(0)
+BODY = RNG.normal(0, 0.3, (ROWS, 63))
+ORIENT = RNG.normal(0, 0.5, (ROWS, 3))
+FINGERS = RNG.normal(0, 0.2, (ROWS, 45))
+
+
+def test_gvhmr_is_read_without_unpickling(tmp_path: Path) -> None:
+    """hmr4d_results.pt: the camera-space body and root, through torch's weights_only."""
+    params = {
+        "body_pose": torch.tensor(BODY),
+        "global_orient": torch.tensor(ORIENT),
+        "betas": torch.zeros(ROWS, 10),
+        "transl": torch.zeros(ROWS, 3),
+    }
+    torch.save(
+        {"smpl_params_incam": params, "smpl_params_global": params, "K_fullimg": torch.eye(3).repeat(ROWS, 1, 1)},
+        tmp_path / "hmr4d_results.pt",
+    )
+    prior = read_prior(tmp_path / "hmr4d_results.pt")
+    assert prior.format == "gvhmr"
+    assert np.allclose(prior.joints[:, BODY_JOINTS], BODY.reshape(ROWS, 21, 3), atol=1e-6)
+    assert np.allclose(prior.root, matrix_from_rotvec(ORIENT), atol=1e-6)
+    assert np.isnan(prior.joints[:, HANDS["left"]]).all()
+
+
+class _Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path("/tmp/emosh-bomb-went-off"),))
+
+
+@pytest.mark.parametrize("name", ["results.pkl", "results.pt", "results.npz"])
+def test_a_malicious_pickle_is_never_run(tmp_path: Path, name: str) -> None:
+    """Pickles are refused whatever they are called, and nothing in them runs."""
+    mark = Path("/tmp/emosh-bomb-went-off")
+    mark.unlink(missing_ok=True)
+    file = tmp_path / name
+    if name.endswith("pt"):
+        torch.save({"smpl_params_incam": _Bomb()}, file)
+    elif name.endswith("npz"):
+        np.savez(file, poses=np.array([_Bomb()], dtype=object), allow_pickle=True)
+    else:
+        file.write_bytes(pickle.dumps(_Bomb()))
+    with pytest.raises(InputError, match=str(file)):
+        read_prior(file)
+    assert not mark.exists()
+
+
+def test_ehm_tracker_through_the_documented_command(tmp_path: Path) -> None:
+    """The command in the message turns optim_tracking_ehm.pkl into an npz that is read: view matrix, jaw, hands."""
+    view = np.concatenate([np.diag([-1.0, -1.0, 1.0]), np.zeros((3, 1))], 1)
+    frames = {
+        f"frame_{row:06d}": {
+            "smplx_coeffs": {
+                "exp": np.zeros(50), "global_pose": ORIENT[row], "body_pose": BODY[row].reshape(21, 3),
+                "body_cam": np.zeros(3), "camera_RT_params": view,
+                "left_hand_pose": FINGERS[row].reshape(15, 3), "right_hand_pose": FINGERS[row].reshape(15, 3),
+            },
+            "flame_coeffs": {"jaw_params": np.full(3, 0.1 * row), "eyelid_params": np.array([0.2, 0.8])},
+        }
+        for row in range(ROWS)
+    }  # fmt: skip
+    (tmp_path / "in.pkl").write_bytes(pickle.dumps(frames))
+    words = shlex.split(CONVERT)
+    words[0], words[-2:] = sys.executable, [str(tmp_path / "in.pkl"), str(tmp_path / "out.npz")]
+    subprocess.run(words, check=True)
+    prior = read_prior(tmp_path / "out.npz")
+    assert prior.format == "ehm-tracker"
+    assert list(prior.frame_index) == list(range(ROWS))
+    assert np.allclose(prior.root, matrix_from_rotvec(ORIENT))  # their x left, y up undone by ours
+    assert np.allclose(prior.joints[:, HANDS["right"]].reshape(ROWS, 45), FINGERS)
+    assert np.allclose(prior.joints[3, JAW], 0.3)
+    assert np.allclose(prior.eyelids, [0.2, 0.8])
+
+
+def test_hamer_left_hands_are_mirrored(tmp_path: Path) -> None:
+    """A left hand that mirrors a right one has the mirrored turns, in fingers and in the wrist."""
+    turns = matrix_from_rotvec(FINGERS[:2].reshape(2, 15, 3))
+    palm = matrix_from_rotvec(ORIENT[:2])[:, None]
+    np.savez(
+        tmp_path / "hamer.npz", hand_pose=np.stack([turns[0], turns[0]]), global_orient=np.stack([palm[0], palm[0]]),
+        right=[0.0, 1.0], frame_index=[4, 4],
+    )  # fmt: skip
+    prior = read_prior(tmp_path / "hamer.npz")
+    left, right = (prior.joints[0, HANDS[side]] for side in ("left", "right"))
+    assert np.allclose(right.ravel(), FINGERS[0], atol=1e-6)
+    assert np.allclose(left * [1, -1, -1], right, atol=1e-6)
+    assert np.allclose(rotvec_from_matrix(prior.wrists[0, 0]) * [1, -1, -1], ORIENT[0], atol=1e-6)
+    assert list(prior.frame_index) == [4]
+
+
+def test_teaser_gives_jaw_and_lids(tmp_path: Path) -> None:
+    """Jaw and clamped eyelids; the FLAME expression is left out."""
+    np.savez(
+        tmp_path / "t.npz", jaw_params=np.full((ROWS, 3), 0.2), eyelid_params=np.full((ROWS, 2), 1.4),
+        expression_params=np.ones((ROWS, 50)),
+    )  # fmt: skip
+    prior = read_prior(tmp_path / "t.npz")
+    assert np.allclose(prior.joints[:, JAW], 0.2)
+    assert np.allclose(prior.eyelids, 1.0)
+
+
+def test_smpler_x_folder(tmp_path: Path) -> None:
+    """{frame}_{box}.npz from frame 1: rows by number, box 0 only, hands left out since their mean is licensed."""
+    for row in range(ROWS):
+        for box in range(2):
+            np.savez(
+                tmp_path / f"{row + 1:05d}_{box}.npz", global_orient=ORIENT[row][None] * (1 - box),
+                body_pose=BODY[row].reshape(1, 21, 3), left_hand_pose=FINGERS[row][None],
+                right_hand_pose=FINGERS[row][None], jaw_pose=np.full((1, 3), 0.1), leye_pose=np.zeros((1, 3)),
+                reye_pose=np.zeros((1, 3)), betas=np.zeros((1, 10)),
+            )  # fmt: skip
+    prior = read_prior(tmp_path)
+    assert list(prior.frame_index) == list(range(ROWS))
+    assert np.allclose(prior.joints[:, BODY_JOINTS].reshape(ROWS, 63), BODY)
+    assert np.allclose(prior.root, matrix_from_rotvec(ORIENT))
+    assert np.isnan(prior.joints[:, HANDS["left"]]).all()
+    assert np.isnan(prior.joints[:, 22:24]).all()
+
+
+def test_amass_and_our_own_motion(tmp_path: Path, body: Body) -> None:
+    """AMASS gives joints and a rate but no root, ours gives both and is silent where a part was not measured."""
+    motion = standing(body, ROWS)
+    motion.valid[2, 3] = False
+    save_motion(tmp_path / "m.npz", motion)
+    ours = read_prior(tmp_path / "m.npz")
+    assert ours.format == "emosh"
+    assert np.isfinite(ours.root).all()
+    assert np.isnan(ours.joints[2, HANDS["right"]]).all()
+    assert np.isfinite(ours.joints[1, HANDS["right"]]).all()
+    np.savez(tmp_path / "a.npz", poses=motion.poses, trans=motion.trans, gender="neutral", mocap_framerate=120.0,
+             betas=np.zeros(16))  # fmt: skip
+    amass = read_prior(tmp_path / "a.npz")
+    assert amass.fps == 120
+    assert np.isnan(amass.root).all()
+    assert np.allclose(amass.joints.reshape(ROWS, 162), motion.poses[:, 3:])
+
+
+def test_mhr_and_unknown_files_are_one_sentence(tmp_path: Path) -> None:
+    """MHR names its own converter; anything else is told with its keys."""
+    np.savez(tmp_path / "sam.npz", mhr_model_params=np.zeros((3, 204)))
+    with pytest.raises(InputError, match="convert_sam3d_output_to_smplx"):
+        read_prior(tmp_path / "sam.npz")
+    np.savez(tmp_path / "x.npz", verts=np.zeros((3, 3)))
+    with pytest.raises(InputError, match=r"no known layout \(its keys: verts\)"):
+        read_prior(tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", smpl=1, body_pose=np.zeros((3, 60)), global_orient=np.zeros((3, 3)))
+    with pytest.raises(InputError, match="another shape than its tracker writes"):
+        read_prior(tmp_path / "y.npz")
+
+
+def test_rows_are_laid_over_frames(body: Body) -> None:
+    """By frame number, else by equal count, else by time; a file of another clip is refused."""
+    seen = observe(body, standing(body, 6))
+    numbered = blank("x", 2, np.array([4, 1]))
+    numbered.eyelids[:] = [[0.4, 0.4], [0.1, 0.1]]
+    laid = aligned(numbered, seen, "x")
+    assert np.allclose(laid.eyelids[[1, 4], 0], [0.1, 0.4])
+    assert np.isnan(laid.eyelids[[0, 2, 3, 5]]).all()
+    timed = blank("x", 60, fps=10 * float(seen.fps))
+    timed.eyelids[:, 0] = np.arange(60)
+    assert np.allclose(aligned(timed, seen, "x").eyelids[:, 0], np.arange(0, 60, 10))
+    with pytest.raises(InputError, match="has 4 rows and neither"):
+        aligned(blank("x", 4), seen, "x")
+    with pytest.raises(InputError, match="another clip"):
+        aligned(blank("x", 2, np.array([100, 101])), seen, "x")
+
+
+def test_later_priors_win_where_they_speak(body: Body) -> None:
+    """A hand tracker adds to a body tracker; where both speak the later is believed."""
+    seen = observe(body, standing(body, 2))
+    one, two = blank("gvhmr", 2), blank("hamer", 2)
+    one.joints[:, BODY_JOINTS] = 1.0
+    two.joints[:, HANDS["left"]] = 2.0
+    two.joints[0, 3] = 5.0
+    both = merged([aligned(prior, seen, "x") for prior in (one, two)])
+    assert both.format == "gvhmr+hamer"
+    assert (both.joints[0, 3] == 5).all()
+    assert (both.joints[1, 3] == 1).all()
+    assert (both.joints[:, HANDS["left"]] == 2).all()
