@@ -266,9 +266,9 @@ class Objective:
         far = torch.log(pose.transl[:, 2:].clamp(min=terms.NEAR_M) / tensor(self.task.problem.first_depth)[:, None])
         reach = torch.full((1,), float(np.log(config.adamw_depth_ratio)))
         return {
-            "prior_pose": terms.from_mean(pose.theta, mean[joints], sigma[joints])
+            "prior_pose": terms.from_mean(pose.theta, mean[..., joints], sigma[..., joints])
             + terms.turned(pose.root, first_root) / self.task.problem.sigma_root**2,
-            "prior_expression": terms.from_mean(pose.psi, mean[faces], sigma[faces]),
+            "prior_expression": terms.from_mean(pose.psi, mean[..., faces], sigma[..., faces]),
             "prior_shape": ((pose.shape / shape_sigma) ** 2).sum().expand(frames),
             "limit_joints": terms.beyond(pose.theta, lower[joints], upper[joints], bound[joints]),
             "limit_expression": terms.excess(pose.psi, config.adamw_expression_bound)

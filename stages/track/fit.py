@@ -63,7 +63,12 @@ class _Fit:
     """What the steps of one fit share."""
 
     def __init__(
-        self, observations: Observations, body: Body, config: TrackConfig, progress: Progress, prior: Prior | None
+        self,
+        observations: Observations,
+        body: Body,
+        config: TrackConfig,
+        progress: Progress,
+        prior: Prior | None = None,
     ) -> None:
         check_terms(config.terms_off)
         check_gates(config.gates_off)

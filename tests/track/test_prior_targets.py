@@ -8,6 +8,7 @@ from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.priors.prior import BODY_JOINTS, HANDS, aligned, blank
 from stages.track.collapse import shape_columns, skeleton_of
+from stages.track.config import TrackConfig
 from stages.track.fit import fit
 from stages.track.prior_targets import started_from
 from stages.track.state import State, kinematics
@@ -42,6 +43,16 @@ def test_a_right_prior_improves_a_hard_case(body: Body) -> None:
     ]
     for joints in (arms, range(25, 55)):
         assert _turned(told, motion, joints) < 0.6 * _turned(plain, motion, joints)
+
+
+def test_the_papers_solver_heeds_a_prior_too(body: Body) -> None:
+    """AdamW is pulled to the prior's arms: fingers and arms end nearer to them than without."""
+    motion, seen = _hard(body)
+    prior = blank("test", len(motion), np.arange(len(motion)))
+    prior.joints[:] = motion.poses[:, 3:].reshape(-1, 54, 3)
+    quick = TrackConfig(solver="adamw", adamw_steps=60, adamw_decay_step=40)
+    plain, told = fit(seen, body, quick), fit(seen, body, quick, prior=prior)
+    assert _turned(told, motion, range(25, 55)) < _turned(plain, motion, range(25, 55))
 
 
 def _turned(found, truth, joints) -> float:
