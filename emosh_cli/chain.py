@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from emosh_cli.diffusion import Diffusion
     from stages.artifacts.motion import Motion
     from stages.body.model import Body
+    from stages.wan.plan import Clip
 
 SECTIONS = {
     "puppet": ("track", "retarget", "render_cond", "puppet"),
@@ -111,8 +112,17 @@ class Chain:
             return self.puppet(reference, target, audio_from)
         latents = self.work.folder / "clip.safetensors"
         self.diffusion.encode(self.work, "encode", self.ref, cond, self.configs["encode"], latents)
-        self.reports |= self.diffusion.generate(self.work, latents, self.configs["wan"], self.out, audio_from)
+        self.reports |= self.diffusion.generate(
+            self.work, latents, self.configs["wan"], self.configs["wan_run"], self.out, audio_from
+        )
         return self.out
+
+    def clip(self, frames: int) -> Clip:
+        """What the wan backend is to draw, for its plan."""
+        from stages.wan.plan import Clip
+
+        render, encode = self.configs["render_cond"], self.configs["encode"]
+        return Clip(frames, render.height, render.width, encode.chunk_frames, encode.overlap_frames)
 
     def puppet(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
         """Draw the result with the puppet."""

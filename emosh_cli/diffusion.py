@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from stages.generate.wan.source import Source
     from stages.wan.config import WanConfig
     from stages.wan.folder import ModelFolder
+    from stages.wan.plan import Clip, Plan
+    from stages.wan.run_config import RunConfig
 
-SECTIONS = ("encode", "wan")
+SECTIONS = ("encode", "wan", "wan_run")
 PANEL = "Diffusion model"
 Model = Annotated[
     str | None,
@@ -52,6 +54,18 @@ ColorAnchor = Annotated[
     bool,
     typer.Option("--color-anchor", help="Hold each chunk's colours to the one before.", rich_help_panel=PANEL),
 ]
+Vram = Annotated[
+    float | None,
+    typer.Option(
+        "--vram", metavar="GB", help="Stay within this much card memory: picks offload, 8-bit storage, tiles.",
+        show_default="what is free", rich_help_panel=PANEL,
+    ),
+]  # fmt: skip
+PlanOnly = Annotated[
+    bool,
+    typer.Option("--plan", help="Say what lives where, every step's peak memory and time, and draw nothing.",
+                 rich_help_panel=PANEL),
+]  # fmt: skip
 
 
 @dataclass
@@ -106,8 +120,20 @@ class Diffusion:
 
         return described(self.folder, self.adapter, config, self.cache, self.console.progress)
 
+    def plan(self, clip: Clip, config: WanConfig, run: RunConfig) -> Plan:
+        """Memory and time of a clip, from configs alone. Raises InputError where it does not fit."""
+        from stages.wan.machine import planned
+
+        return planned(self.folder, clip, config, run, self.device)
+
     def generate(
-        self, work: WorkFolder, latents: Path, config: WanConfig, output: Path, audio_from: Path | None
+        self,
+        work: WorkFolder,
+        latents: Path,
+        config: WanConfig,
+        run: RunConfig,
+        output: Path,
+        audio_from: Path | None,
     ) -> dict[str, Any]:
         """The step from latents to the video; what there is to report of it."""
         source, drifted = self.source(config), work.folder / "drift.json"
@@ -115,10 +141,14 @@ class Diffusion:
         def make(path: Path) -> None:
             from stages.generate.wan.drift import drift, write_report
             from stages.generate.wan.generate import generate
+            from stages.generate.wan.source import Running
 
+            plan = self.plan(clip_of(latents), config, run)
+            self.console.note(plan.line())
             statistics = generate(
                 latents, source, config, path, work.folder / "chunks",
-                device=self.device, audio_from=audio_from, code=code_digest(), progress=self.console.progress,
+                device=self.device, running=Running(run, plan.placement), audio_from=audio_from, code=code_digest(),
+                progress=self.console.progress,
             )  # fmt: skip
             write_report(drifted, statistics)
             found = drift(statistics)
@@ -129,9 +159,19 @@ class Diffusion:
         inputs = {"latents": work.digest(latents)}
         if audio_from is not None:
             inputs["audio"] = work.digest(audio_from)
-        expected = Provenance("generate-wan", config_dict(config), inputs, {**source.weights, "code": code_digest()})
+        settings = {**config_dict(config), **config_dict(run)}
+        expected = Provenance("generate-wan", settings, inputs, {**source.weights, "code": code_digest()})
         work.step("generate (wan)", output, expected, make)
         return read_report(drifted)
+
+
+def clip_of(latents: Path) -> Clip:
+    """What encoded latents hold."""
+    from stages.artifacts.latents import Latents
+    from stages.wan.plan import Clip
+
+    header = Latents(latents).header
+    return Clip(header.frames, header.height, header.width, header.chunk_frames, header.overlap_frames)
 
 
 def read_report(path: Path) -> dict[str, Any]:

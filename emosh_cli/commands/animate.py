@@ -112,9 +112,19 @@ def checked_framing(framing: str | None) -> str | None:
 
 
 def opened_chain(
-    run: Run, ref: Path, target: Path, backend: str, body: str, flags: dict, asked: Asked | None = None
+    run: Run,
+    ref: Path,
+    target: Path,
+    backend: str,
+    body: str,
+    flags: dict,
+    asked: Asked | None = None,
+    making: bool = True,
 ) -> Chain:
-    """Everything that can be refused before work begins: backend, model, settings, work folder."""
+    """Everything that can be refused before work begins: backend, model, settings, work folder.
+
+    Without `making` no work folder is made.
+    """
     asked = asked or Asked()
     from emosh_cli.chain import SECTIONS, Chain
     from emosh_cli.pipeline import WorkFolder
@@ -128,13 +138,13 @@ def opened_chain(
     if name == "wan":
         model = diffusion.opened(asked.model, asked.adapter, asked.device, run.console)
         model.check(configs["wan"])
-    work = WorkFolder(target, run.console, run.force, run.dry_run)
+    work = WorkFolder(target, run.console, run.force, run.dry_run or not making)
     return Chain(ref, target, configs, body, run.console, work, name, model)
 
 
 def only_of(backend: str, flags: dict[str, dict]) -> dict[str, dict]:
     """The flags of the backend's own sections. Raises InputError for one that the other backend owns."""
-    owned = {"puppet": ("puppet",), "wan": ("encode", "wan")}
+    owned = {"puppet": ("puppet",), "wan": ("encode", "wan", "wan_run")}
     for other, sections in owned.items():
         given = [key for section in sections for key, value in flags.get(section, {}).items() if value is not None]
         if given and other != backend:

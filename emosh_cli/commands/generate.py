@@ -53,6 +53,8 @@ def register(app: typer.Typer) -> None:
         adapter: diffusion.Adapter = None,
         device: diffusion.Device = "auto",
         seed: diffusion.Seed = None,
+        vram: diffusion.Vram = None,
+        plan: diffusion.PlanOnly = False,
         body: options.Body = "open",
     ) -> None:
         """Draw the person in the photo moving as in the motion.
@@ -66,7 +68,7 @@ def register(app: typer.Typer) -> None:
         sampling = {"seed": seed, "sac": False if no_sac else None, "color_anchor": color_anchor or None}
         if latents is not None:
             refuse_beside_latents(ref, motion, backend, framing, no_hybrid or no_disentangle)
-            _from_latents(run, latents, out, asked, sampling)
+            _from_latents(run, latents, out, asked, sampling, {"vram_gb": vram}, plan)
             return
         if ref is None or motion is None:
             missing = "--ref PHOTO" if ref is None else "--motion NPZ"
@@ -76,8 +78,9 @@ def register(app: typer.Typer) -> None:
             "render_cond": {"hybrid": False if no_hybrid else None},
             "puppet": {"framing": animate.checked_framing(framing)},
             "wan": sampling,
+            "wan_run": {"vram_gb": vram},
         }
-        _generate(run, ref, motion, out, backend, body, flags, asked)
+        _generate(run, ref, motion, out, backend, body, flags, asked, plan)
 
 
 def refuse_beside_latents(
@@ -92,20 +95,27 @@ def refuse_beside_latents(
         raise InputError("--no-hybrid and --no-disentangle come before encoding; give --ref and --motion for them")
 
 
-def _from_latents(run: Run, latents: Path, out: Path | None, asked: animate.Asked, sampling: dict) -> None:
+def _from_latents(
+    run: Run, latents: Path, out: Path | None, asked: animate.Asked, sampling: dict, running: dict, plan: bool
+) -> None:
     need(latents, "latents from emosh encode")
     target = settle(out, VIDEO, [latents], run.force, beside=latents)
     from emosh_cli.pipeline import WorkFolder
     from stages.artifacts.latents import Latents
     from stages.generate.wan.generate import check
 
-    config = run.configured("wan", **sampling)
+    configs = run.configured_all(("wan", "wan_run"), {"wan": sampling, "wan_run": running})
+    config = configs["wan"]
     opened = Latents(latents)
     model = diffusion.opened(asked.model, asked.adapter, asked.device, run.console)
+    if plan:
+        run.planned(model.plan(diffusion.clip_of(latents), config, configs["wan_run"]).lines())
+        return
     source = model.source(config)
     check(opened, source, config)
     work = WorkFolder(target, run.console, run.force, run.dry_run)
-    report = model.generate(work, latents, config, target, sound(opened.header.provenance, latents))
+    audio_from = sound(opened.header.provenance, latents)
+    report = model.generate(work, latents, config, configs["wan_run"], target, audio_from)
     if run.dry_run:
         run.planned([*work.plan, f"-> {target}"], output=str(target))
         return
@@ -114,7 +124,15 @@ def _from_latents(run: Run, latents: Path, out: Path | None, asked: animate.Aske
 
 
 def _generate(
-    run: Run, ref: Path, motion: Path, out: Path | None, backend: str, body: str, flags: dict, asked: animate.Asked
+    run: Run,
+    ref: Path,
+    motion: Path,
+    out: Path | None,
+    backend: str,
+    body: str,
+    flags: dict,
+    asked: animate.Asked,
+    plan: bool,
 ) -> None:
     need(ref, "a photo of a person")
     need(motion, "a motion .npz")
@@ -124,13 +142,23 @@ def _generate(
 
     with pipes.readable(motion) as driver:
         loaded = load_motion(driver)
-        chain = animate.opened_chain(run, ref, target, backend, body, flags, asked)
+        chain = animate.opened_chain(run, ref, target, backend, body, flags, asked, making=not plan)
+        if plan:
+            _plan(run, chain, len(loaded))
+            return
         reference = chain.track(ref, "ref.npz", "photo")
         audio_from = sound(loaded.provenance, motion)
         if is_retargeted(loaded, reference, chain):
             animate.say_made(run, chain, chain.generate(reference, driver, chain.render(driver), audio_from))
         else:
             animate.finish(run, chain, driver, reference, audio_from)
+
+
+def _plan(run: Run, chain: Chain, frames: int) -> None:
+    """What drawing that many frames would take."""
+    if chain.diffusion is None:
+        raise InputError("--plan is for the wan backend; the puppet needs no plan: leave it out, or add --backend wan")
+    run.planned(chain.diffusion.plan(chain.clip(frames), chain.configs["wan"], chain.configs["wan_run"]).lines())
 
 
 def is_retargeted(motion: Motion, reference: Path, chain: Chain) -> bool:

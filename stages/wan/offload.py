@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from stages.errors import InputError
-from stages.wan.plan import Placement
+from stages.wan.placement import Placement
 
 PEFT = ("lora_A", "lora_B")
 """diffusers leaves an adapter's own layers alone."""

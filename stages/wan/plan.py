@@ -17,6 +17,7 @@ from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
 from stages.wan.devices import Device
 from stages.wan.layout import Layout, layout
+from stages.wan.placement import Placement
 from stages.wan.run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -42,21 +43,6 @@ class Clip:
     width: int
     chunk_frames: int = 77
     overlap_frames: int = 5
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where the weights live and whether the VAE works in tiles."""
-
-    group_offload: bool = False
-    fp8_storage: bool = False
-    vae_tiling: bool = False
-
-    def said(self) -> str:
-        """In words."""
-        place = "block by block from host memory" if self.group_offload else "on the card"
-        kind = "stored in 8 bits, " if self.fp8_storage else ""
-        return f"transformer {kind}{place}{', VAE in tiles' if self.vae_tiling else ''}"
 
 
 @dataclass(frozen=True)

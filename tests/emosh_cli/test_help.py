@@ -41,6 +41,8 @@ COMMANDS = {
         "--no-disentangle",
         "--color-anchor",
         "--seed",
+        "--vram",
+        "--plan",
     }
     | MODEL
     | BODY

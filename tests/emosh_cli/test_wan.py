@@ -131,3 +131,55 @@ def test_what_does_not_fit_is_refused(
     spelt = [word.replace("MODEL", str(model)) if word.startswith("MODEL/") else word for word in spelt]
     assert said in refused("generate", *spelt, "-o", tmp_path / "out.mp4")
     assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_a_plan_draws_nothing(clip: Clip, model: Path, drawn: Path, tmp_path: Path) -> None:
+    """--plan says what lives where, every step's peak and time, from photo and motion or from latents alike, and
+    leaves no file; every run says it in one line."""
+    out = tmp_path / "out.mp4"
+    said = emosh("generate", "--ref", clip.photo, "--motion", clip.work / "drive.npz", "--backend", "wan", "--model",
+                 model, "-o", out, "--plan", *QUICK)  # fmt: skip
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[0].startswith(f"plan: {FRAMES} frames in 1 chunk, transformer on the card")
+    for part in ("transformer: ", "VAE: ", "step of chunk 1 (3 slots): 2 x", "decoding a chunk: 1 x", "rates: "):
+        assert any(part in line for line in lines), part
+    latents = drawn.with_suffix(".emosh") / "clip.safetensors"
+    again = emosh("generate", "--latents", latents, "--model", model, "-o", out, "--plan", "--device", "cpu",
+                  "--set", "wan.num_inference_steps=2", "--set", "wan.dtype=float32")  # fmt: skip
+    assert [line.split(",")[0] for line in again.out.splitlines()[1:3]] == [line.split(",")[0] for line in lines[1:3]]
+    assert list(tmp_path.iterdir()) == []
+    assert "--plan is for the wan backend" in refused(
+        "generate", "--ref", clip.photo, "--motion", clip.work / "drive.npz", "--backend", "puppet", "-o", out, "--plan"
+    )
+
+
+def test_options_of_the_run_reach_the_model(drawn: Path, model: Path, tmp_path: Path) -> None:
+    """Too little memory is refused before anything loads; offload gives the same bytes, 8-bit storage others; the
+    plan's line is said."""
+    latents = drawn.with_suffix(".emosh") / "clip.safetensors"
+    command = ("generate", "--latents", latents, "--model", model, "--device", "cpu", "--set",
+               "wan.num_inference_steps=2", "--set", "wan.dtype=float32")  # fmt: skip
+    assert "card memory are not enough" in refused(*command, "-o", tmp_path / "no.mp4", "--vram", "0.5")
+    drawings = {}
+    for name, more in {
+        "plain": (),
+        "group": ("--set", "wan_run.offload=group"),
+        "fp8": ("--set", "wan_run.storage=fp8"),
+        "fused": ("--set", "wan_run.fuse_qkv=true"),
+    }.items():
+        said = emosh(*command, "-o", tmp_path / f"{name}.mp4", *more)
+        assert said.code == 0, said.err
+        assert "plan: 5 frames" in said.err
+        drawings[name] = _frames(tmp_path / f"{name}.mp4")
+    assert (drawings["plain"] == drawings["group"]).all()
+    assert (drawings["plain"] == drawings["fused"]).mean() > 0.99
+    assert (drawings["plain"] != drawings["fp8"]).any()
+
+
+def _frames(path: Path):
+    import numpy as np
+
+    from stages.video.source import read_frames
+
+    return np.stack([frame.rgb for frame in read_frames(path)])

@@ -17,11 +17,11 @@ from stages.errors import InputError
 from stages.generate.wan.draw import Models, beginning, draw_chunk
 from stages.generate.wan.drift import ChunkStatistics, measured
 from stages.generate.wan.resume import ChunkStore
-from stages.generate.wan.source import Source, check_source, opened
+from stages.generate.wan.source import Running, Source, check_source, opened, warmed
 from stages.progress import Progress, silent
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
-from stages.wan.layout import LAYOUT_VERSION
+from stages.wan.layout import LAYOUT_VERSION, layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +38,7 @@ def generate(
     work: Path,
     *,
     device: str = "cpu",
+    running: Running | None = None,
     audio_from: Path | None = None,
     code: str = "",
     progress: Progress = silent,
@@ -45,15 +46,17 @@ def generate(
     """Draw the clip of the latents at `path` into `out`, an H.264 mp4 with the driver's times; statistics by chunk.
 
     `work` is a folder for what is kept until `out` is whole: killed at any moment, the same call goes on from the last
-    whole chunk to the same bytes. `code` stands for the program's own state, beside its version. Host memory does not
-    grow with the clip. Raises InputError before anything heavy loads for latents that do not fit the model or the
-    config.
+    whole chunk to the same bytes. `running` is how the weights are run, as planned. `code` stands for the program's
+    own state, beside its version. Host memory does not grow with the clip. Raises InputError before anything heavy
+    loads for latents that do not fit the model or the config.
     """
     from stages.video.sink import VideoSink
+    from stages.wan.offload import memory_sentences
 
     latents = Latents(path)
     check(latents, source, config)
-    record = provenance(path, latents, source, config, device)
+    running = running or Running()
+    record = provenance(path, latents, source, config, device, running)
     store = ChunkStore(work, f"{record.fingerprint()}-{code}")
     progressed = store.resumed(beginning(config.seed))
     sweep(out)
@@ -70,10 +73,11 @@ def generate(
         for chunk in chunks:
             frames = store.frames(chunk.number)
             if chunk.number >= progressed.done:
-                models = models or opened(source, config, device)
-                drawn, carried = draw_chunk(
-                    latents, chunk, progressed.carried, models, config, _within(progress, chunk.number, len(chunks))
-                )
+                models = models or _ready(source, config, device, running, latents)
+                with memory_sentences(running.placement, f"drawing chunk {chunk.number + 1}"):
+                    drawn, carried = draw_chunk(
+                        latents, chunk, progressed.carried, models, config, _within(progress, chunk.number, len(chunks))
+                    )
                 fresh = _eight_bits(drawn, chunk.number)
                 progressed = store.add(progressed, fresh, measured(list(fresh)), carried)
                 frames = iter(fresh)
@@ -82,6 +86,16 @@ def generate(
             progress("chunks", chunk.number + 1, len(chunks))
     store.clear()
     return progressed.statistics
+
+
+def _ready(source: Source, config: WanConfig, device: str, running: Running, latents: Latents) -> Models:
+    """The weights in their places, and compiled for the clip's lengths where that was asked for."""
+    models, header = opened(source, config, device, running), latents.header
+    lengths = [layout(header.chunk_frames, header.overlap_frames, True, config.sac)]
+    if header.frames > header.chunk_frames:
+        lengths.append(layout(header.chunk_frames, header.overlap_frames, False, config.sac))
+    warmed(models, running, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
+    return models
 
 
 def check(latents: Latents, source: Source, config: WanConfig) -> None:
@@ -107,12 +121,19 @@ def check(latents: Latents, source: Source, config: WanConfig) -> None:
     check_source(source, config)
 
 
-def provenance(path: Path, latents: Latents, source: Source, config: WanConfig, device: str) -> Provenance:
+def provenance(
+    path: Path, latents: Latents, source: Source, config: WanConfig, device: str, running: Running | None = None
+) -> Provenance:
     """What made the video, from what; its fingerprint decides whether an interrupted run goes on."""
     encoded = latents.header.provenance
     return Provenance(
         "generate",
-        config={"backend": "wan", **config_dict(config), "encode": encoded.config},
+        config={
+            "backend": "wan",
+            **config_dict(config),
+            "encode": encoded.config,
+            "run": (running or Running()).deciding(),
+        },
         inputs={"latents": sha256_file(path), **encoded.inputs},
         weights=source.weights,
         seed=config.seed,

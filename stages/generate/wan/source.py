@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from stages.errors import InputError
 from stages.generate.wan.draw import Models
@@ -11,6 +12,9 @@ from stages.progress import Progress, silent
 from stages.wan.config import WanConfig
 from stages.wan.digests import file_digests, folder_digests
 from stages.wan.folder import ModelFolder
+from stages.wan.layout import Layout
+from stages.wan.placement import Placement
+from stages.wan.run_config import RunConfig
 
 PARTS = ("transformer", "vae")
 """Components of the folder that drawing needs."""
@@ -23,6 +27,22 @@ class Source:
     folder: ModelFolder
     adapter: Path | None
     weights: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the weights are run: the settings, and where the plan puts them."""
+
+    config: RunConfig = field(default_factory=RunConfig)
+    placement: Placement = field(default_factory=Placement)
+
+    def deciding(self) -> dict[str, Any]:
+        """What of it can change a bit of the result; where weights wait does not."""
+        kept = ("attention", "fuse_qkv", "compile", "fp8_compute", "cache", "context_parallel")
+        chosen = {key: value for key, value in asdict(self.config).items() if key in kept}
+        if self.config.cache != "none":
+            chosen |= {"cache_threshold": self.config.cache_threshold, "mag_ratios": list(self.config.mag_ratios)}
+        return {**chosen, "fp8_storage": self.placement.fp8_storage, "vae_tiling": self.placement.vae_tiling}
 
 
 def described(
@@ -53,19 +73,53 @@ def check_source(source: Source, config: WanConfig) -> None:
         check_lora(path)
 
 
-def opened(source: Source, config: WanConfig, device: str) -> Models:
-    """Load the transformer with its adapters, and the VAE. Raises InputError where the weights cannot be read."""
+def opened(source: Source, config: WanConfig, device: str, running: Running | None = None) -> Models:
+    """Load the transformer with its adapters, and the VAE, each to where the plan puts it.
+
+    Raises InputError where the weights cannot be read, or an option cannot run here.
+    """
     import torch
 
     from stages.wan.adapter import load_adapter, stack_lora
     from stages.wan.loading import DTYPES, load_transformer, load_vae
+    from stages.wan.offload import memory_sentences, place
+    from stages.wan.speed import fold_adapters, speed_up
 
-    transformer = load_transformer(source.folder, DTYPES[config.dtype], device)
-    if source.adapter is not None:
-        load_adapter(transformer, source.adapter, config.adapter_scale)
-    for path, scale in _loras(config):
-        stack_lora(transformer, path, scale)
-    return Models(transformer, load_vae(source.folder, DTYPES[config.vae_dtype], device), torch.device(device))
+    running = running or Running()
+    placement, dtype = running.placement, DTYPES[config.dtype]
+    waits = placement.group_offload or placement.fp8_storage
+    with memory_sentences(placement, "loading the model"):
+        transformer = load_transformer(source.folder, dtype, "cpu" if waits else device)
+        if source.adapter is not None:
+            load_adapter(transformer, source.adapter, config.adapter_scale)
+        for path, scale in _loras(config):
+            stack_lora(transformer, path, scale)
+        if waits:
+            fold_adapters(transformer)
+        vae = load_vae(source.folder, DTYPES[config.vae_dtype], device)
+        if not placement.group_offload:
+            speed_up(transformer, running.config, config.num_inference_steps, device)
+        place(transformer, vae, placement, device, dtype)
+        if placement.group_offload:
+            speed_up(transformer, uncompiled(running.config), config.num_inference_steps, device)
+    return Models(transformer, vae, torch.device(device))
+
+
+def uncompiled(run: RunConfig) -> RunConfig:
+    """The settings for blocks that come and go: what is compiled must stay where it is."""
+    from dataclasses import replace
+
+    return replace(run, compile=False)
+
+
+def warmed(
+    models: Models, running: Running, layouts: tuple[Layout, ...], height: int, width: int, image_tokens: int
+) -> None:
+    """Compile for every length that the clip has, before the first chunk."""
+    from stages.wan.speed import warm
+
+    if running.config.compile and not running.placement.group_offload:
+        warm(models.transformer, layouts, height, width, models.device, image_tokens)
 
 
 def _loras(config: WanConfig) -> list[tuple[Path, float]]:
