@@ -22,7 +22,8 @@ from stages.errors import InputError
 from stages.wan.folder import header
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import silenced
-from stages.wan.transformer import EMBEDDING, EmoshTransformer3DModel
+from stages.wan.recognise import EMBEDDING
+from stages.wan.transformer import EmoshTransformer3DModel
 
 KIND, SCHEMA = "adapter", 1
 NAME = "emosh"

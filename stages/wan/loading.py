@@ -15,7 +15,8 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
 from stages.errors import InputError
 from stages.wan.folder import ModelFolder
-from stages.wan.transformer import EMBEDDING, EmoshTransformer3DModel, zero_embedding
+from stages.wan.recognise import EMBEDDING
+from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 

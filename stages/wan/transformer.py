@@ -14,11 +14,8 @@ import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import Tensor, nn
 
-EMBEDDING = "pose_patch_embedding"
-LATENT_CHANNELS = 16
-"""Channels of Wan's VAE, and so of a motion latent; the transformer reads 2 x 16 + 4 of mask."""
-FACE_MODULES = ("face_adapter.", "face_encoder.", "motion_encoder.")
-"""Wan-Animate's second driving signal, which EMOSH has no use for: its map shows the face (paper 3.2)."""
+from stages.wan.layout import LATENT_CHANNELS
+from stages.wan.recognise import FACE_MODULES
 
 
 class EmoshTransformer3DModel(WanTransformer3DModel):
@@ -98,9 +95,3 @@ def zero_embedding(model: EmoshTransformer3DModel, dtype: torch.dtype, device: t
     assert fresh.bias is not None
     nn.init.zeros_(fresh.bias)
     model.pose_patch_embedding = fresh
-
-
-def meta_model(config: dict[str, Any]) -> EmoshTransformer3DModel:
-    """The model of a transformer/config.json without its weights: names, shapes and modules on the meta device."""
-    with torch.device("meta"):
-        return EmoshTransformer3DModel.from_config(config)  # type: ignore[return-value]
