@@ -46,7 +46,11 @@ def test_two_lanes_see_what_one_sees_and_the_same_twice(clip):
     """Two lanes agree with one to a tenth of a face height, leave no jump where they meet, and repeat exactly."""
     one = detect(clip, DetectConfig(lanes=1))
     calls = []
-    two = detect(clip, DetectConfig(lanes=2), lambda *call: calls.append((*call, threading.current_thread())))
+
+    def note(label: str, done: int, total: int | None) -> None:
+        calls.append((label, done, total, threading.current_thread()))
+
+    two = detect(clip, DetectConfig(lanes=2), note)
     height = np.linalg.norm(one.face[:, 10, :2] - one.face[:, 152, :2], axis=-1)
     for part, most in (("face", 0.02), ("pose", 0.1)):
         rows = slice(0, 478) if part == "face" else slice(0, 13)
