@@ -6,10 +6,12 @@ VENV   ?= .venv
 OUT    ?= out
 REF    ?=
 DRIVE  ?=
+CLIPS  ?=
+QUICK  ?=
 BIN    := $(VENV)/bin
 EMOSH  := $(BIN)/emosh
 
-.PHONY: env demo test check lint types arrows wheel clean help
+.PHONY: env demo test bench-track check lint types arrows wheel clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -17,6 +19,7 @@ help:
 	@echo "make demo                          set up, animate a real photo, leave a contact sheet in $(OUT)/demo"
 	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
 	@echo "make test                          set up and run the tests"
+	@echo "make bench-track [QUICK=--quick]   measure the tracker against known truth"
 	@echo "make check                         lint, types, import arrows, wheel contents, tests"
 	@echo "make out/drive.npz, out/x.mp4 ...  see the pipeline rules below"
 
@@ -45,6 +48,11 @@ $(OUT)/%.npz: %.mp4 | env
 
 $(OUT)/%.mp4: $(OUT)/%.npz | env
 	$(EMOSH) generate --ref "$(REF)" --motion $< -o $@
+
+# ---- what the tracker reaches: tables and figures in $(OUT)/bench-track; CLIPS="a.mp4 b.mp4" adds real clips
+bench-track: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_track --out $(OUT)/bench-track $(QUICK) $(CLIPS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_gates --out $(OUT)/bench-track
 
 # ---- checks
 test: env

@@ -77,7 +77,7 @@ class _Fit:
         self.valid = self.gates.valid
         self.columns = shape_columns(body, config.betas, config.head_betas)
         self.skeleton = skeleton_of(body, self.columns)
-        self.priors = priors_without(priors_of(body, config), config.terms_off)
+        self.priors = priors_of(body, config)
         width, height = observations.image_size
         self.focal_px = focal_length(width, height, config)
         self.centre_px = (width / 2, height / 2)
@@ -88,6 +88,7 @@ class _Fit:
             self.guess = started_from(self.guess, prior, self.skeleton)
             self.priors = expected(self.priors, prior, body, config)
             observations = with_prior_depth(observations, prior, self.guess, body, self.scene.px_per_m)
+        self.priors = priors_without(self.priors, config.terms_off)
         groups = groups_of(observations, self.valid, self.scene, body, config)
         self.groups = groups_without(groups, config.terms_off)
         self.active = self._active_columns()

@@ -48,7 +48,9 @@ def hand_alignment(
 
 
 def from_mean(
-    columns: Float[Tensor, "frames columns"], mean: Float[Tensor, "columns"], sigma: Float[Tensor, "columns"]
+    columns: Float[Tensor, "frames columns"],
+    mean: Float[Tensor, "... columns"],
+    sigma: Float[Tensor, "... columns"],
 ) -> Float[Tensor, "frames"]:
     """Squared distance from the mean; a sigma of infinity weighs nothing."""
     return (((columns - mean) / sigma) ** 2).sum(1)

@@ -58,7 +58,7 @@ def priors_without(priors: Priors, off: tuple[str, ...]) -> Priors:
         (step, "smooth_expression", faces),
     ):  # fmt: skip
         if name in off:
-            array[columns] = NEVER
+            array[..., columns] = NEVER
     shape = np.full_like(priors.shape_sigma, NEVER) if "prior_shape" in off else priors.shape_sigma
     return replace(priors, sigma=sigma, sigma_bound=bound, step=step, shape_sigma=shape)
 

@@ -6,11 +6,10 @@ EXIF orientation and non-square pixels are applied. Times are seconds from the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -38,15 +37,9 @@ SHORTFALL_SECONDS = 0.25
 class Frame:
     """One upright picture: `index` counts from 0, `pts_seconds` is its time after the first frame."""
 
-    convert: Callable[[], UInt8[np.ndarray, "height width 3"]]
-    """Makes `rgb` of what was decoded: half the work on a frame, and nobody asks for it where frames are skipped."""
+    rgb: UInt8[np.ndarray, "height width 3"]
     index: int
     pts_seconds: float
-
-    @cached_property
-    def rgb(self) -> UInt8[np.ndarray, "height width 3"]:
-        """The picture, converted when first asked for."""
-        return self.convert()
 
 
 @dataclass(frozen=True)
@@ -99,8 +92,7 @@ def read_frames(path: Path) -> Iterator[Frame]:
     """
     path = _existing(path)
     if photo_size(path) is not None:
-        rgb = read_photo(path)
-        yield Frame(lambda: rgb, 0, 0.0)
+        yield Frame(read_photo(path), 0, 0.0)
         return
     with _opened(path) as (container, stream):
         _refuse_missing_bytes(path, stream)
@@ -119,7 +111,7 @@ def _upright_frames(path: Path, container: InputContainer, stream: VideoStream) 
             start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
         elif not upright.fits(frame):
             raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
-        yield Frame(partial(upright.rgb, frame), index, max(0.0, seconds - start))
+        yield Frame(upright.rgb(frame), index, max(0.0, seconds - start))
 
 
 def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:

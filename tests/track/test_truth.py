@@ -1,0 +1,37 @@
+"""The benchmark's made-up failures are the ones that its gates are there for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.track_truth import FAILURES, damaged, truth_clip
+from stages.body.model import Body
+from stages.detect.gates import CONFIDENCE, GATES, MISSED, GateConfig, gate
+from stages.detect.observations import PARTS, Observations
+from tests.track.synthetic import observe
+
+
+@pytest.fixture(scope="module")
+def clean(body: Body) -> Observations:
+    """Twelve frames with noise and nothing wrong."""
+    return observe(body, truth_clip(body, 12, 4), noise=1.0)
+
+
+def test_every_gate_has_its_failure() -> None:
+    """The benchmark leaves out no gate."""
+    assert set(FAILURES) == set(GATES)
+
+
+@pytest.mark.parametrize("name", [name for name in GATES if name not in (CONFIDENCE, MISSED)])
+def test_a_gate_alone_refuses_its_own_failure(clean: Observations, name: str) -> None:
+    """With every other gate off, the damaged parts are refused in most damaged frames, and nothing elsewhere."""
+    alone = GateConfig(off=tuple(other for other in GATES if other != name))
+    hurt, truth, touched = damaged(clean, {name: FAILURES[name]}, seed=0)
+    before, after = gate(clean, alone).valid, gate(hurt, alone).valid
+    assert before.all()
+    parts = [column for column in range(len(PARTS)) if not truth[touched][:, column].any()]
+    assert parts
+    assert (~after[touched][:, parts]).mean() > 0.7
+    assert after[~touched].all()
+    np.testing.assert_array_equal(clean.pose[~touched], hurt.pose[~touched])
