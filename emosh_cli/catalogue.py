@@ -45,6 +45,33 @@ def _how(weights: Weights) -> str:
     return f"emosh models fetch {weights.name}, or emosh models add FOLDER"
 
 
+_MAX_PLANCK = "non-commercial (Max Planck)"
+_SMPLX_SITE = "https://smpl-x.is.tue.mpg.de, after registering"
+_EHM = tuple(
+    ModelFile(name, purpose, licence, source, f"licensed/{file}", f"emosh models add {name} FILE")
+    for name, file, purpose, licence, source in (
+        ("smplx", "SMPLX_NEUTRAL_2020.npz", "the paper's body, for --body ehm", _MAX_PLANCK,
+         f"{_SMPLX_SITE}: SMPLX_NEUTRAL_2020.npz"),
+        ("flame", "FLAME.npz", "the paper's head, for --body ehm",
+         "CC-BY-4.0 (FLAME 2023 Open) or non-commercial (FLAME 2020)",
+         "https://flame.is.tue.mpg.de, after registering: generic_model.pkl, or the same as npz"),
+        ("flame-ids", "SMPL-X__FLAME_vertex_ids.npz", "which vertices both share, for --body ehm", _MAX_PLANCK,
+         f"{_SMPLX_SITE}: SMPL-X__FLAME_vertex_ids.npy"),
+        ("eyelid-left", "l_eyelid.npz", "optional for --body ehm: the left eye's blink", "as SMIRK's assets",
+         "https://github.com/georgeretsi/smirk, assets: l_eyelid.npy"),
+        ("eyelid-right", "r_eyelid.npz", "optional for --body ehm: the right eye's blink", "as SMIRK's assets",
+         "https://github.com/georgeretsi/smirk, assets: r_eyelid.npy"),
+        ("flame-landmarks", "mediapipe_landmark_embedding.npz", "optional for --body ehm: 105 published face points",
+         "non-commercial (Max Planck)", "https://flame.is.tue.mpg.de: mediapipe_landmark_embedding.npz"),
+        ("flame-lowerhead", "selected_lowerhead.npz", "optional for --body ehm: head vertices left to the neck",
+         "as EHM-Tracker's assets", "https://github.com/Pixel-Talk/EHM-Tracker: selected_lowerhead.npy"),
+        ("hand-ids", "MANO_SMPLX_vertex_ids.npz", "optional for --body ehm: what hand_scale scales", _MAX_PLANCK,
+         f"{_SMPLX_SITE}: MANO_SMPLX_vertex_ids.pkl"),
+    )
+)  # fmt: skip
+"""In the order of `stages.body.licensed`, whose checks they are filed by."""
+LICENSED_NAMES = tuple(entry.name for entry in _EHM)
+
 CATALOGUE = (
     ModelFile(
         "open",
@@ -54,22 +81,7 @@ CATALOGUE = (
         "bodies",
         "emosh models bake open",
     ),
-    ModelFile(
-        "smplx",
-        "the paper's body, for --body ehm",
-        "non-commercial (Max Planck)",
-        "https://smpl-x.is.tue.mpg.de, SMPLX_NEUTRAL_2020.npz, after registering",
-        "licensed/SMPLX_NEUTRAL_2020.npz",
-        "put the file there yourself; baking ehm is not built yet",
-    ),
-    ModelFile(
-        "flame",
-        "the paper's head, for --body ehm",
-        "CC-BY-4.0 (FLAME 2023 Open) or non-commercial (FLAME 2020)",
-        "https://flame.is.tue.mpg.de, after registering",
-        "licensed/FLAME.npz",
-        "put the file there yourself; baking ehm is not built yet",
-    ),
+    *_EHM,
     *(_row(weights) for weights in WEIGHTS),
 )
 

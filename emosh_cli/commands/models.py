@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emosh_cli.catalogue import CATALOGUE, installed, named, place
+from emosh_cli.catalogue import CATALOGUE, LICENSED_NAMES, installed, named, place
 from emosh_cli.run import MACHINE, Run, command
 from stages.errors import InputError
 
@@ -30,6 +30,12 @@ Source = Annotated[
         metavar="FOLDER|FILE", help="A diffusers folder, one of its parts, or a weights file.", show_default=False
     ),
 ]
+LicensedFile = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE]", help="Its file, where the first word is a name: smplx, flame.", show_default=False
+    ),
+]
 As = Annotated[
     str | None,
     typer.Option("--name", metavar="NAME", help="Which model it is. Without it: told by its config and headers."),
@@ -39,7 +45,7 @@ Transformer = Annotated[
     Path | None,
     typer.Argument(metavar="[FOLDER]", help="A transformer folder. Without it: the installed one.", show_default=False),
 ]
-BODIES = ("open", "smplx", "flame")
+BODIES = ("open", *LICENSED_NAMES)
 """Rows that are no part of the diffusion model."""
 
 
@@ -67,27 +73,31 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "bake", "Commands", works=False)
     def bake(run: Run, name: Name) -> None:
-        """Make a body file. `open` needs nothing but the installed packages.
+        """Make a body file. `open` needs only the installed packages, `ehm` your own SMPL-X and FLAME.
 
         Example: emosh models bake open
         """
         if name == "ehm":
-            raise InputError("baking ehm from your SMPL-X and FLAME files is not built yet; --body open needs neither")
+            _bake_ehm(run)
+            return
         if name != "open":
-            raise InputError(f"there is no body called '{name}' to bake; choose open")
+            raise InputError(f"there is no body called '{name}' to bake; choose open or ehm")
         from stages.body.store import body_path, open_body
 
         body = open_body(name, progress=run.console.progress)
         run.done(body_path(name), f"{len(body.v_template)} vertices, {len(body.expression_names)} facial actions")
 
     @command(group, "add", "Commands", works=False)
-    def add(run: Run, source: Source, name: As = None, copy: Copy = False) -> None:
+    def add(run: Run, source: Source, file: LicensedFile = None, name: As = None, copy: Copy = False) -> None:
         """File model files that you have, after checking that they are whole and the right ones.
 
         A diffusers pipeline folder is filed part by part. Only configs and headers are read, no weights.
+        A body's file is named first: emosh models add smplx SMPLX_NEUTRAL_2020.npz
 
         Example: emosh models add Wan2.2-Animate-14B-Diffusers
         """
+        if file is not None:
+            source, name = file, str(source)
         _add(run, source, name, copy)
 
     @command(group, "fetch", "Commands", works=False)
@@ -115,9 +125,8 @@ def _add(run: Run, source: Path, name: str | None, copy: bool) -> None:
     entry = None if name is None else named(name)
     if name is not None and (entry is None or name == "open"):
         raise InputError(f"no model is called '{name}' that could be added; see: emosh models list")
-    if entry is not None and entry.place.endswith(".npz"):
-        _check_arrays(source)
-        run.done(file_part(source, place(entry), copy=copy), f"filed as {entry.name}")
+    if entry is not None and entry.name in LICENSED_NAMES:
+        _add_licensed(run, entry.name, source)
         return
     filed = []
     for found in _recognised(source, name):
@@ -142,19 +151,30 @@ def _recognised(source: Path, name: str | None) -> list[Recognised]:
     return chosen
 
 
-def _check_arrays(source: Path) -> None:
-    """A body model's npz, told by the names in it: its arrays are not loaded here."""
-    import zipfile
+def _add_licensed(run: Run, name: str, source: Path) -> None:
+    """One of the ehm body's files: its arrays are checked and kept."""
+    from stages.body.licensed import LICENSED, file_licensed, licensed
+    from stages.body.store import licensed_folder
 
-    if not source.is_file():
-        raise InputError(f"{source} does not exist, expected a body model's .npz")
-    try:
-        with zipfile.ZipFile(source) as archive:
-            absent = {"v_template.npy", "shapedirs.npy", "f.npy"} - set(archive.namelist())
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{source} is no .npz file; pickled models are not loaded") from error
+    row = licensed(name)
+    assert row is not None
+    place = file_licensed(row, source, licensed_folder())
+    missing = [each.name for each in LICENSED if each.required and not (licensed_folder() / each.file).is_file()]
+    then = f"still missing for --body ehm: {', '.join(missing)}" if missing else "next: emosh models bake ehm"
+    run.done(place, f"filed as {name}; {then}")
+
+
+def _bake_ehm(run: Run) -> None:
+    from stages.body.model import load_body
+    from stages.body.store import bake_licensed
+
+    path, absent = bake_licensed(run.console.progress)
     if absent:
-        raise InputError(f"{source} is no body model: it lacks {', '.join(sorted(absent))}")
+        run.console.note(f"baked without the optional {', '.join(absent)}; see: emosh models list")
+    body = load_body(path)
+    run.done(
+        path, f"{len(body.v_template)} vertices, {len(body.expression_names)} facial actions; use it with --body ehm"
+    )
 
 
 def _next_step() -> str:

@@ -82,7 +82,7 @@ def add_landmarks(geometry: BodyParts, progress: Progress) -> BodyParts:
     template = open_template(body)
     lips, brows = lips_and_brows(body, template, embedding.points(template, body.faces))
     sets = geometry.sets | {"lips": lips, "left_brow": brows["left"], "right_brow": brows["right"]}
-    face = _face_keypoints(embedding, geometry)
+    face = face_keypoints(embedding, geometry)
     by_number = {number: keypoint.weights for number, keypoint in enumerate(face)}
     anatomy = Anatomy(geometry.v_template, geometry.weights, geometry.J_regressor @ geometry.v_template)
     hands = [*hand_keypoints("left", anatomy), *hand_keypoints("right", anatomy)]
@@ -90,7 +90,8 @@ def add_landmarks(geometry: BodyParts, progress: Progress) -> BodyParts:
     return replace(geometry, sets=sets, keypoints=(*face, *pose, *hands), landmarks=embedding)
 
 
-def _face_keypoints(embedding: Embedding, geometry: BodyParts) -> list[Keypoint]:
+def face_keypoints(embedding: Embedding, geometry: BodyParts) -> list[Keypoint]:
+    """face_000..face_477 from an embedding."""
     rows = np.zeros((len(embedding.face), len(geometry.v_template)))
     places = np.arange(len(rows))[:, None]
     np.add.at(rows, (places, geometry.faces[embedding.face]), embedding.barycentric)

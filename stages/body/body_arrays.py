@@ -38,6 +38,9 @@ class BodyParts:
     """Each vertex's number in the mesh it was made from."""
     source_pose: Float[np.ndarray, "165"]
     """The pose that brings the mean body back to the one its maker modelled, where skinning is exact."""
+    posedirs: Float[np.ndarray, "vertices 3 486"] | None = None
+    num_betas: int = NUM_BETAS
+    num_head_betas: int = NUM_HEAD_BETAS
 
 
 def body_of(parts: BodyParts) -> Body:
@@ -62,7 +65,9 @@ def _smplx_arrays(parts: BodyParts) -> dict[str, np.ndarray]:
     return {
         "v_template": parts.v_template.astype(np.float32),
         "shapedirs": shapedirs,
-        "posedirs": np.zeros((count, 3, 486), np.float32),
+        "posedirs": np.zeros((count, 3, 486), np.float32)
+        if parts.posedirs is None
+        else parts.posedirs.astype(np.float32),
         "J_regressor": parts.J_regressor.astype(np.float32),
         "weights": parts.weights.astype(np.float32),
         "kintree_table": tree,
@@ -94,8 +99,8 @@ def _emosh_arrays(parts: BodyParts) -> dict[str, np.ndarray]:
         "emosh_kind": np.array(BODY.kind),
         "emosh_schema": np.array(BODY.version),
         "emosh_name": np.array(parts.name),
-        "emosh_num_betas": np.array(NUM_BETAS),
-        "emosh_num_head_betas": np.array(NUM_HEAD_BETAS),
+        "emosh_num_betas": np.array(parts.num_betas),
+        "emosh_num_head_betas": np.array(parts.num_head_betas),
         "emosh_expression_names": np.array(parts.expression_names, dtype=np.str_),
         "emosh_keypoint_names": np.array([keypoint.name for keypoint in parts.keypoints], dtype=np.str_),
         "emosh_keypoint_joint": np.array([keypoint.joint for keypoint in parts.keypoints], np.int64),

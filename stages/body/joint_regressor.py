@@ -29,7 +29,7 @@ def fit_joint_regressor(space: ShapeSpace) -> Float[np.ndarray, "55 vertices"]:
         # the mean stands in coordinates about the joint itself, so that "sums to 1" and "hits the mean" are well scaled
         system[:3] -= place[:, None]
         wanted[:3] -= place
-        regressor[joint, near] = ease * _least_norm(system * ease, wanted)
+        regressor[joint, near] = ease * least_norm(system * ease, wanted)
     return regressor
 
 
@@ -42,7 +42,7 @@ def _stack(space: ShapeSpace) -> Rows:
     )
 
 
-def _least_norm(system: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def least_norm(system: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The smallest x with system @ x = wanted, up to a ridge that keeps float32 weights harmless."""
     gram = system @ system.T
     ridge = 1e-11 * np.trace(gram)

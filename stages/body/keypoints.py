@@ -74,8 +74,13 @@ class Anatomy:
     joints: Float[np.ndarray, "55 3"]
 
 
-def pose_keypoints(anatomy: Anatomy, coco: dict[str, np.ndarray], face: dict[int, np.ndarray]) -> list[Keypoint]:
-    """pose_00..pose_32. `face` gives the weights of the face landmarks that pose points coincide with."""
+def pose_keypoints(
+    anatomy: Anatomy, coco: dict[str, np.ndarray], face: dict[int, np.ndarray], measured: bool = True
+) -> list[Keypoint]:
+    """pose_00..pose_32. `face` gives the weights of the face landmarks that pose points coincide with.
+
+    measured: shift points by what was measured on the open body; another body's joints are taken as they are.
+    """
     points = {
         number: Keypoint(f"pose_{number:02d}", face[landmark], joint("head"), 0.012)
         for number, landmark in _POSE_FACE.items()
@@ -84,15 +89,17 @@ def pose_keypoints(anatomy: Anatomy, coco: dict[str, np.ndarray], face: dict[int
         for number, (name, bound, sigma, offset) in _POSE.items():
             start = coco[f"{side}_{name}"] @ anatomy.vertices
             bone = joint(bound.format(side=side))
-            points[number + right] = _placed(anatomy, f"pose_{number + right:02d}", start, offset, bone, sigma)
+            shift = offset if measured else (0, 0, 0)
+            points[number + right] = _placed(anatomy, f"pose_{number + right:02d}", start, shift, bone, sigma)
         for number, (knuckle, offset) in _POSE_KNUCKLES.items():
             start = anatomy.joints[joint(f"{side}_{knuckle}")]
             bone = joint(f"{side}_{'thumb2' if knuckle == 'thumb2' else 'wrist'}")
-            points[number + right] = _placed(anatomy, f"pose_{number + right:02d}", start, offset, bone, 0.025)
+            shift = offset if measured else (0, 0, 0)
+            points[number + right] = _placed(anatomy, f"pose_{number + right:02d}", start, shift, bone, 0.025)
     return [points[number] for number in range(33)]
 
 
-def hand_keypoints(side: str, anatomy: Anatomy) -> list[Keypoint]:
+def hand_keypoints(side: str, anatomy: Anatomy, measured: bool = True) -> list[Keypoint]:
     """left_hand_00.. or right_hand_00..: wrist, then four points a finger from the thumb to the little finger."""
     points: list[Keypoint] = []
     for name in ("wrist", *(f"{finger}{part}" for finger in _HAND_FINGERS for part in "123T")):
@@ -102,7 +109,8 @@ def hand_keypoints(side: str, anatomy: Anatomy) -> list[Keypoint]:
             points.append(Keypoint(label, fingertip_weights(f"{side}_{name[:-1]}3", anatomy), -1, HAND_SIGMA_M))
             continue
         bone = joint(f"{side}_{name}")
-        points.append(_placed(anatomy, label, anatomy.joints[bone], _HAND_OFFSETS[number], bone, HAND_SIGMA_M))
+        shift = _HAND_OFFSETS[number] if measured else (0, 0, 0)
+        points.append(_placed(anatomy, label, anatomy.joints[bone], shift, bone, HAND_SIGMA_M))
     return points
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, UInt8
 
 from stages.body.camera import project
 from stages.body.face_paint import FacePaint, paint_face
-from stages.body.model import Body
+from stages.body.model import JOINT_NAMES, Body, pose_body
 from stages.body.rotations import matrix_from_rotvec
 from stages.body.surface import closest_on_surface
 from stages.progress import Progress, silent
@@ -34,6 +34,8 @@ COUNT = 478
 IRISES = tuple(range(468, 478))
 FACING = 0.25
 """A hit counts when the surface turns at least this much (cosine) towards the camera."""
+JAW_RAD, LIDS_BACK = 0.6, 0.3
+"""What a whole jawOpen and a whole eyeWide are in a body without these actions: a turn, and a share of a blink."""
 OVAL_YAW = np.radians(8)
 """Points of the face's outline slide with the view; only near-frontal ones count."""
 
@@ -90,8 +92,23 @@ def embed_face(body: Body, rasterizer: Rasterizer, progress: Progress = silent, 
 
 def open_template(body: Body) -> Float[np.ndarray, "vertices 3"]:
     """The mean rest pose with mouth and eyes open, on which detections of all views are compared."""
-    weights = {"jawOpen": 0.35, "eyeWideLeft": 0.5, "eyeWideRight": 0.5}
-    return body.v_template + body.exprdirs @ _expression(body, weights)
+    return grimace(body, body.v_template, 0.35, 0.5)
+
+
+def grimace(
+    body: Body, vertices: Float[np.ndarray, "vertices 3"], jaw_open: float, eyes_wide: float
+) -> Float[np.ndarray, "vertices 3"]:
+    """Rest vertices with mouth and eyes open. Without actions for it the jaw joint turns and the eyelids draw back."""
+    if "jawOpen" in body.expression_names:
+        weights = {"jawOpen": jaw_open, "eyeWideLeft": eyes_wide, "eyeWideRight": eyes_wide}
+        return vertices + body.exprdirs @ _expression(body, weights)
+    blink = [name for name in body.expression_names if name.startswith("eyeBlink")]
+    expression = _expression(body, dict.fromkeys(blink, -LIDS_BACK * eyes_wide))
+    poses = np.zeros((1, 165), np.float32)
+    poses[0, 3 * JOINT_NAMES.index("jaw")] = JAW_RAD * jaw_open
+    return pose_body(body, vertices.astype(np.float32), poses, np.zeros((1, 3), np.float32), expression[None]).vertices[
+        0
+    ]
 
 
 def random_views(body: Body, generator: np.random.Generator) -> Iterator[View]:
@@ -102,8 +119,7 @@ def random_views(body: Body, generator: np.random.Generator) -> Iterator[View]:
         yaw, pitch = generator.uniform(-1, 1, 2) * np.radians([30, 12]) * (0.2 if number % 5 == 0 else 1.0)
         shape[body.num_betas : body.num_betas + 20] = generator.normal(0, 0.7, 20)
         wide = float(generator.uniform(0, 0.7))
-        weights = {"jawOpen": (0.0, 0.2, 0.35)[number % 3], "eyeWideLeft": wide, "eyeWideRight": wide}
-        vertices = body.v_template + body.shapedirs @ shape + body.exprdirs @ _expression(body, weights)
+        vertices = grimace(body, body.v_template + body.shapedirs @ shape, (0.0, 0.2, 0.35)[number % 3], wide)
         centre = eyes.mean(0) + np.array([0, -0.02, 0])
         yield View(_look_at(vertices - centre, float(yaw), float(pitch)), float(yaw))
 

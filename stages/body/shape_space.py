@@ -82,7 +82,7 @@ def build_shape_space(
         [people[:, used] - average[used], _sample_changes(len(changes.vertices), generator)], 1
     )
     head = principal(_head_only(head_rows, mask), coefficients - coefficients.mean(0), NUM_HEAD_BETAS, mean)
-    scales = [_head_scale(mean, mask), _hand_scale(mean, weights)]
+    scales = [_head_scale(mean, mask), hand_growth(mean, weights)]
     directions = _joined(body, head, *scales)
     expressions = straighten(
         source.expression_vertices, np.zeros((len(source.expression_vertices), len(source.bones), 3))
@@ -186,7 +186,7 @@ def _head_scale(mean: Rows, mask: np.ndarray) -> Rows:
     return Rows((mean.vertices - centre) * mask[:, None], joints)
 
 
-def _hand_scale(mean: Rows, weights: np.ndarray) -> Rows:
+def hand_growth(mean: Rows, weights: Float[np.ndarray, "vertices 55"]) -> Rows:
     """Both hands grown by their own size about the wrists."""
     vertices, joints = np.zeros_like(mean.vertices), np.zeros_like(mean.joints)
     for side, first in (("left", 25), ("right", 40)):

@@ -29,6 +29,20 @@ def body_path(name: str) -> Path:
     return home() / "bodies" / file
 
 
+def bake_licensed(progress: Progress = silent) -> tuple[Path, tuple[str, ...]]:
+    """Bake the ehm body from the user's files; its path, and the names of optional files that were absent."""
+    from stages.body.bake_ehm import bake_ehm
+
+    path = body_path("ehm")
+    _make_folder(path.parent)
+    return path, bake_ehm(licensed_folder(), path, progress)
+
+
+def licensed_folder() -> Path:
+    """Where the user's own licensed files are filed."""
+    return home() / "licensed"
+
+
 def open_body(name: str = "open", progress: Progress = silent) -> Body:
     """Open "open" (baked on first use, about a minute), "ehm" (the user's own), or a path to a body .npz.
 
@@ -59,7 +73,7 @@ def _make_folder(folder: Path) -> None:
 def _absent(name: str, path: Path) -> str:
     if name == "ehm":
         return (
-            f"the ehm body is not installed: it is baked from your own SMPLX_NEUTRAL_2020.npz and FLAME file, "
-            f"expected at {path}; use the open body (--body open) meanwhile"
+            f"the ehm body is not installed, expected at {path}: add your own files with emosh models add smplx FILE, "
+            "add flame FILE and add flame-ids FILE, then emosh models bake ehm; --body open needs none of it"
         )
     return f"no body '{name}'; choose open, ehm, or give a path to a body .npz"

@@ -44,7 +44,7 @@ def named_sets(
     for side, letter in (("left", "L"), ("right", "R")):
         eyeball = source.segments[f"eye_front.{letter}"] | source.segments[f"eye_back.{letter}"]
         sets[f"{side}_eyeball"] = eyeball
-        sets[f"{side}_iris"] = eyeball & _iris(vertices, eyeball)
+        sets[f"{side}_iris"] = eyeball & iris_vertices(vertices, eyeball)
         sets[f"{side}_eye_socket"] = source.segments[f"eye_cavity.{letter}"] & ~eyeball
         lids = [source.bone_names.index(f"orbicularis0{number}.{letter}") for number in (3, 4)]
         sets[f"{side}_eyelids"] = source.weights[:, lids].sum(1) > 0.3
@@ -57,7 +57,7 @@ def named_sets(
     return sets
 
 
-def _iris(vertices: np.ndarray, eyeball: np.ndarray) -> Bool[np.ndarray, "vertices"]:
+def iris_vertices(vertices: np.ndarray, eyeball: np.ndarray) -> Bool[np.ndarray, "vertices"]:
     """Vertices of the eyeball near the axis through its centre, on the front."""
     low, high = vertices[eyeball].min(0), vertices[eyeball].max(0)
     centre, radius = (low + high) / 2, (high - low)[1] / 2

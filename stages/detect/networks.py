@@ -6,8 +6,7 @@ Everything here takes uint8 RGB and gives pixels of that picture. Knows nothing 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,24 +19,31 @@ SMALLEST_SIDE = 16
 
 
 class Networks:
-    """The networks of one detection run, each loaded when first used. Use as a context manager."""
+    """The networks of one thread, each loaded when first used. Use as a context manager.
+
+    `__enter__` and `__exit__` change the process's warning filters: call them on the main thread, `run` on any one.
+    """
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
         self._warm: set[str] = set()
         self._stack = ExitStack()
+        self._hushed = ExitStack()
 
     def __enter__(self) -> Networks:
+        self._hushed.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", message=".*GetPrototype.*")
         return self
 
     def __exit__(self, *error: object) -> None:
         with quiet():
             self._stack.close()
         self._loaded.clear()
+        self._hushed.close()
 
     def run(self, name: str, rgb: UInt8[np.ndarray, "height width 3"]) -> Any:
         """The solution's own result for one picture. `name` is a key of `_BUILDERS`."""
-        with _hushed(name in self._warm):
+        with nullcontext() if name in self._warm else quiet():
             if name not in self._loaded:
                 self._loaded[name] = self._stack.enter_context(_BUILDERS[name]())
             result = self._loaded[name].process(np.ascontiguousarray(rgb))
@@ -50,17 +56,6 @@ class Networks:
             with quiet():
                 self._loaded[name].reset()
             self._warm.discard(name)
-
-
-@contextmanager
-def _hushed(is_warm: bool) -> Iterator[None]:
-    if is_warm:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*GetPrototype.*")
-            yield
-    else:
-        with quiet():
-            yield
 
 
 def _holistic(static: bool) -> Any:

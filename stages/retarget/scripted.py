@@ -47,8 +47,7 @@ def scripted_motion(reference: Motion, body: Body, seconds: float = 4.0, fps: Fr
     _turn(poses, "jaw", np.stack([JAW_RAD * mouth, 0 * phase, 0 * phase], -1))
     expression = reference.expression[row].copy()
     blink = _blinks(phase, seconds)
-    for name in ("eyeBlinkLeft", "eyeBlinkRight"):
-        column = body.expression_names.index(name)
+    for column in (row for row, name in enumerate(body.expression_names) if name.startswith("eyeBlink")):
         expression[:, column] = np.maximum(expression[:, column], blink)
     repeat = {
         name: getattr(reference, name)[row]

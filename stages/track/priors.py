@@ -19,6 +19,9 @@ from stages.track.state import EXPRESSION_START, JOINTS_START, joint_columns
 OWNED_BY_JOINTS = ("jawOpen", "jawLeft", "jawRight", "jawForward", "eyeLook", "tongueOut")
 """Expressions, by the start of their names, that the jaw and eye joints already own (or that nothing observes)."""
 
+FLAME_SIGMA, FLAME_BOUND = 1.0, 4.0
+"""FLAME's expressions are principal components: of either sign, sigma 1 each, none beyond 4 (paper eq. 10)."""
+
 FINGERS = ("index", "middle", "pinky", "ring")
 
 # joint -> (sigma of x, y, z; mean of x, y, z) for the left side; the right side mirrors the mean's y and z.
@@ -80,7 +83,7 @@ def priors_of(body: Body, config: TrackConfig) -> Priors:
     """The tables above as columns for this body."""
     expression = len(body.expression_names)
     width = EXPRESSION_START + expression
-    mean, sigma = np.zeros(width), np.full(width, np.inf)
+    mean, sigma, step = np.zeros(width), np.full(width, np.inf), _steps(config, width)
     for joint, (sigmas, means) in _both_sides():
         sigma[joint_columns(joint)], mean[joint_columns(joint)] = sigmas, means
     lower, upper, sigma_bound = np.full(width, -np.inf), np.full(width, np.inf), np.full(width, config.sigma_limit_rad)
@@ -91,9 +94,12 @@ def priors_of(body: Body, config: TrackConfig) -> Priors:
     blink = np.array([name.startswith("eyeBlink") for name in body.expression_names], bool)
     sigma[faces] = np.where(blink, config.sigma_blink, config.sigma_expression)
     lower[faces], upper[faces], sigma_bound[faces] = 0.0, 1.0, config.sigma_box
+    both_ways = EXPRESSION_START + np.flatnonzero([name.startswith("expression_") for name in body.expression_names])
+    sigma[both_ways], step[both_ways] = FLAME_SIGMA, FLAME_SIGMA / config.sigma_expression * config.step_expression
+    lower[both_ways], upper[both_ways] = -FLAME_BOUND, FLAME_BOUND
     disabled = np.zeros(width)
     disabled[faces] = [name.startswith(OWNED_BY_JOINTS) for name in body.expression_names]
-    return Priors(mean, sigma, lower, upper, sigma_bound, _steps(config, width), disabled, *_shape(body, config))
+    return Priors(mean, sigma, lower, upper, sigma_bound, step, disabled, *_shape(body, config))
 
 
 def _both_sides():

@@ -10,8 +10,9 @@ from pathlib import Path
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
+from stages.detect.config import DetectConfig
 from stages.detect.gates import check_gates
-from stages.detect.holistic import DetectConfig, detect
+from stages.detect.holistic import detect
 from stages.detect.keypoint_file import read_keypoints, with_keypoints
 from stages.errors import InputError
 from stages.priors.prior import aligned, merged, share_known

@@ -6,10 +6,11 @@ EXIF orientation and non-square pixels are applied. Times are seconds from the f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -37,9 +38,15 @@ SHORTFALL_SECONDS = 0.25
 class Frame:
     """One upright picture: `index` counts from 0, `pts_seconds` is its time after the first frame."""
 
-    rgb: UInt8[np.ndarray, "height width 3"]
+    convert: Callable[[], UInt8[np.ndarray, "height width 3"]]
+    """Makes `rgb` of what was decoded: half the work on a frame, and nobody asks for it where frames are skipped."""
     index: int
     pts_seconds: float
+
+    @cached_property
+    def rgb(self) -> UInt8[np.ndarray, "height width 3"]:
+        """The picture, converted when first asked for."""
+        return self.convert()
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ def read_frames(path: Path) -> Iterator[Frame]:
     """
     path = _existing(path)
     if photo_size(path) is not None:
-        yield Frame(read_photo(path), 0, 0.0)
+        rgb = read_photo(path)
+        yield Frame(lambda: rgb, 0, 0.0)
         return
     with _opened(path) as (container, stream):
         _refuse_missing_bytes(path, stream)
@@ -111,7 +119,7 @@ def _upright_frames(path: Path, container: InputContainer, stream: VideoStream) 
             start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
         elif not upright.fits(frame):
             raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
-        yield Frame(upright.rgb(frame), index, max(0.0, seconds - start))
+        yield Frame(partial(upright.rgb, frame), index, max(0.0, seconds - start))
 
 
 def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:

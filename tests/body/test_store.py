@@ -87,7 +87,7 @@ def test_a_missing_array_is_named(body: Body, tmp_path: Path) -> None:
 
 def test_absent_ehm_says_what_to_do(empty_home: Path) -> None:
     """The licensed body is never fetched: the error names the files and the place."""
-    with pytest.raises(InputError, match=r"SMPLX_NEUTRAL_2020.npz.*ehm.npz"):
+    with pytest.raises(InputError, match=r"ehm.npz: add your own files with emosh models add smplx FILE"):
         store.open_body("ehm")
 
 

@@ -7,8 +7,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from stages.detect.config import DetectConfig
 from stages.detect.gates import gate
-from stages.detect.holistic import DetectConfig, detect
+from stages.detect.holistic import detect
 from stages.detect.matte import person_matte
 from stages.errors import InputError
 

@@ -154,7 +154,6 @@ def test_a_wrong_word_is_one_line(words: list[str], expected: str) -> None:
         ["curate", "clips"],
         ["evaluate", "a.mp4", "--ref", "a.png"],
         ["export", "m.npz", "--to", "glb"],
-        ["models", "bake", "ehm"],
     ],
 )
 def test_what_is_not_built_says_so(words: list[str]) -> None:

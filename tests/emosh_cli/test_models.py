@@ -94,14 +94,22 @@ def test_a_name_must_fit(tmp_path: Path, home: Path) -> None:
 
 
 def test_a_body_model_is_filed_by_name(tmp_path: Path, home: Path) -> None:
-    """SMPL-X's npz is filed where the baker looks for it; one without its arrays is refused."""
+    """Each licensed file is checked and filed under its name; the rows are those that the baker reads."""
     import numpy as np
 
-    np.savez(tmp_path / "SMPLX_NEUTRAL_2020.npz", v_template=np.zeros(3), shapedirs=np.zeros(3), f=np.zeros(3))
+    from stages.body.licensed import LICENSED
+
+    rows = {entry.name: catalogue.place(entry) for entry in catalogue.CATALOGUE}
+    assert {row.name: home / "licensed" / row.file for row in LICENSED}.items() <= rows.items()
+    assert tuple(row.name for row in LICENSED) == catalogue.LICENSED_NAMES
     np.savez(tmp_path / "other.npz", trans=np.zeros(3))
-    assert "it lacks f.npy" in refused("models", "add", tmp_path / "other.npz", "--name", "smplx")
-    assert emosh("models", "add", tmp_path / "SMPLX_NEUTRAL_2020.npz", "--name", "smplx").code == 0
-    assert installed() == {"smplx"}
+    assert "array 'v_template' is missing" in refused("models", "add", "smplx", tmp_path / "other.npz")
+    np.save(tmp_path / "ids.npy", np.arange(6))
+    said = emosh("models", "add", "flame-ids", tmp_path / "ids.npy")
+    assert said.code == 0, said.err
+    assert "still missing for --body ehm: smplx, flame" in said.err
+    assert installed() == {"flame-ids"}
+    assert "needs smplx, flame, which" in refused("models", "bake", "ehm")
 
 
 def test_fetch_says_size_and_licence_first(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

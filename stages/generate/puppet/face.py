@@ -140,7 +140,7 @@ def _paint_inside(
     """Mouth dark, tongue a little lighter; unseen parts of the eyeballs white; sockets the lids' own dark."""
     sets = view.rig.body.sets
     share[inner] = 0.0
-    for name in ("mouth_cavity", "tongue"):
+    for name in (name for name in ("mouth_cavity", "tongue") if sets[name].any()):  # FLAME's head has neither
         depth = view.rig.template[sets[name], 2]
         light = smoothstep(depth.max() - 0.045, depth.max(), depth)[:, None]
         fill[sets[name]] = inner_colour("cavity") * (0.35 + 0.65 * light)

@@ -110,7 +110,8 @@ def leave_out_guesses(puppet: Puppet, reference: Motion, target: Motion) -> None
 
 def detect_face(photo: Path) -> Float[np.ndarray, "478 2"] | None:
     """The photo's 478 face landmarks in its pixels, or None where no face is found."""
-    from stages.detect.holistic import DetectConfig, detect
+    from stages.detect.config import DetectConfig
+    from stages.detect.holistic import detect
 
     observations = detect(photo, DetectConfig())
     return observations.face[0, :, :2] if observations.found[0, 1] else None

@@ -1,0 +1,180 @@
+"""The user's own licensed model files: what each must hold, and where it is filed. Nothing licensed is shipped.
+
+SMPL-X, FLAME and their companions come from their makers' sites under their makers' licences. Each is read from the
+layouts it is published in (npz, npy, or a pickle read by `array_pickle`), checked, and kept as plain arrays, so that
+baking never meets a pickle. This module does not know how they are fused (bake_ehm.py).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.artifacts.npz import read_npz, write_npz
+from stages.artifacts.schema import Field, Schema
+from stages.body.array_pickle import read_pickled_arrays
+from stages.errors import InputError
+
+
+@dataclass(frozen=True)
+class Licensed:
+    """One file: its name in `emosh models`, its place under the licensed folder, its arrays."""
+
+    name: str
+    file: str
+    schema: Schema
+    required: bool
+    whole: str | None = None
+    """The array's name where the published file is one bare array."""
+
+
+SMPLX_ARRAYS = Schema("SMPL-X", 1, (
+    Field("v_template", "vertices 3", "float", "rest vertices"),
+    Field("shapedirs", "vertices 3 columns", "float", "shape, from column 0"),
+    Field("posedirs", "vertices 3 486", "float", "pose correctives"),
+    Field("J_regressor", "55 vertices", "float", "rest joints"),
+    Field("weights", "vertices 55", "float", "skinning"),
+    Field("f", "faces 3", "int", "triangles"),
+))  # fmt: skip
+FLAME_ARRAYS = Schema("FLAME", 1, (
+    Field("v_template", "vertices 3", "float", "rest vertices"),
+    Field("shapedirs", "vertices 3 columns", "float", "0:300 shape, 300:400 expression"),
+    Field("posedirs", "vertices 3 36", "float", "pose correctives of neck, jaw, left and right eye"),
+    Field("J_regressor", "5 vertices", "float", "rest joints"),
+    Field("weights", "vertices 5", "float", "skinning to root, neck, jaw, left eye, right eye"),
+    Field("f", "faces 3", "int", "triangles"),
+))  # fmt: skip
+IDS = Schema("vertex list", 1, (Field("ids", "vertices", "int", "vertex numbers"),))
+OFFSETS = Schema("offsets", 1, (Field("offsets", "vertices 3", "float", "metres, one a vertex"),))
+LANDMARKS = Schema("landmark embedding", 1, (
+    Field("lmk_face_idx", "landmarks", "int", "FLAME triangle"),
+    Field("lmk_b_coords", "landmarks 3", "float", "barycentric coordinates"),
+    Field("landmark_indices", "landmarks", "int", "which of MediaPipe's 478"),
+))  # fmt: skip
+HANDS = Schema("hand vertices", 1, (
+    Field("left_hand", "left", "int", "SMPL-X vertices of the left hand"),
+    Field("right_hand", "right", "int", "SMPL-X vertices of the right hand"),
+))  # fmt: skip
+
+LICENSED = (
+    Licensed("smplx", "SMPLX_NEUTRAL_2020.npz", SMPLX_ARRAYS, True),
+    Licensed("flame", "FLAME.npz", FLAME_ARRAYS, True),
+    Licensed("flame-ids", "SMPL-X__FLAME_vertex_ids.npz", IDS, True, "ids"),
+    Licensed("eyelid-left", "l_eyelid.npz", OFFSETS, False, "offsets"),
+    Licensed("eyelid-right", "r_eyelid.npz", OFFSETS, False, "offsets"),
+    Licensed("flame-landmarks", "mediapipe_landmark_embedding.npz", LANDMARKS, False),
+    Licensed("flame-lowerhead", "selected_lowerhead.npz", IDS, False, "ids"),
+    Licensed("hand-ids", "MANO_SMPLX_vertex_ids.npz", HANDS, False),
+)
+"""What the published EHM is made of; without an optional file the bake leaves out what it would add, and says so."""
+
+Arrays = dict[str, np.ndarray]
+
+
+def licensed(name: str) -> Licensed | None:
+    """The row of that name."""
+    return next((row for row in LICENSED if row.name == name), None)
+
+
+def file_licensed(row: Licensed, source: Path, folder: Path) -> Path:
+    """Check `source` and keep its arrays in `folder`. Raises InputError for what is not whole or not that file."""
+    arrays = _as_named(row, source)
+    row.schema.validate(arrays, str(source))
+    _check_numbers(row, arrays, source)
+    place = folder / row.file
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_npz(place, arrays)
+    return place
+
+
+def read_licensed(folder: Path) -> dict[str, Arrays]:
+    """What is filed in `folder`, by name. Raises InputError that lists what is required and absent."""
+    absent = [row for row in LICENSED if row.required and not (folder / row.file).is_file()]
+    if absent:
+        adding = "; ".join(f"emosh models add {row.name} FILE" for row in absent)
+        raise InputError(
+            f"the ehm body needs {', '.join(row.name for row in absent)}, which {folder} does not hold: {adding} "
+            "(sources: emosh models list)"
+        )
+    found = {row.name: read_npz(folder / row.file) for row in LICENSED if (folder / row.file).is_file()}
+    for row in LICENSED:
+        if row.name in found:
+            row.schema.validate(found[row.name], str(folder / row.file))
+    _check_together(found)
+    return found
+
+
+def _as_named(row: Licensed, source: Path) -> Arrays:
+    """The arrays that the row asks for, whatever the file's layout; others are not even read."""
+    if not source.is_file():
+        raise InputError(f"{source} does not exist, expected the file of {row.name}")
+    wanted = [each.name for each in row.schema.fields]
+    if source.suffix == ".npy":
+        if row.whole is None:
+            raise InputError(f"{source} is one array; {row.name} has {', '.join(wanted)}")
+        return {row.whole: _typed(row, row.whole, _load(source))}
+    arrays = read_pickled_arrays(source) if source.suffix == ".pkl" else _load_some(source, wanted)
+    return {name: _typed(row, name, arrays[name]) for name in wanted if name in arrays}
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path} is no .npy of numbers ({error})") from error
+
+
+def _load_some(path: Path, names: list[str]) -> Arrays:
+    """Some arrays of an npz: SMPL-X's also holds pickled dicts (`joint2num`), which are left alone."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names if name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is no .npz file of arrays ({error}); give an .npz, .npy or .pkl") from error
+
+
+def _typed(row: Licensed, name: str, array: np.ndarray) -> np.ndarray:
+    """float32 or int64, whatever it was (FLAME's faces are uint32, its regressor float64)."""
+    kind = next(each.kind for each in row.schema.fields if each.name == name)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"array '{name}' of {row.name} holds {array.dtype}, expected numbers")
+    return np.ascontiguousarray(array, np.float32 if kind == "float" else np.int64)
+
+
+def _check_numbers(row: Licensed, arrays: Arrays, source: Path) -> None:
+    """What shapes do not say: rows that must sum to 1, triangles within the mesh, columns enough."""
+    if "weights" not in arrays:
+        return
+    for name, sums in (("weights", arrays["weights"].sum(1)), ("J_regressor", arrays["J_regressor"].sum(1))):
+        if np.abs(sums - 1).max() > 1e-3:
+            raise InputError(f"{source}: the rows of '{name}' do not sum to 1; it is not {row.schema.kind}'s")
+    if arrays["f"].min() < 0 or arrays["f"].max() >= len(arrays["v_template"]):
+        raise InputError(f"{source}: array 'f' names vertices that the mesh does not have")
+    needed = 301 if row.name == "flame" else 10
+    if arrays["shapedirs"].shape[2] < needed:
+        raise InputError(f"{source}: 'shapedirs' has {arrays['shapedirs'].shape[2]} columns, expected {needed} or more")
+
+
+def _check_together(found: dict[str, Arrays]) -> None:
+    """Files that are each whole may still belong to different models."""
+    body, head = len(found["smplx"]["v_template"]), len(found["flame"]["v_template"])
+    ids = found["flame-ids"]["ids"]
+    if len(ids) != head or ids.min() < 0 or ids.max() >= body:
+        raise InputError(
+            f"flame-ids has {len(ids)} numbers up to {ids.max()}, but FLAME has {head} vertices and SMPL-X {body}"
+        )
+    if len(np.unique(ids)) != head:
+        raise InputError("flame-ids names a vertex twice")
+    for name in ("eyelid-left", "eyelid-right"):
+        if name in found and len(found[name]["offsets"]) != head:
+            raise InputError(f"{name} has {len(found[name]['offsets'])} rows, but FLAME has {head} vertices")
+    limits = {"flame-lowerhead": ("ids", head), "flame-landmarks": ("lmk_face_idx", len(found["flame"]["f"]))}
+    for name, (array, limit) in limits.items():
+        if name in found and (found[name][array].min() < 0 or found[name][array].max() >= limit):
+            raise InputError(f"{name} does not belong to this FLAME: a number is not below {limit}")
+    for side in ("left_hand", "right_hand"):
+        if "hand-ids" in found and not 0 <= found["hand-ids"][side].min() <= found["hand-ids"][side].max() < body:
+            raise InputError(f"hand-ids does not belong to this SMPL-X: a vertex of {side} is not below {body}")

@@ -1,0 +1,70 @@
+"""The growing arrays of one clip, filled frame by frame from several threads, each with rows of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
+from stages.detect.reader import Reading
+from stages.video.source import Frame, VideoInfo
+
+
+class Rows:
+    """The growing arrays of one clip."""
+
+    def __init__(self, frame_count: int) -> None:
+        self.points = {
+            name: np.full((frame_count, count, 3), np.nan, np.float32) for name, count in POINT_COUNTS.items()
+        }
+        self.evidence = np.full((frame_count, len(EVIDENCE)), np.nan, np.float32)
+        self.times = np.zeros(frame_count)
+
+    def put(self, frame: Frame, reading: Reading | None) -> None:
+        self.times[frame.index] = frame.pts_seconds
+        if reading is None:
+            return
+        for name, rows in reading.points.items():
+            self.points[name][frame.index] = rows
+        self.evidence[frame.index] = reading.evidence
+
+    def fade(self, before: dict[int, dict[str, Float[np.ndarray, "points 3"]]], frames: range) -> None:
+        """Cross-fade from what the lane before saw in these frames to what is here; a part that one misses is whole."""
+        for place, frame in enumerate(frames, start=1):
+            share = place / (len(frames) + 1)
+            for name, rows in before.get(frame, {}).items():
+                here = self.points[name][frame]
+                if np.isfinite(here[0, 0]):
+                    self.points[name][frame] = (1 - share) * rows + share * here
+                elif share < 0.5:
+                    self.points[name][frame] = rows
+
+    def observations(self, info: VideoInfo, other_people: int) -> Observations:
+        parts = ("pose", *PARTS[1:])
+        found = np.stack([np.isfinite(self.points[part][:, 0, 0]) for part in parts], axis=1)
+        return Observations(
+            image_size=(info.width, info.height),
+            fps=float(info.fps),
+            is_photo=info.is_photo,
+            duration_seconds=info.duration_seconds,
+            other_people=other_people,
+            frame_index=np.arange(len(self.times)),
+            pts_seconds=self.times,
+            found=found,
+            score=found.astype(np.float32),
+            person_box=self._boxes(info),
+            evidence=self.evidence,
+            **self.points,
+        )
+
+    def _boxes(self, info: VideoInfo) -> Float[np.ndarray, "frames 4"]:
+        """Around everything that was found, the pose's doubtful points left out; NaN where nothing was."""
+        boxes = np.full((len(self.times), 4), np.nan, np.float32)
+        for frame in range(len(boxes)):
+            pose = self.points["pose"][frame]
+            seen = [rows[frame] for name, rows in self.points.items() if name not in ("pose", "pose_world")]
+            every = np.concatenate([pose[pose[:, 2] > 0.5], *(rows for rows in seen if np.isfinite(rows[0, 0]))])
+            if len(every):
+                every = np.clip(every[:, :2], 0, (info.width, info.height))
+                boxes[frame] = np.concatenate([every.min(0), every.max(0)])
+        return boxes
