@@ -5,7 +5,7 @@
     python -m benchmarks.gpu_generate --calibrate           one ratio a step for [wan_run] cache = "mag"
     python -m benchmarks.gpu_generate --tiny                every line of this script on the CPU, in seconds
 
-512x512, 77 frames, 20 steps, in one run and one after another: `exact` and `fast` as in configs/, and diffusers'
+512x512, 77 frames, 20 steps, in one run and one after another: the presets `exact` and `fast`, and diffusers'
 `WanAnimatePipeline`. The card's rate is timed first (8192 x 8192 bf16), so that shares are of what it really does.
 Aims: `exact` within 1.25 of the floor (all operations at that rate), and 1.5 times as fast as the pipeline.
 Random weights cost what real ones cost, except under a cache, whose skips depend on them: those rows say so.

@@ -91,10 +91,10 @@ def _preset(source: str) -> Path | None:
 
 
 def presets() -> dict[str, Path]:
-    """Preset name -> TOML file, from the installed package or the checkout."""
+    """Preset name -> TOML file, from the installed package or the checkout: a folder of them for each command."""
     here = Path(__file__).parent
     folder = next((each for each in (here / "configs", here.parent / "configs") if each.is_dir()), None)
-    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*/*.toml"))}
 
 
 def read_toml(path: Path) -> dict[str, dict[str, Any]]:

@@ -52,7 +52,8 @@ def test_the_wheel_and_the_checkout_have_the_same_presets() -> None:
     root = Path(settings.__file__).parents[1]
     build = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert build["force-include"]["configs"] == "emosh_cli/configs"
-    assert {path.parent for path in presets().values()} == {root / "configs"}
+    assert {path.parent.parent for path in presets().values()} == {root / "configs"}
+    assert len(presets()) == len(list((root / "configs").rglob("*.toml")))
 
 
 def test_stronger_sources_win(tmp_path: Path) -> None:

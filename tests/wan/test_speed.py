@@ -85,7 +85,7 @@ def test_the_first_block_cache_is_empty_at_every_chunk(transformer: EmoshTransfo
 def test_presets_stay_within_their_tolerance(
     transformer: EmoshTransformer3DModel, preset: str, tolerance: float
 ) -> None:
-    """What configs/exact.toml and fast.toml switch on, compiling apart, keeps the latents as near as they say."""
+    """What the presets exact and fast switch on, compiling apart, keeps the latents as near as they say."""
     from dataclasses import replace
 
     from emosh_cli.config import resolve
