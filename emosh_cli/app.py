@@ -38,9 +38,11 @@ def main() -> NoReturn:
 def build() -> typer.Typer:
     """The application with every command."""
     from emosh_cli import commands
+    from emosh_cli.two_words import Commands
 
     app = typer.Typer(
         name="emosh",
+        cls=Commands,
         rich_markup_mode="rich",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
