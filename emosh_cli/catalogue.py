@@ -72,6 +72,22 @@ _EHM = tuple(
 """In the order of `stages.body.licensed`, whose checks they are filed by."""
 LICENSED_NAMES = tuple(entry.name for entry in _EHM)
 
+_YZD = "https://huggingface.co/yzd-v/DWPose: "
+_DETECTORS = (
+    ModelFile(
+        "dwpose", "133 points for --detector dwpose", "Apache-2.0", f"{_YZD}dw-ll_ucoco_384.onnx",
+        "detectors/dw-ll_ucoco_384.onnx", "emosh models add dwpose FILE", "134 MB (134399116 bytes)",
+        "724f4ff2439ed61afb86fb8a1951ec39c6220682803b4a8bd4f598cd913b1843",
+    ),
+    ModelFile(
+        "dwpose-det", "optional for --detector dwpose: YOLOX's boxes instead of MediaPipe's", "Apache-2.0",
+        f"{_YZD}yolox_l.onnx", "detectors/yolox_l.onnx", "emosh models add dwpose-det FILE",
+        "217 MB (216746733 bytes)", "7860ae79de6c89a3c1eb72ae9a2756c0ccfbe04b7791bb5880afabd97855a411",
+    ),
+)  # fmt: skip
+"""In the places of `stages.detect.detectors`."""
+DETECTOR_NAMES = tuple(entry.name for entry in _DETECTORS)
+
 CATALOGUE = (
     ModelFile(
         "open",
@@ -82,6 +98,7 @@ CATALOGUE = (
         "emosh models bake open",
     ),
     *_EHM,
+    *_DETECTORS,
     *(_row(weights) for weights in WEIGHTS),
 )
 

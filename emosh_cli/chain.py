@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
@@ -61,6 +62,8 @@ class Chain:
     # ---- steps
     def track(self, source: Path, name: str, role: str) -> Path:
         """Track a video or a photo into the work folder; `person` of the settings is meant for the driving video."""
+        from stages.detect.detectors import weights_of
+
         config = self.configs["track"] if role == "video" else replace(self.configs["track"], person=0)
 
         def make(output: Path) -> None:
@@ -72,7 +75,7 @@ class Chain:
             say_others(self.console, motion, source)
 
         output = self.work.folder / name
-        self._step(f"track {source.name}", output, "track", config, {role: source}, make)
+        self._step(f"track {source.name}", output, "track", config, {role: source}, make, weights_of(config.detector))
         return output
 
     def retarget(self, driver: Path, reference: Path) -> Path:
@@ -157,9 +160,10 @@ class Chain:
         config: Any,
         inputs: dict[str, Path],
         make: Callable[[Path], None],
+        weights: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         digests = {role: self.work.digest(path) for role, path in inputs.items()}
-        expected = Provenance(stage, config_dict(config), digests, self.weights)
+        expected = Provenance(stage, config_dict(config), digests, {**self.weights, **weights})
         self.work.step(label, output, expected, make)
 
     def _load(self, path: Path) -> Motion:

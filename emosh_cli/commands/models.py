@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emosh_cli.catalogue import CATALOGUE, LICENSED_NAMES, installed, named, place
+from emosh_cli.catalogue import CATALOGUE, DETECTOR_NAMES, LICENSED_NAMES, installed, named, place
 from emosh_cli.run import MACHINE, Run, command
 from stages.errors import InputError
 
 if TYPE_CHECKING:
+    from emosh_cli.catalogue import ModelFile
     from stages.wan.recognise import Recognised
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="One of the names in: emosh models list", show_default=False)]
@@ -33,7 +34,7 @@ Source = Annotated[
 LicensedFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[FILE]", help="Its file, where the first word is a name: smplx, flame.", show_default=False
+        metavar="[FILE]", help="Its file, where the first word is a name: smplx, flame, dwpose.", show_default=False
     ),
 ]
 As = Annotated[
@@ -45,7 +46,7 @@ Transformer = Annotated[
     Path | None,
     typer.Argument(metavar="[FOLDER]", help="A transformer folder. Without it: the installed one.", show_default=False),
 ]
-BODIES = ("open", *LICENSED_NAMES)
+BODIES = ("open", *LICENSED_NAMES, *DETECTOR_NAMES)
 """Rows that are no part of the diffusion model."""
 
 
@@ -128,6 +129,9 @@ def _add(run: Run, source: Path, name: str | None, copy: bool) -> None:
     if entry is not None and entry.name in LICENSED_NAMES:
         _add_licensed(run, entry.name, source)
         return
+    if entry is not None and entry.name in DETECTOR_NAMES:
+        _add_detector(run, entry, source, copy)
+        return
     filed = []
     for found in _recognised(source, name):
         entry = named(found.name)
@@ -162,6 +166,18 @@ def _add_licensed(run: Run, name: str, source: Path) -> None:
     missing = [each.name for each in LICENSED if each.required and not (licensed_folder() / each.file).is_file()]
     then = f"still missing for --body ehm: {', '.join(missing)}" if missing else "next: emosh models bake ehm"
     run.done(place, f"filed as {name}; {then}")
+
+
+def _add_detector(run: Run, entry: ModelFile, source: Path, copy: bool) -> None:
+    """A detector's network: it is run once on a blank picture, then linked or copied."""
+    from stages.detect.onnx_network import check_network
+    from stages.wan.store import file_part
+
+    if not source.is_file():
+        raise InputError(f"{source} does not exist, expected the file of {entry.name}")
+    said = check_network(entry.name, source)
+    filed = file_part(source, place(entry), copy=copy, progress=run.console.progress)
+    run.done(filed, f"filed as {entry.name}: {said}; use it with emosh track --detector dwpose")
 
 
 def _bake_ehm(run: Run) -> None:

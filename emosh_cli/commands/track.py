@@ -39,6 +39,11 @@ Solver = Annotated[
     str | None,
     typer.Option("--solver", metavar="gn|adamw", help="gn: ours, fast; adamw: the paper's recipe.", show_default="gn"),
 ]
+Detector = Annotated[
+    str | None,
+    typer.Option("--detector", metavar="mediapipe|dwpose", help="What finds the 2-D points; dwpose runs your own ONNX "
+                 "files (emosh models add dwpose FILE).", show_default="mediapipe"),
+]  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +60,7 @@ def register(app: typer.Typer) -> None:
         body: options.Body = "open",
         prior: PriorFiles = [],  # noqa: B006  typer makes the list anew for every call
         keypoints: Keypoints = None,
+        detector: Detector = None,
     ) -> None:
         """Track one person: body, hands, face and camera, one row per frame.
 
@@ -63,7 +69,7 @@ def register(app: typer.Typer) -> None:
         Example: emosh track drive.mp4 -o drive.npz --overlay overlay.mp4
         """
         others = {"priors": prior, "keypoints": keypoints}
-        _track(run, source, out, overlay, {"person": person, "solver": solver}, body, others)
+        _track(run, source, out, overlay, {"person": person, "solver": solver, "detector": detector}, body, others)
 
 
 def _track(

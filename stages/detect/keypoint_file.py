@@ -156,6 +156,11 @@ def _wholebody(points: np.ndarray, scores: np.ndarray | None, path: Path, frames
         if scores is None:
             raise InputError(f"{path} has no confidences: add 'scores' (frames, 133), or a third column")
         points = np.concatenate([points, np.asarray(scores, float)[..., None]], 2)
+    return wholebody_rows(points, frames)
+
+
+def wholebody_rows(points: Float[np.ndarray, "frames 133 3"], frames: tuple[int, ...] | None = None) -> KeypointRows:
+    """COCO-WholeBody's x, y, confidence as rows of ours."""
     pose = np.full((len(points), 33, 3), np.nan)
     for source, target in COCO_TO_POSE.items():
         pose[:, target] = points[:, source]

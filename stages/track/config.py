@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stages.detect.detectors import check_detector
 from stages.errors import InputError
 
 SOLVERS = {"gn": "stages.track.gn", "adamw": "stages.track.adamw"}
@@ -21,6 +22,8 @@ class TrackConfig:
 
     solver: str = "gn"
     """"gn": Gauss-Newton, ours; "adamw": the paper's recipe. Both minimise the same terms over the whole clip."""
+    detector: str = "mediapipe"
+    """"mediapipe": bundled; "dwpose": its points replaced by your own DWPose network's where that is sure."""
     terms_off: tuple[str, ...] = ()
     """Terms of the objective to leave out, by their names in `terms.TERMS` (the ablation)."""
     focal_px: float = 0.0
@@ -179,6 +182,7 @@ class TrackConfig:
         """Refuse what cannot work. Raises InputError."""
         if self.solver not in SOLVERS:
             raise InputError(f"solver is '{self.solver}'; choose: {', '.join(SOLVERS)}")
+        check_detector(self.detector)
         if self.window_frames <= self.overlap_frames:
             raise InputError(f"window_frames is {self.window_frames}; it must exceed overlap_frames")
         for name, value in vars(self).items():

@@ -11,8 +11,8 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.detect.config import DetectConfig
+from stages.detect.detectors import check_files, detector, weights_of
 from stages.detect.gates import check_gates
-from stages.detect.holistic import detect
 from stages.detect.keypoint_file import read_keypoints, with_keypoints
 from stages.errors import InputError
 from stages.priors.prior import aligned, merged, share_known
@@ -44,9 +44,10 @@ def track(
     """
     check_terms(config.terms_off)
     check_gates(config.gates_off)
+    check_files(config.detector)
     read = [(path, read_prior(path)) for path in priors]
     points = None if keypoints is None else read_keypoints(keypoints)
-    observations = detect(source, DetectConfig(person=config.person), progress)
+    observations = detector(config.detector)(source, DetectConfig(person=config.person), progress)
     if points is not None:
         observations = with_keypoints(observations, points, str(keypoints))
     prior = merged([aligned(each, observations, str(path)) for path, each in read]) if read else None
@@ -70,7 +71,8 @@ def track(
         notes["prior_share"] = share_known(prior)
     if keypoints is not None:
         inputs["keypoints"] = _digest(keypoints)
-    return replace(motion, provenance=replace(motion.provenance, inputs=inputs, notes=notes))
+    weights = {**motion.provenance.weights, **weights_of(config.detector)}
+    return replace(motion, provenance=replace(motion.provenance, inputs=inputs, weights=weights, notes=notes))
 
 
 def _digest(path: Path) -> str:

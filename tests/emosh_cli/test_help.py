@@ -49,7 +49,7 @@ COMMANDS = {
     | OUT
     | WORK
     | TALK,
-    "track": {"--overlay", "--person", "--solver", "--prior", "--keypoints"} | BODY | OUT | WORK | TALK,
+    "track": {"--overlay", "--person", "--solver", "--prior", "--keypoints", "--detector"} | BODY | OUT | WORK | TALK,
     "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid"} | BODY | OUT | WORK | TALK,
     "encode": {"--ref", "--cond", "--model", "--device"} | OUT | WORK | TALK,

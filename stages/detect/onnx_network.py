@@ -1,0 +1,110 @@
+"""The user's ONNX files run by onnxruntime, an extra: opening one, and checking that it is the network it should be.
+
+A file is checked by running it once on a blank picture: what comes out must have the published shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from stages.errors import InputError
+from stages.quiet import quiet
+
+JOINTS, BINS_PER_PIXEL = 133, 2
+"""COCO-WholeBody's points, and SimCC's bins (mmpose, rtmpose-l_8xb32-270e_coco-ubody-wholebody-384x288)."""
+BOX_SIDE, BOX_ROWS, BOX_COLUMNS = 640, 8400, 85
+"""YOLOX-l: its square input, cells at strides 8, 16 and 32, and x, y, w, h, objectness, 80 classes."""
+
+
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """One opened file. Its picture is `size`, width and height; `run` takes and gives float32."""
+
+    path: Path
+    session: Any
+    size: tuple[int, int]
+
+    def run(self, picture: Float[np.ndarray, "1 3 height width"]) -> list[np.ndarray]:
+        """Every output, in the file's order."""
+        return self.session.run(None, {self.session.get_inputs()[0].name: picture})
+
+
+def open_network(path: Path) -> OnnxNetwork:
+    """Open a file with one picture as input. Raises InputError for anything else, and without onnxruntime."""
+    runtime = _runtime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        with quiet():
+            session = runtime.InferenceSession(str(path), options, providers=runtime.get_available_providers())
+    except _failures(runtime) as error:
+        raise InputError(f"{path} is no ONNX file that onnxruntime can load ({_short(error)})") from error
+    shapes = [each.shape for each in session.get_inputs()]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or not all(isinstance(side, int) for side in shapes[0][1:]):
+        raise InputError(f"{path} takes {shapes}, expected one picture of a fixed size: (1, 3, height, width)")
+    return OnnxNetwork(path, session, (shapes[0][3], shapes[0][2]))
+
+
+def check_network(name: str, path: Path) -> str:
+    """Open `path`, run it once, and say what it is. Raises InputError when it is not the network called `name`."""
+    network = open_network(path)
+    wanted, said = CHECKS[name](network)
+    width, height = network.size
+    try:
+        found = [each.shape for each in network.run(np.zeros((1, 3, height, width), np.float32))]
+    except _failures(_runtime()) as error:
+        raise InputError(f"{path} cannot be run as {name} ({_short(error)})") from error
+    if found != wanted:
+        raise InputError(
+            f"{path} is not {said}: it gives {_shapes(found)} for a picture of {width}x{height}, "
+            f"expected {_shapes(wanted)}"
+        )
+    return f"{said}, {width}x{height}"
+
+
+def _pose_shapes(network: OnnxNetwork) -> tuple[list[tuple[int, ...]], str]:
+    width, height = network.size
+    return [(1, JOINTS, BINS_PER_PIXEL * width), (1, JOINTS, BINS_PER_PIXEL * height)], "DWPose's pose network"
+
+
+def _box_shapes(network: OnnxNetwork) -> tuple[list[tuple[int, ...]], str]:
+    if network.size != (BOX_SIDE, BOX_SIDE):
+        raise InputError(
+            f"{network.path} takes {network.size[0]}x{network.size[1]}, expected YOLOX's {BOX_SIDE}x{BOX_SIDE}"
+        )
+    return [(1, BOX_ROWS, BOX_COLUMNS)], "YOLOX's person detector"
+
+
+CHECKS: dict[str, Callable[[OnnxNetwork], tuple[list[tuple[int, ...]], str]]] = {
+    "dwpose": _pose_shapes,
+    "dwpose-det": _box_shapes,
+}
+
+
+def _runtime() -> Any:
+    try:
+        with quiet():
+            import onnxruntime
+    except ImportError as error:
+        raise InputError('an ONNX network needs one more package: pip install "emosh[onnx]"') from error
+    return onnxruntime
+
+
+def _failures(runtime: Any) -> tuple[type[Exception], ...]:
+    """Everything that onnxruntime raises: its errors share no class of their own."""
+    state = runtime.capi.onnxruntime_pybind11_state
+    return tuple(each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception))
+
+
+def _shapes(shapes: list[tuple[int, ...]]) -> str:
+    return " and ".join("x".join(map(str, shape)) for shape in shapes)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]
