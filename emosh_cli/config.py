@@ -29,6 +29,7 @@ SECTIONS: dict[str, str] = {
     "wan": "stages.wan.config:WanConfig",
     "wan_run": "stages.wan.run_config:RunConfig",
     "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
+    "export": "stages.export.config:ExportConfig",
 }
 """Section of a TOML file -> the dataclass that holds it."""
 

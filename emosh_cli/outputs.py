@@ -18,7 +18,10 @@ PIPE = Path("-")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of output: what it is called, its suffixes (the first is the default), the stages that stamp it."""
+    """A kind of output: what it is called, its suffixes (the first is the default), the stages that stamp it.
+
+    Without stages the format has no place for a stamp; with "" as its suffix it is a folder.
+    """
 
     name: str
     suffixes: tuple[str, ...]
@@ -35,6 +38,9 @@ LATENTS = Kind("latents file", (".safetensors",), ("encode",))
 VIDEO = Kind("video", (".mp4",), ("generate", "puppet", "wan"))
 REPORT = Kind("report", (".json",), ("evaluate",))
 AMASS = Kind("AMASS export", (".npz",), ("export",), pipes=True)
+GLB = Kind("GLB export", (".glb",), ("export",))
+BVH = Kind("BVH export", (".bvh",), ())
+WAN_ANIMATE = Kind("Wan-Animate folder", ("",), ("export",))
 
 
 def settle(
@@ -53,6 +59,30 @@ def settle(
     _check_folder(out)
     if out.exists() and not force:
         _check_overwritten(out, kind)
+    return out
+
+
+def settle_folder(
+    out: Path | None, kind: Kind, inputs: Iterable[Path], force: bool, beside: Path, ending: str, holding: str
+) -> Path:
+    """The folder to write: `out`, or `beside`'s stem + `ending`. `holding` is the file in it that is stamped.
+
+    Raises InputError for a pipe, a file, an input, and a folder that is there but not emosh's own without --force.
+    """
+    if out == PIPE or (out is None and beside == PIPE):
+        raise InputError(f"a {kind.name} cannot be written to a pipe; name a folder with -o")
+    out = out or beside.with_name(f"{beside.stem}{ending}")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; a {kind.name} is a folder, choose another -o")
+    for given in inputs:
+        if given != PIPE and given.resolve().parent == out.resolve() and given.name.startswith("src_"):
+            raise InputError(f"{given} is an input of this command and lies in {out}; choose another output with -o")
+    _check_folder(out)
+    if out.is_dir() and any(out.iterdir()) and not force:
+        stamped = out / holding
+        if not stamped.is_file():
+            raise InputError(f"{out} exists and is no {kind.name}; write into it with --force, or choose another -o")
+        _check_overwritten(stamped, kind)
     return out
 
 
@@ -102,6 +132,8 @@ def _check_folder(out: Path) -> None:
 def _check_overwritten(out: Path, kind: Kind) -> None:
     from emosh_cli.stamps import stage_of
 
+    if not kind.stages:
+        raise InputError(f"{out} exists, and a {kind.name} cannot say who wrote it; overwrite it with --force")
     stage = stage_of(out)
     if stage is None:
         raise InputError(f"{out} exists and emosh did not write it; overwrite it with --force, or choose another -o")

@@ -33,6 +33,11 @@ def _record(path: Path) -> str | None:
     if suffix == ".json":
         report = json.loads(path.read_text(encoding="utf-8"))
         return json.dumps(report["provenance"]) if isinstance(report, dict) and "provenance" in report else None
+    if suffix == ".glb":
+        from stages.export.glb_buffer import read_document
+
+        record = read_document(path)["asset"].get("extras", {}).get("emosh_provenance")
+        return None if record is None else json.dumps(record)
     if suffix == ".safetensors":
         from stages.artifacts.describe import describe_safetensors
 

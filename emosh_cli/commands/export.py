@@ -1,23 +1,61 @@
-"""`emosh export`: a motion for other tools."""
+"""`emosh export`: a motion for other programs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emosh_cli import options, pipes
-from emosh_cli.outputs import AMASS, PIPE, need, settle
+from emosh_cli.outputs import AMASS, BVH, GLB, PIPE, WAN_ANIMATE, Kind, need, settle, settle_folder
 from emosh_cli.run import FILES, Run, command
 from stages.errors import InputError
 
-LATER = ("glb", "bvh", "wan-animate")
-To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="amass (glb, bvh and wan-animate are not built yet).")]
+if TYPE_CHECKING:
+    from stages.artifacts.motion import Motion
+    from stages.body.model import Body
+    from stages.export.config import ExportConfig
+
+KINDS: dict[str, Kind] = {"amass": AMASS, "glb": GLB, "bvh": BVH, "wan-animate": WAN_ANIMATE}
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        help="amass, glb, bvh or wan-animate. Without it: told by the suffix of -o (.npz, .glb, .bvh, a folder).",
+        show_default=False,
+    ),
+]
 Fps = Annotated[
     int | None, typer.Option("--fps", metavar="N", min=1, max=1000, help="Whole frame rate; the motion's own, rounded."
                              " Blender's add-on wants at least 30.", show_default=False)
 ]  # fmt: skip
+Photo = Annotated[
+    Path | None,
+    typer.Option("--ref", metavar="PHOTO", help="wan-animate: the photo to animate; it gives the size.",
+                 show_default=False),
+]  # fmt: skip
+Video = Annotated[
+    Path | None,
+    typer.Option(
+        "--video",
+        metavar="VIDEO",
+        help="wan-animate: cut the face out of this driving video. Without it: drawn from the fitted body.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a format may need besides the motion."""
+
+    config: ExportConfig
+    ref: Path | None = None
+    video: Path | None = None
 
 
 def register(app: typer.Typer) -> None:
@@ -27,42 +65,140 @@ def register(app: typer.Typer) -> None:
     def export(
         run: Run,
         motion: options.MotionArgument,
-        to: To = "amass",
+        to: To = None,
         fps: Fps = None,
+        ref: Photo = None,
+        video: Video = None,
         out: options.Out = None,
         body: options.Body = "open",
     ) -> None:
-        """Write a motion for other tools: upright (y up), on the floor, flat hands, a whole frame rate.
+        """Write a motion for other programs: upright (y up), on the floor, flat hands.
 
-        The AMASS file opens in Blender's SMPL-X add-on (format "AMASS (Y-up)").
+        amass (.npz) opens in Blender's SMPL-X add-on (format "AMASS (Y-up)"); glb holds the skinned person with
+        animation and facial actions, for any glTF viewer; bvh the skeleton alone, in centimetres; wan-animate is a
+        folder that Wan-Animate's generate.py reads (src_pose.mp4, src_face.mp4, src_ref.png).
 
-        Example: emosh export drive.npz --to amass --fps 30 -o blender.npz
+        Example: emosh export drive.npz -o drive.glb
         """
-        if to in LATER:
-            raise InputError(
-                f"export --to {to} is not built yet; --to amass opens in Blender, which writes glb and bvh"
-            )
-        if to != "amass":
-            raise InputError(f"export knows no format '{to}'; use --to amass")
-        _export(run, motion, fps, out, body)
+        _export(run, motion, chosen(to, out), fps, ref, video, out, body)
 
 
-def _export(run: Run, motion: Path, fps: int | None, out: Path | None, body: str) -> None:
+def chosen(to: str | None, out: Path | None) -> str:
+    """The format: as asked, as the suffix says, or amass. Raises InputError for an unknown or contradicted one."""
+    if to is not None and to not in KINDS:
+        raise InputError(f"export knows no format '{to}'; choose one of: {', '.join(KINDS)}")
+    if to is not None or out is None or out == PIPE:
+        return to or "amass"
+    by_suffix = {suffix: name for name, kind in KINDS.items() for suffix in kind.suffixes}
+    found = by_suffix.get(out.suffix.lower())
+    if found is None and not out.suffix:
+        found = "wan-animate"
+    if found is None:
+        known = ", ".join(f"{suffix} ({name})" for suffix, name in by_suffix.items() if suffix)
+        raise InputError(f"{out}: no format is written as {out.suffix}; end it in {known}, or say --to FORMAT")
+    return found
+
+
+def _export(
+    run: Run,
+    motion: Path,
+    to: str,
+    fps: int | None,
+    ref: Path | None,
+    video: Path | None,
+    out: Path | None,
+    body: str,
+) -> None:
     need(motion, "a motion .npz")
-    target = settle(out, AMASS, [motion], run.force, beside=motion, ending="-amass")
+    given = [motion, *_checked(to, ref, video)]
+    if to == "wan-animate":
+        target = settle_folder(out, WAN_ANIMATE, given, run.force, motion, "-wan-animate", holding="src_pose.mp4")
+    else:
+        target = settle(out, KINDS[to], given, run.force, beside=motion, ending="-amass" if to == "amass" else "")
+    asked = Asked(run.configured("export", fps=fps), ref, video)
     if run.dry_run:
-        run.planned([f"export {motion} -> {target}"], output=str(target))
+        run.planned([f"export {motion} as {to} -> {target}"], output=str(target))
         return
     from stages.artifacts.motion import load_motion
-    from stages.artifacts.npz import write_npz
-    from stages.body.amass import to_amass
     from stages.body.store import open_body
 
     with pipes.readable(motion) as readable:
         loaded = load_motion(readable)
-    arrays = to_amass(loaded, open_body(body, progress=run.console.progress), fps, run.console.progress)
+    summary, figures = WRITERS[to](run, loaded, open_body(body, progress=run.console.progress), target, asked)
+    run.done(None if target == PIPE else target, summary, to=to, **figures)
+
+
+def _checked(to: str, ref: Path | None, video: Path | None) -> list[Path]:
+    """The files given besides the motion. Raises InputError for one the format has no use for, or lacks."""
+    if to != "wan-animate" and (ref is not None or video is not None):
+        flag = "--ref" if ref is not None else "--video"
+        raise InputError(f"{flag} belongs to --to wan-animate; {to} is made from the motion alone")
+    if to == "wan-animate" and ref is None:
+        raise InputError("wan-animate needs the photo to animate: --ref PHOTO")
+    given = []
+    if ref is not None:
+        from stages.video.photo import photo_size
+
+        if photo_size(need(ref, "a photo of a person")) is None:
+            raise InputError(f"{ref} is no photo; --ref takes a photo of the person to animate")
+        given.append(ref)
+    if video is not None:
+        given.append(need(video, "the driving video"))
+    return given
+
+
+Made = tuple[str, dict[str, Any]]
+"""A summary for people, figures for --json."""
+
+
+def _amass(run: Run, motion: Motion, body: Body, target: Path, asked: Asked) -> Made:
+    from stages.artifacts.npz import write_npz
+    from stages.export.amass import to_amass
+
+    arrays = to_amass(motion, body, asked.config.fps, run.console.progress)
     pipes.write(target, lambda path: write_npz(path, arrays))
     frames, rate = len(arrays["trans"]), int(arrays["mocap_frame_rate"])
     if rate < 30:
         run.console.note(f"at {rate} frames a second Blender's SMPL-X add-on refuses the file by default; use --fps 30")
-    run.done(None if target == PIPE else target, f"{frames} frames at {rate} frames/s, y up", frames=frames, fps=rate)
+    return f"{frames} frames at {rate} frames/s, y up", {"frames": frames, "fps": rate}
+
+
+def _glb(run: Run, motion: Motion, body: Body, target: Path, asked: Asked) -> Made:
+    from stages.export.glb import export_glb
+
+    if body.posedirs is not None:
+        run.console.note(f"glTF has no pose correctives: body '{body.name}' is written without its own")
+    frames, seconds = export_glb(target, motion, body, asked.config.fps, run.console.progress)
+    size = target.stat().st_size / 2**20
+    return f"{frames} key frames, {seconds:.2f} s, {size:.1f} MiB, y up", {"frames": frames, "length_seconds": seconds}
+
+
+def _bvh(run: Run, motion: Motion, body: Body, target: Path, asked: Asked) -> Made:
+    from stages.export.bvh import write_bvh
+
+    units = asked.config.bvh_units_per_metre
+    frames, rate = write_bvh(target, motion, body, asked.config.fps, units, run.console.progress)
+    return f"{frames} frames at {rate} frames/s, y up, {units:g} units a metre", {"frames": frames, "fps": rate}
+
+
+def _wan_animate(run: Run, motion: Motion, body: Body, target: Path, asked: Asked) -> Made:
+    from stages.export.wan_animate import FPS, write_wan_animate
+
+    assert asked.ref is not None
+    config = asked.config
+    area = config.area_width * config.area_height
+    made = write_wan_animate(
+        target, motion, body, asked.ref, asked.video, config.fps or FPS, area, run.console.progress
+    )
+    if made.faces_outside:
+        run.console.note(f"the face is outside the picture in {made.faces_outside} frames; there src_face.mp4 is black")
+    summary = f"{made.frames} frames at {made.fps} frames/s, {made.width}x{made.height}, faces 512x512"
+    return summary, {"frames": made.frames, "fps": made.fps, "width": made.width, "height": made.height}
+
+
+WRITERS: dict[str, Callable[[Run, Motion, Body, Path, Asked], Made]] = {
+    "amass": _amass,
+    "glb": _glb,
+    "bvh": _bvh,
+    "wan-animate": _wan_animate,
+}

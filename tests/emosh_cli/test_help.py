@@ -58,7 +58,7 @@ COMMANDS = {
     "curate": OUT | WORK | TALK,
     "inspect": TALK,
     "sign": {"--certificate", "--key", "--algorithm"} | OUT | WORK | TALK,
-    "export": {"--to", "--fps"} | BODY | OUT | WORK | TALK,
+    "export": {"--to", "--fps", "--ref", "--video"} | BODY | OUT | WORK | TALK,
     "models list": TALK,
     "models bake": TALK,
     "models add": {"--name", "--copy"} | TALK,
@@ -153,7 +153,6 @@ def test_a_wrong_word_is_one_line(words: list[str], expected: str) -> None:
         ["train", "clips"],
         ["curate", "clips"],
         ["evaluate", "a.mp4", "--ref", "a.png"],
-        ["export", "m.npz", "--to", "glb"],
     ],
 )
 def test_what_is_not_built_says_so(words: list[str]) -> None:

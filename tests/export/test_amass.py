@@ -8,10 +8,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stages.body.amass import UPRIGHT, to_amass, upright
 from stages.body.model import Body, motion_template, pose_body, pose_motion
 from stages.body.rotations import matrix_from_rotvec
 from stages.errors import InputError
+from stages.export.amass import to_amass
+from stages.export.upright import UPRIGHT, upright
 from tests.motions import standing
 
 

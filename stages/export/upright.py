@@ -1,22 +1,21 @@
-"""A motion as other tools want it: upright, on the floor, at a whole frame rate, in AMASS's SMPL-X keys.
+"""A motion turned upright and put on the floor, at its own times or at a whole frame rate: what exports start from.
 
 Frame: y up, x to the picture's right, z towards the camera, metres; the body faces +z as its rest pose does. The
-camera is taken as level: a tilted one leaves the floor tilted. Which bones a reader gives these angles to is not
-known here: `betas` are those of the body file that the motion was fitted on, not those of the licensed SMPL-X.
+camera is taken as level: a tilted one leaves the floor tilted.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.provenance import Provenance
 from stages.body.model import Body, motion_template, pose_motion
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
-from stages.errors import InputError
+from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 
 UPRIGHT = np.diag([1.0, -1.0, -1.0])
@@ -24,51 +23,49 @@ UPRIGHT = np.diag([1.0, -1.0, -1.0])
 ROWS_AT_ONCE = 16
 
 
-def to_amass(motion: Motion, body: Body, fps: int | None = None, progress: Progress = silent) -> dict[str, np.ndarray]:
-    """Arrays of an AMASS .npz at `fps` frames a second (None: the motion's own rate, rounded).
+@dataclass(frozen=True)
+class UprightMotion:
+    """One person's samples, upright, the lowest point of the clip at height 0."""
 
-    Angles are interpolated along the shortest turn, everything else linearly; validity is the nearer row's. Raises
-    InputError for a motion of another body file.
+    template: Float[np.ndarray, "vertices 3"]
+    """Rest vertices of the person, without expression."""
+    trans: Float[np.ndarray, "samples 3"]
+    poses: Float[np.ndarray, "samples 165"]
+    expression: Float[np.ndarray, "samples expression"]
+    head_scale: float
+    valid: Bool[np.ndarray, "samples 4"]
+    times: Float[np.ndarray, "samples"]
+    """Seconds from the first sample."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.trans)
+
+
+def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress: Progress = silent) -> UprightMotion:
+    """Upright samples at `fps` a second, or (None) one per row at the row's own time.
+
+    Angles are interpolated along the shortest turn (slerp), everything else linearly; validity is the nearer row's.
+    Raises InputError for a motion of another body file.
     """
-    if motion.body_sha256 != body.sha256:
-        raise InputError(
-            f"the motion was fitted on body '{motion.body_model}' ({motion.body_sha256[:12]}), but body "
-            f"'{body.name}' ({body.sha256[:12]}) is in use; track it again with --body {body.name}"
-        )
-    rate = fps or max(1, round(motion.fps))
+    require_same_body("motion", motion, body)
     poses, trans = upright(motion, body)
     trans[:, 1] -= _lowest(motion, body, progress)
-    row, share = sampling(motion, rate)
-    turned = _between_turns(poses.reshape(-1, 55, 3), row, share).reshape(-1, 165).astype(np.float32)
-    expression = _between(motion.expression, row, share)
-    record = Provenance(
-        "export",
-        config={"to": "amass", "fps": rate},
-        inputs={"motion": motion.provenance.fingerprint()},
-        weights={"body": body.sha256},
-        notes={"source": motion.provenance.notes.get("source"), "coordinates": "y up, metres, level camera assumed"},
+    times = motion.pts_seconds - motion.pts_seconds[0]
+    row, share = np.arange(len(motion)), np.zeros(len(motion))
+    if fps is not None:
+        row, share = sampling(motion, fps)
+        times = np.arange(len(row)) / fps
+        poses = _between_turns(poses.reshape(-1, 55, 3), row, share).reshape(-1, 165)
+    return UprightMotion(
+        template=motion_template(body, motion),
+        trans=_between(trans, row, share),
+        poses=poses.astype(np.float32),
+        expression=_between(motion.expression, row, share),
+        head_scale=motion.head_scale,
+        valid=motion.valid[np.where(share < 0.5, row, np.minimum(row + 1, len(motion) - 1))],
+        times=times.astype(np.float64),
     )
-    return {
-        "trans": _between(trans, row, share),
-        "poses": turned,
-        "root_orient": turned[:, :3],
-        "pose_body": turned[:, 3:66],
-        "pose_jaw": turned[:, 66:69],
-        "pose_eye": turned[:, 69:75],
-        "pose_hand": turned[:, 75:165],
-        "betas": motion.betas.astype(np.float32),
-        "num_betas": np.array(len(motion.betas)),
-        "gender": np.array("neutral"),
-        "surface_model_type": np.array("smplx"),
-        "mocap_frame_rate": np.array(float(rate)),
-        "mocap_time_length": np.array(len(row) / rate),
-        "expression": expression,
-        "expressions": expression,
-        "emosh_kind": np.array("amass"),
-        "emosh_head_betas": motion.head_betas.astype(np.float32),
-        "emosh_valid": motion.valid[np.where(share < 0.5, row, np.minimum(row + 1, len(motion) - 1))],
-        "emosh_provenance": np.array(record.to_json()),
-    }
 
 
 def upright(motion: Motion, body: Body) -> tuple[Float[np.ndarray, "frames 165"], Float[np.ndarray, "frames 3"]]:
@@ -88,6 +85,11 @@ def sampling(motion: Motion, fps: int) -> tuple[np.ndarray, Float[np.ndarray, "s
     if len(times) == 1:
         return row, np.zeros(len(at))
     return row, np.clip((at - times[row]) / np.maximum(times[row + 1] - times[row], 1e-9), 0, 1)
+
+
+def whole_rate(motion: Motion, fps: int | None) -> int:
+    """`fps`, or the motion's own rate rounded."""
+    return fps or max(1, round(motion.fps))
 
 
 def _lowest(motion: Motion, body: Body, progress: Progress) -> float:

@@ -1,0 +1,1 @@
+"""A motion for other programs: Blender, viewers, animation tools, and the models emosh is compared with."""

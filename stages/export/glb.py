@@ -1,0 +1,170 @@
+"""A motion as GLB: the skinned person with the animation, facial actions as morph targets. Any glTF viewer plays it.
+
+Frame: y up, metres, facing +z, as glTF asks. Skin weights are the four strongest of each vertex, all that viewers
+read; a body file's pose correctives cannot be told in glTF and are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from stages.artifacts.motion import Motion
+from stages.artifacts.provenance import VERSION, Provenance
+from stages.body.model import JOINT_NAMES, Body
+from stages.export.amass import record
+from stages.export.glb_buffer import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, Buffer, write_glb
+from stages.export.skeleton import local_rotations, rest_joints, root_positions
+from stages.export.upright import UprightMotion, upright_motion
+from stages.progress import Progress, silent
+from stages.raster.shading import vertex_normals
+
+INFLUENCES = 4
+STILL_M = 1e-6
+"""Morph target offsets below this are none."""
+SKIN = (168, 120, 96)
+PAINT: tuple[tuple[tuple[str, ...], tuple[int, int, int]], ...] = (
+    (("left_eye_socket", "right_eye_socket"), (120, 70, 60)),
+    (("mouth_cavity", "tongue"), (110, 40, 40)),
+    (("lips",), (150, 86, 78)),
+    (("left_brow", "right_brow"), (70, 50, 40)),
+    (("left_eyeball", "right_eyeball", "teeth"), (225, 225, 220)),
+    (("left_iris", "right_iris"), (40, 30, 26)),
+)
+"""Named vertex sets and their colours (linear, 0-255), the later over the earlier: nobody's likeness."""
+
+
+def export_glb(
+    path: Path, motion: Motion, body: Body, fps: int | None = None, progress: Progress = silent
+) -> tuple[int, float]:
+    """Write the motion, at its own times or at `fps`. Returns (key frames, seconds).
+
+    Raises InputError for a motion of another body file.
+    """
+    samples = upright_motion(motion, body, fps, progress)
+    buffer = Buffer()
+    document = {
+        "asset": _asset(record(motion, body, "glb", {"fps": fps})),
+        "scene": 0,
+        "scenes": [{"name": "emosh", "nodes": [0, len(JOINT_NAMES)]}],
+        "nodes": [*_joint_nodes(body, samples), {"name": "person", "mesh": 0, "skin": 0}],
+        "meshes": [_mesh(buffer, body, samples)],
+        "skins": [_skin(buffer, body, samples)],
+        "materials": [
+            {
+                "name": "body",
+                "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.75},
+                "doubleSided": True,
+            }
+        ],
+        "animations": [_animation(buffer, body, samples)],
+    }
+    write_glb(path, document, buffer)
+    return len(samples), float(samples.times[-1])
+
+
+def strongest(
+    weights: Float[np.ndarray, "vertices 55"],
+) -> tuple[UInt8[np.ndarray, "vertices 4"], Float[np.ndarray, "vertices 4"]]:
+    """Joints and weights of each vertex's four strongest influences, summing to 1; unused ones are joint 0 at 0."""
+    joints = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
+    kept = np.take_along_axis(weights, joints, 1)
+    kept = kept / kept.sum(1, keepdims=True)
+    return np.where(kept > 0, joints, 0).astype(np.uint8), kept.astype(np.float32)
+
+
+def _asset(provenance: Provenance) -> dict[str, Any]:
+    extras = {"emosh_provenance": json.loads(provenance.to_json())}
+    return {"version": "2.0", "generator": f"emosh {VERSION}", "extras": extras}
+
+
+def _joint_nodes(body: Body, samples: UprightMotion) -> list[dict[str, Any]]:
+    """Nodes 0 to 54: the joints in the first sample's pose."""
+    rest = rest_joints(body, samples)
+    turns = quaternions(samples)[0]
+    nodes: list[dict[str, Any]] = []
+    for joint, (name, parent) in enumerate(zip(JOINT_NAMES, body.parents.tolist(), strict=True)):
+        place = root_positions(body, samples)[0] if parent < 0 else rest[joint] - rest[parent]
+        node: dict[str, Any] = {"name": name, "translation": place.tolist(), "rotation": turns[joint].tolist()}
+        children = np.flatnonzero(body.parents == joint).tolist()
+        nodes.append({**node, "children": children} if children else node)
+    return nodes
+
+
+def quaternions(samples: UprightMotion) -> Float[np.ndarray, "samples 55 4"]:
+    """Local rotations as x, y, z, w, each nearer to the one before it than its negative is."""
+    from scipy.spatial.transform import Rotation
+
+    turns = Rotation.from_matrix(local_rotations(samples).reshape(-1, 3, 3)).as_quat().reshape(-1, 55, 4)
+    flips = np.sign((turns[1:] * turns[:-1]).sum(-1))
+    turns[1:] *= np.cumprod(np.where(flips == 0, 1, flips), 0)[..., None]
+    return turns.astype(np.float32)
+
+
+def _mesh(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
+    vertices = samples.template.astype(np.float32)
+    joints, weights = strongest(body.weights)
+    faces = body.faces.astype(np.uint16 if len(vertices) < 65535 else np.uint32).reshape(-1)
+    attributes = {
+        "POSITION": buffer.add(vertices, ARRAY_BUFFER, bounds=True),
+        "NORMAL": buffer.add(vertex_normals(vertices, body.faces), ARRAY_BUFFER),
+        "COLOR_0": buffer.add(colours(body), ARRAY_BUFFER, normalized=True),
+        "JOINTS_0": buffer.add(joints, ARRAY_BUFFER),
+        "WEIGHTS_0": buffer.add(weights, ARRAY_BUFFER),
+    }
+    targets = [{"POSITION": _target(buffer, body, column)} for column in range(len(body.expression_names))]
+    primitive = {
+        "attributes": attributes,
+        "indices": buffer.add(faces, ELEMENT_ARRAY_BUFFER),
+        "material": 0,
+        "targets": targets,
+    }
+    first = (samples.head_scale * samples.expression[0]).tolist()
+    return {
+        "name": "person",
+        "primitives": [primitive],
+        "weights": first,
+        "extras": {"targetNames": list(body.expression_names)},
+    }
+
+
+def _target(buffer: Buffer, body: Body, column: int) -> int:
+    """One facial action: the vertices it moves, and how far."""
+    offsets = body.exprdirs[:, :, column]
+    rows: Int[np.ndarray, "moved"] = np.flatnonzero(np.abs(offsets).max(1) > STILL_M)
+    return buffer.add_sparse(len(offsets), rows, offsets[rows])
+
+
+def colours(body: Body) -> UInt8[np.ndarray, "vertices 4"]:
+    """Linear RGBA of each vertex."""
+    rgba = np.full((len(body.v_template), 4), 255, np.uint8)
+    rgba[:, :3] = SKIN
+    for names, colour in PAINT:
+        rgba[np.any([body.sets[name] for name in names], 0), :3] = colour
+    return rgba
+
+
+def _skin(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
+    """Inverse bind matrices take rest vertices to their joint: axes are the world's, so only the place is taken off."""
+    inverse = np.tile(np.eye(4, dtype=np.float32), (len(JOINT_NAMES), 1, 1))
+    inverse[:, 3, :3] = -rest_joints(body, samples)
+    return {"name": "skeleton", "inverseBindMatrices": buffer.add(inverse), "joints": list(range(55)), "skeleton": 0}
+
+
+def _animation(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
+    """Root translation, the rotation of every joint that turns, and the weights of the facial actions."""
+    times = buffer.add(samples.times.astype(np.float32), bounds=True)
+    turns = quaternions(samples)
+    tracks = [(0, "translation", root_positions(body, samples).astype(np.float32))]
+    tracks += [(joint, "rotation", turns[:, joint]) for joint in range(55) if np.ptp(turns[:, joint], axis=0).any()]
+    if samples.expression.shape[1]:
+        tracks.append((55, "weights", (samples.head_scale * samples.expression).astype(np.float32).reshape(-1)))
+    samplers, channels = [], []
+    for node, path, values in tracks:
+        channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})
+        samplers.append({"input": times, "output": buffer.add(values), "interpolation": "LINEAR"})
+    return {"name": "motion", "samplers": samplers, "channels": channels}

@@ -1,0 +1,69 @@
+"""`emosh export` from the outside: formats by suffix, what each needs, what is overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.video.picture import write_png
+from tests.command_line import emosh, refused
+from tests.emosh_cli.conftest import Clip
+
+
+@pytest.mark.parametrize(
+    ("name", "to"), [("a.npz", "amass"), ("a.glb", "glb"), ("a.bvh", "bvh"), ("folder", "wan-animate")]
+)
+def test_the_suffix_tells_the_format(own_folder: Path, motion_file: Path, clip: Clip, name: str, to: str) -> None:
+    """-o a.glb writes GLB without being told; so do .npz, .bvh and a folder; --json says which."""
+    more = ["--ref", clip.photo, "--set", "area_width=256", "--set", "area_height=256"] if to == "wan-animate" else []
+    said = emosh("export", motion_file, "-o", name, *more, "--json")
+    assert said.code == 0, said.err
+    assert (said.json["to"], said.json["output"]) == (to, name)
+    assert (own_folder / name).exists()
+
+
+def test_without_a_name_it_lies_beside_the_motion(motion_file: Path) -> None:
+    """--to alone names the file after the motion."""
+    assert emosh("export", motion_file, "--to", "bvh").out.strip() == str(motion_file.with_suffix(".bvh"))
+
+
+def test_a_run_again(own_folder: Path, motion_file: Path, clip: Clip) -> None:
+    """What says that emosh wrote it is written again; BVH cannot say so and is kept, as is a folder of other things."""
+    small = ["--set", "area_width=256", "--set", "area_height=256"]
+    wan = ["export", motion_file, "-o", "wan", "--ref", clip.photo, *small]
+    for words in (["export", motion_file, "-o", "a.glb"], wan):
+        assert [emosh(*words).code for _ in range(2)] == [0, 0]
+    assert emosh("export", motion_file, "-o", "a.bvh").code == 0
+    assert "cannot say who wrote it" in refused("export", motion_file, "-o", "a.bvh")
+    assert emosh("export", motion_file, "-o", "a.bvh", "--force").code == 0
+    (own_folder / "mine").mkdir()
+    (own_folder / "mine" / "letter.txt").write_text("words")
+    assert "is no Wan-Animate folder" in refused("export", motion_file, "-o", "mine", "--ref", clip.photo, *small)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["-o", "a.fbx"], "no format is written as .fbx"),
+        (["--to", "fbx"], "choose one of: amass, glb, bvh, wan-animate"),
+        (["-o", "a.npz", "--to", "glb"], "a GLB export is written as .glb"),
+        (["-o", "wan"], "needs the photo to animate: --ref PHOTO"),
+        (["-o", "a.glb", "--ref", "a.png"], "--ref belongs to --to wan-animate"),
+        (["-o", "wan", "--ref", "a.mp4"], "does not exist"),
+        (["--to", "glb", "-o", "-"], "cannot be written to a pipe"),
+        (["-o", "a.bvh", "--set", "bvh_units_per_metre=0"], "must be above 0"),
+    ],
+)
+def test_what_cannot_be_is_one_line(own_folder: Path, motion_file: Path, words: list[str], expected: str) -> None:
+    """A wrong format, or an option that the format has no use for, is refused before anything is made."""
+    write_png(own_folder / "a.png", np.zeros((64, 64, 3), np.uint8))
+    before = sorted(own_folder.iterdir())
+    assert expected in refused("export", motion_file, *words)
+    assert sorted(own_folder.iterdir()) == before
+
+
+def test_a_video_is_no_photo(motion_file: Path, clip: Clip) -> None:
+    """--ref takes a photo, and says so of a video."""
+    assert "is no photo" in refused("export", motion_file, "-o", "wan", "--ref", clip.drive)

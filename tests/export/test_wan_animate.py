@@ -1,0 +1,152 @@
+"""Wan-Animate's input folder: sizes, frames and points as its preprocess makes them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.body.model import Body
+from stages.errors import InputError
+from stages.export.wan_animate import padded, picked_rows, picture_size, write_wan_animate
+from stages.export.wan_drawing import COLOURS, draw_skeleton
+from stages.export.wan_points import face_box, whole_bodies
+from stages.video.picture import write_png
+from stages.video.sink import VideoSink
+from stages.video.source import probe, read_frames
+from tests.motions import joint, standing
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A grey portrait picture."""
+    write_png(tmp_path / "ref.png", np.full((640, 480, 3), 90, np.uint8))
+    return tmp_path / "ref.png"
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1280, 720), (1280, 720)),
+        ((720, 1280), (704, 1280)),
+        ((512, 512), (960, 960)),
+        ((1000, 1500), (768, 1184)),
+        ((333, 777), (640, 1440)),
+    ],
+)
+def test_sizes_are_the_preprocess_own(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    """The reference's size at 1280 x 720 is what `resize_by_area(..., divisor=16)` gives, worked out by brute force."""
+    assert picture_size(*size, 1280 * 720) == expected == brute(*size)
+
+
+def brute(width: int, height: int) -> tuple[int, int]:
+    """Every size the preprocess may take, told from its rules alone."""
+    area, ratio = 1280 * 720, width / height
+    tallest = int(np.sqrt(area / ratio))
+    sizes = []
+    for tall in range(16, tallest + 32, 16):
+        for wide in range(64, 4096, 64):
+            near = abs(wide - tall * ratio) < 64
+            if near and wide * tall <= area and tall <= 16 * int(np.ceil(tallest / 16)):
+                sizes.append((wide, tall))
+    return min(sizes, key=lambda each: (-each[0] * each[1], abs(each[0] / each[1] - ratio)))
+
+
+@pytest.mark.parametrize(
+    ("fps", "to"), [(Fraction(25), 30), (Fraction(24), 30), (Fraction(60), 30), (Fraction(30), 16)]
+)
+def test_frames_are_the_preprocess_own(body: Body, fps: Fraction, to: int) -> None:
+    """At a steady rate: `get_frame_indices`, round(k / fps * rate), and int(n / rate * fps) of them."""
+    rows = 50
+    motion = replace(
+        standing(body, rows), fps=fps, pts_seconds=np.arange(rows) / float(fps), duration_seconds=float(rows / fps)
+    )
+    count = int(rows / float(fps) * to)
+    times = np.arange(count) / to
+    expected = np.clip(np.round(np.round(times * float(fps), 9)).astype(int), 0, rows - 1)
+    np.testing.assert_array_equal(picked_rows(motion, to), expected)
+
+
+def test_the_folder(body: Body, tmp_path: Path, photo: Path) -> None:
+    """Three files of one length: the pose at the reference's size, the face at 512, the photo as it was."""
+    made = write_wan_animate(tmp_path / "wan", standing(body, 5), body, photo, fps=30, area=256 * 256)
+    assert {path.name for path in (tmp_path / "wan").iterdir()} == {"src_pose.mp4", "src_face.mp4", "src_ref.png"}
+    pose, face = (probe(tmp_path / "wan" / name) for name in ("src_pose.mp4", "src_face.mp4"))
+    assert (pose.width, pose.height) == (made.width, made.height) == picture_size(480, 640, 256 * 256)
+    assert (face.width, face.height) == (512, 512)
+    assert pose.frame_count == face.frame_count == made.frames == 6
+    assert pose.fps == face.fps == 30
+    assert made.faces_outside == 0
+
+
+def test_points_lie_where_the_body_is(body: Body) -> None:
+    """Right is right, hands hang on wrists, a point outside the picture or of an unmeasured hand is not drawn."""
+    motion = standing(body, 1)
+    motion.valid[:, 3] = False
+    (frame,) = whole_bodies(motion, body, np.array([0]))
+    nose, neck, right, left = frame.body[[0, 1, 2, 5], :2]
+    assert nose[1] < neck[1]
+    assert right[0] < neck[0] < left[0]
+    np.testing.assert_allclose(neck, (right + left) / 2, atol=1e-3)
+    assert np.linalg.norm(frame.left_hand[0, :2] - frame.body[7, :2]) < 25
+    assert frame.left_hand[:, 2].all()
+    assert not frame.right_hand[:, 2].any()
+    below = frame.body[:, 1] >= 512
+    assert below.any()
+    assert not frame.body[below, 2].any()
+    assert frame.body[[0, 14, 15, 16, 17], 2].all()
+
+
+def test_a_profile_hides_the_far_ear(body: Body) -> None:
+    """Turned a quarter to the picture's right, the head shows one ear and one eye."""
+    motion = standing(body, 1)
+    motion.poses[:, joint("neck")] = [0, np.pi / 2, 0]
+    (frame,) = whole_bodies(motion, body, np.array([0]))
+    assert frame.body[[16, 17], 2].tolist() == [1, 0]
+    assert frame.body[[14, 15], 2].tolist() == [1, 0]
+
+
+def test_the_drawing_has_their_colours(body: Body) -> None:
+    """On black: joints in full colour, limbs at 60 %, nothing else but the hands' hues; thin as theirs at this size."""
+    (frame,) = whole_bodies(standing(body, 1), body, np.array([0]))
+    frame = replace(frame, left_hand=frame.left_hand * 0, right_hand=frame.right_hand * 0)
+    picture = draw_skeleton(frame, 512, 512)
+    found = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()} - {(0, 0, 0)}
+    assert found <= set(COLOURS) | {tuple(int(0.6 * value) for value in colour) for colour in COLOURS}
+    x, y = frame.body[5, :2].astype(int)
+    assert tuple(picture[y, x]) == COLOURS[5]
+    assert (picture.any(2)).mean() < 0.02
+
+
+def test_the_face_box_is_theirs() -> None:
+    """A 100 x 80 box grows to 1.3 times its area about the middle, three quarters of the height above, cut to size."""
+    points = np.array([[200.0, 100.0], [300.0, 180.0]])
+    grown = np.sqrt(1.3)
+    left, right, top, bottom = face_box(points, 1000, 1000)
+    assert (left, right) == (int(250 - 50 * grown), int(250 + 50 * grown))
+    assert (top, bottom) == (int(100 - 0.75 * 80 * (grown - 1)), int(180 + 0.25 * 80 * (grown - 1)))
+    assert face_box(points, 290, 150) == (left, 290, top, 150)
+
+
+def test_the_face_is_cut_from_the_driving_video(body: Body, tmp_path: Path, photo: Path) -> None:
+    """With the video, the face pictures are its pixels inside the box; too short a video is refused by its counts."""
+    motion = standing(body, 4)
+    with VideoSink(tmp_path / "drive.mp4", 512, 512, Fraction(25)) as sink:
+        for row in range(4):
+            sink.write(np.full((512, 512, 3), 40 * row + 20, np.uint8))
+    write_wan_animate(tmp_path / "wan", motion, body, photo, tmp_path / "drive.mp4", fps=25, area=256 * 256)
+    means = [frame.rgb.mean() for frame in read_frames(tmp_path / "wan" / "src_face.mp4")]
+    np.testing.assert_allclose(means, [20, 60, 100, 140], atol=3)
+    with pytest.raises(InputError, match=r"has 4 frames, but the motion 9 rows"):
+        write_wan_animate(tmp_path / "no", standing(body, 9), body, photo, tmp_path / "drive.mp4", area=256 * 256)
+    assert list((tmp_path / "no").iterdir()) == []
+
+
+def test_padding_keeps_the_shape() -> None:
+    """A wide picture in a square is centred between two black bars."""
+    out = padded(np.full((50, 100, 3), 255, np.uint8), 64, 64)
+    rows = out.any((1, 2))
+    assert (rows.sum(), rows.argmax()) == (32, 16)
