@@ -1,29 +1,66 @@
-"""`emosh evaluate`: how close a result is to its truth, and to the motion that drove it."""
+"""`emosh evaluate`: how close a result is to its truth, to its photo, and to the motion that drove it."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emosh_cli import options
-from emosh_cli.outputs import REPORT, need, settle
+from emosh_cli.outputs import PLOT, REPORT, need, settle
 from emosh_cli.run import STAGES, Run, command
 from stages.errors import InputError
 
+if TYPE_CHECKING:
+    from stages.artifacts.motion import Motion
+
 Result = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to judge.", show_default=False)]
 Truth = Annotated[
-    Path | None, typer.Option("--truth", metavar="VIDEO", help="The real video, frame by frame: PSNR, L1, SSIM.")
+    Path | None,
+    typer.Option("--truth", metavar="VIDEO", help="The real video, frame by frame: PSNR, L1, SSIM, LPIPS, colour."),
 ]
 MotionFile = Annotated[
     Path | None,
     typer.Option("--motion", metavar="NPZ", help="The motion that drove it: pose error of the result tracked again."),
 ]
 RefPhoto = Annotated[
-    Path | None, typer.Option("--ref", metavar="PHOTO", help="The reference photo: identity measures (not built yet).")
+    Path | None,
+    typer.Option("--ref", metavar="PHOTO", help="The reference photo: body shape, and identity with ArcFace."),
 ]
+Tracked = Annotated[
+    Path | None,
+    typer.Option("--tracked", metavar="NPZ", help="The result's own motion, where it is tracked already."),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot", metavar="SVG", help="Also draw colour and identity over time, here.",
+        rich_help_panel=options.OUTPUT, show_default=False,
+    ),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a result is compared with."""
+
+    result: Path
+    truth: Path | None
+    motion: Path | None
+    ref: Path | None
+    tracked: Path | None
+    plot: Path | None
+    body: str
+
+    @property
+    def given(self) -> dict[str, Path]:
+        """Role -> file, of everything that was named."""
+        roles = {"video": self.result, "truth": self.truth, "motion": self.motion, "photo": self.ref,
+                 "tracked": self.tracked}  # fmt: skip
+        return {role: path for role, path in roles.items() if path is not None}
 
 
 def register(app: typer.Typer) -> None:
@@ -36,67 +73,90 @@ def register(app: typer.Typer) -> None:
         truth: Truth = None,
         motion: MotionFile = None,
         ref: RefPhoto = None,
+        tracked: Tracked = None,
+        plot: Plot = None,
         out: options.Out = None,
         body: options.Body = "open",
     ) -> None:
-        """Measure a result against the real video, or against the motion that drove it, into a report.json.
+        """Measure a result against the real video, its photo, or the motion that drove it, into a report.json.
 
-        Example: emosh evaluate out.mp4 --truth drive.mp4 --motion target.npz -o report.json
+        Every figure stands beside how it was made; what could not be measured is listed with the reason.
+
+        Example: emosh evaluate out.mp4 --truth drive.mp4 --ref photo.png -o report.json
         """
-        if ref is not None:
+        if truth is None and motion is None and ref is None:
             raise InputError(
-                "measures against a photo (identity, shape) are not built yet; use --truth VIDEO, --motion NPZ, or both"
+                "evaluate needs something to compare with: --truth VIDEO, --ref PHOTO, --motion NPZ, or several"
             )
-        if truth is None and motion is None:
-            raise InputError("evaluate needs something to compare with: --truth VIDEO, --motion NPZ, or both")
-        _evaluate(run, result, truth, motion, out, body)
+        if tracked is not None and motion is None:
+            raise InputError("--tracked is the result's motion; name the motion that drove it with --motion NPZ")
+        _evaluate(run, Asked(result, truth, motion, ref, tracked, plot, body), out)
 
 
-def _evaluate(run: Run, result: Path, truth: Path | None, motion: Path | None, out: Path | None, body: str) -> None:
-    need(result, "a video")
-    given = [result]
-    if truth is not None:
-        given.append(need(truth, "the real video"))
-    if motion is not None:
-        given.append(need(motion, "a motion .npz"))
-    target = settle(out, REPORT, given, run.force, beside=result, ending="-report")
+def _evaluate(run: Run, asked: Asked, out: Path | None) -> None:
+    expected = {"video": "a video", "truth": "the real video", "motion": "a motion .npz",
+                "photo": "a photo of the person", "tracked": "a motion .npz"}  # fmt: skip
+    given = [need(path, expected[role]) for role, path in asked.given.items()]
+    target = settle(out, REPORT, given, run.force, beside=asked.result, ending="-report")
+    if asked.plot is not None:
+        settle(asked.plot, PLOT, [*given, target], run.force)
     configs = run.configured_all(("evaluate", "track"))
     if run.dry_run:
         against = " and ".join(str(path) for path in given[1:])
-        run.planned([f"evaluate {result} against {against} -> {target}"], output=str(target))
+        run.planned([f"evaluate {asked.result} against {against} -> {target}"], output=str(target))
         return
+    sections = _sections(run, asked, configs)
+    provenance = _provenance(configs, asked)
+    _write(target, {"provenance": json.loads(provenance), **sections})
+    if asked.plot is not None:
+        from stages.evaluate.curves import draw
+
+        draw(asked.plot, {asked.result.name: sections})
+    run.done(target, _summary(sections), figures=_figures(sections), plot=asked.plot)
+
+
+def _sections(run: Run, asked: Asked, configs: dict[str, Any]) -> dict[str, Any]:
+    """Every section that what was given allows; first those that are quick to refuse what does not belong together."""
+    from stages.evaluate.colour import colour_over_time
+    from stages.evaluate.evaluate import evaluate_paired
+
+    config, progress = configs["evaluate"], run.console.progress
     report: dict[str, Any] = {}
-    if truth is not None:  # first, since it is quick to refuse videos that do not belong together
-        from stages.evaluate.evaluate import evaluate_paired
+    if asked.truth is not None:
+        report["paired"] = evaluate_paired(asked.result, asked.truth, config, progress)
+    report["colour"] = colour_over_time(asked.result, asked.truth, config.pairing, progress)
+    own = None
+    if asked.motion is not None:
+        own, sections = _pose(run, asked, configs["track"])
+        report |= sections
+    if asked.ref is not None:
+        from emosh_cli.commands.evaluate_parts import shape_section
 
-        report["paired"] = evaluate_paired(result, truth, configs["evaluate"], run.console.progress)
-    if motion is not None:
-        report["pose"] = _pose_section(run, result, motion, body, configs["track"])
-    provenance = _provenance(configs, result, truth, motion)
-    _write(target, {"provenance": json.loads(provenance), **report})
-    run.done(target, _summary(report), figures=_figures(report))
+        report["shape"] = shape_section(run, asked.result, asked.ref, asked.body, configs["track"], config, own)
+    return report
 
 
-def _pose_section(run: Run, result: Path, motion: Path, body: str, config: Any) -> dict[str, Any]:
-    """Track the result again and compare with the motion that drove it."""
-    from emosh_cli import pipes
-    from emosh_cli.commands.track import tracked
-    from stages.artifacts.motion import load_motion
+def _pose(run: Run, asked: Asked, config: Any) -> tuple[Motion, dict[str, Any]]:
+    """The result's motion, and the sections pose and, where the result is tracked here, tracking."""
+    from emosh_cli.commands.evaluate_parts import read_motion, tracked_result
     from stages.body.store import open_body
     from stages.evaluate.evaluate import pose_error
 
-    with pipes.readable(motion) as readable:
-        driving = load_motion(readable)
-    return pose_error(tracked(run, result, body, config), driving, open_body(body))
+    assert asked.motion is not None
+    driving = read_motion(asked.motion)
+    if asked.tracked is not None:
+        own = read_motion(asked.tracked)
+        return own, {"pose": pose_error(own, driving, open_body(asked.body))}
+    own, tracking = tracked_result(run, asked.result, asked.body, config)
+    return own, {"pose": pose_error(own, driving, open_body(asked.body)), "tracking": tracking}
 
 
-def _provenance(configs: dict[str, Any], result: Path, truth: Path | None, motion: Path | None) -> str:
+def _provenance(configs: dict[str, Any], asked: Asked) -> str:
     from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 
-    roles = {"video": result, "truth": truth, "motion": motion}
-    inputs = {role: sha256_file(path) for role, path in roles.items() if path is not None and path.is_file()}
+    inputs = {role: sha256_file(path) for role, path in asked.given.items() if path.is_file()}
     config = {section: config_dict(value) for section, value in configs.items()}
-    notes = {role: str(path) for role, path in roles.items() if path is not None}
+    notes = {role: str(path) for role, path in asked.given.items()}
     return Provenance("evaluate", config, inputs, notes=notes).to_json()
 
 
@@ -123,13 +183,19 @@ def _figures(report: dict[str, Any]) -> dict[str, float]:
 
 SAID = {
     "paired.psnr.mean": "PSNR {:.2f} dB",
-    "paired.l1.mean": "L1 {:.4f}",
+    "paired.l1.mean": "L1 {:.4g}",
     "paired.ssim.mean": "SSIM {:.4f}",
+    "colour.from_truth.mean": "colour off by {:.1f} (CIE76)",
+    "colour.from_start.per_second": "colour drifts {:+.2f} a second",
     "pose.upper_body_mm": "upper body off by {:.0f} mm",
     "pose.left_hand_mm": "left hand {:.0f} mm",
     "pose.right_hand_mm": "right hand {:.0f} mm",
     "pose.head_change_degrees": "head's turning off by {:.1f} degrees",
     "pose.lip_gap_correlation": "lips correlate {:.2f}",
+    "shape.to_reference.betas_cosine": "body shape's cosine {:.3f}",
+    "shape.to_reference.sizeless_cosine": "at one height {:.3f}",
+    "shape.repeat.sizeless_cosine": "(the tracker's own {:.3f})",
+    "tracking.frames_per_second": "tracked at {:.1f} frames/s",
 }
 """Figures of the summary line; the file has all of them."""
 

@@ -39,6 +39,9 @@ REPORT = (
     Entry("paired", "object", "a result against its truth", required=False),
     Entry("paired.protocol", "text", "name of the recipe"),
     Entry("paired.protocol_rules", "text", "the recipe in words: sizes, padding, kernel, colours"),
+    Entry("paired.resize_kernel", "text", "how pictures are brought to another size"),
+    Entry("paired.fit", "text", "same shape, or cropped back from the method's own"),
+    Entry("paired.lossy", "list", "what the files' codecs did to the pictures before, in words"),
     Entry("paired.pairing", "text", "which frame is compared with which"),
     Entry("paired.size", "number", "side of the square, pixels"),
     Entry("paired.frames", "number", "pairs of frames compared"),
@@ -49,7 +52,7 @@ REPORT = (
     Entry("paired.largest_time_difference_seconds", "number", "between the frames of any pair"),
     *(
         Entry(f"paired.{where}{name}", "object", meaning)
-        for where, meaning in (("", "over the whole square"), ("picture.", "without the square's bars"))
+        for where, meaning in (("", "over the whole picture"), ("picture.", "without the square's bars"))
         for name in METRICS
     ),
     *(
@@ -58,6 +61,42 @@ REPORT = (
         for name in METRICS
         for entry in _FIGURE
     ),
+    Entry("colour", "object", "mean colour over time, its distance from the start and from the truth", required=False),
+    Entry("colour.definition", "text", "what the distances are"),
+    Entry("colour.seconds", "list", "time of each frame"),
+    *(
+        Entry(f"colour.{name}.{entry.name}", entry.type, entry.meaning, entry.required)
+        for name in ("lightness", "chroma", "contrast", "from_start", "from_truth")
+        for entry in _FIGURE
+    ),
+    *(
+        Entry(f"colour.{name}.{figure}", "number", meaning, required=False)
+        for name in ("from_start", "from_truth")
+        for figure, meaning in (("per_second", "slope"), ("late_minus_early", "last tenth less first tenth"))
+    ),
+    Entry("shape", "object", "body shape of single frames against the photo's", required=False),
+    Entry("shape.definition", "text", "how shapes are compared"),
+    Entry("shape.frames", "number", "frames in which a person was found"),
+    Entry("shape.frames_without_person", "number", "frames looked at in which nobody was found"),
+    Entry("shape.reference_cm", "object", "the photo's body"),
+    Entry("shape.to_reference", "object", "frames against the photo"),
+    Entry("shape.to_reference.betas_cosine", "number", "mean cosine of the coefficients"),
+    Entry("shape.to_reference.sizeless_cosine", "number", "mean cosine of the surfaces at one height"),
+    Entry("shape.to_reference.difference_cm", "object", "mean absolute differences"),
+    Entry("shape.to_reference.ratio_difference", "object", "the same of ratios to the height"),
+    Entry("shape.among_frames", "object", "frames against one another", required=False),
+    Entry("shape.whole_clip", "object", "the result tracked at once, against the photo", required=False),
+    Entry("shape.repeat", "object", "the photo against itself tracked again: the tracker's own error", required=False),
+    Entry("shape.per_frame_cosine", "list", "one value a frame"),
+    Entry("tracking", "object", "what tracking the result took (the paper's Table 6)", required=False),
+    Entry("tracking.frames", "number", "frames tracked"),
+    Entry("tracking.seconds", "number", "wall time"),
+    Entry("tracking.frames_per_second", "number", "frames over seconds"),
+    Entry("tracking.seconds_by_step", "object", "wall time by what was said of it"),
+    Entry("tracking.machine", "object", "processor, cores, system"),
+    Entry("tracking.settings", "object", "solver and detector"),
+    Entry("tracking.reprojection", "object", "mean error per part: pixels, and share of face height or shoulder width"),
+    Entry("left_out", "object", "figure -> why it is not here", required=False),
     Entry("pose", "object", "the result tracked again against the motion that drove it", required=False),
     Entry("pose.rows", "object", "rows measured in both motions, per part"),
     Entry("pose.joints_mm", "object", "every joint alone: from the neck, fingers from the wrist"),

@@ -54,6 +54,15 @@ def like_truth(result: Rgb, width: int, height: int, where: str) -> Rgb:
     return resized(result, width, height)
 
 
+def crop_back(result: Rgb, width: int, height: int) -> Rgb:
+    """What of a result shows a truth of `width` x `height` that was padded, centred, to the result's shape (0.B.4)."""
+    rows, columns = result.shape[:2]
+    scale = min(columns / width, rows / height)
+    inner = min(columns, max(1, round(width * scale))), min(rows, max(1, round(height * scale)))
+    left, top = (columns - inner[0]) // 2, (rows - inner[1]) // 2
+    return resized(result[top : top + inner[1], left : left + inner[0]], width, height)
+
+
 def resized(rgb: Rgb, width: int, height: int) -> Rgb:
     """By area when shrinking, cubic when growing; the same array when nothing changes."""
     import cv2
@@ -61,4 +70,4 @@ def resized(rgb: Rgb, width: int, height: int) -> Rgb:
     if rgb.shape[:2] == (height, width):
         return rgb
     kernel = cv2.INTER_AREA if rgb.shape[0] > height else cv2.INTER_CUBIC
-    return cv2.resize(rgb, (width, height), interpolation=kernel)
+    return cv2.resize(np.ascontiguousarray(rgb), (width, height), interpolation=kernel)

@@ -53,7 +53,7 @@ COMMANDS = {
     "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid"} | BODY | OUT | WORK | TALK,
     "encode": {"--ref", "--cond", "--model", "--device"} | OUT | WORK | TALK,
-    "evaluate": {"--truth", "--motion", "--ref"} | BODY | OUT | WORK | TALK,
+    "evaluate": {"--truth", "--motion", "--ref", "--tracked", "--plot"} | BODY | OUT | WORK | TALK,
     "train": OUT | WORK | TALK,
     "curate": OUT | WORK | TALK,
     "inspect": TALK,
@@ -152,7 +152,6 @@ def test_a_wrong_word_is_one_line(words: list[str], expected: str) -> None:
     [
         ["train", "clips"],
         ["curate", "clips"],
-        ["evaluate", "a.mp4", "--ref", "a.png"],
     ],
 )
 def test_what_is_not_built_says_so(words: list[str]) -> None:

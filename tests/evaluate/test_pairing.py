@@ -103,7 +103,10 @@ def test_the_report_says_what_its_figures_depend_on(tmp_path):
     json.dumps(report, allow_nan=False)
     assert report["protocol"] == "emosh"
     assert "frame i" in report["pairing"]
-    assert "INTER_AREA" in report["protocol_rules"]
+    assert "INTER_AREA" in report["resize_kernel"]
+    assert [said.split(":")[0] for said in report["lossy"]] == ["result", "truth"]
+    assert "yuv420p" in report["lossy"][0]
+    assert "lossless only if" in report["lossy"][1]
     assert report["inputs"]["result"] == sha256_file(result)
     lossy = {key: report["files"]["result"][key] for key in ("codec", "pixel_format", "matrix", "range")}
     assert lossy == {"codec": "h264", "pixel_format": "yuv420p", "matrix": "bt709", "range": "limited"}

@@ -1,0 +1,177 @@
+"""The sections of a report that need other stages: the result is tracked here, since stages do not know one another."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosh_cli.run import Run
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from stages.artifacts.motion import Motion
+    from stages.body.model import Body
+    from stages.evaluate.config import EvaluateConfig
+    from stages.progress import Progress
+    from stages.track.config import TrackConfig
+
+
+@dataclass
+class Stopwatch:
+    """A progress that also notes how long each label lasted."""
+
+    inner: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+    _label: str = ""
+    _since: float = 0.0
+
+    def __call__(self, label: str, done: int, total: int | None) -> None:
+        """Pass it on, and count the time since the last call to the label that was running."""
+        now = time.monotonic()
+        if self._label:
+            self.seconds[self._label] = self.seconds.get(self._label, 0.0) + now - self._since
+        self._label, self._since = label, now
+        self.inner(label, done, total)
+
+
+def tracked_result(run: Run, result: Path, body: str, config: TrackConfig) -> tuple[Motion, dict[str, Any]]:
+    """The result's motion, and the section `tracking`: what it took (Table 6)."""
+    from emosh_cli.commands.track import tracked
+    from stages.body.store import open_body
+
+    open_body(body, progress=run.console.progress)  # baking is no part of tracking
+    own, watch = run.console.progress, Stopwatch(run.console.progress)
+    began = time.monotonic()
+    run.console.progress = watch  # type: ignore[method-assign]
+    try:
+        motion = tracked(run, result, body, config)
+    finally:
+        run.console.progress = own  # type: ignore[method-assign]
+    seconds = time.monotonic() - began
+    return motion, {
+        "frames": len(motion),
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(len(motion) / seconds, 3),
+        "seconds_by_step": {label: round(value, 3) for label, value in watch.seconds.items()},
+        "machine": {"processor": _processor(), "cores": os.cpu_count() or 1, "system": platform.platform()},
+        "settings": {"solver": config.solver, "detector": config.detector},
+        "reprojection": _reprojection(motion),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _reprojection(motion: Motion) -> dict[str, float | None]:
+    """Mean over valid rows: pixels per part, and as a share of face height (face, hands) or shoulder width (body)."""
+    from stages.artifacts.motion import PARTS
+
+    found: dict[str, float | None] = {}
+    for column, part in enumerate(PARTS):
+        rows = motion.valid[:, column]
+        size = motion.shoulder_width_px if part == "body" else motion.face_height_px
+        sized = rows & (size > 0)
+        found[f"{part}_px"] = float(motion.error_px[rows, column].mean()) if rows.any() else None
+        found[f"{part}_share"] = float((motion.error_px[sized, column] / size[sized]).mean()) if sized.any() else None
+    return found
+
+
+def shape_section(
+    run: Run,
+    result: Path,
+    photo: Path,
+    body: str,
+    track: TrackConfig,
+    config: EvaluateConfig,
+    whole: Motion | None = None,
+) -> dict[str, Any]:
+    """Shape consistency: the photo, some frames of the result, and the photo changed harmlessly, each tracked alone.
+
+    whole: the result's motion, where it was tracked already.
+    """
+    from stages.body.store import open_body
+    from stages.evaluate.shape import shape_consistency
+    from stages.video.photo import read_photo
+
+    opened = open_body(body, progress=run.console.progress)
+    alone = replace(track, person=0)
+    reference = _tracked_quietly(photo, opened, alone)
+    with tempfile.TemporaryDirectory() as folder:
+        frames = list(_frames(result, config.shape_frames, Path(folder)))
+        shapes = [_of(run, "shape of the result", path, n, len(frames), opened, alone) for n, path in enumerate(frames)]
+        changed = list(_changed(read_photo(photo), Path(folder)))
+        again = [
+            _of(run, "shape of the photo again", path, n, len(changed), opened, alone) for n, path in enumerate(changed)
+        ]
+    seen = [each for each in shapes if each is not None]
+    section = shape_consistency(reference, seen, [each for each in again if each is not None], opened, whole)
+    return {**section, "frames_without_person": len(shapes) - len(seen)}
+
+
+def _of(run: Run, label: str, path: Path, number: int, total: int, body: Body, config: TrackConfig) -> Motion | None:
+    """The motion of one picture, None where nobody is in it."""
+    try:
+        found = _tracked_quietly(path, body, config)
+    except InputError:
+        found = None
+    run.console.progress(label, number + 1, total)
+    return found
+
+
+def _tracked_quietly(path: Path, body: Body, config: TrackConfig) -> Motion:
+    from stages.track.track import track
+
+    return track(path, body, config)
+
+
+def _frames(result: Path, count: int, folder: Path) -> Iterator[Path]:
+    """Evenly chosen frames of a video as PNG files."""
+    from stages.evaluate.sampling import evenly
+    from stages.video.picture import write_png
+    from stages.video.source import probe, read_frames
+
+    wanted = set(evenly(probe(result).frame_count or 1, count))
+    for frame in read_frames(result):
+        if frame.index in wanted:
+            path = folder / f"frame-{frame.index}.png"
+            write_png(path, frame.rgb)
+            yield path
+
+
+def _changed(rgb: Any, folder: Path) -> Iterator[Path]:
+    """The photo mirrored, at 0.8 of its size, brightened, and through JPEG at quality 60: the same body each time."""
+    import numpy as np
+    from PIL import Image
+
+    photo = Image.fromarray(rgb)
+    small = photo.resize((max(16, round(photo.width * 0.8)), max(16, round(photo.height * 0.8))), Image.Resampling.BOX)
+    bright = Image.fromarray(np.clip(rgb.astype(np.float32) * 1.15 + 5, 0, 255).astype(np.uint8))
+    for name, picture in (
+        ("mirrored.png", photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        ("small.png", small),
+        ("bright.png", bright),
+    ):
+        picture.save(folder / name)
+        yield folder / name
+    photo.save(folder / "worse.jpg", quality=60)
+    yield folder / "worse.jpg"
+
+
+def read_motion(path: Path) -> Motion:
+    """A motion from a file or a pipe."""
+    from emosh_cli import pipes
+    from stages.artifacts.motion import load_motion
+
+    with pipes.readable(path) as readable:
+        return load_motion(readable)

@@ -1,0 +1,38 @@
+"""Which frame of a result is compared with which frame of the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+from stages.errors import InputError
+from stages.video.source import Frame, read_frames
+
+
+def pairs(result: Path, truth: Path, pairing: str) -> Iterator[tuple[Frame, Frame]]:
+    """(result, truth) frame by frame, by number or by time (`circumstances.PAIRINGS`).
+
+    Raises InputError where videos paired by number have different lengths.
+    """
+    ours, theirs = read_frames(result), read_frames(truth)
+    if pairing == "time":
+        yield from _by_time(ours, theirs)
+        return
+    for index, (left, right) in enumerate(zip_longest(ours, theirs)):
+        if left is None or right is None:
+            shorter, longer = (result, truth) if left is None else (truth, result)
+            raise InputError(
+                f"{shorter} ends after {index} frames but {longer} goes on; paired metrics need the same clip "
+                "(for another frame rate: --set evaluate.pairing=time)"
+            )
+        yield left, right
+
+
+def _by_time(ours: Iterator[Frame], theirs: Iterator[Frame]) -> Iterator[tuple[Frame, Frame]]:
+    """The frame of ours on screen at each of their times; a millisecond of slack covers rounded timestamps."""
+    shown, coming = next(ours), next(ours, None)
+    for right in theirs:
+        while coming is not None and coming.pts_seconds <= right.pts_seconds + 0.001:
+            shown, coming = coming, next(ours, None)
+        yield shown, right
