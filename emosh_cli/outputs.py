@@ -40,6 +40,7 @@ PLOT = Kind("plot", (".svg",), ("evaluate",))
 REPORT = Kind("report", (".json",), ("evaluate",))
 AMASS = Kind("AMASS export", (".npz",), ("export",), pipes=True)
 GLB = Kind("GLB export", (".glb",), ("export",))
+RECORDING = Kind("recording", (".rrd",), ("view",))
 BVH = Kind("BVH export", (".bvh",), ())
 WAN_ANIMATE = Kind("Wan-Animate folder", ("",), ("export",))
 

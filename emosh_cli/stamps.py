@@ -38,6 +38,10 @@ def _record(path: Path) -> str | None:
 
         record = read_document(path)["asset"].get("extras", {}).get("emosh_provenance")
         return None if record is None else json.dumps(record)
+    if suffix == ".rrd":
+        from stages.export.recording import read_provenance
+
+        return read_provenance(path)
     if suffix == ".safetensors":
         from stages.artifacts.describe import describe_safetensors
 

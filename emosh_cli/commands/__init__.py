@@ -22,10 +22,11 @@ def register(app: typer.Typer) -> None:
         sign,
         track,
         train,
+        view,
     )
 
     for module in (
         animate, generate, track, retarget, render_cond, encode, evaluate, train,
-        inspect, sign, export, models, doctor, config,
+        inspect, sign, export, view, models, doctor, config,
     ):  # fmt: skip
         module.register(app)

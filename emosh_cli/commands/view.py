@@ -1,0 +1,58 @@
+"""`emosh view`: a motion as a recording to turn, scrub and zoom in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emosh_cli import options, pipes
+from emosh_cli.outputs import RECORDING, need, settle
+from emosh_cli.run import FILES, Run, command
+
+Video = Annotated[
+    Path | None,
+    typer.Option("--video", metavar="VIDEO", help="The video that was tracked: shown behind the keypoints.",
+                 show_default=False),
+]  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "view", FILES)
+    def view(
+        run: Run,
+        motion: options.MotionArgument,
+        video: Video = None,
+        out: options.Out = None,
+        body: options.Body = "open",
+    ) -> None:
+        """Write a recording to look at a motion from every side: body, keypoints, camera, video and errors together.
+
+        Open it with rerun, which comes with the extra (pip install "emosh\\[view]"): rerun drive.rrd
+
+        Example: emosh view drive.npz --video drive.mp4 -o drive.rrd
+        """
+        _view(run, motion, video, out, body)
+
+
+def _view(run: Run, motion: Path, video: Path | None, out: Path | None, body: str) -> None:
+    from stages.export.recording import package, write_recording
+
+    need(motion, "a motion .npz")
+    given = [motion] if video is None else [motion, need(video, "the video that was tracked")]
+    package()
+    target = settle(out, RECORDING, given, run.force, beside=motion)
+    if run.dry_run:
+        run.planned([f"record {motion} -> {target}"], output=str(target))
+        return
+    from stages.artifacts.motion import load_motion
+    from stages.body.store import open_body
+
+    with pipes.readable(motion) as readable:
+        loaded = load_motion(readable)
+    write_recording(target, loaded, open_body(body, progress=run.console.progress), video, run.console.progress)
+    size = target.stat().st_size / 2**20
+    run.done(target, f"{len(loaded)} frames, {size:.0f} MiB; open it with: rerun {target}", frames=len(loaded))

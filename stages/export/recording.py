@@ -1,0 +1,208 @@
+"""A motion as a rerun recording (.rrd): body, skeleton, keypoints, camera, video and error curves on one timeline.
+
+Frame: the motion's own, OpenCV camera (x right, y down, z forward), metres; the picture plane hangs where the camera
+is. Times are the rows' own, on the timeline `time`; `frame` counts rows. The package rerun-sdk is an extra, imported
+here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from stages.artifacts.atomic import atomic_path
+from stages.artifacts.motion import PARTS, Motion
+from stages.artifacts.provenance import Provenance, sha256_file
+from stages.body.camera import project
+from stages.body.model import JOINT_NAMES, Body, keypoints_from, motion_template, pose_body
+from stages.body.same_body import require_same_body
+from stages.errors import InputError
+from stages.progress import Progress, silent
+from stages.raster.shading import vertex_normals
+
+PICTURE_PX = 960
+"""The video's longer side in the recording, at most; its JPEGs play in every viewer."""
+JPEG_QUALITY = 85
+BODY_RGB, SKELETON_RGB, UNMEASURED_RGB = (158, 194, 242), (255, 190, 60), (130, 130, 130)
+PART_RGB = {
+    "body": (90, 220, 120),
+    "face": (240, 240, 240),
+    "left_hand": (255, 120, 90),
+    "right_hand": (90, 170, 255),
+}
+POINT_PX = {"body": 3.0, "face": 1.0, "left_hand": 2.0, "right_hand": 2.0}
+ROWS_AT_ONCE = 8
+
+
+def write_recording(
+    path: Path, motion: Motion, body: Body, video: Path | None = None, progress: Progress = silent
+) -> None:
+    """Write one recording atomically, a row in memory at a time; `video` is the motion's own, for the picture plane.
+
+    Raises InputError without rerun-sdk, for a motion of another body file, and for a video with fewer frames.
+    """
+    rr = package()
+    require_same_body("motion", motion, body)
+    pictures = None if video is None else _pictures(video, len(motion))
+    with atomic_path(path) as part, _recording(rr, part, _record(motion, body, video)) as recording:
+        _log_still(rr, recording, motion, body)
+        for row, frame in enumerate(_rows(motion, body)):
+            recording.set_time_seconds("time", float(motion.pts_seconds[row] - motion.pts_seconds[0]))
+            recording.set_time_sequence("frame", row)
+            _log_row(rr, recording, motion, body, row, *frame)
+            if pictures is not None:
+                jpeg = _jpeg(next(pictures), _scale(motion))
+                recording.log("camera/picture", rr.EncodedImage(contents=jpeg, media_type="image/jpeg"), strict=True)
+            progress("recording", row + 1, len(motion))
+
+
+def read_provenance(path: Path) -> str | None:
+    """The provenance JSON of a recording; None where there is none, or no rerun-sdk to read it with."""
+    try:
+        rr = package()
+        view = rr.dataframe.load_recording(path).view(index="frame", contents="/provenance")
+        rows = view.select_static().read_all()
+    except (InputError, ValueError, RuntimeError, OSError):
+        return None
+    texts = [rows.column(name).to_pylist() for name in rows.column_names if name.endswith("Text")]
+    return texts[0][0][0] if texts and texts[0] and texts[0][0] else None
+
+
+def package() -> Any:
+    """rerun. Raises InputError with the command that installs it."""
+    try:
+        import rerun
+    except ModuleNotFoundError as error:
+        raise InputError('a recording needs the package rerun-sdk: pip install "emosh[view]"') from error
+    return rerun
+
+
+@contextmanager
+def _recording(rr: Any, path: Path, record: Provenance) -> Iterator[Any]:
+    """A recording stream into a file, whole when the block ends; the same content has the same name."""
+    recording = rr.new_recording("emosh", recording_id=record.fingerprint()[:32])
+    recording.disable_timeline("log_time")
+    recording.disable_timeline("log_tick")
+    recording.save(path, default_blueprint=_layout())
+    recording.log("provenance", rr.TextDocument(record.to_json(), media_type="application/json"), static=True)
+    try:
+        yield recording
+    finally:
+        recording.flush()
+        recording.disconnect()
+
+
+def _layout() -> Any:
+    """The person in space beside the picture, curves below."""
+    import rerun.blueprint as rrb
+
+    return rrb.Blueprint(
+        rrb.Vertical(
+            rrb.Horizontal(
+                rrb.Spatial3DView(name="Space", origin="/"),
+                rrb.Spatial2DView(name="Picture", origin="/camera", contents=["+ $origin/**"]),
+            ),
+            rrb.Horizontal(
+                rrb.TimeSeriesView(name="Error, pixels", origin="/error_px"),
+                rrb.TimeSeriesView(name="Measured", origin="/valid"),
+            ),
+            row_shares=[3, 1],
+        ),
+        collapse_panels=True,
+    )
+
+
+def _log_still(rr: Any, recording: Any, motion: Motion, body: Body) -> None:
+    """What holds for the whole clip: axes, triangles, the curves' names and colours."""
+    recording.log("/", rr.ViewCoordinates.RDF, static=True, strict=True)
+    recording.log("person/body", rr.Mesh3D.from_fields(triangle_indices=body.faces.astype(np.uint32)), static=True)
+    for part, rgb in PART_RGB.items():
+        for curve in ("error_px", "valid"):
+            recording.log(f"{curve}/{part}", rr.SeriesLine(color=rgb, name=part.replace("_", " ")), static=True)
+
+
+def _log_row(
+    rr: Any,
+    recording: Any,
+    motion: Motion,
+    body: Body,
+    row: int,
+    vertices: Float[np.ndarray, "vertices 3"],
+    joints: Float[np.ndarray, "55 3"],
+    points: Float[np.ndarray, "keypoints 3"],
+) -> None:
+    def log(entity: str, value: Any) -> None:
+        recording.log(entity, value, strict=True)
+
+    scale = _scale(motion)
+    K = np.diag([scale, scale, 1.0]) @ motion.K[row]
+    size = [round(side * scale) for side in motion.image_size]
+    log("camera", rr.Pinhole(image_from_camera=K, resolution=size, camera_xyz=rr.ViewCoordinates.RDF,
+                             image_plane_distance=0.5))  # fmt: skip
+    seen = dict(zip(PARTS, motion.valid[row].tolist(), strict=True))
+    light = np.abs(vertex_normals(vertices, body.faces)[:, 2:])
+    colours = ((0.3 + 0.7 * light) * (BODY_RGB if seen["body"] else UNMEASURED_RGB)).astype(np.uint8)
+    log("person/body", rr.Mesh3D.from_fields(vertex_positions=vertices, vertex_colors=colours))
+    bones = [joints[[parent, joint]] for joint, parent in enumerate(body.parents) if parent >= 0]
+    log("person/skeleton", rr.LineStrips3D(np.array(bones), colors=SKELETON_RGB, radii=0.004))
+    log("person/joints", rr.Points3D(joints, colors=SKELETON_RGB, radii=0.008, labels=JOINT_NAMES, show_labels=False))
+    flat = project(points, K)[:, :2]
+    for number, part in enumerate(PARTS):
+        prefix = "pose" if part == "body" else part
+        of_part = [name.startswith(f"{prefix}_") for name in body.keypoint_names]
+        rgb = PART_RGB[part] if seen[part] else UNMEASURED_RGB
+        log(f"camera/keypoints/{part}", rr.Points2D(flat[of_part], colors=rgb, radii=POINT_PX[part]))
+        log(f"error_px/{part}", rr.Scalar(float(motion.error_px[row, number])))
+        log(f"valid/{part}", rr.Scalar(float(seen[part])))
+
+
+def _rows(motion: Motion, body: Body) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Vertices, joints and keypoints of each row, camera frame."""
+    template = motion_template(body, motion)
+    for start in range(0, len(motion), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        posed = pose_body(
+            body, template, motion.poses[some], motion.trans[some], motion.expression[some], motion.head_scale
+        )
+        yield from zip(posed.vertices, posed.joints, keypoints_from(body, template, posed), strict=True)
+
+
+def _scale(motion: Motion) -> float:
+    return min(1.0, PICTURE_PX / max(motion.image_size))
+
+
+def _pictures(video: Path, count: int) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """The video's pictures, one for each row. Raises InputError when there are fewer."""
+    from stages.video.source import read_frames
+
+    shown = 0
+    for frame in read_frames(video):
+        yield frame.rgb
+        shown += 1
+    raise InputError(f"{video} has {shown} frames, but the motion {count} rows; give its own video")
+
+
+def _jpeg(rgb: UInt8[np.ndarray, "height width 3"], scale: float) -> bytes:
+    from PIL import Image
+
+    picture = Image.fromarray(rgb)
+    if scale < 1:
+        size = round(picture.width * scale), round(picture.height * scale)
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    kept = BytesIO()
+    picture.save(kept, format="JPEG", quality=JPEG_QUALITY)
+    return kept.getvalue()
+
+
+def _record(motion: Motion, body: Body, video: Path | None) -> Provenance:
+    inputs = {"motion": motion.provenance.fingerprint()}
+    if video is not None:
+        inputs["video"] = sha256_file(video)
+    notes = {"source": motion.provenance.notes.get("source"), "video": None if video is None else str(video)}
+    return Provenance("view", inputs=inputs, weights={"body": body.sha256}, notes=notes)
