@@ -3,13 +3,16 @@
     [ H   C ] [ x ]   [ g   ]      H: block tridiagonal, one dense block a frame, diagonal blocks between neighbours
     [ C'  S ] [ s ] = [ g_s ]      (smoothness couples a column only with itself); C, S: the shape, an arrow
 
-Block Thomas elimination, then the Schur complement of the shape (notes/tracker 4). Double precision.
+Block Thomas elimination from both ends to the middle at once, then the Schur complement of the shape (notes/tracker
+4). Double precision.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
+
+from stages.track.cores import invert, on_all_cores
 
 
 def solve(
@@ -20,19 +23,21 @@ def solve(
     gradient: Float[np.ndarray, "frames columns"],
     shape_gradient: Float[np.ndarray, "shape"],
 ) -> tuple[Float[np.ndarray, "frames columns"], Float[np.ndarray, "shape"]]:
-    """x and s. `between` has one row fewer than frames. Raises np.linalg.LinAlgError when not positive definite."""
+    """x and s. `between` has one row fewer than frames; `blocks` is overwritten.
+
+    Raises np.linalg.LinAlgError when not positive definite.
+    """
     right = np.concatenate([gradient[..., None], arrow], -1)
-    inverses = np.empty_like(blocks)
-    inverse = _inverse(blocks[0])
-    inverses[0] = inverse
-    for frame in range(1, len(blocks)):
-        link = between[frame - 1]
-        inverse = _inverse(blocks[frame] - link[:, None] * inverse * link)
-        inverses[frame] = inverse
-        right[frame] -= link[:, None] * (inverses[frame - 1] @ right[frame - 1])
-    right[-1] = inverses[-1] @ right[-1]
-    for frame in range(len(blocks) - 2, -1, -1):
-        right[frame] = inverses[frame] @ (right[frame] - between[frame][:, None] * right[frame + 1])
+    middle = len(blocks) // 2
+    left_half = (blocks[: middle + 1], between[:middle], right[: middle + 1])
+    right_half = (blocks[: middle - 1 : -1] if middle else blocks[::-1], between[middle:][::-1], right[middle:][::-1])
+    halves = [left_half, right_half]
+    on_all_cores(_eliminate, halves)
+    for block, link, rows in halves:
+        _carry(block, link, rows, len(block) - 1)
+    invert(blocks[middle])
+    right[middle] = blocks[middle] @ right[middle]
+    on_all_cores(_substitute, halves)
     free, coupled = right[..., 0], right[..., 1:]
     if not arrow.shape[-1]:
         return free, np.zeros(0)
@@ -42,16 +47,32 @@ def solve(
     return free - coupled @ shape, shape
 
 
-def _inverse(matrix: Float[np.ndarray, "columns columns"]) -> Float[np.ndarray, "columns columns"]:
-    """Inverse of a symmetric positive definite matrix by Cholesky: half the work of a general one."""
-    from scipy.linalg import get_lapack_funcs
+Half = tuple[
+    Float[np.ndarray, "half columns columns"],
+    Float[np.ndarray, "half-1 columns"],
+    Float[np.ndarray, "half columns right"],
+]
+"""Views of one end of the chain, its outer frame first, its last the middle one: blocks, links, right sides."""
 
-    potrf, potri = get_lapack_funcs(("potrf", "potri"), (matrix,))
-    factor, failed = potrf(matrix, lower=1, clean=0)
-    if failed:
-        raise np.linalg.LinAlgError("normal equations are not positive definite")
-    inverse, failed = potri(factor, lower=1)
-    if failed:
-        raise np.linalg.LinAlgError("normal equations are singular")
-    lower = np.tril(inverse)
-    return lower + np.tril(inverse, -1).T
+
+def _eliminate(half: Half) -> None:
+    """Turn every block but the last into the inverse of what the outer frames leave of it."""
+    blocks, links, right = half
+    for frame in range(len(blocks) - 1):
+        _carry(blocks, links, right, frame)
+        invert(blocks[frame])
+
+
+def _carry(blocks, links, right, frame: int) -> None:
+    """What the frame before, already eliminated, takes from this one."""
+    if frame:
+        link = links[frame - 1]
+        blocks[frame] -= link[:, None] * blocks[frame - 1] * link
+        right[frame] -= link[:, None] * (blocks[frame - 1] @ right[frame - 1])
+
+
+def _substitute(half: Half) -> None:
+    """From the middle outwards."""
+    blocks, links, right = half
+    for frame in range(len(blocks) - 2, -1, -1):
+        right[frame] = blocks[frame] @ (right[frame] - links[frame][:, None] * right[frame + 1])

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from stages.track.block_arrow import solve
-from stages.track.objective import Normal, Problem, cost, normal_equations
+from stages.track.objective import Problem, cost, normal_equations
 from stages.track.state import State
 
 DAMPING_START, DAMPING_DOWN, DAMPING_UP = 1e-2, 0.3, 6.0
@@ -32,7 +32,7 @@ def minimise(
     """
     damping, best = DAMPING_START, cost(problem, state)
     for iteration in range(iterations):
-        normal = _active(normal_equations(problem, state), columns, shape)
+        normal = normal_equations(problem, state, columns, shape)
         before = best
         for _ in range(TRIES):
             trial = _step(normal, state, columns, shape, damping, problem.priors.shape_bound)
@@ -47,18 +47,10 @@ def minimise(
     return state
 
 
-def _active(normal: Normal, columns: Bool[np.ndarray, "columns"], shape: Bool[np.ndarray, "shape"]) -> Normal:
-    c, s = np.flatnonzero(columns), np.flatnonzero(shape)
-    return Normal(
-        normal.blocks[:, c][:, :, c], normal.arrow[:, c][:, :, s], normal.shape_block[np.ix_(s, s)],
-        normal.gradient[:, c], normal.shape_gradient[s], normal.between[:, c],
-    )  # fmt: skip
-
-
 def _step(normal, state: State, columns, shape, damping: float, bound) -> State:
     blocks = normal.blocks.copy()
-    diagonal = np.arange(blocks.shape[1])
-    blocks[:, diagonal, diagonal] = (1 + damping) * blocks[:, diagonal, diagonal] + FLOOR
+    diagonal = np.einsum("tcc->tc", blocks)
+    diagonal[...] = (1 + damping) * diagonal + FLOOR
     shape_block = normal.shape_block + damping * np.diag(np.diag(normal.shape_block))
     moved, reshaped = solve(blocks, normal.between, normal.arrow, shape_block, normal.gradient, normal.shape_gradient)
     full = np.zeros((len(state), state.width))

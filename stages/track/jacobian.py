@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from numba import njit
 
 from stages.track.collapse import Collapsed
 from stages.track.state import EXPRESSION_START, Kinematics, State, joint_columns
@@ -63,53 +64,85 @@ def measure(
 ) -> Float[np.ndarray, "frames keypoints rows columns"]:
     """Derivative of direction . point by the columns of `columns_of`, then by the shape."""
     assert pose.turn is not None
-    frames, count, rows, _ = direction.shape
-    has_expression = placed.expression_offset is not None
-    shape = len(state.shape)
-    expression = state.psi.shape[1] if has_expression else 0
-    turns = 6 + 3 * len(keypoints.ancestors)
-    out = np.zeros((frames, count, rows, turns + expression + shape))
-    out[..., :3] = direction
-    out[..., 3:6] = _cross(placed.points - pose.origin[:, :1], direction)
-    for place_of, joint in enumerate(keypoints.ancestors):
-        mask = keypoints.moved[place_of]
-        touched = np.flatnonzero(np.add.reduceat(mask, keypoints.pair_start))
-        lever = np.add.reduceat(placed.local * mask[:, None], keypoints.pair_start, axis=1)[:, touched]
-        share = np.add.reduceat(keypoints.weight * mask, keypoints.pair_start)[touched]
-        lever = lever - share[:, None] * pose.origin[:, joint : joint + 1]
-        rows_of = _cross(lever, direction[:, touched]).reshape(frames, -1, 3) @ pose.turn[:, joint]
-        at = 6 + 3 * place_of
-        out[:, touched, :, at : at + 3] = rows_of.reshape(frames, len(touched), rows, 3)
-    _measure_shape(keypoints, pose, placed, state, direction, out[..., turns:])
+    assert pose.origin_dirs is not None
+    shape, turns = len(state.shape), 6 + 3 * len(keypoints.ancestors)
+    rest_dirs = keypoints.shape_dirs - keypoints.weight[:, None, None] * pose.joint_dirs[keypoints.pair_joint]
+    offset = placed.expression_offset
+    if offset is None:
+        offset = np.zeros((0, 0, 3))
+    else:
+        rest_dirs = np.concatenate([(1.0 + state.shape[-2]) * keypoints.expression_dirs, rest_dirs], -1)
+    out = np.zeros((*direction.shape[:3], turns + rest_dirs.shape[2]))
+    _measure_turns(
+        np.array(keypoints.ancestors, np.int64), keypoints.moved > 0, keypoints.pair_keypoint, keypoints.weight,
+        placed.points, placed.local, pose.origin, pose.turn, direction, out,
+    )  # fmt: skip
+    _measure_rest(
+        keypoints.pair_keypoint, keypoints.pair_joint, keypoints.weight, rest_dirs, offset, pose.world,
+        pose.origin_dirs, direction, turns, turns + rest_dirs.shape[2] - shape, out,
+    )  # fmt: skip
     return out
 
 
-def _measure_shape(keypoints, pose, placed, state, direction, out) -> None:
-    """Add the derivative by expression (if any) and shape to `out`, joint by joint."""
+@njit(cache=True, nogil=True)
+def _measure_turns(ancestors, moved, pair_keypoint, weight, points, local, origin, turn, direction, out):
+    """By translation, root and every ancestor: frame by frame, so that a row stays in the cache."""
+    frames, count, rows, _ = direction.shape
+    lever = np.empty((count, 4))
+    for t in range(frames):
+        for k in range(count):
+            away = points[t, k] - origin[t, 0]
+            for r in range(rows):
+                row, q = out[t, k, r], direction[t, k, r]
+                row[:3] = q
+                row[3], row[4], row[5] = _cross(away[0], away[1], away[2], q)
+        for a in range(len(ancestors)):
+            joint = ancestors[a]
+            lever[:] = 0.0
+            for p in range(len(pair_keypoint)):
+                if moved[a, p]:
+                    k = pair_keypoint[p]
+                    lever[k, :3] += local[t, p]
+                    lever[k, 3] += weight[p]
+            for k in range(count):
+                if lever[k, 3] == 0.0:
+                    continue
+                x, y, z = lever[k, :3] - lever[k, 3] * origin[t, joint]
+                for r in range(rows):
+                    wx, wy, wz = _cross(x, y, z, direction[t, k, r])
+                    for c in range(3):
+                        out[t, k, r, 6 + 3 * a + c] = (
+                            wx * turn[t, joint, 0, c] + wy * turn[t, joint, 1, c] + wz * turn[t, joint, 2, c]
+                        )
+
+
+@njit(cache=True, nogil=True)
+def _measure_rest(pair_keypoint, pair_joint, weight, dirs, offset, world, origin_dirs, direction, begin, shape, out):
+    """By expression (from column `begin`, if any) and by shape (from column `shape`)."""
     frames, _, rows, _ = direction.shape
-    shape = len(state.shape)
-    head_scale = 1.0 + state.shape[-2]
-    expression = out.shape[-1] - shape
-    for joint in np.unique(keypoints.pair_joint):
-        pairs = np.flatnonzero(keypoints.pair_joint == joint)
-        touched = keypoints.pair_keypoint[pairs]
-        chosen = direction[:, touched].reshape(frames, -1, 3)
-        inside = (chosen @ pose.world[:, joint]).reshape(frames, len(pairs), rows, 3)
-        by_pair = inside.transpose(1, 0, 2, 3).reshape(len(pairs), frames * rows, 3)
-        weight = keypoints.weight[pairs]
-        dirs = keypoints.shape_dirs[pairs] - weight[:, None, None] * pose.joint_dirs[joint]
-        if expression:
-            dirs = np.concatenate([head_scale * keypoints.expression_dirs[pairs], dirs], -1)
-        part = (by_pair @ dirs).reshape(len(pairs), frames, rows, -1).transpose(1, 0, 2, 3)
-        moved = (chosen @ pose.origin_dirs[:, joint]).reshape(frames, len(pairs), rows, shape)
-        out[:, touched] += part
-        out[:, touched, :, expression:] += weight[:, None, None] * moved
-        if expression:
-            out[..., -2][:, touched] += np.einsum("tprc,tpc->tpr", inside, placed.expression_offset[:, pairs])
+    columns = dirs.shape[2]
+    inner = shape - begin
+    for t in range(frames):
+        for p in range(len(pair_keypoint)):
+            k, joint = pair_keypoint[p], pair_joint[p]
+            for r in range(rows):
+                q, row = direction[t, k, r], out[t, k, r]
+                x = q[0] * world[t, joint, 0, 0] + q[1] * world[t, joint, 1, 0] + q[2] * world[t, joint, 2, 0]
+                y = q[0] * world[t, joint, 0, 1] + q[1] * world[t, joint, 1, 1] + q[2] * world[t, joint, 2, 1]
+                z = q[0] * world[t, joint, 0, 2] + q[1] * world[t, joint, 1, 2] + q[2] * world[t, joint, 2, 2]
+                for c in range(columns):
+                    row[begin + c] += x * dirs[p, 0, c] + y * dirs[p, 1, c] + z * dirs[p, 2, c]
+                ox, oy, oz = weight[p] * q[0], weight[p] * q[1], weight[p] * q[2]
+                for c in range(columns - inner):
+                    row[shape + c] += (
+                        ox * origin_dirs[t, joint, 0, c] + oy * origin_dirs[t, joint, 1, c]
+                        + oz * origin_dirs[t, joint, 2, c]
+                    )  # fmt: skip
+                if inner:
+                    row[len(row) - 2] += x * offset[t, p, 0] + y * offset[t, p, 1] + z * offset[t, p, 2]
 
 
-def _cross(lever: Float[np.ndarray, "frames keypoints 3"], direction: Float[np.ndarray, "frames keypoints rows 3"]):
-    """lever x direction, row by row."""
-    lx, ly, lz = (lever[..., None, axis] for axis in range(3))
-    dx, dy, dz = (direction[..., axis] for axis in range(3))
-    return np.stack([ly * dz - lz * dy, lz * dx - lx * dz, lx * dy - ly * dx], -1)
+@njit(cache=True, nogil=True, inline="always")
+def _cross(x, y, z, q):
+    """(x, y, z) x q."""
+    return y * q[2] - z * q[1], z * q[0] - x * q[2], x * q[1] - y * q[0]

@@ -6,20 +6,21 @@ limits + first-difference smoothness in time. rho is Geman-McClure, handled by r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from stages.body.rotations import rotvec_from_matrix
 from stages.track.collapse import Skeleton
+from stages.track.cores import on_all_cores
 from stages.track.jacobian import Placed, columns_of, measure, place
 from stages.track.observed import Group
 from stages.track.priors import Priors
 from stages.track.state import ROOT_COLUMNS, Kinematics, State, kinematics
 
-FRAMES_AT_ONCE = 32
-"""Frames whose Jacobians exist at the same time."""
+FRAMES_AT_ONCE = 16
+"""Frames whose Jacobians a core holds at the same time."""
 NEAR_M = 0.1
 
 
@@ -59,6 +60,21 @@ class Normal:
     shape_gradient: Float[np.ndarray, "shape"]
     between: Float[np.ndarray, "links columns"]
 
+    @classmethod
+    def zeros(cls, frames: int, columns: int, shape: int) -> Normal:
+        """Nothing gathered yet."""
+        return cls(
+            np.zeros((frames, columns, columns)), np.zeros((frames, columns, shape)), np.zeros((shape, shape)),
+            np.zeros((frames, columns)), np.zeros(shape), np.zeros((max(frames - 1, 0), columns)),
+        )  # fmt: skip
+
+    def rows(self, rows: slice) -> Normal:
+        """A stretch of the same frames, and a shape of its own."""
+        return Normal(
+            self.blocks[rows], self.arrow[rows], np.zeros_like(self.shape_block),
+            self.gradient[rows], np.zeros_like(self.shape_gradient), self.between[rows],
+        )  # fmt: skip
+
 
 def cost(problem: Problem, state: State) -> float:
     """The robust objective."""
@@ -92,24 +108,32 @@ def residuals(
     return pixels, (relative - group.depth) * group.per_metre
 
 
-def normal_equations(problem: Problem, state: State) -> Normal:
-    """Linearise at `state`."""
-    frames, width, shape = len(state), state.width, len(state.shape)
-    normal = Normal(
-        np.zeros((frames, width, width)), np.zeros((frames, width, shape)), np.zeros((shape, shape)),
-        np.zeros((frames, width)), np.zeros(shape), np.zeros((frames - 1, width)),
-    )  # fmt: skip
-    for start in range(0, frames, FRAMES_AT_ONCE):
-        rows = slice(start, start + FRAMES_AT_ONCE)
+def normal_equations(
+    problem: Problem, state: State, columns: Bool[np.ndarray, "columns"], shape: Bool[np.ndarray, "shape"]
+) -> Normal:
+    """Linearise at `state`, in the chosen frame columns and shape entries alone."""
+    frames, entries = len(state), np.flatnonzero(shape)
+    normal = Normal.zeros(frames, int(columns.sum()), len(entries))
+
+    def add(start: int) -> Normal:
+        rows = slice(start, min(start + FRAMES_AT_ONCE, frames))
+        own = normal.rows(rows)
         part = state.rows(rows)
         pose = kinematics(problem.skeleton, part, derivatives=True)
         for group in problem.groups:
-            _add_group(problem, group.rows(rows), part, pose, rows, normal)
-    _add_priors(problem, state, normal)
+            _add_group(problem, group.rows(rows), part, pose, columns, entries, own)
+        return own
+
+    for own in on_all_cores(add, range(0, frames, FRAMES_AT_ONCE)):
+        normal.shape_block += own.shape_block
+        normal.shape_gradient += own.shape_gradient
+    _add_priors(problem, state, columns, entries, normal)
     return normal
 
 
-def _add_group(problem: Problem, group: Group, state: State, pose: Kinematics, rows: slice, normal: Normal) -> None:
+def _add_group(
+    problem: Problem, group: Group, state: State, pose: Kinematics, columns, entries, normal: Normal
+) -> None:
     used = np.flatnonzero(group.per_pixel.any(1) | (group.per_metre is not None and group.per_metre.any(1)))
     if not len(used):
         return
@@ -117,16 +141,19 @@ def _add_group(problem: Problem, group: Group, state: State, pose: Kinematics, r
         group, state, pose = group.rows(used), state.rows(used), _kinematics_rows(pose, used)
     placed = place(group.keypoints, pose, state)
     residual, jacobian = _linearised(problem, group, placed, pose, state)
-    frame_columns = columns_of(group.keypoints, state.psi.shape[1])
-    split = len(frame_columns)
-    square = np.swapaxes(jacobian, 1, 2) @ jacobian
-    slope = np.einsum("trc,tr->tc", jacobian, residual)
-    frames = np.arange(rows.start, rows.stop)[used] if rows.stop is not None else used
-    normal.blocks[np.ix_(frames, frame_columns, frame_columns)] += square[:, :split, :split]
-    normal.arrow[np.ix_(frames, frame_columns)] += square[:, :split, split:]
-    normal.shape_block += square[:, split:, split:].sum(0)
-    normal.gradient[np.ix_(frames, frame_columns)] -= slope[:, :split]
-    normal.shape_gradient -= slope[:, split:].sum(0)
+    moving = columns_of(group.keypoints, state.psi.shape[1])
+    kept = np.flatnonzero(columns[moving])
+    at, split = (np.cumsum(columns) - 1)[moving[kept]], len(kept)
+    chosen = np.concatenate([kept, len(moving) + entries])
+    block = np.ix_(at, at)
+    for frame, rows, missed in zip(used, jacobian, residual, strict=True):
+        tall = np.concatenate([rows[:, chosen], missed[:, None]], 1)
+        square = tall.T @ tall  # of a matrix with itself: half the work of a product
+        normal.blocks[frame][block] += square[:split, :split]
+        normal.arrow[frame][at] += square[:split, split:-1]
+        normal.gradient[frame][at] -= square[:split, -1]
+        normal.shape_block += square[split:-1, split:-1]
+        normal.shape_gradient -= square[split:-1, -1]
 
 
 def _linearised(problem: Problem, group: Group, placed: Placed, pose: Kinematics, state: State):
@@ -217,7 +244,7 @@ def _seam(problem: Problem, state: State):
     return _links(problem, pair)[0] / sigma, sigma
 
 
-def _add_priors(problem: Problem, state: State, normal: Normal) -> None:
+def _add_priors(problem: Problem, state: State, columns, entries, normal: Normal) -> None:
     prior, inverse, limit, limit_inverse = _prior_residuals(problem, state)
     diagonal = inverse**2 + limit_inverse**2
     slope = prior * inverse + limit * limit_inverse
@@ -229,17 +256,16 @@ def _add_priors(problem: Problem, state: State, normal: Normal) -> None:
         diagonal[:-1] += precision
         slope[1:] += pull
         slope[:-1] -= pull
-        normal.between[:] = -precision
+        normal.between[:] = -precision[:, columns]
     if problem.before is not None:
         pull, sigma = _seam(problem, state)
         diagonal[0] += 1 / sigma**2
         slope[0] += pull / sigma
-    columns = np.arange(state.width)
-    normal.blocks[:, columns, columns] += diagonal
-    normal.gradient -= slope
-    precision = len(state) / problem.priors.shape_sigma**2
+    np.einsum("tcc->tc", normal.blocks)[...] += diagonal[:, columns]
+    normal.gradient -= slope[:, columns]
+    precision = len(state) / problem.priors.shape_sigma[entries] ** 2
     normal.shape_block += np.diag(precision)
-    normal.shape_gradient -= precision * state.shape
+    normal.shape_gradient -= precision * state.shape[entries]
 
 
 def _kinematics_rows(pose: Kinematics, rows: np.ndarray) -> Kinematics:
@@ -253,8 +279,6 @@ def _kinematics_rows(pose: Kinematics, rows: np.ndarray) -> Kinematics:
 
 def with_groups(problem: Problem, groups: tuple[Group, ...], robust_depth: bool) -> Problem:
     """The same problem for another stage of the schedule."""
-    from dataclasses import replace
-
     return replace(problem, groups=groups, robust_depth=robust_depth)
 
 

@@ -33,7 +33,7 @@ def started_from(state: State, prior: Prior, skeleton: Skeleton) -> State:
     turned = replace(state, root=root, theta=theta)
     shoulders = [JOINT_NAMES.index(f"{side}_shoulder") for side in HANDS]
     before, after = (kinematics(skeleton, each, derivatives=False).origin[:, shoulders] for each in (state, turned))
-    return replace(turned, transl=state.transl + before.mean(1) - after.mean(1))
+    return replace(turned, transl=state.transl + (before.mean(1) - after.mean(1)))
 
 
 def _with_wrist(theta, root, orientation, side: str, skeleton: Skeleton) -> Float[np.ndarray, "frames 54 3"]:
