@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.evaluate.networks.known import KNOWN
 from stages.wan.catalogue import WEIGHTS, Weights, size_text
 
 
@@ -88,6 +89,25 @@ _DETECTORS = (
 """In the places of `stages.detect.detectors`."""
 DETECTOR_NAMES = tuple(entry.name for entry in _DETECTORS)
 
+_JUDGED = {
+    "lpips": "LPIPS in emosh evaluate: a backbone and its heads, for alex, vgg or both",
+    "inception": "FID in emosh evaluate",
+    "i3d": "FVD in emosh evaluate",
+    "arcface": "identity (IPS) in emosh evaluate --ref; an ONNX file needs emosh[onnx]",
+}
+_JUDGES = tuple(
+    ModelFile(
+        name,
+        purpose,
+        "; ".join(dict.fromkeys(each.licence for each in KNOWN if each.name == name)),
+        "; ".join(f"{each.source} ({each.said}, sha256 {each.sha256})" for each in KNOWN if each.name == name),
+        "judges",
+        f"emosh models add {name} FILE",
+    )
+    for name, purpose in _JUDGED.items()
+)
+JUDGE_NAMES = tuple(_JUDGED)
+
 CATALOGUE = (
     ModelFile(
         "open",
@@ -99,6 +119,7 @@ CATALOGUE = (
     ),
     *_EHM,
     *_DETECTORS,
+    *_JUDGES,
     *(_row(weights) for weights in WEIGHTS),
 )
 
@@ -113,7 +134,19 @@ def place(entry: ModelFile) -> Path:
 def installed(entry: ModelFile) -> bool:
     """Whether the file, or a folder with something in it, is in its place."""
     there = place(entry)
+    if entry.name in JUDGE_NAMES:
+        return _judges(there, entry.name)
     return there.is_file() or (there.is_dir() and any(there.iterdir()))
+
+
+def _judges(there: Path, name: str) -> bool:
+    """Whether a network is whole: LPIPS may be filed in halves."""
+    filed = {path.stem for path in there.glob(f"{name}*.json")}
+    if name != "lpips":
+        return bool(filed)
+    return "lpips-vgg" in filed or any(
+        {f"lpips-{net}-backbone", f"lpips-{net}-lins"} <= filed for net in ("alex", "vgg")
+    )
 
 
 def named(name: str) -> ModelFile | None:

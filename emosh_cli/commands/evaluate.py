@@ -63,6 +63,12 @@ class Asked:
         return {role: path for role, path in roles.items() if path is not None}
 
 
+OVER_MANY_CLIPS = {
+    "fid": "a figure of many clips, not of one",
+    "fvd": "a figure of many clips, not of one",
+}
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
@@ -105,8 +111,8 @@ def _evaluate(run: Run, asked: Asked, out: Path | None) -> None:
         against = " and ".join(str(path) for path in given[1:])
         run.planned([f"evaluate {asked.result} against {against} -> {target}"], output=str(target))
         return
-    sections = _sections(run, asked, configs)
-    provenance = _provenance(configs, asked)
+    sections, weights = _sections(run, asked, configs)
+    provenance = _provenance(configs, asked, weights)
     _write(target, {"provenance": json.loads(provenance), **sections})
     if asked.plot is not None:
         from stages.evaluate.curves import draw
@@ -115,25 +121,43 @@ def _evaluate(run: Run, asked: Asked, out: Path | None) -> None:
     run.done(target, _summary(sections), figures=_figures(sections), plot=asked.plot)
 
 
-def _sections(run: Run, asked: Asked, configs: dict[str, Any]) -> dict[str, Any]:
-    """Every section that what was given allows; first those that are quick to refuse what does not belong together."""
+def _sections(run: Run, asked: Asked, configs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Every section that what was given allows, and the networks' sha256; first what is quick to refuse videos that do
+    not belong together.
+    """
+    from emosh_cli import judges
     from stages.evaluate.colour import colour_over_time
     from stages.evaluate.evaluate import evaluate_paired
 
     config, progress = configs["evaluate"], run.console.progress
     report: dict[str, Any] = {}
+    weights: dict[str, str] = {}
+    left_out = dict(OVER_MANY_CLIPS)
     if asked.truth is not None:
-        report["paired"] = evaluate_paired(asked.result, asked.truth, config, progress)
+        found = judges.paired(config)
+        paired = evaluate_paired(asked.result, asked.truth, config, progress, networks=found.metrics)
+        definitions = {**paired["definitions"], **found.definitions}
+        report["paired"] = {**paired, "definitions": definitions, "networks": found.files}
+        weights, left_out = found.weights, {**left_out, **found.left_out}
     report["colour"] = colour_over_time(asked.result, asked.truth, config.pairing, progress)
     own = None
     if asked.motion is not None:
         own, sections = _pose(run, asked, configs["track"])
         report |= sections
     if asked.ref is not None:
-        from emosh_cli.commands.evaluate_parts import shape_section
+        from emosh_cli.commands.evaluate_parts import identity_section, shape_section
 
         report["shape"] = shape_section(run, asked.result, asked.ref, asked.body, configs["track"], config, own)
-    return report
+        section, filed, why = identity_section(run, asked.result, asked.ref)
+        if section is None:
+            left_out["identity"] = why
+        else:
+            report["identity"] = section
+            weights = {**weights, **filed}
+    report["left_out"] = left_out
+    for figure in set(left_out) - set(OVER_MANY_CLIPS):
+        run.console.note(f"left out: {figure}: {left_out[figure]}")
+    return report, weights
 
 
 def _pose(run: Run, asked: Asked, config: Any) -> tuple[Motion, dict[str, Any]]:
@@ -151,13 +175,13 @@ def _pose(run: Run, asked: Asked, config: Any) -> tuple[Motion, dict[str, Any]]:
     return own, {"pose": pose_error(own, driving, open_body(asked.body)), "tracking": tracking}
 
 
-def _provenance(configs: dict[str, Any], asked: Asked) -> str:
+def _provenance(configs: dict[str, Any], asked: Asked, weights: dict[str, str]) -> str:
     from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 
     inputs = {role: sha256_file(path) for role, path in asked.given.items() if path.is_file()}
     config = {section: config_dict(value) for section, value in configs.items()}
     notes = {role: str(path) for role, path in asked.given.items()}
-    return Provenance("evaluate", config, inputs, notes=notes).to_json()
+    return Provenance("evaluate", config, inputs, weights, notes=notes).to_json()
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:
@@ -185,6 +209,10 @@ SAID = {
     "paired.psnr.mean": "PSNR {:.2f} dB",
     "paired.l1.mean": "L1 {:.4g}",
     "paired.ssim.mean": "SSIM {:.4f}",
+    "paired.lpips_alex.mean": "LPIPS (alex) {:.4f}",
+    "paired.lpips_vgg.mean": "LPIPS (vgg) {:.4f}",
+    "identity.cosine.mean": "identity {:.3f}",
+    "identity.misses_as_zero.mean": "({:.3f} with misses as zero)",
     "colour.from_truth.mean": "colour off by {:.1f} (CIE76)",
     "colour.from_start.per_second": "colour drifts {:+.2f} a second",
     "pose.upper_body_mm": "upper body off by {:.0f} mm",

@@ -119,6 +119,23 @@ def shape_section(
     return {**section, "frames_without_person": len(shapes) - len(seen)}
 
 
+def identity_section(run: Run, result: Path, photo: Path) -> tuple[dict[str, Any] | None, dict[str, str], str]:
+    """The section identity and the network's sha256; or None and why."""
+    from emosh_cli.judges import Judges, how_to_add
+    from stages.body.store import home
+    from stages.evaluate.identity import identity
+    from stages.evaluate.networks.opened import arcface
+
+    opening = arcface(home())
+    if opening is None:
+        return None, {}, how_to_add("arcface", "the face network")
+    embed, filed = opening
+    used = Judges()
+    used.use("identity", [filed])
+    section = identity(result, photo, embed, run.console.progress)
+    return {**section, "networks": used.files}, used.weights, ""
+
+
 def _of(run: Run, label: str, path: Path, number: int, total: int, body: Body, config: TrackConfig) -> Motion | None:
     """The motion of one picture, None where nobody is in it."""
     try:

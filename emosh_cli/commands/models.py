@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emosh_cli.catalogue import CATALOGUE, DETECTOR_NAMES, LICENSED_NAMES, installed, named, place
+from emosh_cli.catalogue import CATALOGUE, DETECTOR_NAMES, JUDGE_NAMES, LICENSED_NAMES, installed, named, place
 from emosh_cli.run import MACHINE, Run, command
 from stages.errors import InputError
 
@@ -34,7 +34,9 @@ Source = Annotated[
 LicensedFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[FILE]", help="Its file, where the first word is a name: smplx, flame, dwpose.", show_default=False
+        metavar="[FILE]",
+        help="Its file, where the first word is a name: smplx, flame, dwpose, lpips.",
+        show_default=False,
     ),
 ]
 As = Annotated[
@@ -42,11 +44,17 @@ As = Annotated[
     typer.Option("--name", metavar="NAME", help="Which model it is. Without it: told by its config and headers."),
 ]
 Copy = Annotated[bool, typer.Option("--copy", help="Copy it. Without it: a link to where it lies.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Take a network file (lpips, inception, i3d, arcface) of unknown sha256: it can run code."
+    ),
+]
 Transformer = Annotated[
     Path | None,
     typer.Argument(metavar="[FOLDER]", help="A transformer folder. Without it: the installed one.", show_default=False),
 ]
-BODIES = ("open", *LICENSED_NAMES, *DETECTOR_NAMES)
+BODIES = ("open", *LICENSED_NAMES, *DETECTOR_NAMES, *JUDGE_NAMES)
 """Rows that are no part of the diffusion model."""
 
 
@@ -89,7 +97,9 @@ def register(app: typer.Typer) -> None:
         run.done(body_path(name), f"{len(body.v_template)} vertices, {len(body.expression_names)} facial actions")
 
     @command(group, "add", "Commands", works=False)
-    def add(run: Run, source: Source, file: LicensedFile = None, name: As = None, copy: Copy = False) -> None:
+    def add(
+        run: Run, source: Source, file: LicensedFile = None, name: As = None, copy: Copy = False, trust: Trust = False
+    ) -> None:
         """File model files that you have, after checking that they are whole and the right ones.
 
         A diffusers pipeline folder is filed part by part. Only configs and headers are read, no weights.
@@ -99,6 +109,13 @@ def register(app: typer.Typer) -> None:
         """
         if file is not None:
             source, name = file, str(source)
+        if name in JUDGE_NAMES:
+            from emosh_cli import judges
+
+            judges.add(run, name, source, trust)
+            return
+        if trust:
+            raise InputError("--trust is for network files: emosh models add lpips|inception|i3d|arcface FILE --trust")
         _add(run, source, name, copy)
 
     @command(group, "fetch", "Commands", works=False)

@@ -82,6 +82,12 @@ def _hands(confidence: float) -> Any:
     return Hands(static_image_mode=True, max_num_hands=2, model_complexity=1, min_detection_confidence=confidence)
 
 
+def _face_mesh() -> Any:
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    return FaceMesh(static_image_mode=True, max_num_faces=1, refine_landmarks=True)
+
+
 def _matte() -> Any:
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
@@ -96,6 +102,7 @@ _BUILDERS = {
     "faces_near": lambda: _faces(0),
     "hands": lambda: _hands(0.35),
     "hands_doubtful": lambda: _hands(0.15),
+    "face_mesh": _face_mesh,
     "matte": _matte,
 }
 

@@ -31,6 +31,9 @@ class Protocol:
     prepare: Callable[[Rgb, Rgb, EvaluateConfig, str], Pair]
     has_bars: bool
     """Pads to a square, so that figures without the bars are worth giving."""
+    lpips_range: str
+    """What LPIPS is fed: "-1..1" as it asks for, or "0..1" as DisCo does."""
+    lpips_nets: tuple[str, ...]
 
 
 def protocol(name: str) -> Protocol:
@@ -78,6 +81,8 @@ PROTOCOLS = {
         metrics=metrics.METRICS,
         prepare=_emosh_pictures,
         has_bars=True,
+        lpips_range="-1..1",
+        lpips_nets=("alex", "vgg"),
     ),
     "disco": Protocol(
         rules="as DisCo's tool/metrics computes it on PNG frames: the result stretched to the truth's size whatever "
@@ -88,6 +93,8 @@ PROTOCOLS = {
         metrics=disco.METRICS,
         prepare=_disco_pictures,
         has_bars=False,
+        lpips_range="0..1",
+        lpips_nets=("vgg",),
     ),
 }
 """Recipes by name."""

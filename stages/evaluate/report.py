@@ -42,6 +42,7 @@ REPORT = (
     Entry("paired.resize_kernel", "text", "how pictures are brought to another size"),
     Entry("paired.fit", "text", "same shape, or cropped back from the method's own"),
     Entry("paired.lossy", "list", "what the files' codecs did to the pictures before, in words"),
+    Entry("paired.networks", "object", "figure -> files, with sha256 and whether known or trusted", required=False),
     Entry("paired.pairing", "text", "which frame is compared with which"),
     Entry("paired.size", "number", "side of the square, pixels"),
     Entry("paired.frames", "number", "pairs of frames compared"),
@@ -54,6 +55,15 @@ REPORT = (
         Entry(f"paired.{where}{name}", "object", meaning)
         for where, meaning in (("", "over the whole picture"), ("picture.", "without the square's bars"))
         for name in METRICS
+    ),
+    *(
+        Entry(f"paired.{name}", "object", "LPIPS, where its network is installed", required=False)
+        for name in ("lpips_alex", "lpips_vgg")
+    ),
+    *(
+        Entry(f"paired.{name}.{entry.name}", entry.type, entry.meaning, entry.required)
+        for name in ("lpips_alex", "lpips_vgg")
+        for entry in _FIGURE
     ),
     *(
         Entry(f"paired.{where}{name}.{entry.name}", entry.type, entry.meaning, entry.required)
@@ -74,6 +84,17 @@ REPORT = (
         for name in ("from_start", "from_truth")
         for figure, meaning in (("per_second", "slope"), ("late_minus_early", "last tenth less first tenth"))
     ),
+    Entry("identity", "object", "ArcFace cosine with the photo (IPS)", required=False),
+    Entry("identity.definition", "text", "how faces are found, aligned and compared"),
+    Entry("identity.networks", "object", "the face network's file"),
+    Entry("identity.frames", "number", "frames looked at"),
+    Entry("identity.detection_rate", "number", "share of frames in which a face was found"),
+    Entry("identity.cosine", "object", "over frames with a face"),
+    Entry("identity.cosine.mean", "number", "over frames with a face", required=False),
+    Entry("identity.cosine.interval_95", "list", "bootstrap interval of that mean", required=False),
+    Entry("identity.cosine.per_frame", "list", "one value a frame, null where no face was found"),
+    Entry("identity.misses_as_zero", "object", "over all frames, a missed face counting zero"),
+    Entry("identity.by_yaw", "list", "means by how far the head is turned"),
     Entry("shape", "object", "body shape of single frames against the photo's", required=False),
     Entry("shape.definition", "text", "how shapes are compared"),
     Entry("shape.frames", "number", "frames in which a person was found"),

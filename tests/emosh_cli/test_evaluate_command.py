@@ -10,6 +10,7 @@ import pytest
 
 from tests.command_line import emosh, refused
 from tests.emosh_cli.conftest import Clip
+from tests.evaluate.tiny_networks import TinyArcface, TinyVgg16, scripted
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +94,54 @@ def test_bad_requests_are_one_line(own_folder: Path, clip: Clip, words: tuple[st
     places = {"DRIVE": clip.drive, "EMPTY": "empty.png"}
     assert expected in refused("evaluate", "r.mp4", *(places.get(word, word) for word in words), "-o", "o.json")
     assert not Path("o.json").exists()
+
+
+@pytest.fixture
+def judged_by(tmp_path: Path, body, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own with tiny LPIPS (vgg) and ArcFace in the published forms; the open body is shared."""
+    from stages.body.store import body_path
+
+    baked, own = body_path("open"), tmp_path / "home"
+    (own / "bodies").mkdir(parents=True)
+    (own / "bodies" / baked.name).symlink_to(baked)
+    monkeypatch.setenv("EMOSH_HOME", str(own))
+    for name, module in (("lpips", TinyVgg16()), ("arcface", TinyArcface())):
+        path = scripted(module, tmp_path / f"{name}.pt")
+        assert "--trust" in refused("models", "add", name, path)
+        said = emosh("models", "add", name, path, "--trust")
+        assert said.code == 0, said.err
+    return own
+
+
+def test_with_networks_the_report_says_which_files_judged(clip: Clip, judged_by: Path, tmp_path: Path) -> None:
+    """LPIPS and identity stand in the report with their files' sha256; what is not installed is listed with the way to
+    add it; the same video has LPIPS zero."""
+    said = emosh("evaluate", clip.result, "--truth", clip.result, "--ref", clip.photo, "-o", tmp_path / "r.json",
+                 "--set", "evaluate.size=64", "--set", "evaluate.shape_frames=1")  # fmt: skip
+    assert said.code == 0, said.err
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["paired"]["lpips_vgg"]["mean"] == 0
+    assert report["paired"]["networks"]["lpips_vgg"][0]["trusted"] is True
+    assert "LPIPS v0.1 (vgg)" in report["paired"]["definitions"]["lpips_vgg"]
+    assert report["identity"]["detection_rate"] == 1
+    assert report["identity"]["cosine"]["mean"] > 0.8
+    assert set(report["provenance"]["weights"]) == {"lpips-vgg", "arcface"}
+    assert set(report["left_out"]) == {"fid", "fvd", "lpips_alex"}
+    assert "emosh models add lpips FILE" in report["left_out"]["lpips_alex"]
+    assert "left out: lpips_alex" in said.err
+
+
+def test_without_networks_the_rest_runs(judged: tuple[dict, Path]) -> None:
+    """Figures whose network is not installed are left out by name; the others are there."""
+    report = judged[0]
+    assert set(report["left_out"]) >= {"fid", "fvd"}
+    for figure in ("lpips_alex", "lpips_vgg"):
+        assert (figure in report["paired"]) != (figure in report["left_out"])
+    assert ("identity" in report) != ("identity" in report["left_out"])
+
+
+def test_trust_is_for_networks_only(tmp_path: Path) -> None:
+    """--trust on anything else, and a network file that is not there, are refused."""
+    assert "--trust is for network files" in refused("models", "add", tmp_path, "--trust")
+    assert "does not exist" in refused("models", "add", "i3d", tmp_path / "none.pt")
+    assert "none of the known files of inception" in refused("models", "add", "inception", Path(__file__))

@@ -62,7 +62,7 @@ COMMANDS = {
     "view": {"--video"} | BODY | OUT | WORK | TALK,
     "models list": TALK,
     "models bake": TALK,
-    "models add": {"--name", "--copy"} | TALK,
+    "models add": {"--name", "--copy", "--trust"} | TALK,
     "models fetch": TALK,
     "models prepare": TALK,
     "doctor": TALK,

@@ -1,0 +1,86 @@
+"""Identity (the paper's IPS): ArcFace cosine of every frame's face with the photo's, and what that mean hides.
+
+A mean over found faces rewards hiding the face, so the detection rate and the mean with misses as zero stand beside
+it; profiles lower the cosine for their pose, so it is given by yaw too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from stages.detect.face_angle import face_angles_degrees
+from stages.detect.networks import Networks
+from stages.errors import InputError
+from stages.evaluate.averages import averages, interval
+from stages.evaluate.colour import trend
+from stages.evaluate.faces import Face, find_face
+from stages.progress import Progress, silent
+from stages.video.photo import read_photo
+from stages.video.source import probe, read_frames
+
+YAW_BANDS = ((0, 15), (15, 30), (30, 60), (60, 180))
+"""Degrees to either side."""
+DEFINITION = (
+    "cosine of ArcFace embeddings, frame against photo; the largest face, found by MediaPipe's detectors and mesh, its "
+    "irises, nose tip and mouth corners brought by a similarity onto insightface's 112x112 template; mean over frames "
+    "with a face; misses_as_zero over all frames"
+)
+Embed = Callable[[list[np.ndarray]], Float[np.ndarray, "faces features"]]
+
+
+def identity(result: Path, photo: Path, embed: Embed, progress: Progress = silent) -> dict[str, Any]:
+    """IPS of a video. Raises InputError when the photo shows no face."""
+    info = probe(result)
+    seconds, cosines, yaws = [], [], []
+    with Networks() as networks:
+        reference = find_face(read_photo(photo), networks)
+        if reference is None:
+            raise InputError(f"{photo} shows no face that can be found; identity needs a photo with one")
+        wanted = embed([reference.aligned])[0]
+        for frame in read_frames(result):
+            face = find_face(frame.rgb, networks)
+            seconds.append(frame.pts_seconds)
+            cosines.append(None if face is None else float(embed([face.aligned])[0] @ wanted))
+            yaws.append(None if face is None else yaw(face))
+            progress("identity", len(seconds), info.frame_count)
+    return figures(seconds, cosines, yaws, float(info.fps))
+
+
+def yaw(face: Face) -> float:
+    """Degrees; positive looks to the picture's right."""
+    return float(face_angles_degrees(face.mesh[None])[0, 0])
+
+
+def figures(seconds: list[float], cosines: list[float | None], yaws: list[float | None], fps: float) -> dict[str, Any]:
+    """The section `identity` from one value a frame; None where no face was found."""
+    found = np.array([value for value in cosines if value is not None])
+    block = max(1, round(fps))
+    at = np.array([time for time, value in zip(seconds, cosines, strict=True) if value is not None])
+    return {
+        "definition": DEFINITION,
+        "seconds": [round(value, 6) for value in seconds],
+        "frames": len(cosines),
+        "detection_rate": len(found) / len(cosines),
+        "cosine": {
+            "mean": float(found.mean()) if len(found) else None,
+            "interval_95": interval(found, block),
+            "per_frame": [None if value is None else round(value, 6) for value in cosines],
+            **trend(at, found),
+        },
+        "misses_as_zero": averages([value or 0.0 for value in cosines], block),
+        "by_yaw": [_band(low, high, cosines, yaws) for low, high in YAW_BANDS],
+    }
+
+
+def _band(low: int, high: int, cosines: list[float | None], yaws: list[float | None]) -> dict[str, Any]:
+    inside = [
+        cosine
+        for cosine, angle in zip(cosines, yaws, strict=True)
+        if cosine is not None and angle is not None and low <= abs(angle) < high
+    ]
+    return {"yaw_degrees": [low, high], "frames": len(inside), "mean": float(np.mean(inside)) if inside else None}
