@@ -30,6 +30,7 @@ SECTIONS: dict[str, str] = {
     "wan_run": "stages.wan.run_config:RunConfig",
     "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
     "export": "stages.export.config:ExportConfig",
+    "study": "stages.evaluate.study_design:StudyConfig",
 }
 """Section of a TOML file -> the dataclass that holds it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from stages.artifacts.provenance import Provenance
@@ -38,6 +39,8 @@ def _record(path: Path) -> str | None:
 
         record = read_document(path)["asset"].get("extras", {}).get("emosh_provenance")
         return None if record is None else json.dumps(record)
+    if suffix == ".html":
+        return _page_record(path)
     if suffix == ".rrd":
         from stages.export.recording import read_provenance
 
@@ -52,6 +55,13 @@ def _record(path: Path) -> str | None:
 
         return read_metadata(path).get("comment")
     return None
+
+
+def _page_record(path: Path) -> str | None:
+    """A page of ours says so in its head: <meta name="generator" content="emosh STAGE">."""
+    with path.open(encoding="utf-8") as file:
+        found = re.search(r'<meta name="generator" content="emosh ([a-z-]+)"', file.read(2000))
+    return Provenance(found[1]).to_json() if found else None
 
 
 def _npz_record(path: Path) -> str | None:

@@ -38,6 +38,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = scripted_motion(load_motion(folder / "made.npz"), open_body("open"), seconds=1.0, fps=Fraction(10))
     save_motion(folder / "script.npz", script)
     run("emosh generate --ref a.png --motion script.npz --backend puppet -o drive.mp4 --quiet", folder)
+    for place in ("ref/a.png", "drive/a.mp4", "emosh/a.mp4", "another/a.mp4"):
+        copy = folder / "runs" / place
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes((folder / ("a.png" if place.endswith("png") else "drive.mp4")).read_bytes())
     return folder
 
 

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 ALLOWED = ("emosh_cli/", "stages/", "emosh-")
+KINDS = (".py", ".toml", ".html")
 NEEDED = ("emosh_cli/app.py", "stages/__init__.py", "stages/body/model.py", "licenses/LICENSE", "entry_points.txt")
 
 
@@ -16,9 +17,7 @@ def main(folder: str) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     foreign = [name for name in names if not name.startswith(ALLOWED)]
     missing = [name for name in NEEDED if not any(entry.endswith(name) for entry in names)]
-    data = [
-        name for name in names if name.startswith(("emosh_cli/", "stages/")) and not name.endswith((".py", ".toml"))
-    ]
+    data = [name for name in names if name.startswith(("emosh_cli/", "stages/")) and not name.endswith(KINDS)]
     problems = (
         [f"foreign: {foreign}"] * bool(foreign)
         + [f"missing: {missing}"] * bool(missing)

@@ -20,13 +20,14 @@ def register(app: typer.Typer) -> None:
         render_cond,
         retarget,
         sign,
+        study,
         track,
         train,
         view,
     )
 
     for module in (
-        animate, generate, track, retarget, render_cond, encode, evaluate, train,
+        animate, generate, track, retarget, render_cond, encode, evaluate, study, train,
         inspect, sign, export, view, models, doctor, config,
     ):  # fmt: skip
         module.register(app)

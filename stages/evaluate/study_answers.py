@@ -1,0 +1,120 @@
+"""Raters' answers and the study's key: how each judged our method against each other one.
+
+A judgement is 1 where ours was called better (good), 0 where no difference was seen (same), -1 where the other was
+(bad).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from stages.errors import InputError
+
+CHOICES = ("left", "same", "right")
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which video is whose."""
+
+    study: str
+    ours: str
+    questions: tuple[str, ...]
+    items: dict[str, dict[str, str]]
+    """Pair -> its clip, method, and the two videos' names in the page (ours, other)."""
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """What all raters said: one table a question, a rater a row, a pair a column, nan where nothing was said."""
+
+    raters: tuple[str, ...]
+    pairs: tuple[str, ...]
+    methods: tuple[str, ...]
+    """Of each pair, the method that ours was compared with."""
+    clips: tuple[str, ...]
+    questions: tuple[str, ...]
+    values: Float[np.ndarray, "questions raters pairs"]
+
+
+def read_key(path: Path) -> Key:
+    """Read a study's key. Raises InputError for another file."""
+    found = _json(path, "a study's key")
+    try:
+        items = {entry["id"]: entry for entry in found["items"]}
+        return Key(found["study"], found["ours"], tuple(found["questions"]), items)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is no study's key; it is written beside the page as NAME.key.json") from error
+
+
+def find_key(answers: Sequence[Path]) -> Path:
+    """The key of the study that was answered, beside the answers or in the current folder. Raises InputError."""
+    study = _answers(answers[0])["emosh_study"]
+    for folder in dict.fromkeys([*(path.parent for path in answers), Path()]):
+        for path in sorted(folder.glob("*.key.json")):
+            if _json(path, "a study's key").get("study") == study:
+                return path
+    raise InputError(f"the key of study {study} lies neither beside the answers nor here; name it with --key FILE")
+
+
+def read_judgements(answers: Sequence[Path], key: Key) -> Judgements:
+    """All answers as judgements of ours. A rater who sent two files is refused, as is another study's file."""
+    pairs = tuple(key.items)
+    columns = {pair: column for column, pair in enumerate(pairs)}
+    values = np.full((len(key.questions), len(answers), len(pairs)), np.nan)
+    raters: list[str] = []
+    for row, path in enumerate(answers):
+        given = _answers(path)
+        if given["emosh_study"] != key.study:
+            raise InputError(f"{path} answers study {given['emosh_study']}, but the key is of study {key.study}")
+        if given["rater"] in raters:
+            other = answers[raters.index(given["rater"])]
+            raise InputError(f"{path} and {other} are both of rater '{given['rater']}'; give one of them")
+        raters.append(given["rater"])
+        for answer in given["answers"]:
+            question, column, value = _judged(answer, key, columns, path)
+            values[question, row, column] = value
+    methods = tuple(key.items[pair]["method"] for pair in pairs)
+    clips = tuple(key.items[pair]["clip"] for pair in pairs)
+    return Judgements(tuple(raters), pairs, methods, clips, key.questions, values)
+
+
+def _judged(answer: Any, key: Key, columns: dict[str, int], path: Path) -> tuple[int, int, int]:
+    """Question, pair and judgement of one answer."""
+    try:
+        item, question, choice = key.items[answer["item"]], int(answer["question"]), answer["choice"]
+        sides = {"left": answer["left"], "right": answer["right"]}
+        known = 0 <= question < len(key.questions) and choice in CHOICES
+        if not known or set(sides.values()) != {item["ours"], item["other"]}:
+            raise KeyError(choice)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} holds an answer that is none of this study's: {answer}") from error
+    if choice == "same":
+        return question, columns[answer["item"]], 0
+    return question, columns[answer["item"]], 1 if sides[choice] == item["ours"] else -1
+
+
+def _answers(path: Path) -> dict[str, Any]:
+    found = _json(path, "a rater's answers")
+    if not isinstance(found.get("answers"), list) or not all(key in found for key in ("emosh_study", "rater")):
+        raise InputError(f"{path} holds no answers; it is the file that the study's page saves")
+    return found
+
+
+def _json(path: Path, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist, expected {what}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as {what} ({error})") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is not {what}")
+    return found
