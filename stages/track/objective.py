@@ -19,7 +19,7 @@ from stages.track.observed import Group
 from stages.track.priors import Priors
 from stages.track.state import ROOT_COLUMNS, Kinematics, State, kinematics
 
-FRAMES_AT_ONCE = 16
+FRAMES_AT_ONCE = 32
 """Frames whose Jacobians a core holds at the same time."""
 NEAR_M = 0.1
 

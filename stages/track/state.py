@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
+from numba import njit
 
 from stages.body.model import JOINT_NAMES
 from stages.body.rotations import matrix_from_rotvec, skew
@@ -92,27 +93,57 @@ class Kinematics:
 
 def kinematics(skeleton: Skeleton, state: State, derivatives: bool) -> Kinematics:
     """Pose the skeleton (smplx `batch_rigid_transform`)."""
+    frames, shape = len(state), len(state.shape)
     joints = skeleton.joints + skeleton.joint_dirs @ state.shape
     local = np.concatenate([state.root[:, None], matrix_from_rotvec(state.theta)], 1)
     world, origin = np.empty_like(local), np.empty(local.shape[:3])
-    world[:, 0], origin[:, 0] = local[:, 0], joints[0] + state.transl
-    turn = origin_dirs = None
-    if derivatives:
-        turn = np.empty_like(local)
-        turn[:, 0] = np.eye(3)
-        left = left_jacobian(state.theta)
-        origin_dirs = np.empty((*origin.shape, len(state.shape)))
-        origin_dirs[:, 0] = skeleton.joint_dirs[0]
-    for joint, parent in enumerate(skeleton.parents):
-        if parent < 0:
-            continue
-        world[:, joint] = world[:, parent] @ local[:, joint]
-        origin[:, joint] = world[:, parent] @ (joints[joint] - joints[parent]) + origin[:, parent]
-        if turn is not None and origin_dirs is not None:
-            turn[:, joint] = world[:, parent] @ left[:, joint - 1]
-            offset_dirs = skeleton.joint_dirs[joint] - skeleton.joint_dirs[parent]
-            origin_dirs[:, joint] = world[:, parent] @ offset_dirs + origin_dirs[:, parent]
+    parents = skeleton.parents.astype(np.int64)
+    _pose(parents, joints, local, state.transl, world, origin)
+    if not derivatives:
+        return Kinematics(world, origin, local, joints, skeleton.joint_dirs, None, None)
+    turn, origin_dirs = np.empty_like(local), np.empty((frames, 55, 3, shape))
+    _differentiate(parents, skeleton.joint_dirs, left_jacobian(state.theta), world, turn, origin_dirs)
     return Kinematics(world, origin, local, joints, skeleton.joint_dirs, turn, origin_dirs)
+
+
+@njit(cache=True, nogil=True)
+def _pose(parents, joints, local, transl, world, origin):
+    for t in range(len(local)):
+        world[t, 0] = local[t, 0]
+        origin[t, 0] = joints[0] + transl[t]
+        for joint in range(1, len(parents)):
+            parent = parents[joint]
+            bone = joints[joint] - joints[parent]
+            for i in range(3):
+                w = world[t, parent, i]
+                for c in range(3):
+                    world[t, joint, i, c] = (
+                        w[0] * local[t, joint, 0, c] + w[1] * local[t, joint, 1, c] + w[2] * local[t, joint, 2, c]
+                    )
+                origin[t, joint, i] = w[0] * bone[0] + w[1] * bone[1] + w[2] * bone[2] + origin[t, parent, i]
+
+
+@njit(cache=True, nogil=True)
+def _differentiate(parents, joint_dirs, left, world, turn, origin_dirs):
+    shape = joint_dirs.shape[2]
+    for t in range(len(world)):
+        turn[t, 0] = np.eye(3)
+        origin_dirs[t, 0] = joint_dirs[0]
+        for joint in range(1, len(parents)):
+            parent = parents[joint]
+            for i in range(3):
+                x, y, z = world[t, parent, i, 0], world[t, parent, i, 1], world[t, parent, i, 2]
+                for c in range(3):
+                    turn[t, joint, i, c] = (
+                        x * left[t, joint - 1, 0, c] + y * left[t, joint - 1, 1, c] + z * left[t, joint - 1, 2, c]
+                    )
+                for s in range(shape):
+                    origin_dirs[t, joint, i, s] = (
+                        x * (joint_dirs[joint, 0, s] - joint_dirs[parent, 0, s])
+                        + y * (joint_dirs[joint, 1, s] - joint_dirs[parent, 1, s])
+                        + z * (joint_dirs[joint, 2, s] - joint_dirs[parent, 2, s])
+                        + origin_dirs[t, parent, i, s]
+                    )
 
 
 def left_jacobian(rotvec: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:
