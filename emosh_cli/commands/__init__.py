@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
         encode,
         evaluate,
         export,
+        gallery,
         generate,
         inspect,
         models,
@@ -28,6 +29,6 @@ def register(app: typer.Typer) -> None:
 
     for module in (
         animate, generate, track, retarget, render_cond, encode, evaluate, study, train,
-        inspect, sign, export, view, models, doctor, config,
+        inspect, sign, export, view, gallery, models, doctor, config,
     ):  # fmt: skip
         module.register(app)

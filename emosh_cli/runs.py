@@ -1,0 +1,133 @@
+"""Runs in a folder: results that emosh drew, each with what made it, found by what the files themselves say.
+
+A result is a video stamped by `generate`; its work folder lies beside it (`out.emosh/` of `out.mp4`). Photo and driving
+video are looked for where the motions say they came from, then by name in the folder, and taken only when their
+bytes are those that were tracked. Overlays and reports are matched by what they were made from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import Any
+
+from emosh_cli.outputs import VIDEO
+from emosh_cli.stamps import provenance_of
+from stages.artifacts.provenance import Provenance, sha256_file
+
+WORK_ENDING = ".emosh"
+NOT_RUNS = (WORK_ENDING, "-files")
+"""How folders end that hold parts of runs, or copies for a page."""
+
+
+@dataclass
+class FoundRun:
+    """One result and what is known of it. What is not there is None."""
+
+    result: Path
+    record: Provenance
+    root: Path
+    """The folder that was asked for."""
+    others: tuple[tuple[Path, Provenance], ...]
+    """Every other stamped video and report in it."""
+    files: tuple[Path, ...]
+    """Everything in it."""
+
+    @property
+    def work(self) -> Path:
+        """The work folder, there or not."""
+        return self.result.with_suffix(WORK_ENDING)
+
+    @cached_property
+    def condition(self) -> Path | None:
+        """The condition map."""
+        return _there(self.work / "cond.mp4")
+
+    @cached_property
+    def driver_motion(self) -> Path | None:
+        """The driver as it was tracked."""
+        return _there(self.work / "drive.npz")
+
+    @cached_property
+    def photo(self) -> Path | None:
+        """The reference photo."""
+        return self._source(self.work / "ref.npz")
+
+    @cached_property
+    def driver(self) -> Path | None:
+        """The driving video."""
+        return self._source(self.work / "drive.npz")
+
+    @cached_property
+    def overlay(self) -> Path | None:
+        """The fitted body over the driving video, of the same motion."""
+        return self._made_from("overlay", "motion", self._fingerprint(self.driver_motion))
+
+    @cached_property
+    def report(self) -> dict[str, Any] | None:
+        """What evaluate measured on this very file."""
+        path = self._made_from("evaluate", "video", sha256_file(self.result))
+        return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def retarget(self) -> dict[str, Any]:
+        """What retargeting changed."""
+        target = _there(self.work / "target.npz")
+        record = None if target is None else provenance_of(target)
+        return {} if record is None else record.notes.get("report", {})
+
+    def _fingerprint(self, motion: Path | None) -> str | None:
+        record = None if motion is None else provenance_of(motion)
+        return None if record is None else record.fingerprint()
+
+    def _made_from(self, stage: str, role: str, digest: str | None) -> Path | None:
+        if digest is None:
+            return None
+        made = (path for path, each in self.others if each.stage == stage and each.inputs.get(role) == digest)
+        return next(made, None)
+
+    def _source(self, motion: Path) -> Path | None:
+        """The file that a motion of the work folder was tracked from, its bytes unchanged."""
+        record = provenance_of(motion) if motion.is_file() else None
+        if record is None or not record.notes.get("source"):
+            return None
+        named = Path(record.notes["source"])
+        near = [named, *(path for path in self.files if path.name == named.name)]
+        tracked = set(record.inputs.values())
+        return next((path for path in near if path.is_file() and sha256_file(path) in tracked), None)
+
+
+def find_runs(root: Path) -> list[FoundRun]:
+    """All runs under a folder, by name; work folders, galleries' own and hidden folders are not looked into."""
+    files = tuple(sorted(_walk(root)))
+    told = [path for path in files if path.suffix.lower() in (*VIDEO.suffixes, ".json")]
+    stamped = [(path, record) for path in told if (record := provenance_of(path)) is not None]
+    return [
+        FoundRun(path, record, root, tuple((other, each) for other, each in stamped if other != path), files)
+        for path, record in stamped
+        if path.suffix.lower() in VIDEO.suffixes and record.stage in VIDEO.stages
+    ]
+
+
+def said_of(report: dict[str, Any], phrases: dict[str, str]) -> list[str]:
+    """The phrases whose figure a report holds, filled in; dots in a name lead into its sections."""
+    figures = ((reduce(_inner, name.split("."), report), phrase) for name, phrase in phrases.items())
+    return [phrase.format(figure) for figure, phrase in figures if isinstance(figure, int | float)]
+
+
+def _inner(section: Any, name: str) -> Any:
+    return section.get(name) if isinstance(section, dict) else None
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if not name.startswith(".") and not name.endswith(NOT_RUNS)]
+        yield from (Path(folder) / name for name in names if not name.startswith("."))
+
+
+def _there(path: Path) -> Path | None:
+    return path if path.is_file() else None

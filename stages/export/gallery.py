@@ -1,0 +1,121 @@
+"""A folder of runs as one page: photo, driver, overlay, condition, result and figures, run by run.
+
+The page needs no network and no server. Its pictures are small copies that every browser plays, kept in a folder
+beside it under digests of what they show, so that a page made again copies only what changed; or in the page itself.
+What a run is, and where its files are, is the caller's to know.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from stages.artifacts.atomic import atomic_path
+from stages.artifacts.provenance import sha256_file
+from stages.progress import Progress, silent
+from stages.video.browser import browser_photo, browser_video
+from stages.video.photo import photo_size
+
+HEIGHT_PX = 512
+"""Panels are copies at most this high."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture or video of a run."""
+
+    label: str
+    path: Path | None
+    """None: the run has none."""
+    missing: str = "none"
+    """What to say instead."""
+
+
+@dataclass(frozen=True)
+class GalleryRun:
+    """One run as it is shown."""
+
+    name: str
+    panels: tuple[Panel, ...]
+    figures: tuple[tuple[str, str], ...]
+    """What is told of it: label and value."""
+
+
+def write_gallery(
+    path: Path, runs: Sequence[GalleryRun], title: str, embed: bool = False, progress: Progress = silent
+) -> int:
+    """Write the page; returns how many files were copied anew. Raises InputError for a video that cannot be read."""
+    folder = gallery_folder(path)
+    with tempfile.TemporaryDirectory() as spool:
+        place = Path(spool) if embed else folder
+        place.mkdir(exist_ok=True)
+        copies = _Copies(place, embed, sum(panel.path is not None for run in runs for panel in run.panels), progress)
+        sections = "\n".join(_section(number, run, copies) for number, run in enumerate(runs))
+    page = files("stages.export").joinpath("gallery.html").read_text(encoding="utf-8")
+    count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+    for mark, text in (("TITLE", escape(title)), ("COUNT", count), ("RUNS", sections)):
+        page = page.replace(f"<!--{mark}-->", text)
+    with atomic_path(path) as part:
+        part.write_text(page, encoding="utf-8")
+    return copies.made
+
+
+def gallery_folder(path: Path) -> Path:
+    """Where the copies of a page lie."""
+    return path.with_name(f"{path.stem}-files")
+
+
+@dataclass
+class _Copies:
+    """Makes copies, or finds them made; tells how each is referred to in the page."""
+
+    folder: Path
+    embed: bool
+    total: int
+    progress: Progress
+    done: int = 0
+    made: int = 0
+
+    def refer(self, source: Path) -> str:
+        """The address of the copy of a photo or video."""
+        still = photo_size(source) is not None
+        name = hashlib.sha256(f"{sha256_file(source)} {HEIGHT_PX}".encode()).hexdigest()[:16]
+        copy = self.folder / f"{name}.{'jpg' if still else 'mp4'}"
+        if not copy.exists():
+            (browser_photo if still else browser_video)(source, copy, HEIGHT_PX)
+            self.made += 1
+        self.done += 1
+        self.progress("copying for the gallery", self.done, self.total)
+        if not self.embed:
+            return f"{self.folder.name}/{copy.name}"
+        kind = "image/jpeg" if still else "video/mp4"
+        return f"data:{kind};base64,{base64.b64encode(copy.read_bytes()).decode()}"
+
+
+def _section(number: int, run: GalleryRun, copies: _Copies) -> str:
+    panels = "\n".join(_figure(panel, run.name, copies) for panel in run.panels)
+    figures = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in run.figures)
+    return (
+        f'<section class="run" id="run{number}" tabindex="-1" aria-labelledby="name{number}">\n'
+        f'<h2 id="name{number}">{escape(run.name)}</h2>\n<div class="panels">\n{panels}\n</div>\n'
+        f"<dl>{figures}</dl>\n</section>"
+    )
+
+
+def _figure(panel: Panel, run: str, copies: _Copies) -> str:
+    label = escape(panel.label)
+    if panel.path is None:
+        return f'<figure><div class="none">{escape(panel.missing)}</div><figcaption>{label}</figcaption></figure>'
+    address, name = copies.refer(panel.path), escape(f"{panel.label} of {run}")
+    shown = (
+        f'<img src="{address}" alt="{name}" loading="lazy">'
+        if address.endswith(".jpg") or address.startswith("data:image")
+        else f'<video src="{address}" muted loop playsinline preload="metadata" aria-label="{name}"></video>'
+    )
+    return f'<figure><button class="panel" type="button">{shown}</button><figcaption>{label}</figcaption></figure>'
