@@ -91,8 +91,8 @@ DETECTOR_NAMES = tuple(entry.name for entry in _DETECTORS)
 
 _JUDGED = {
     "lpips": "LPIPS in emosh evaluate: a backbone and its heads, for alex, vgg or both",
-    "inception": "FID in emosh evaluate",
-    "i3d": "FVD in emosh evaluate",
+    "inception": "FID in emosh evaluate --table",
+    "i3d": "FVD in emosh evaluate --table",
     "arcface": "identity (IPS) in emosh evaluate --ref; an ONNX file needs emosh[onnx]",
 }
 _JUDGES = tuple(

@@ -81,6 +81,49 @@ def paired(config: EvaluateConfig) -> Judges:
     return found
 
 
+def many(config: EvaluateConfig) -> tuple[Any, Any]:
+    """What gives features for FID and for FVD; None where its network is not installed or the protocol has none."""
+    from stages.body.store import home
+    from stages.evaluate.networks import opened
+
+    pictures = opened.inception(home(), fid_form(config))
+    windows = opened.i3d(home()) if config.protocol != "disco" else None
+    return pictures and pictures[0], windows and windows[0]
+
+
+def fid_form(config: EvaluateConfig) -> str:
+    """Which tool's resize FID uses: the protocol's, else the setting's."""
+    from stages.evaluate.protocols import protocol
+
+    return protocol(config.protocol).fid or config.fid
+
+
+def everything(config: EvaluateConfig) -> Judges:
+    """Which files would judge many clips, without opening one; and what is left out for want of a file."""
+    from stages.body.store import home
+    from stages.evaluate.networks.filing import installed
+    from stages.evaluate.protocols import protocol
+
+    found, filed = Judges(), installed(home())
+    for net in protocol(config.protocol).lpips_nets:
+        halves = [filed[part] for half in ("backbone", "lins") if (part := f"lpips-{net}-{half}") in filed]
+        whole = filed.get(f"lpips-{net}")
+        if len(halves) == 2 or whole is not None:
+            found.use(f"lpips_{net}", halves if len(halves) == 2 or whole is None else [whole])
+        else:
+            found.left_out[f"lpips_{net}"] = how_to_add("lpips", f"LPIPS's {net} network")
+    for figure, part, what in (("fid", "inception", "Inception"), ("fvd", "i3d", "I3D"), ("ips", "arcface", "ArcFace")):
+        if figure == "fvd" and config.protocol == "disco":
+            found.left_out[figure] = "DisCo makes it of GIFs whose palette moves it; protocol emosh has FVD"
+        elif part in filed:
+            found.use(figure, [filed[part]])
+            if figure == "fid":
+                found.definitions[figure] = f"resized as {fid_form(config)}"
+        else:
+            found.left_out[figure] = how_to_add(part, what)
+    return found
+
+
 def how_to_add(name: str, what: str) -> str:
     """Why a figure is left out."""
     from stages.evaluate.networks.known import files_of

@@ -17,7 +17,15 @@ from stages.errors import InputError
 if TYPE_CHECKING:
     from stages.artifacts.motion import Motion
 
-Result = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to judge.", show_default=False)]
+Result = Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="The video to judge.", show_default=False)]
+TableFile = Annotated[
+    Path | None,
+    typer.Option("--table", metavar="TOML", help="Instead of one video: folders of real videos and of "
+                 "several methods' results, named in this file, as the paper's tables."),
+]  # fmt: skip
+Jobs = Annotated[
+    int, typer.Option("--jobs", metavar="N", min=0, help="With --table: processes.", show_default="one a core")
+]
 Truth = Annotated[
     Path | None,
     typer.Option("--truth", metavar="VIDEO", help="The real video, frame by frame: PSNR, L1, SSIM, LPIPS, colour."),
@@ -64,8 +72,8 @@ class Asked:
 
 
 OVER_MANY_CLIPS = {
-    "fid": "a figure of many clips, not of one",
-    "fvd": "a figure of many clips, not of one",
+    "fid": "a figure of many clips, not of one: emosh evaluate --table",
+    "fvd": "a figure of many clips, not of one: emosh evaluate --table",
 }
 
 
@@ -75,21 +83,38 @@ def register(app: typer.Typer) -> None:
     @command(app, "evaluate", STAGES)
     def evaluate(
         run: Run,
-        result: Result,
+        result: Result = None,
         truth: Truth = None,
         motion: MotionFile = None,
         ref: RefPhoto = None,
         tracked: Tracked = None,
         plot: Plot = None,
+        table: TableFile = None,
+        jobs: Jobs = 0,
         out: options.Out = None,
         body: options.Body = "open",
     ) -> None:
         """Measure a result against the real video, its photo, or the motion that drove it, into a report.json.
 
         Every figure stands beside how it was made; what could not be measured is listed with the reason.
+        With --table, several methods over many clips: means, intervals and the best, as JSON, Markdown, LaTeX and CSV;
+        a rerun goes on where one was stopped. The README shows the file it takes.
 
         Example: emosh evaluate out.mp4 --truth drive.mp4 --ref photo.png -o report.json
         """
+        if table is not None:
+            if any(each is not None for each in (result, truth, motion, ref, tracked, plot)):
+                raise InputError(
+                    "--table names all its videos itself; leave VIDEO, --truth, --ref, --motion and --plot out"
+                )
+            from emosh_cli.commands.evaluate_table import evaluate_table
+
+            evaluate_table(run, table, out, body, jobs)
+            return
+        if result is None:
+            raise InputError(
+                "evaluate needs a video to judge, or --table runs.toml for many; see: emosh evaluate --help"
+            )
         if truth is None and motion is None and ref is None:
             raise InputError(
                 "evaluate needs something to compare with: --truth VIDEO, --ref PHOTO, --motion NPZ, or several"
@@ -147,8 +172,8 @@ def _sections(run: Run, asked: Asked, configs: dict[str, Any]) -> tuple[dict[str
     if asked.ref is not None:
         from emosh_cli.commands.evaluate_parts import identity_section, shape_section
 
-        report["shape"] = shape_section(run, asked.result, asked.ref, asked.body, configs["track"], config, own)
-        section, filed, why = identity_section(run, asked.result, asked.ref)
+        report["shape"] = shape_section(progress, asked.result, asked.ref, asked.body, configs["track"], config, own)
+        section, filed, why = identity_section(progress, asked.result, asked.ref)
         if section is None:
             left_out["identity"] = why
         else:

@@ -88,7 +88,7 @@ def _reprojection(motion: Motion) -> dict[str, float | None]:
 
 
 def shape_section(
-    run: Run,
+    progress: Progress,
     result: Path,
     photo: Path,
     body: str,
@@ -102,24 +102,34 @@ def shape_section(
     """
     from stages.body.store import open_body
     from stages.evaluate.shape import shape_consistency
-    from stages.video.photo import read_photo
 
-    opened = open_body(body, progress=run.console.progress)
+    opened = open_body(body, progress=progress)
     alone = replace(track, person=0)
-    reference = _tracked_quietly(photo, opened, alone)
+    reference, *again = photo_motions(progress, photo, opened, alone)
+    if reference is None:
+        raise InputError(f"nobody was found in {photo}; shape is compared with a photo of the person")
     with tempfile.TemporaryDirectory() as folder:
         frames = list(_frames(result, config.shape_frames, Path(folder)))
-        shapes = [_of(run, "shape of the result", path, n, len(frames), opened, alone) for n, path in enumerate(frames)]
-        changed = list(_changed(read_photo(photo), Path(folder)))
-        again = [
-            _of(run, "shape of the photo again", path, n, len(changed), opened, alone) for n, path in enumerate(changed)
-        ]
+        shapes = [_of(progress, "shape of the result", path, n, len(frames), opened, alone)
+                  for n, path in enumerate(frames)]  # fmt: skip
     seen = [each for each in shapes if each is not None]
     section = shape_consistency(reference, seen, [each for each in again if each is not None], opened, whole)
     return {**section, "frames_without_person": len(shapes) - len(seen)}
 
 
-def identity_section(run: Run, result: Path, photo: Path) -> tuple[dict[str, Any] | None, dict[str, str], str]:
+def photo_motions(progress: Progress, photo: Path, body: Body, config: TrackConfig) -> list[Motion | None]:
+    """The photo tracked, and tracked again after each harmless change."""
+    from stages.video.photo import read_photo
+
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = [photo, *_changed(read_photo(photo), Path(folder))]
+        return [_of(progress, "shape of the photo", path, n, len(pictures), body, config)
+                for n, path in enumerate(pictures)]  # fmt: skip
+
+
+def identity_section(
+    progress: Progress, result: Path, photo: Path
+) -> tuple[dict[str, Any] | None, dict[str, str], str]:
     """The section identity and the network's sha256; or None and why."""
     from emosh_cli.judges import Judges, how_to_add
     from stages.body.store import home
@@ -132,17 +142,19 @@ def identity_section(run: Run, result: Path, photo: Path) -> tuple[dict[str, Any
     embed, filed = opening
     used = Judges()
     used.use("identity", [filed])
-    section = identity(result, photo, embed, run.console.progress)
+    section = identity(result, photo, embed, progress)
     return {**section, "networks": used.files}, used.weights, ""
 
 
-def _of(run: Run, label: str, path: Path, number: int, total: int, body: Body, config: TrackConfig) -> Motion | None:
+def _of(
+    progress: Progress, label: str, path: Path, number: int, total: int, body: Body, config: TrackConfig
+) -> Motion | None:
     """The motion of one picture, None where nobody is in it."""
     try:
         found = _tracked_quietly(path, body, config)
     except InputError:
         found = None
-    run.console.progress(label, number + 1, total)
+    progress(label, number + 1, total)
     return found
 
 

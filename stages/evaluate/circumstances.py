@@ -28,6 +28,8 @@ def circumstances(described: dict[str, VideoInfo], config: EvaluateConfig, recip
         "size": config.size,
         "fit": config.fit,
         "pairing": PAIRINGS[config.pairing],
+        "stride": config.stride,
+        "lead_seconds": config.lead_seconds,
         "definitions": recipe.definitions,
         "inputs": {role: sha256_file(info.path) for role, info in described.items()},
         "files": files,

@@ -50,7 +50,7 @@ def evaluate_paired(
     rows, columns = content(width, height, config.size)
     measure = {**recipe.metrics, **(networks or {})}
     whole, picture, apart = [], [], 0.0
-    for index, (ours, real) in enumerate(pairs(result, truth, config.pairing)):
+    for index, (ours, real) in enumerate(pairs(result, truth, config.pairing, config.stride, config.lead_seconds)):
         left, right = recipe.prepare(ours.rgb, real.rgb, config, str(result))
         whole.append([metric(left, right) for metric in measure.values()])
         if recipe.has_bars:
@@ -58,7 +58,7 @@ def evaluate_paired(
             picture.append(_inside(recipe, inside, whole[-1], width == height))
         if watch is not None:
             watch(eight_bits(left), eight_bits(right))
-        apart = max(apart, abs(ours.pts_seconds - real.pts_seconds))
+        apart = max(apart, abs(ours.pts_seconds + config.lead_seconds - real.pts_seconds))
         progress("comparing frames", index + 1, described["truth"].frame_count)
     block = max(1, round(float(described["truth"].fps)))
     return {

@@ -10,15 +10,19 @@ from stages.errors import InputError
 from stages.video.source import Frame, read_frames
 
 
-def pairs(result: Path, truth: Path, pairing: str) -> Iterator[tuple[Frame, Frame]]:
-    """(result, truth) frame by frame, by number or by time (`circumstances.PAIRINGS`).
+def pairs(
+    result: Path, truth: Path, pairing: str, stride: int = 1, lead_seconds: float = 0.0
+) -> Iterator[tuple[Frame, Frame]]:
+    """(result, truth) frame by frame, by number or by time (`circumstances.PAIRINGS`, `EvaluateConfig`).
 
     Raises InputError where videos paired by number have different lengths.
     """
     ours, theirs = read_frames(result), read_frames(truth)
     if pairing == "time":
-        yield from _by_time(ours, theirs)
+        yield from _by_time(ours, theirs, lead_seconds)
         return
+    if stride > 1:
+        theirs = (frame for frame in theirs if frame.index % stride == 0)
     for index, (left, right) in enumerate(zip_longest(ours, theirs)):
         if left is None or right is None:
             shorter, longer = (result, truth) if left is None else (truth, result)
@@ -29,10 +33,12 @@ def pairs(result: Path, truth: Path, pairing: str) -> Iterator[tuple[Frame, Fram
         yield left, right
 
 
-def _by_time(ours: Iterator[Frame], theirs: Iterator[Frame]) -> Iterator[tuple[Frame, Frame]]:
-    """The frame of ours on screen at each of their times; a millisecond of slack covers rounded timestamps."""
+def _by_time(ours: Iterator[Frame], theirs: Iterator[Frame], lead: float) -> Iterator[tuple[Frame, Frame]]:
+    """The frame of ours on screen at each of their times, from `lead` on; a millisecond covers rounded timestamps."""
     shown, coming = next(ours), next(ours, None)
     for right in theirs:
-        while coming is not None and coming.pts_seconds <= right.pts_seconds + 0.001:
+        if right.pts_seconds < lead - 0.001:
+            continue
+        while coming is not None and coming.pts_seconds + lead <= right.pts_seconds + 0.001:
             shown, coming = coming, next(ours, None)
         yield shown, right

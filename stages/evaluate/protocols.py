@@ -34,6 +34,8 @@ class Protocol:
     lpips_range: str
     """What LPIPS is fed: "-1..1" as it asks for, or "0..1" as DisCo does."""
     lpips_nets: tuple[str, ...]
+    fid: str | None
+    """The form of FID that belongs to the recipe; None: the setting's."""
 
 
 def protocol(name: str) -> Protocol:
@@ -83,6 +85,7 @@ PROTOCOLS = {
         has_bars=True,
         lpips_range="-1..1",
         lpips_nets=("alex", "vgg"),
+        fid=None,
     ),
     "disco": Protocol(
         rules="as DisCo's tool/metrics computes it on PNG frames: the result stretched to the truth's size whatever "
@@ -95,6 +98,7 @@ PROTOCOLS = {
         has_bars=False,
         lpips_range="0..1",
         lpips_nets=("vgg",),
+        fid="pytorch",
     ),
 }
 """Recipes by name."""

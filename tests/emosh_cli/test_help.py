@@ -53,7 +53,7 @@ COMMANDS = {
     "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid"} | BODY | OUT | WORK | TALK,
     "encode": {"--ref", "--cond", "--model", "--device"} | OUT | WORK | TALK,
-    "evaluate": {"--truth", "--motion", "--ref", "--tracked", "--plot"} | BODY | OUT | WORK | TALK,
+    "evaluate": {"--truth", "--motion", "--ref", "--tracked", "--plot", "--table", "--jobs"} | BODY | OUT | WORK | TALK,
     "train": OUT | WORK | TALK,
     "curate": OUT | WORK | TALK,
     "inspect": TALK,

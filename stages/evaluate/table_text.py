@@ -1,0 +1,94 @@
+"""Tables as Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from stages.evaluate.tables import Cell, Figure, Table
+
+
+def markdown(tables: Sequence[Table], about: Sequence[str]) -> str:
+    """With bold for the best and intervals in brackets; `about` is a list under the last table."""
+    parts = []
+    for table in tables:
+        lines = [f"## Table {table.number}. {table.title}", ""]
+        lines.append("| method | " + " | ".join(f"{where}: {figure.heading}" for where, figure in table.columns) + " |")
+        lines.append("|---|" + "---|" * len(table.columns))
+        for name, row in table.rows:
+            lines.append(
+                f"| {_cell_text(name)} | " + " | ".join(_markdown(c, f) for c, f in _paired(table, row)) + " |"
+            )
+        for name, row in table.published:
+            cells = " | ".join(_number(c, f) for c, f in _paired(table, row))
+            lines.append(f"| *{_cell_text(name)} (as published)* | {cells} |")
+        parts.append("\n".join([*lines, "", *(f"- {note}" for note in table.notes), ""]))
+    return "\n".join([*parts, "## How", "", *(f"- {line}" for line in about), ""])
+
+
+def latex(tables: Sequence[Table]) -> str:
+    """booktabs tables; nothing but \\usepackage{booktabs} is needed."""
+    parts = ["% made by emosh evaluate --table; needs \\usepackage{booktabs}"]
+    for table in tables:
+        arrows = {True: "$\\uparrow$", False: "$\\downarrow$"}
+        heads = [
+            f"{_escaped(where)}: {_escaped(figure.label)} {arrows[figure.higher]}" for where, figure in table.columns
+        ]
+        lines = [
+            "\\begin{table}", "\\centering", f"\\caption{{{_escaped(table.title)}}}",
+            f"\\begin{{tabular}}{{l{'r' * len(heads)}}}", "\\toprule",
+            " & ".join(["Method", *heads]) + " \\\\", "\\midrule",
+        ]  # fmt: skip
+        for name, row in table.rows:
+            values = [f"\\textbf{{{_number(c, f)}}}" if c and c.best else _number(c, f) for c, f in _paired(table, row)]
+            lines.append(" & ".join([_escaped(name), *values]) + " \\\\")
+        for name, row in table.published:
+            values = [_number(c, f) for c, f in _paired(table, row)]
+            lines.append(" & ".join([f"\\textit{{{_escaped(name)}}}", *values]) + " \\\\")
+        parts.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""]))
+    return "\n".join(parts)
+
+
+def comma_separated(tables: Sequence[Table]) -> str:
+    """One line a cell: table, set, method, figure, value, interval, clips, best, kind."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["table", "set", "method", "figure", "value", "low_95", "high_95", "clips", "best", "kind"])
+    for table in tables:
+        for kind, rows in (("measured", table.rows), ("published", table.published)):
+            for name, row in rows:
+                for (where, figure), cell in zip(table.columns, row, strict=True):
+                    if cell is not None:
+                        edges = cell.interval or ("", "")
+                        writer.writerow([table.number, where, name, figure.key, repr(cell.value), *edges, cell.clips,
+                                         int(cell.best), kind])  # fmt: skip
+    return out.getvalue()
+
+
+def _paired(table: Table, row: Sequence[Cell | None]) -> list[tuple[Cell | None, Figure]]:
+    return [(cell, figure) for cell, (_, figure) in zip(row, table.columns, strict=True)]
+
+
+def _markdown(cell: Cell | None, figure: Figure) -> str:
+    value = _number(cell, figure)
+    if cell is None:
+        return value
+    value = f"**{value}**" if cell.best else value
+    if cell.interval is None:
+        return value
+    return f"{value} [{cell.interval[0]:.{figure.digits}f}, {cell.interval[1]:.{figure.digits}f}]"
+
+
+def _number(cell: Cell | None, figure: Figure) -> str:
+    return "-" if cell is None else f"{cell.value:.{figure.digits}f}"
+
+
+def _cell_text(name: str) -> str:
+    return name.replace("|", "\\|")
+
+
+def _escaped(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, f"\\{character}")
+    return text

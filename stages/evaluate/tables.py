@@ -1,0 +1,177 @@
+"""The paper's tables from clips' figures: a row a method, a column a figure of a set, means over clips with intervals.
+
+A cell is the mean over clips of each clip's mean, so that long clips do not rule; its interval is a bootstrap over
+clips. FID and FVD are one value of a set and have none. Bold is the best mean, whether or not it is surely the best:
+where the intervals of best and second overlap, a note says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stages.evaluate.averages import interval
+from stages.evaluate.paper import beside
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A column: its key in a clip's figures, its heading, which way is better, digits after the point."""
+
+    key: str
+    label: str
+    higher: bool
+    digits: int = 3
+
+    @property
+    def heading(self) -> str:
+        """With an arrow."""
+        return f"{self.label} {'↑' if self.higher else '↓'}"
+
+
+PICTURES = (
+    Figure("psnr", "PSNR", True, 2), Figure("ssim", "SSIM", True), Figure("l1", "L1", False, 4),
+    Figure("lpips_alex", "LPIPS alex", False), Figure("lpips_vgg", "LPIPS vgg", False),
+)  # fmt: skip
+IDENTITY = (
+    Figure("ips", "IPS", True), Figure("ips_misses_as_zero", "IPS, misses 0", True),
+    Figure("detection_rate", "faces found", True),
+)  # fmt: skip
+SHAPE = (
+    Figure("shape_cosine", "betas cosine", True), Figure("shape_sizeless", "at one height", True),
+    Figure("shape_height_cm", "height off, cm", False, 1), Figure("shape_repeat", "tracker's own cosine", True),
+)  # fmt: skip
+SETS = (Figure("fid", "FID", False, 2), Figure("fvd", "FVD", False, 2))
+TABLES: dict[int, tuple[str, tuple[Figure, ...]]] = {
+    1: ("Self-driven: closeness to the real video", PICTURES),
+    2: ("Cross-driven: identity", IDENTITY),
+    4: ("Ablation", (*PICTURES, *IDENTITY[:2])),
+    5: ("Shape consistency", SHAPE),
+    7: ("Distributions", SETS),
+}
+"""The paper's tables by number. Where its own columns are not known, these are ours."""
+UNRANKED = ("detection_rate", "shape_repeat")
+"""Shown, never bold: they say how far to trust the others."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value; `clips` it is the mean of, and its 95 % interval where there are enough."""
+
+    value: float
+    clips: int
+    interval: tuple[float, float] | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: (set, figure) columns, method rows, notes below."""
+
+    number: int
+    title: str
+    columns: tuple[tuple[str, Figure], ...]
+    rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+    published: tuple[tuple[str, tuple[Cell | None, ...]], ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        rows = [("measured", self.rows), ("published", self.published)]
+        return {
+            "table": self.number,
+            "title": self.title,
+            "columns": [{"set": where, "figure": figure.key, "better": "higher" if figure.higher else "lower"}
+                        for where, figure in self.columns],
+            "rows": [
+                {"method": name, "kind": kind, "cells": [None if cell is None else {
+                    "value": cell.value, "clips": cell.clips, "interval_95": cell.interval, "best": cell.best,
+                } for cell in cells]}
+                for kind, group in rows for name, cells in group
+            ],
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+
+Measured = Mapping[tuple[str, str], Mapping[str, Mapping[str, float]]]
+"""(method, set) -> clip -> figure -> value."""
+
+
+def build(
+    number: int,
+    methods: Sequence[str],
+    sets: Sequence[str],
+    clips: Measured,
+    pooled: Mapping[tuple[str, str], Mapping[str, float]],
+    published: Mapping[str, Mapping[str, Mapping[str, float]]],
+    notes: Sequence[str] = (),
+) -> Table | None:
+    """The table of that number from what was measured, or None where nothing of it was."""
+    title, figures = TABLES[number]
+    cells = {
+        (name, where, figure.key): cell
+        for name in methods
+        for where in sets
+        for figure in figures
+        if (cell := _cell(figure.key, clips.get((name, where), {}), pooled.get((name, where), {}))) is not None
+    }
+    columns = [
+        (where, figure) for where in sets for figure in figures if any((n, where, figure.key) in cells for n in methods)
+    ]
+    if not columns:
+        return None
+    rows = [(name, [cells.get((name, where, figure.key)) for where, figure in columns]) for name in methods]
+    rows = [(name, row) for name, row in rows if any(cell is not None for cell in row)]
+    best, doubts = _best(columns, rows)
+    marked = tuple(
+        (name, tuple(_marked(cell, name in best[column]) for column, cell in enumerate(row))) for name, row in rows
+    )
+    said = tuple(
+        (name, tuple(_given(table.get(where, {}).get(figure.key)) for where, figure in columns))
+        for name, table in published.items()
+    )
+    said = tuple((name, row) for name, row in said if any(cell is not None for cell in row))
+    return Table(number, title, tuple(columns), marked, said, (*doubts, *notes, *beside(number)))
+
+
+def _cell(key: str, clips: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float]) -> Cell | None:
+    if key in pooled:
+        return Cell(pooled[key], len(clips))
+    values = np.array([figures[key] for figures in clips.values() if key in figures])
+    if not len(values):
+        return None
+    edges = interval(values, 1)
+    return Cell(float(values.mean()), len(values), None if edges is None else (edges[0], edges[1]))
+
+
+def _best(
+    columns: Sequence[tuple[str, Figure]], rows: Sequence[tuple[str, Sequence[Cell | None]]]
+) -> tuple[list[set[str]], list[str]]:
+    """Names of the best in each column (several where equal as printed), and where the best is not sure."""
+    found, doubts = [], []
+    for index, (where, figure) in enumerate(columns):
+        ranked = sorted(
+            ((cell, name) for name, row in rows if (cell := row[index]) is not None),
+            key=lambda each: each[0].value, reverse=figure.higher,
+        )  # fmt: skip
+        if figure.key in UNRANKED or len(ranked) < 2:
+            found.append(set())
+            continue
+        top = round(ranked[0][0].value, figure.digits)
+        names = {name for cell, name in ranked if round(cell.value, figure.digits) == top}
+        found.append(names)
+        first, second = ranked[0][0].interval, ranked[1][0].interval
+        if len(names) == 1 and first and second and first[0] <= second[1] and second[0] <= first[1]:
+            doubts.append(f"{where} {figure.label}: the intervals of {ranked[0][1]} and {ranked[1][1]} overlap")
+    return found, doubts
+
+
+def _marked(cell: Cell | None, best: bool) -> Cell | None:
+    return None if cell is None else Cell(cell.value, cell.clips, cell.interval, best)
+
+
+def _given(value: float | None) -> Cell | None:
+    return None if value is None else Cell(float(value), 0)
