@@ -74,9 +74,13 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Write a motion for other programs: upright (y up), on the floor, flat hands.
 
-        amass (.npz) opens in Blender's SMPL-X add-on (format "AMASS (Y-up)"); glb holds the skinned person with
-        animation and facial actions, for any glTF viewer; bvh the skeleton alone, in centimetres; wan-animate is a
-        folder that Wan-Animate's generate.py reads (src_pose.mp4, src_face.mp4, src_ref.png).
+        .npz: AMASS, for Blender's SMPL-X add-on (choose "AMASS (Y-up)" there).
+
+        .glb: the skinned person, animated, with facial actions; any glTF viewer.
+
+        .bvh: the skeleton alone, in centimetres.
+
+        a folder: what Wan-Animate's generate.py reads, with --ref PHOTO.
 
         Example: emosh export drive.npz -o drive.glb
         """

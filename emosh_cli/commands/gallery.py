@@ -43,8 +43,10 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Make a page of all runs in a folder: photo, driver, overlay, condition, result and figures.
 
-        Runs are found by what their files say of themselves. The page needs no network: small copies of the videos
-        lie in a folder beside it (NAME-files), or in the page with --embed. It is used with the keyboard alone.
+        Results, and what made them, are found by what the files say of themselves.
+
+        The page needs no network: small copies of the videos lie in NAME-files
+        beside it, or in the page with --embed. The keyboard does everything.
 
         Example: emosh gallery out -o gallery.html
         """

@@ -18,7 +18,7 @@ from stages.errors import InputError
 if TYPE_CHECKING:
     from stages.artifacts.describe import Described
 
-ARTIFACT = "a motion, body file, video, report or safetensors file"
+ARTIFACT = "a motion, body file, video, report, safetensors file or export"
 Files = Annotated[
     list[Path],
     typer.Argument(metavar="FILE...", help="Any artifact; - reads a motion from standard input.", show_default=False),
@@ -66,7 +66,19 @@ def _describe(path: Path) -> Described:
         from stages.artifacts.latents import LATENTS
 
         return describe.describe_safetensors(path, {LATENTS.kind: LATENTS})
+    if suffix in (".glb", ".rrd", ".html"):
+        return _describe_export(path)
     return _describe_picture(path)
+
+
+def _describe_export(path: Path) -> Described:
+    """A file for other programs: what it was made from."""
+    from emosh_cli.stamps import provenance_of
+    from stages.artifacts.describe import Described
+
+    record = provenance_of(path)
+    figures = {"size_mib": round(path.stat().st_size / 2**20, 2)}
+    return Described(str(path), path.suffix[1:].lower(), (), figures, json.loads(record.to_json()) if record else None)
 
 
 def _describe_report(described: Described) -> Described:

@@ -16,7 +16,9 @@ from stages.errors import InputError
 Paths = Annotated[
     list[Path],
     typer.Argument(
-        metavar="RUNS|FILE...", help="A folder of results; with --answers, raters' files.", show_default=False
+        metavar="RUNS|FILE...",
+        help="A folder of results, or the runs.toml of --table; with --answers, raters' files.",
+        show_default=False,
     ),
 ]
 Answers = Annotated[bool, typer.Option("--answers", help="Compute figures: the arguments are raters' answers.")]
@@ -35,7 +37,7 @@ KeyFile = Annotated[
     typer.Option(
         "--key",
         metavar="JSON",
-        help="Which video is whose. Without it: NAME.key.json beside the page or the answers.",
+        help="Which video is whose: written with the page, read with --answers. Without it: NAME.key.json beside them.",
         show_default=False,
     ),
 ]
@@ -57,9 +59,12 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Ask people: make a page of nameless pairs, A or B, that works offline, and count what they said.
 
-        RUNS holds ref/NAME.png, drive/NAME.mp4, and one folder a method with NAME.mp4. The page is one file to send
-        around; each rater saves answers and sends them back. NAME.key.json tells which video is whose: keep it.
-        With --answers: good, same and bad per method with intervals, and how far raters agree.
+        RUNS holds ref/NAME.png, drive/NAME.mp4, and a folder a method with NAME.mp4.
+
+        Send the page around; raters send back the file it saves. Keep the key.
+
+        Then, for good, same and bad per method, with intervals and agreement:
+        emosh evaluate study --answers ann.json bo.json
 
         Example: emosh evaluate study runs --ours emosh -o study.html
         """
@@ -75,8 +80,8 @@ def _page(
     runs = paths[0]
     if len(paths) > 1:
         raise InputError("a study is made from one folder; did you mean --answers, with raters' files?")
-    if not runs.is_dir():
-        raise InputError(f"{runs} is no folder of results; with --answers it may be a rater's file")
+    if not runs.is_dir() and not (runs.is_file() and runs.suffix == ".toml"):
+        raise InputError(f"{runs} is no folder of results and no runs.toml; with --answers it may be a rater's file")
     if ours is None:
         raise InputError("say which folder is your method: --ours NAME")
     from stages.evaluate.study_design import design

@@ -1,6 +1,7 @@
 """A user study's pairs: every clip of our method against the same clip of every other, under names that tell nothing.
 
-A folder of results holds `ref/NAME.png` (or .jpg), `drive/NAME.mp4`, and one folder a method with `NAME.mp4`.
+A folder of results holds `ref/NAME.png` (or .jpg), `drive/NAME.mp4`, and one folder a method with `NAME.mp4`. Or
+they are named by the runs.toml of `evaluate --table`: a set's photos are the references, its truth what drives.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.errors import InputError
+from stages.evaluate.runs import read_runs
 
 REF, DRIVE = "ref", "drive"
 PHOTOS, VIDEOS = (".png", ".jpg", ".jpeg", ".webp"), (".mp4", ".mov", ".mkv", ".webm")
@@ -67,15 +69,12 @@ def design(runs: Path, ours: str, seed: int = 0, clips: int | None = None) -> St
 
     Raises InputError for a folder that is not laid out as above, or holds nothing to compare.
     """
-    found = {folder.name: _files(folder) for folder in sorted(runs.iterdir()) if folder.is_dir()}
-    for needed, what in ((REF, "photos"), (DRIVE, "driving videos")):
-        if not found.get(needed):
-            raise InputError(f"{runs} has no {what} in a folder called '{needed}'; lay it out as --help says")
+    found = _listed(runs) if runs.is_file() else _laid_out(runs)
     methods = tuple(name for name in found if name not in (REF, DRIVE, ours))
     if ours not in found or ours in (REF, DRIVE):
-        raise InputError(f"{runs} has no folder '{ours}'; name your method with --ours, one of: {', '.join(methods)}")
+        raise InputError(f"{runs} has no method '{ours}'; name yours with --ours, one of: {', '.join(methods)}")
     if not methods:
-        raise InputError(f"{runs} holds no other method beside '{ours}'; add a folder of its results")
+        raise InputError(f"{runs} holds no other method beside '{ours}'; add its results")
     every = sorted(set().union(*(found[name] for name in (ours, *methods))))
     chance = np.random.default_rng(seed)
     picked = every if clips is None else sorted(chance.permutation(every)[:clips].tolist())
@@ -91,6 +90,32 @@ def design(runs: Path, ours: str, seed: int = 0, clips: int | None = None) -> St
         raise InputError(f"no clip in {runs} has photo, driving video and two results of one name; {left_out[:3]}")
     order = chance.permutation(len(pairs))
     return Study(ours, methods, tuple(pairs[row] for row in order), tuple(left_out))
+
+
+Found = dict[str, dict[str, Path]]
+"""Folder or method -> clip -> file."""
+
+
+def _laid_out(runs: Path) -> Found:
+    """What a folder holds."""
+    found = {folder.name: _files(folder) for folder in sorted(runs.iterdir()) if folder.is_dir()}
+    for needed, what in ((REF, "photos"), (DRIVE, "driving videos")):
+        if not found.get(needed):
+            raise InputError(f"{runs} has no {what} in a folder called '{needed}'; lay it out as --help says")
+    return found
+
+
+def _listed(runs: Path) -> Found:
+    """What a runs.toml names; clips are called SET/NAME."""
+    named = read_runs(runs)
+    both = [each for each in named.truths if each in named.photos]
+    if not both:
+        raise InputError(f"{runs}: a study needs a set with truth (what drives) and photos")
+    tables = {REF: named.photos, DRIVE: named.truths, **{each.name: each.results for each in named.methods}}
+    return {
+        name: {f"{set_}/{clip}": path for set_ in both for clip, path in table.get(set_, {}).items()}
+        for name, table in tables.items()
+    }
 
 
 def _files(folder: Path) -> dict[str, Path]:

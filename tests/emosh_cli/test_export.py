@@ -64,6 +64,14 @@ def test_what_cannot_be_is_one_line(own_folder: Path, motion_file: Path, words: 
     assert sorted(own_folder.iterdir()) == before
 
 
+def test_inspect_tells_what_made_it(own_folder: Path, motion_file: Path) -> None:
+    """`emosh inspect a.glb` says that export wrote it, from which motion and on which body."""
+    assert emosh("export", motion_file, "-o", "a.glb").code == 0
+    shown = emosh("inspect", "a.glb", "--json").json
+    assert (shown["kind"], shown["provenance"]["stage"]) == ("glb", "export")
+    assert {"motion"} == set(shown["provenance"]["inputs"])
+
+
 def test_a_video_is_no_photo(motion_file: Path, clip: Clip) -> None:
     """--ref takes a photo, and says so of a video."""
     assert "is no photo" in refused("export", motion_file, "-o", "wan", "--ref", clip.drive)

@@ -61,6 +61,18 @@ def test_every_clip_is_paired_with_every_method(runs: Path) -> None:
     assert len(design(runs, "secretours", clips=1).pairs) == 2
 
 
+def test_the_table_s_own_file_will_do(runs: Path, tmp_path: Path) -> None:
+    """The runs.toml of `evaluate --table` gives the same pairs as the folder, named by their set."""
+    listed = tmp_path / "runs.toml"
+    lines = [f'[sets.all]\ntruth = "{runs}/drive"\nphotos = "{runs}/ref"']
+    lines += [f'[methods.{name}]\nall = "{runs}/{name}"' for name in ("secretours", *OTHERS)]
+    listed.write_text("\n".join(lines))
+    made = design(listed, "secretours")
+    assert {(pair.clip, pair.method) for pair in made.pairs} == {(f"all/{c}", m) for c in CLIPS for m in OTHERS}
+    assert {pair.ref for pair in made.pairs} == {runs / "ref" / f"{clip}.png" for clip in CLIPS}
+    assert {pair.drive.parent for pair in made.pairs} == {runs / "drive"}
+
+
 def test_no_name_is_in_the_page(page: Path) -> None:
     """Neither a method, a clip, a folder nor a video's own tags can be read in the page; the key has them."""
     text = page.read_text()
@@ -228,7 +240,7 @@ def test_a_rater_counts_once(page: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ours", "spoil", "expected"),
     [
-        ("nobody", None, "has no folder 'nobody'"),
+        ("nobody", None, "has no method 'nobody'"),
         ("secretours", "ref", "has no photos in a folder called 'ref'"),
         ("secretours", "drive", "has no driving videos in a folder called 'drive'"),
     ],
