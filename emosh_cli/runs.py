@@ -36,6 +36,8 @@ class FoundRun:
     """Every other stamped video and report in it."""
     files: tuple[Path, ...]
     """Everything in it."""
+    motions: dict[str, Path]
+    """Fingerprint -> motion, of all that lie in it and in its work folders."""
 
     @property
     def work(self) -> Path:
@@ -49,18 +51,18 @@ class FoundRun:
 
     @cached_property
     def driver_motion(self) -> Path | None:
-        """The driver as it was tracked."""
-        return _there(self.work / "drive.npz")
+        """The driver as it was tracked: in the work folder, or wherever the motion lies that `generate` was given."""
+        return _there(self.work / "drive.npz") or self.motions.get(self._retargeted.inputs.get("driver", ""))
 
     @cached_property
     def photo(self) -> Path | None:
         """The reference photo."""
-        return self._source(self.work / "ref.npz")
+        return self._source(_there(self.work / "ref.npz"))
 
     @cached_property
     def driver(self) -> Path | None:
         """The driving video."""
-        return self._source(self.work / "drive.npz")
+        return self._source(self.driver_motion)
 
     @cached_property
     def overlay(self) -> Path | None:
@@ -76,9 +78,12 @@ class FoundRun:
     @cached_property
     def retarget(self) -> dict[str, Any]:
         """What retargeting changed."""
+        return self._retargeted.notes.get("report", {})
+
+    @cached_property
+    def _retargeted(self) -> Provenance:
         target = _there(self.work / "target.npz")
-        record = None if target is None else provenance_of(target)
-        return {} if record is None else record.notes.get("report", {})
+        return (None if target is None else provenance_of(target)) or Provenance("nothing")
 
     def _fingerprint(self, motion: Path | None) -> str | None:
         record = None if motion is None else provenance_of(motion)
@@ -90,9 +95,9 @@ class FoundRun:
         made = (path for path, each in self.others if each.stage == stage and each.inputs.get(role) == digest)
         return next(made, None)
 
-    def _source(self, motion: Path) -> Path | None:
-        """The file that a motion of the work folder was tracked from, its bytes unchanged."""
-        record = provenance_of(motion) if motion.is_file() else None
+    def _source(self, motion: Path | None) -> Path | None:
+        """The file that a motion was tracked from, its bytes unchanged."""
+        record = None if motion is None else provenance_of(motion)
         if record is None or not record.notes.get("source"):
             return None
         named = Path(record.notes["source"])
@@ -106,10 +111,15 @@ def find_runs(root: Path) -> list[FoundRun]:
     files = tuple(sorted(_walk(root)))
     told = [path for path in files if path.suffix.lower() in (*VIDEO.suffixes, ".json")]
     stamped = [(path, record) for path in told if (record := provenance_of(path)) is not None]
-    return [
-        FoundRun(path, record, root, tuple((other, each) for other, each in stamped if other != path), files)
+    results = [
+        (path, record)
         for path, record in stamped
         if path.suffix.lower() in VIDEO.suffixes and record.stage in VIDEO.stages
+    ]
+    motions = _motions([*files, *(path.with_suffix(WORK_ENDING) / "drive.npz" for path, _ in results)])
+    return [
+        FoundRun(path, record, root, tuple(each for each in stamped if each[0] != path), files, motions)
+        for path, record in results
     ]
 
 
@@ -117,6 +127,12 @@ def said_of(report: dict[str, Any], phrases: dict[str, str]) -> list[str]:
     """The phrases whose figure a report holds, filled in; dots in a name lead into its sections."""
     figures = ((reduce(_inner, name.split("."), report), phrase) for name, phrase in phrases.items())
     return [phrase.format(figure) for figure, phrase in figures if isinstance(figure, int | float)]
+
+
+def _motions(paths: list[Path]) -> dict[str, Path]:
+    """Fingerprint -> file, of the tracked motions among them."""
+    told = ((path, provenance_of(path)) for path in paths if path.suffix.lower() == ".npz" and path.is_file())
+    return {record.fingerprint(): path for path, record in told if record is not None}
 
 
 def _inner(section: Any, name: str) -> Any:

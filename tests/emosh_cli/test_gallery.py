@@ -62,6 +62,17 @@ def test_a_changed_driver_is_not_shown(runs: Path, clip: Clip, tmp_path: Path) -
     assert run.driver == clip.drive
 
 
+def test_the_motion_that_generate_was_given(clip: Clip, tmp_path: Path) -> None:
+    """A run without a driver in its work folder finds the motion it was made from by its fingerprint, and its video."""
+    work = tmp_path / "made.emosh"
+    shutil.copytree(clip.work, work)
+    shutil.copy(clip.result, tmp_path / "made.mp4")
+    (work / "drive.npz").rename(tmp_path / "some name.npz")
+    (run,) = find_runs(tmp_path)
+    assert run.driver_motion == tmp_path / "some name.npz"
+    assert run.driver == clip.drive
+
+
 def test_a_page_made_again_copies_nothing(runs: Path, page: Path) -> None:
     """Copies are named by what they show, so a second page takes them as they are."""
     assert emosh("gallery", runs, "-o", page, "--title", "My <runs>", "--json").json["copied"] == 0
