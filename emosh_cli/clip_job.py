@@ -210,7 +210,9 @@ def _shape(job: ClipJob, figures: dict[str, float]) -> None:
     from stages.progress import silent
 
     assert job.photo is not None
-    section = shape_section(silent, job.result, job.photo, job.body, job.track, job.config)
+    section = shape_section(
+        silent, job.result, job.photo, job.body, job.track, job.config, keep=job.cache / "photos-tracked"
+    )
     ours, own = section["to_reference"], section["repeat"]
     figures |= {
         "shape_cosine": ours["betas_cosine"],

@@ -42,7 +42,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy = folder / "runs" / place
         copy.parent.mkdir(parents=True)
         copy.write_bytes((folder / ("a.png" if place.endswith("png") else "drive.mp4")).read_bytes())
+    results_of_two_methods(folder)
     return folder
+
+
+def results_of_two_methods(folder: Path) -> None:
+    """runs.toml as the README shows it, and its folders: the clip itself, and a size that MimicMotion writes."""
+    import shutil
+    from fractions import Fraction
+
+    import numpy as np
+
+    from stages.video.sink import VideoSink
+
+    shown = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    (folder / "runs.toml").write_text(next(text for text in shown if "[methods.ours]" in text))
+    for name in ("real", "results/ours", "results/mimicmotion"):
+        (folder / name).mkdir(parents=True)
+    for name in ("real", "results/ours"):
+        shutil.copy(folder / "drive.mp4", folder / name / "0001.mp4")
+    with VideoSink(folder / "results/mimicmotion/0001.mp4", 576, 1024, Fraction(15)) as sink:
+        for grey in range(90, 105):
+            sink.write(np.full((1024, 576, 3), grey, np.uint8))
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
         doctor,
         encode,
         evaluate,
+        evaluate_ablate,
         export,
         gallery,
         generate,
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
     )
 
     for module in (
-        animate, generate, track, retarget, render_cond, encode, evaluate, study, train,
+        animate, generate, track, retarget, render_cond, encode, evaluate, evaluate_ablate, study, train,
         inspect, sign, export, view, gallery, models, doctor, config,
     ):  # fmt: skip
         module.register(app)

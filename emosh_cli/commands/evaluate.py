@@ -173,7 +173,12 @@ def _sections(run: Run, asked: Asked, configs: dict[str, Any]) -> tuple[dict[str
     if asked.ref is not None:
         from emosh_cli.commands.evaluate_parts import identity_section, shape_section
 
-        report["shape"] = shape_section(progress, asked.result, asked.ref, asked.body, configs["track"], config, own)
+        if config.shape_frames:
+            report["shape"] = shape_section(
+                progress, asked.result, asked.ref, asked.body, configs["track"], config, own
+            )
+        else:
+            left_out["shape"] = "not asked for: evaluate.shape_frames is 0"
         section, filed, why = identity_section(progress, asked.result, asked.ref)
         if section is None:
             left_out["identity"] = why

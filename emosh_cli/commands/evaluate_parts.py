@@ -95,17 +95,19 @@ def shape_section(
     track: TrackConfig,
     config: EvaluateConfig,
     whole: Motion | None = None,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Shape consistency: the photo, some frames of the result, and the photo changed harmlessly, each tracked alone.
 
-    whole: the result's motion, where it was tracked already.
+    whole: the result's motion, where it was tracked already. keep: a folder in which the photo's motions are kept, so
+    that many results of one photo do not track it again.
     """
     from stages.body.store import open_body
     from stages.evaluate.shape import shape_consistency
 
     opened = open_body(body, progress=progress)
     alone = replace(track, person=0)
-    reference, *again = photo_motions(progress, photo, opened, alone)
+    reference, *again = photo_motions(progress, photo, opened, alone, keep)
     if reference is None:
         raise InputError(f"nobody was found in {photo}; shape is compared with a photo of the person")
     with tempfile.TemporaryDirectory() as folder:
@@ -117,14 +119,36 @@ def shape_section(
     return {**section, "frames_without_person": len(shapes) - len(seen)}
 
 
-def photo_motions(progress: Progress, photo: Path, body: Body, config: TrackConfig) -> list[Motion | None]:
-    """The photo tracked, and tracked again after each harmless change."""
+def photo_motions(
+    progress: Progress, photo: Path, body: Body, config: TrackConfig, keep: Path | None = None
+) -> list[Motion | None]:
+    """The photo tracked, and tracked again after each harmless change; from `keep` where they are there."""
+    from stages.artifacts.motion import load_motion, save_motion
     from stages.video.photo import read_photo
 
+    found: list[Motion | None] = []
     with tempfile.TemporaryDirectory() as folder:
         pictures = [photo, *_changed(read_photo(photo), Path(folder))]
-        return [_of(progress, "shape of the photo", path, n, len(pictures), body, config)
-                for n, path in enumerate(pictures)]  # fmt: skip
+        for number, picture in enumerate(pictures):
+            place = None if keep is None else keep / f"{_of_photo(photo, body, config)}-{number}.npz"
+            if place is not None and place.is_file():
+                found.append(load_motion(place))
+                continue
+            motion = _of(progress, "shape of the photo", picture, number, len(pictures), body, config)
+            if place is not None and motion is not None:
+                place.parent.mkdir(exist_ok=True)
+                save_motion(place, motion)
+            found.append(motion)
+    return found
+
+
+def _of_photo(photo: Path, body: Body, config: TrackConfig) -> str:
+    """What a photo's motions are made of, as a name."""
+    from emosh_cli.pipeline import code_digest
+    from stages.artifacts.provenance import Provenance, config_dict, sha256_file
+
+    weights = {"body": body.sha256, "code": code_digest()}
+    return Provenance("photo", config_dict(config), {"photo": sha256_file(photo)}, weights).fingerprint()[:24]
 
 
 def identity_section(

@@ -30,11 +30,11 @@ def evaluate_table(run: Run, runs_file: Path, out: Path | None, body: str, jobs:
     need(runs_file, "a runs.toml that names sets and methods")
     target = settle(out, REPORT, [runs_file], run.force, beside=runs_file, ending="-tables")
     texts = {name: target.with_suffix(suffix) for name, suffix in BESIDE.items()}
-    _refuse_foreign(texts, target, run.force)
+    refuse_foreign(texts, target, run.force)
     configs = run.configured_all(("evaluate", "track"))
     runs = read_runs(runs_file)
     cache = target.with_suffix(".emosh")
-    planned = list(_jobs(runs, configs, body, cache, run.force))
+    planned = list(clip_jobs(runs, configs, body, cache, run.force))
     if run.dry_run:
         run.planned([*(f"measure {each.describe()}" for each in planned), f"-> {target}"], output=str(target))
         return
@@ -44,7 +44,7 @@ def evaluate_table(run: Run, runs_file: Path, out: Path | None, body: str, jobs:
     for name, clips in runs.left_out.items():
         for clip, why in clips.items():
             run.console.note(f"set {name}: clip {clip} is left out for all methods: {why}")
-    records, remembered = _measured(run, planned, jobs)
+    records, remembered = measured(run, planned, jobs)
     finish(run, target, runs, configs, planned, records, cache, remembered)
 
 
@@ -58,6 +58,7 @@ def finish(
     cache: Path,
     remembered: int,
     numbers: tuple[int, ...] | None = None,
+    more_left_out: dict[str, str] | None = None,
 ) -> None:
     """Pool, build the tables, write all four files, and show the Markdown."""
     from emosh_cli import judges
@@ -65,7 +66,7 @@ def finish(
 
     used = judges.everything(configs["evaluate"])
     pooled, sections, why_not = _pooled(records, cache, configs["evaluate"])
-    why_not = {figure: why for figure, why in why_not.items() if figure in used.files}
+    why_not = {figure: why for figure, why in why_not.items() if figure in used.files} | (more_left_out or {})
     tables = _tables(runs, records, pooled, numbers)
     if not tables:
         raise InputError(f"{runs.path}: nothing could be measured; a set needs truth, or photos and a face network")
@@ -95,7 +96,7 @@ def finish(
     run.done(target, f"{count} clips measured, {remembered} of them remembered; also {', '.join(made)}", tables=made)
 
 
-def _refuse_foreign(texts: dict[str, Path], target: Path, force: bool) -> None:
+def refuse_foreign(texts: dict[str, Path], target: Path, force: bool) -> None:
     """Beside a report that emosh wrote lie its own texts; anything else there is somebody's."""
     for path in texts.values():
         if path.exists() and not target.exists() and not force:
@@ -105,7 +106,8 @@ def _refuse_foreign(texts: dict[str, Path], target: Path, force: bool) -> None:
 
 
 # ---- jobs
-def _jobs(runs: Runs, configs: dict[str, Any], body: str, cache: Path, fresh: bool) -> Iterator[ClipJob]:
+def clip_jobs(runs: Runs, configs: dict[str, Any], body: str, cache: Path, fresh: bool) -> Iterator[ClipJob]:
+    """A job for every clip of every method; `fresh`: measured again though remembered."""
     from emosh_cli import judges
     from emosh_cli.clip_job import ClipJob
     from emosh_cli.pipeline import code_digest
@@ -118,12 +120,13 @@ def _jobs(runs: Runs, configs: dict[str, Any], body: str, cache: Path, fresh: bo
                 photo = runs.photos.get(where, {}).get(clip)
                 yield ClipJob(
                     method.name, where, clip, results[clip], runs.truths.get(where, {}).get(clip), photo, method.sizes,
-                    method.baseline.note if method.baseline else "", config, configs["track"], body, photo is not None,
+                    method.baseline.note if method.baseline else "", config, configs["track"], body,
+                    photo is not None and config.shape_frames > 0,
                     cache, code_digest(), networks, fresh,
                 )  # fmt: skip
 
 
-def _measured(run: Run, planned: list[ClipJob], jobs: int) -> tuple[Records, int]:
+def measured(run: Run, planned: list[ClipJob], jobs: int) -> tuple[Records, int]:
     """Every record, and how many were remembered; a clip that cannot be measured ends the run, what was made stays."""
     records: Records = {}
     remembered = 0
@@ -188,10 +191,10 @@ def _tables(
 ) -> list[Table]:
     from stages.evaluate.tables import TABLES, build
 
-    measured = {key: {clip: each["figures"] for clip, each in clips.items()} for key, clips in records.items()}
+    figures = {key: {clip: each["figures"] for clip, each in clips.items()} for key, clips in records.items()}
     methods = [each.name for each in runs.methods]
     wanted = numbers or tuple(number for number in TABLES if number != 4)
-    built = [build(n, methods, list(runs.clips), measured, pooled, runs.published) for n in wanted]
+    built = [build(n, methods, list(runs.clips), figures, pooled, runs.published) for n in wanted]
     return [table for table in built if table is not None]
 
 

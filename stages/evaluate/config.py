@@ -31,7 +31,7 @@ class EvaluateConfig:
     fvd_least_clips: int = 64
     """FVD over fewer clips is refused: with 400 features it measures the number of clips, not their quality."""
     shape_frames: int = 8
-    """Frames of a result whose body shape is measured, evenly over the clip."""
+    """Frames of a result whose body shape is measured, evenly over the clip; 0: shape is not measured."""
 
     def __post_init__(self) -> None:
         """Refuse a square smaller than the SSIM window, and clips shorter than the networks of FVD take."""
@@ -41,5 +41,5 @@ class EvaluateConfig:
             raise ValueError(f"stride is {self.stride}, expected at least 1")
         if self.fvd_frames < 10:
             raise ValueError(f"fvd_frames is {self.fvd_frames}, expected at least 10")
-        if self.shape_frames < 1:
-            raise ValueError(f"shape_frames is {self.shape_frames}, expected at least 1")
+        if self.shape_frames < 0:
+            raise ValueError(f"shape_frames is {self.shape_frames}, expected 0 or more")

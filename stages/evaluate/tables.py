@@ -48,7 +48,7 @@ SETS = (Figure("fid", "FID", False, 2), Figure("fvd", "FVD", False, 2))
 TABLES: dict[int, tuple[str, tuple[Figure, ...]]] = {
     1: ("Self-driven: closeness to the real video", PICTURES),
     2: ("Cross-driven: identity", IDENTITY),
-    4: ("Ablation", (*PICTURES, *IDENTITY[:2])),
+    4: ("Ablation: one switch off at a time", (*PICTURES, *IDENTITY[:2], *SHAPE[:3])),
     5: ("Shape consistency", SHAPE),
     7: ("Distributions", SETS),
 }

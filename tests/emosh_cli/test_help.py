@@ -59,6 +59,7 @@ COMMANDS = {
     "inspect": TALK,
     "sign": {"--certificate", "--key", "--algorithm"} | OUT | WORK | TALK,
     "export": {"--to", "--fps", "--ref", "--video"} | BODY | OUT | WORK | TALK,
+    "evaluate ablate": {"--backend", "--jobs", "--seed"} | MODEL | BODY | OUT | WORK | TALK,
     "evaluate study": {"--ours", "--clips", "--seed", "--answers", "--key"} | OUT | WORK | TALK,
     "gallery": {"--embed", "--no-overlay", "--title"} | BODY | OUT | WORK | TALK,
     "view": {"--video"} | BODY | OUT | WORK | TALK,
