@@ -24,7 +24,8 @@ TableFile = Annotated[
                  "several methods' results, named in this file, as the paper's tables."),
 ]  # fmt: skip
 Jobs = Annotated[
-    int, typer.Option("--jobs", metavar="N", min=0, help="With --table: processes.", show_default="one a core")
+    int,
+    typer.Option("--jobs", metavar="N", min=0, help="Processes that measure many clips.", show_default="one a core"),
 ]
 Truth = Annotated[
     Path | None,
@@ -165,7 +166,7 @@ def _sections(run: Run, asked: Asked, configs: dict[str, Any]) -> tuple[dict[str
         definitions = {**paired["definitions"], **found.definitions}
         report["paired"] = {**paired, "definitions": definitions, "networks": found.files}
         weights, left_out = found.weights, {**left_out, **found.left_out}
-    report["colour"] = colour_over_time(asked.result, asked.truth, config.pairing, progress)
+    report["colour"] = colour_over_time(asked.result, asked.truth, config, progress)
     own = None
     if asked.motion is not None:
         own, sections = _pose(run, asked, configs["track"])

@@ -151,11 +151,17 @@ def results_of(planned: list[ClipJob], jobs: int) -> Iterator[tuple[dict[str, An
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
 
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=one_thread)
     try:
         for finished in as_completed([pool.submit(run_quietly, each) for each in planned]):
             yield finished.result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that measured a clip was killed, most likely for want of memory; what was measured is kept: run "
+            "it again with fewer, for example --jobs 1"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

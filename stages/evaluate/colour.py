@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.evaluate.averages import averages
+from stages.evaluate.config import EvaluateConfig
 from stages.evaluate.pairs import pairs
 from stages.progress import Progress, silent
 from stages.video.source import probe, read_frames
@@ -25,9 +26,12 @@ DEFINITION = (
 
 
 def colour_over_time(
-    result: Path, truth: Path | None = None, pairing: str = "index", progress: Progress = silent
+    result: Path, truth: Path | None = None, config: EvaluateConfig = EvaluateConfig(), progress: Progress = silent
 ) -> dict[str, Any]:
-    """Per frame: time, lightness, chroma, contrast, and distance from the first frame and from the truth."""
+    """Per frame: time, lightness, chroma, contrast, and distance from the first frame and from the truth.
+
+    Frames are paired as `config` says; of two shapes, each is taken whole.
+    """
     info = probe(result if truth is None else truth)
     seconds, ours, theirs = [], [], []
     if truth is None:
@@ -36,7 +40,7 @@ def colour_over_time(
             ours.append(mean_colour(frame.rgb))
             progress("colour over time", len(ours), info.frame_count)
     else:
-        for left, right in pairs(result, truth, pairing):
+        for left, right in pairs(result, truth, config.pairing, config.stride, config.lead_seconds):
             seconds.append(right.pts_seconds)
             ours.append(mean_colour(left.rgb))
             theirs.append(mean_colour(right.rgb))

@@ -77,11 +77,11 @@ def _markdown(cell: Cell | None, figure: Figure) -> str:
     value = f"**{value}**" if cell.best else value
     if cell.interval is None:
         return value
-    return f"{value} [{cell.interval[0]:.{figure.digits}f}, {cell.interval[1]:.{figure.digits}f}]"
+    return f"{value} [{figure.text(cell.interval[0])}, {figure.text(cell.interval[1])}]"
 
 
 def _number(cell: Cell | None, figure: Figure) -> str:
-    return "-" if cell is None else f"{cell.value:.{figure.digits}f}"
+    return "-" if cell is None else figure.text(cell.value)
 
 
 def _cell_text(name: str) -> str:

@@ -31,6 +31,11 @@ class Figure:
         """With an arrow."""
         return f"{self.label} {'↑' if self.higher else '↓'}"
 
+    def text(self, value: float) -> str:
+        """As printed; what would be nothing but zeros (DisCo's L1) in powers of ten."""
+        shown = f"{value:.{self.digits}f}"
+        return f"{value:.2e}" if value and not shown.strip("-0.") else shown
+
 
 PICTURES = (
     Figure("psnr", "PSNR", True, 2), Figure("ssim", "SSIM", True), Figure("l1", "L1", False, 4),
@@ -160,8 +165,8 @@ def _best(
         if figure.key in UNRANKED or len(ranked) < 2:
             found.append(set())
             continue
-        top = round(ranked[0][0].value, figure.digits)
-        names = {name for cell, name in ranked if round(cell.value, figure.digits) == top}
+        top = figure.text(ranked[0][0].value)
+        names = {name for cell, name in ranked if figure.text(cell.value) == top}
         found.append(names)
         first, second = ranked[0][0].interval, ranked[1][0].interval
         if len(names) == 1 and first and second and first[0] <= second[1] and second[0] <= first[1]:

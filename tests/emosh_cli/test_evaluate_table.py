@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stages.errors import InputError
 from stages.video.sink import VideoSink
 from tests.command_line import emosh, refused
 from tests.evaluate.tiny_networks import TinyI3d, TinyInception, TinyVgg16, scripted
@@ -191,3 +193,27 @@ def test_somebodys_markdown_is_not_overwritten(folder: Path) -> None:
     said = emosh(*words, "--dry-run")
     assert said.out.count("measure ") == 6
     assert not (folder / "t.json").exists()
+
+
+def test_the_disco_protocol_over_clips(folder: Path, networks: None) -> None:
+    """DisCo's recipe takes FID as pytorch-fid resizes, LPIPS fed [0,1], has no FVD, and prints its tiny L1."""
+    said = emosh("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK,
+                 "--set", "evaluate.protocol=disco")  # fmt: skip
+    assert said.code == 0, said.err
+    report = json.loads((folder / "t.json").read_text())
+    assert "palette" in report["left_out"]["fvd"]
+    assert "fvd" not in report["pooled"]["near"]["toy"]
+    assert report["protocol"]["resize_kernel"].startswith("cv2 INTER_LINEAR")
+    figures = report["clips"][0]["figures"]
+    assert figures["l1"] == pytest.approx(4 / 32**2)
+    assert figures["psnr_uint8"] == pytest.approx(20 * np.log10(255 / 4), abs=1e-4)
+
+
+def test_a_process_that_is_killed_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies ends the run in one line with what to do; what others measured is kept."""
+    from emosh_cli.commands import evaluate_table
+
+    monkeypatch.setattr("emosh_cli.clip_job.run_quietly", os._exit)
+    exit_codes: list = [7, 7]
+    with pytest.raises(InputError, match="--jobs 1"):
+        list(evaluate_table.results_of(exit_codes, 2))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from stages.evaluate.colour import colour_over_time, mean_colour, trend
+from stages.evaluate.config import EvaluateConfig
 from stages.evaluate.curves import draw
 from stages.evaluate.plot import span, ticks
 from stages.evaluate.sampling import evenly
@@ -33,6 +34,15 @@ def test_a_brightening_clip_drifts_and_a_still_one_does_not(tmp_path: Path) -> N
     against = colour_over_time(still, bright)
     assert against["from_truth"]["per_frame"] == pytest.approx(drifting["from_start"]["per_frame"], abs=1e-6)
     assert colour_over_time(bright, bright)["from_truth"]["mean"] == 0
+
+
+def test_half_the_rate_is_compared_with_its_own_frames(tmp_path: Path) -> None:
+    """With a stride of two a result of every second frame has no distance from the truth, at the truth's times."""
+    frames = [grey(60 + 4 * index) for index in range(10)]
+    truth, half = video(tmp_path / "t.mp4", frames), video(tmp_path / "h.mp4", frames[::2])
+    found = colour_over_time(half, truth, EvaluateConfig(stride=2))
+    assert found["from_truth"]["mean"] == 0
+    assert found["seconds"] == pytest.approx([0, 0.08, 0.16, 0.24, 0.32])
 
 
 def test_colours_are_cielab() -> None:

@@ -126,3 +126,12 @@ def test_features_are_gathered_by_frame_and_by_window() -> None:
     assert rows["fid"][:, 0].tolist() == list(range(37))
     assert rows["fvd"].tolist() == [[10, 4.5], [10, 14.5], [10, 24.5]]
     assert Gather(None, None, 16).rows() == {}
+
+
+def test_small_values_are_not_rounded_to_nothing() -> None:
+    """DisCo's L1 of order 1e-5 is printed in powers of ten, and the smaller alone is bold."""
+    clips = {("x", "s"): {"a": {"l1": 3.8e-5}}, ("y", "s"): {"a": {"l1": 4.4e-5}}, ("z", "s"): {"a": {"l1": 0.0}}}
+    shown = markdown([build(1, ["x", "y"], ["s"], clips, {}, {})], [])
+    assert "| x | **3.80e-05** |" in shown
+    assert "| y | 4.40e-05 |" in shown
+    assert "| z | **0.0000** |" in markdown([build(1, ["x", "z"], ["s"], clips, {}, {})], [])
