@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import numpy as np
 from jaxtyping import Float
 
 from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
 from stages.detect.reader import Reading
+from stages.errors import InputError
 from stages.video.source import Frame, VideoInfo
+
+CHUNK = 1 << 20
+
+
+def _on_disk(shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """An array of NaN in a file without a name, which goes with the array: an hour of points takes 750 MB.
+
+    Written before it is mapped, so that a full disk is an error here and no fault later. Raises InputError.
+    """
+    size = int(np.prod(shape))
+    try:
+        with tempfile.TemporaryFile(prefix="emosh-") as file:
+            for at in range(0, size, CHUNK):
+                file.write(np.full(min(CHUNK, size - at), np.nan, np.float32).tobytes())
+            file.flush()
+            return np.memmap(file, np.float32, "r+", shape=shape) if size else np.full(shape, np.nan, np.float32)
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise InputError(f"no room for the clip's landmarks in {folder} ({error.strerror}); set TMPDIR") from error
 
 
 class Rows:
-    """The growing arrays of one clip."""
+    """The growing arrays of one clip; points lie on disk, as they grow with the clip."""
 
     def __init__(self, frame_count: int) -> None:
-        self.points = {
-            name: np.full((frame_count, count, 3), np.nan, np.float32) for name, count in POINT_COUNTS.items()
-        }
+        self.points = {name: _on_disk((frame_count, count, 3)) for name, count in POINT_COUNTS.items()}
         self.evidence = np.full((frame_count, len(EVIDENCE)), np.nan, np.float32)
         self.times = np.zeros(frame_count)
 

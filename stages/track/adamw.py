@@ -217,7 +217,7 @@ class Objective:
         links = np.sqrt(30 * np.maximum(np.diff(problem.seconds), 1e-3))
         before = None if problem.before is None else Pose.of(problem.before)
         if before is not None:
-            links = np.insert(links, 0, np.median(links) if len(links) else 1.0)
+            links = np.insert(links, 0, np.sqrt(30 * max(problem.gap_before, 1e-3)))
         last = None if before is None else _points(model, before)
         return Objective(task, model, targets, slice(row, None), tensor(links), before, last)
 

@@ -7,6 +7,7 @@ its own end. Memory does not grow with the clip beyond the observations and the 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from fractions import Fraction
 
@@ -26,12 +27,12 @@ from stages.track.config import TrackConfig
 from stages.track.initial import first_guess
 from stages.track.jacobian import place
 from stages.track.objective import Problem
-from stages.track.observed import BODY_POINTS, KNEES, VISIBILITY_MIN, groups_of, inside
+from stages.track.observed import BODY_POINTS, KNEES, VISIBILITY_MIN, Group, Scene, collapsed_parts, groups_of, inside
 from stages.track.overlay import DOUBTED, GATE_ANGLES
 from stages.track.prior_targets import expected, rows_of, started_from, with_prior_depth
 from stages.track.priors import priors_of
 from stages.track.solvers import Task, solver
-from stages.track.state import State, concatenate, joint_columns, kinematics
+from stages.track.state import State, concatenate, joint_columns, joint_places, kinematics
 from stages.track.summary import FACE_PER_SHOULDERS
 from stages.track.terms import NEVER, check_terms, groups_without, priors_without
 
@@ -89,18 +90,19 @@ class _Fit:
             self.priors = expected(self.priors, prior, body, config)
             observations = with_prior_depth(observations, prior, self.guess, body, self.scene.px_per_m)
         self.priors = priors_without(self.priors, config.terms_off)
-        groups = groups_of(observations, self.valid, self.scene, body, config)
-        self.groups = groups_without(groups, config.terms_off)
+        self.targets = observations
+        self.keypoints = collapsed_parts(body, config)
         self.active = self._active_columns()
+        self.active_shape = self._active_shape()
 
     def motion(self) -> Motion:
         """Solve everything."""
         frames = len(self.observations)
         if frames <= self.config.window_frames:
-            return self._motion(self._solve(np.arange(frames), self._active_shape(), None))
+            return self._motion(self._solve(np.arange(frames), self.active_shape, None))
         chosen = np.unique(np.linspace(0, frames - 1, self.config.identity_frames).astype(int))
         seen = chosen[self.valid[chosen, :2].any(1)]
-        settled = self._solve(seen if len(seen) else chosen, self._active_shape(), None, "finding the shape")
+        settled = self._solve(seen if len(seen) else chosen, self.active_shape, None, "finding the shape")
         self.guess = replace(self.guess, shape=settled.shape)
         return self._motion(self._windows())
 
@@ -126,21 +128,36 @@ class _Fit:
         return solver(self.config.solver).solve(self._task(self.guess.rows(rows), rows, shape, before), tell)
 
     def _task(self, start: State, rows: np.ndarray, shape: np.ndarray, before: State | None) -> Task:
-        config, first = self.config, self.guess.rows(rows)
+        config, first, seconds = self.config, self.guess.rows(rows), self.observations.pts_seconds
         sigma_root = NEVER if "prior_pose" in config.terms_off else config.sigma_root_rad
         problem = Problem(
             self.skeleton, (), rows_of(self.priors, rows), self.focal_px, self.centre_px, first.root, sigma_root,
-            first.transl[:, 2], self.observations.pts_seconds[rows], robust_depth=False,
-            before=before and before.rows(slice(-1, None)),
+            first.transl[:, 2], seconds[rows], robust_depth=False,
+            before=before and before.rows(slice(-1, None)), gap_before=float(seconds[rows[0]] - seconds[rows[0] - 1]),
         )  # fmt: skip
-        groups = {name: group.rows(rows) for name, group in self.groups.items()}
-        return Task(problem, groups, start, self.active, shape, self.body, config)
+        return Task(problem, self._groups(rows), start, self.active, shape, self.body, config)
+
+    def _groups(self, rows: np.ndarray) -> dict[str, Group]:
+        """Targets of some frames; those of a whole clip would take more memory than what was observed."""
+        scene = Scene(self.focal_px, self.scene.depth_m[rows])
+        targets = self.targets.select(rows)
+        groups = groups_of(self.keypoints, targets, self.valid[rows], scene, self.body, self.config)
+        return groups_without(groups, self.config.terms_off)
+
+    def _stretches(self) -> list[np.ndarray]:
+        """The clip's frames, a window at a time."""
+        frames, step = len(self.observations), self.config.window_frames
+        return [np.arange(at, min(at + step, frames)) for at in range(0, frames, step)]
 
     def _losses(self, state: State) -> dict[str, float]:
         """Each term of the objective where the fit ended, mean over frames."""
-        task = self._task(state, np.arange(len(state)), self._active_shape(), None)
-        found = solver(self.config.solver).losses(task, state)
-        return {name: round(float(value.mean()), 6) for name, value in found.items()}
+        found: dict[str, list[np.ndarray]] = defaultdict(list)
+        for rows in self._stretches():
+            before = state.rows(rows[:1] - 1) if rows[0] else None
+            task = self._task(state.rows(rows), rows, self.active_shape, before)
+            for name, value in solver(self.config.solver).losses(task, task.start).items():
+                found[name].append(value)
+        return {name: round(float(np.concatenate(values).mean()), 6) for name, values in found.items()}
 
     def _active_columns(self) -> Bool[np.ndarray, "columns"]:
         """Columns that are fitted: legs that are hardly ever seen stay where they are, and what joints own stays 0."""
@@ -161,8 +178,8 @@ class _Fit:
     def _active_shape(self) -> Bool[np.ndarray, "shape"]:
         """Scales are frozen where what fixes them is not seen: shoulders for the head, hands for the hands."""
         active = np.ones(len(self.columns), bool)
-        shoulders = self.groups["body"].per_pixel[:, 3:5].all(1) & self.valid[:, 1]
-        active[-2] = shoulders.mean() > 0.3 if len(shoulders) else False
+        seen = [self._groups(rows)["body"].per_pixel[:, 3:5].all(1) & self.valid[rows, 1] for rows in self._stretches()]
+        active[-2] = np.concatenate(seen).mean() > 0.3
         active[-1] = bool(self.valid[:, 2:].any())
         return active
 
@@ -212,16 +229,19 @@ class _Fit:
 
     def _errors(self, state: State) -> Float[np.ndarray, "frames 4"]:
         """Mean distance of used keypoints from their targets, pixels, per part; 0 where the part is invalid."""
+        return np.concatenate([self._errors_in(state.rows(rows), rows) for rows in self._stretches()])
+
+    def _errors_in(self, state: State, rows: np.ndarray) -> Float[np.ndarray, "chosen 4"]:
         pose = kinematics(self.skeleton, state, derivatives=False)
-        errors = np.zeros((len(state), 4), np.float32)
+        errors, groups = np.zeros((len(state), 4), np.float32), self._groups(rows)
         for column, name in enumerate(PARTS):
-            group = self.groups[name]
+            group = groups[name]
             points = place(group.keypoints, pose, state).points
             projected = self.focal_px * points[..., :2] / points[..., 2:] + np.array(self.centre_px)
             used = (group.per_pixel > 0) & inside(group.pixels, self.observations.image_size)
             distance = np.linalg.norm(projected - group.pixels, axis=-1)
             total = np.where(used, distance, 0).sum(1) / np.maximum(used.sum(1), 1)
-            errors[:, column] = np.where(self.valid[:, column], total, 0)
+            errors[:, column] = np.where(self.valid[rows, column], total, 0)
         return errors
 
     def _refuted_hands(self, errors, face_height, shoulder_width) -> Bool[np.ndarray, "frames 2"]:
@@ -237,8 +257,8 @@ class _Fit:
 
     def _shoulder_width(self, state: State) -> Float[np.ndarray, "frames"]:
         """Distance between the shoulder joints, seen face on at their depth, pixels."""
-        pose = kinematics(self.skeleton, state, derivatives=False)
-        pair = pose.origin[:, [JOINT_NAMES.index("left_shoulder"), JOINT_NAMES.index("right_shoulder")]]
+        shoulders = [JOINT_NAMES.index(name) for name in ("left_shoulder", "right_shoulder")]
+        pair = joint_places(self.skeleton, state)[:, shoulders]
         width = np.linalg.norm(pair[:, 0] - pair[:, 1], axis=-1)
         return (self.focal_px * width / np.maximum(pair[..., 2].mean(1), 0.1)).astype(np.float32)
 

@@ -17,7 +17,7 @@ from stages.detect.observations import Observations
 from stages.track.collapse import Skeleton
 from stages.track.observed import RIGID_FACE_POINTS, Scene
 from stages.track.priors import Priors
-from stages.track.state import State, kinematics
+from stages.track.state import State, joint_places
 
 FACING = np.diag([1.0, -1.0, -1.0])
 """A person facing the camera upright: the body's y up is the camera's y down."""
@@ -174,15 +174,15 @@ def _depth(observations, valid, head: Head, focal_px: float) -> Float[np.ndarray
 
 def _translation(observations, valid, state, skeleton, head, depth, focal_px, centre_px):
     """Put the mid-shoulder (or the head, where only a face is seen) on its ray, at the given depth."""
-    pose = kinematics(skeleton, state, derivatives=False)
+    origin_of = joint_places(skeleton, state)
     transl = np.full((len(state), 3), np.nan)
     shoulders = [JOINT_NAMES.index(name) for name in ("left_shoulder", "right_shoulder")]
     for row in np.flatnonzero(np.isfinite(depth)):
         if valid[row, 1]:
-            pixel, origin = head.centre_px[row], pose.origin[row, JOINT_NAMES.index("head")]
+            pixel, origin = head.centre_px[row], origin_of[row, JOINT_NAMES.index("head")]
         else:
             pixel = observations.pose[row, [11, 12], :2].mean(0)
-            origin = pose.origin[row, shoulders].mean(0)
+            origin = origin_of[row, shoulders].mean(0)
         ray = np.array([*(pixel - np.array(centre_px)) / focal_px, 1.0])
         transl[row] = ray * depth[row] - origin
     return transl
@@ -198,12 +198,16 @@ def _filled(rows: Float[np.ndarray, "frames 3"], seen: Bool[np.ndarray, "frames"
 
 
 def _held(rotation: Float[np.ndarray, "frames 3 3"], seen: Bool[np.ndarray, "frames"]):
-    """Unseen frames take the rotation of the nearest seen one."""
-    if not seen.any():
-        return rotation
+    """Unseen frames turn evenly from the seen one before to the one behind; ends are held."""
+    from scipy.spatial.transform import Rotation, Slerp
+
     known = np.flatnonzero(seen)
-    nearest = known[np.abs(np.arange(len(rotation))[:, None] - known).argmin(1)]
-    return rotation[nearest]
+    if len(known) < 2:
+        return rotation[known[[0] * len(rotation)]] if len(known) else rotation
+    at = np.clip(np.arange(len(rotation)), known[0], known[-1])
+    out = rotation.copy()
+    out[~seen] = Slerp(known, Rotation.from_matrix(rotation[known]))(at[~seen]).as_matrix()
+    return out
 
 
 def _smoothed(rows: Float[np.ndarray, "frames 3"], seconds: Float[np.ndarray, "frames"]):
@@ -211,6 +215,6 @@ def _smoothed(rows: Float[np.ndarray, "frames 3"], seconds: Float[np.ndarray, "f
     if len(rows) < 3:
         return rows
     step = float(np.median(np.diff(seconds))) or 1 / 30
-    half = round(SMOOTH_SECONDS / step / 2)
+    half = int(SMOOTH_SECONDS / step / 2)
     padded = np.pad(rows, ((half, half), (0, 0)), mode="edge")
     return np.stack([padded[row : row + 2 * half + 1].mean(0) for row in range(len(rows))])

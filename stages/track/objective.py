@@ -41,12 +41,13 @@ class Problem:
     robust_depth: bool
     before: State | None = None
     """The frame before the first, already settled: its links keep a window's seam smooth."""
+    gap_before: float = 0.0
+    """Seconds from `before` to the first frame."""
     terms: dict[str, float] = field(default_factory=dict)
 
     def link_sigma(self) -> Float[np.ndarray, "links columns"]:
         """Temporal sigma of each link: a random walk, sigma_30 sqrt(30 dt)."""
-        gaps = np.maximum(np.diff(self.seconds), 1e-3)
-        return self.priors.step * np.sqrt(30 * gaps)[:, None]
+        return self.priors.step * _wander(np.diff(self.seconds))[:, None]
 
 
 @dataclass
@@ -186,6 +187,11 @@ def _depth_width(problem: Problem, group: Group) -> float:
     return group.robust_depth if problem.robust_depth else np.inf
 
 
+def _wander(gap_seconds):
+    """How far a random walk gets, against what it gets at 30 frames a second: sqrt(30 dt)."""
+    return np.sqrt(30 * np.maximum(gap_seconds, 1e-3))
+
+
 def _rho(squared, width):
     return squared / (1 + squared / width**2)
 
@@ -239,8 +245,7 @@ def _seam(problem: Problem, state: State):
         *(np.concatenate([getattr(problem.before, name)[-1:], getattr(state, name)[:1]]) for name in
           ("transl", "root", "theta", "psi")), shape=state.shape,
     )  # fmt: skip
-    gap = np.median(np.diff(problem.seconds)) if len(problem.seconds) > 1 else 1 / 30
-    sigma = problem.priors.step * np.sqrt(30 * max(gap, 1e-3))
+    sigma = problem.priors.step * _wander(problem.gap_before)
     return _links(problem, pair)[0] / sigma, sigma
 
 

@@ -75,28 +75,45 @@ class Scene:
         return self.focal_px / self.depth_m
 
 
-def groups_of(
-    observations: Observations, valid: Bool[np.ndarray, "frames 4"], scene: Scene, body: Body, config: TrackConfig
-) -> dict[str, Group]:
-    """Body, face, the rigid part of the face, and both hands; `valid` is what the gates let through."""
+def collapsed_parts(body: Body, config: TrackConfig) -> dict[str, Collapsed]:
+    """The keypoints of the body, the face, the rigid part of the face, and both hands, as a fit moves them."""
     columns = shape_columns(body, config.betas, config.head_betas)
-    sigma = dict(zip(body.keypoint_names, body.keypoint_sigma.tolist(), strict=True))
-    groups = {"body": _body(observations, valid, scene, body, columns, config)}
+    sigma = _sigma_by_name(body)
     face = [name for name in body.keypoint_names if name.startswith("face_")]
     skin = [name for name in face if 0.003 < sigma[name] < 0.006]
-    fitted = tuple(name for name in face if name not in skin or skin.index(name) % SKIN_STRIDE == 0)
-    rigid = tuple(f"face_{number:03d}" for number in RIGID_FACE_POINTS)
-    for name, names in (("face", fitted), ("rigid_face", rigid)):
-        groups[name] = _face(observations, valid[:, 1], scene, collapse(body, names, columns), sigma, config)
-    for part in ("left_hand", "right_hand"):
+    names = {
+        "body": [f"pose_{number:02d}" for number in BODY_POINTS],
+        "face": [name for name in face if name not in skin or skin.index(name) % SKIN_STRIDE == 0],
+        "rigid_face": [f"face_{number:03d}" for number in RIGID_FACE_POINTS],
+        **{part: [f"{part}_{number:02d}" for number in range(21)] for part in PARTS[2:]},
+    }
+    return {part: collapse(body, tuple(chosen), columns) for part, chosen in names.items()}
+
+
+def _sigma_by_name(body: Body) -> dict[str, float]:
+    return dict(zip(body.keypoint_names, body.keypoint_sigma.tolist(), strict=True))
+
+
+def groups_of(
+    keypoints: dict[str, Collapsed],
+    observations: Observations,
+    valid: Bool[np.ndarray, "frames 4"],
+    scene: Scene,
+    body: Body,
+    config: TrackConfig,
+) -> dict[str, Group]:
+    """Targets of the parts of `collapsed_parts` in these frames; `valid` is what the gates let through."""
+    sigma = _sigma_by_name(body)
+    groups = {"body": _body(keypoints["body"], observations, valid, scene, config)}
+    for name in ("face", "rigid_face"):
+        groups[name] = _face(observations, valid[:, 1], scene, keypoints[name], sigma, config)
+    for part in PARTS[2:]:
         seen = valid[:, PARTS.index(part)]
-        names = tuple(f"{part}_{number:02d}" for number in range(21))
-        groups[part] = _hand(getattr(observations, part), seen, scene, collapse(body, names, columns), config)
+        groups[part] = _hand(getattr(observations, part), seen, scene, keypoints[part], config)
     return groups
 
 
-def _body(observations, valid, scene, body, columns, config) -> Group:
-    names = tuple(f"pose_{number:02d}" for number in BODY_POINTS)
+def _body(keypoints, observations, valid, scene, config) -> Group:
     points = observations.pose[:, list(BODY_POINTS)]
     visibility = np.nan_to_num(points[..., 2])
     if CONFIDENCE in config.gates_off:
@@ -120,7 +137,7 @@ def _body(observations, valid, scene, body, columns, config) -> Group:
     seen = valid[:, :1] & inside(points, observations.image_size, 0.2) & ~np.isin(BODY_POINTS, HEAD_POINTS)[None]
     seen &= ~phantom
     return Group(
-        collapse(body, names, columns), np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_body,
+        keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_body,
         depth.astype(float), np.where(seen, 1 / depth_sigma, 0.0), base, config.robust_depth,
     )  # fmt: skip
 

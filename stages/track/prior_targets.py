@@ -18,7 +18,7 @@ from stages.priors.prior import BODY_JOINTS, EYES, HANDS, JAW, Prior
 from stages.track.collapse import Skeleton
 from stages.track.config import TrackConfig
 from stages.track.priors import Priors
-from stages.track.state import EXPRESSION_START, JOINTS_START, State, kinematics
+from stages.track.state import EXPRESSION_START, JOINTS_START, State, joint_places
 
 ROWS_AT_ONCE = 16
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
@@ -32,7 +32,7 @@ def started_from(state: State, prior: Prior, skeleton: Skeleton) -> State:
         theta = _with_wrist(theta, root, prior.wrists[:, number], side, skeleton)
     turned = replace(state, root=root, theta=theta)
     shoulders = [JOINT_NAMES.index(f"{side}_shoulder") for side in HANDS]
-    before, after = (kinematics(skeleton, each, derivatives=False).origin[:, shoulders] for each in (state, turned))
+    before, after = (joint_places(skeleton, each)[:, shoulders] for each in (state, turned))
     return replace(turned, transl=state.transl + (before.mean(1) - after.mean(1)))
 
 

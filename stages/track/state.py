@@ -20,6 +20,7 @@ from stages.track.collapse import Skeleton
 ROOT_COLUMNS = slice(3, 6)
 JOINTS_START = 6
 EXPRESSION_START = 6 + 3 * 54
+FRAMES_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ def kinematics(skeleton: Skeleton, state: State, derivatives: bool) -> Kinematic
     turn, origin_dirs = np.empty_like(local), np.empty((frames, 55, 3, shape))
     _differentiate(parents, skeleton.joint_dirs, left_jacobian(state.theta), world, turn, origin_dirs)
     return Kinematics(world, origin, local, joints, skeleton.joint_dirs, turn, origin_dirs)
+
+
+def joint_places(skeleton: Skeleton, state: State) -> Float[np.ndarray, "frames 55 3"]:
+    """Joints in the camera frame, metres, of a clip of any length."""
+    parts = [state.rows(slice(at, at + FRAMES_AT_ONCE)) for at in range(0, len(state), FRAMES_AT_ONCE)]
+    return np.concatenate([kinematics(skeleton, part, derivatives=False).origin for part in parts])
 
 
 @njit(cache=True, nogil=True)
