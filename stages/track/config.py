@@ -55,6 +55,9 @@ class TrackConfig:
     """Most iterations of the second stage, everything."""
     tolerance: float = 1e-3
     """Stop when an iteration lowers the objective by less than this share."""
+    window_tolerance: float = 2e-4
+    """The same in the windows of a long clip: at 1e-3 the unseen arms of a close-up (d4) were left in another place by
+    each window, and shook 3 times as much at its border as inside."""
 
     sigma_shoulder_m: float = 0.012
     """Metres at the subject, as all keypoint sigmas: sigma_px = sigma f / z. .03 left shoulders 3 cm low."""

@@ -111,21 +111,30 @@ class _Fit:
         frames, done = len(self.observations), 0
         kept: list[State] = []
         nothing = np.zeros(len(self.columns), bool)
+        config = replace(self.config, tolerance=min(self.config.tolerance, self.config.window_tolerance))
         while done < frames:
             end = min(done + self.config.window_frames, frames)
             ahead = min(end + self.config.overlap_frames, frames)
-            state = self._solve(np.arange(done, ahead), nothing, kept[-1] if kept else None)
+            state = self._solve(np.arange(done, ahead), nothing, kept[-1] if kept else None, config=config)
             kept.append(state.rows(slice(0, end - done)))
             done = end
         return concatenate(kept)
 
-    def _solve(self, rows: np.ndarray, shape: np.ndarray, before: State | None, label: str = "fitting") -> State:
+    def _solve(
+        self,
+        rows: np.ndarray,
+        shape: np.ndarray,
+        before: State | None,
+        label: str = "fitting",
+        config: TrackConfig | None = None,
+    ) -> State:
         base = int(rows[0])
 
         def tell(share: float) -> None:
             self.progress(label, base + round(share * len(rows)), len(self.observations))
 
-        return solver(self.config.solver).solve(self._task(self.guess.rows(rows), rows, shape, before), tell)
+        task = self._task(self.guess.rows(rows), rows, shape, before)
+        return solver(self.config.solver).solve(replace(task, config=config or self.config), tell)
 
     def _task(self, start: State, rows: np.ndarray, shape: np.ndarray, before: State | None) -> Task:
         config, first, seconds = self.config, self.guess.rows(rows), self.observations.pts_seconds

@@ -22,6 +22,9 @@ from stages.track.state import ROOT_COLUMNS, Kinematics, State, kinematics
 FRAMES_AT_ONCE = 32
 """Frames whose Jacobians a core holds at the same time."""
 NEAR_M = 0.1
+TURN_WIDTH = 2.0
+"""Cauchy width, in sigmas, of the root's change from frame to frame. Squared, it held a full turn in two seconds back by
+53 degrees at its ends."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,11 @@ def prior_losses(problem: Problem, state: State) -> tuple[Float[np.ndarray, "fra
 def link_residuals(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]:
     """Temporal differences in sigmas, the link to the frame before (if any) first."""
     links = _links(problem, state) / problem.link_sigma()
-    return links if problem.before is None else np.concatenate([_seam(problem, state)[0][None], links])
+    if problem.before is not None:
+        links = np.concatenate([_seam(problem, state)[0][None], links])
+    squared = (links[:, ROOT_COLUMNS] ** 2).sum(1, keepdims=True)
+    links[:, ROOT_COLUMNS] *= np.sqrt(TURN_WIDTH**2 * np.log1p(squared / TURN_WIDTH**2) / np.maximum(squared, 1e-12))
+    return links
 
 
 def _prior_cost(problem: Problem, state: State) -> float:
@@ -236,6 +243,13 @@ def _prior_cost(problem: Problem, state: State) -> float:
     total = float(prior.sum() + limit.sum()) + float((link_residuals(problem, state) ** 2).sum())
     sigma = problem.priors.shape_sigma
     return total + len(state) * float(((state.shape / sigma) ** 2).sum())
+
+
+def _turn_weight(links: Float[np.ndarray, "links columns"]) -> Float[np.ndarray, "links columns"]:
+    """How much each squared temporal difference counts, all of the root's alike."""
+    weight = np.ones_like(links)
+    weight[:, ROOT_COLUMNS] = 1 / (1 + (links[:, ROOT_COLUMNS] ** 2).sum(1, keepdims=True) / TURN_WIDTH**2)
+    return weight
 
 
 def _seam(problem: Problem, state: State):
@@ -254,9 +268,9 @@ def _add_priors(problem: Problem, state: State, columns, entries, normal: Normal
     diagonal = inverse**2 + limit_inverse**2
     slope = prior * inverse + limit * limit_inverse
     if len(state) > 1:
-        sigma = problem.link_sigma()
-        precision = 1 / sigma**2
-        pull = _links(problem, state) * precision
+        sigma, links = problem.link_sigma(), _links(problem, state)
+        precision = _turn_weight(links / sigma) / sigma**2
+        pull = links * precision
         diagonal[1:] += precision
         diagonal[:-1] += precision
         slope[1:] += pull
@@ -264,8 +278,9 @@ def _add_priors(problem: Problem, state: State, columns, entries, normal: Normal
         normal.between[:] = -precision[:, columns]
     if problem.before is not None:
         pull, sigma = _seam(problem, state)
-        diagonal[0] += 1 / sigma**2
-        slope[0] += pull / sigma
+        weight = _turn_weight(pull[None])[0]
+        diagonal[0] += weight / sigma**2
+        slope[0] += weight * pull / sigma
     np.einsum("tcc->tc", normal.blocks)[...] += diagonal[:, columns]
     normal.gradient -= slope[:, columns]
     precision = len(state) / problem.priors.shape_sigma[entries] ** 2
