@@ -23,8 +23,8 @@ FRAMES_AT_ONCE = 32
 """Frames whose Jacobians a core holds at the same time."""
 NEAR_M = 0.1
 TURN_WIDTH = 2.0
-"""Cauchy width, in sigmas, of the root's change from frame to frame. Squared, it held a full turn in two seconds back by
-53 degrees at its ends."""
+"""Cauchy width, in sigmas, of the root's change from frame to frame. Squared, it held a full turn in two seconds back
+by 53 degrees at its ends."""
 
 
 @dataclass(frozen=True)

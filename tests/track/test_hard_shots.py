@@ -19,7 +19,7 @@ from tests.motions import joint, standing
 from tests.track.synthetic import observe
 
 SIZE = (640, 640)
-QUICK = {"window_frames": 30, "overlap_frames": 12, "identity_frames": 30}
+QUICK = TrackConfig(window_frames=30, overlap_frames=12, identity_frames=30)
 
 
 def turning(body: Body, degrees: np.ndarray, fps: int = 25) -> Motion:
@@ -204,10 +204,10 @@ def test_borders_of_windows_do_not_show(body: Body) -> None:
         truth.poses[:, joint(f"{side}_shoulder")][:, 2] = sign * (0.9 + 0.3 * np.sin(4 * at))
     from benchmarks.seams import jitter, shares
 
-    found = fit(observe(body, truth, noise=1.0), body, TrackConfig(**QUICK))
+    found = fit(observe(body, truth, noise=1.0), body, QUICK)
     whole = fit(observe(body, truth, noise=1.0), body, TrackConfig(window_frames=200))
-    border, inside = shares(jitter(body, found), QUICK["window_frames"])
-    plain_border, plain_inside = shares(jitter(body, whole), QUICK["window_frames"])
+    border, inside = shares(jitter(body, found), QUICK.window_frames)
+    plain_border, plain_inside = shares(jitter(body, whole), QUICK.window_frames)
     assert border / inside < 1.1 * max(1.0, plain_border / plain_inside)
 
 
