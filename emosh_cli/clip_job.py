@@ -142,8 +142,9 @@ def _measure(job: ClipJob, place: Path) -> dict[str, Any]:
     record: dict[str, Any] = {"figures": figures, "features": [], "frames": 0, "lossy": []}
     if job.truth is not None:
         _pictures(job, place, record)
+    record["curves"] = _colour(job)
     if job.photo is not None:
-        _identity(job, figures)
+        record["curves"] |= _identity(job, figures)
         if job.shape:
             _shape(job, figures)
     return record
@@ -192,17 +193,31 @@ def _truth_fingerprint(job: ClipJob) -> str:
     return Provenance("evaluate-truth", config, {"truth": sha256_file(job.truth)}, weights).fingerprint()
 
 
-def _identity(job: ClipJob, figures: dict[str, float]) -> None:
+def _colour(job: ClipJob) -> dict[str, Any]:
+    """Colour over time: figure -> times and values."""
+    from stages.evaluate.colour import colour_over_time
+
+    section = colour_over_time(job.result, job.truth, job.config)
+    return {
+        f"colour {figure}": [section["seconds"], section[figure]["per_frame"]]
+        for figure in ("from_start", "from_truth")
+        if figure in section
+    }
+
+
+def _identity(job: ClipJob, figures: dict[str, float]) -> dict[str, Any]:
+    """Adds the figures; its curve, where a face network is installed."""
     from emosh_cli.commands.evaluate_parts import identity_section
     from stages.progress import silent
 
     assert job.photo is not None
     section, _, _ = identity_section(silent, job.result, job.photo)
     if section is None:
-        return
+        return {}
     figures |= {"ips_misses_as_zero": section["misses_as_zero"]["mean"], "detection_rate": section["detection_rate"]}
     if section["cosine"]["mean"] is not None:
         figures["ips"] = section["cosine"]["mean"]
+    return {"identity": [section["seconds"], section["cosine"]["per_frame"]]}
 
 
 def _shape(job: ClipJob, figures: dict[str, float]) -> None:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from stages.evaluate.runs import Runs
     from stages.evaluate.tables import Table
 
-BESIDE = {"markdown": ".md", "latex": ".tex", "csv": ".csv"}
+BESIDE = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "plot": ".svg"}
 FEW_CLIPS = 10
 Records = dict[tuple[str, str], dict[str, dict[str, Any]]]
 """(method, set) -> clip -> record."""
 
 
 def evaluate_table(run: Run, runs_file: Path, out: Path | None, body: str, jobs: int) -> None:
-    """Measure every clip of every method, and write the tables as JSON, Markdown, LaTeX and CSV."""
+    """Measure every clip of every method, and write the tables as JSON, Markdown, LaTeX and CSV, and the curves."""
     from stages.evaluate.runs import read_runs
 
     need(runs_file, "a runs.toml that names sets and methods")
@@ -60,7 +60,7 @@ def finish(
     numbers: tuple[int, ...] | None = None,
     more_left_out: dict[str, str] | None = None,
 ) -> None:
-    """Pool, build the tables, write all four files, and show the Markdown."""
+    """Pool, build the tables, write all files, and show the Markdown."""
     from emosh_cli import judges
     from stages.evaluate.table_text import comma_separated, latex, markdown
 
@@ -73,8 +73,9 @@ def finish(
     about = _about(runs, configs, records, used, why_not)
     shown = markdown(tables, about)
     texts = {"markdown": shown, "latex": latex(tables), "csv": comma_separated(tables)}
-    for name, suffix in BESIDE.items():
-        _write(target.with_suffix(suffix), texts[name])
+    for name, text in texts.items():
+        _write(target.with_suffix(BESIDE[name]), text)
+    _draw(target.with_suffix(BESIDE["plot"]), records)
     report = {
         "provenance": json.loads(_provenance(configs, planned, used.weights, runs)),
         "tables": [table.to_dict() for table in tables],
@@ -202,6 +203,20 @@ def _tables(
     wanted = numbers or tuple(number for number in TABLES if number != 4)
     built = [build(n, methods, list(runs.clips), figures, pooled, runs.published) for n in wanted]
     return [table for table in built if table is not None]
+
+
+def _draw(path: Path, records: Records) -> None:
+    """Fig. 8: colour and identity over time, a line a method."""
+    from stages.evaluate.curves import draw_means
+    from stages.evaluate.plot import Curve
+
+    curves: dict[str, dict[str, dict[str, list[Curve]]]] = {}
+    for (method, where), clips in records.items():
+        for record in clips.values():
+            for figure, (seconds, values) in record["curves"].items():
+                lines = curves.setdefault(where, {}).setdefault(figure, {})
+                lines.setdefault(method, []).append(Curve(seconds, values))
+    draw_means(path, curves)
 
 
 def _about(runs: Runs, configs: dict[str, Any], records: Records, used: Any, why_not: dict[str, str]) -> list[str]:

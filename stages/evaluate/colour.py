@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from stages.evaluate.averages import averages
 from stages.evaluate.config import EvaluateConfig
 from stages.evaluate.pairs import pairs
+from stages.evaluate.square import crop_back
 from stages.progress import Progress, silent
 from stages.video.source import probe, read_frames
 
@@ -30,7 +31,7 @@ def colour_over_time(
 ) -> dict[str, Any]:
     """Per frame: time, lightness, chroma, contrast, and distance from the first frame and from the truth.
 
-    Frames are paired as `config` says; of two shapes, each is taken whole.
+    Frames are paired as `config` says, and with fit "pad" the result's bars are left out; else each is taken whole.
     """
     info = probe(result if truth is None else truth)
     seconds, ours, theirs = [], [], []
@@ -42,7 +43,7 @@ def colour_over_time(
     else:
         for left, right in pairs(result, truth, config.pairing, config.stride, config.lead_seconds):
             seconds.append(right.pts_seconds)
-            ours.append(mean_colour(left.rgb))
+            ours.append(mean_colour(_shown(left.rgb, right.rgb, config)))
             theirs.append(mean_colour(right.rgb))
             progress("colour over time", len(ours), info.frame_count)
     return {
@@ -50,6 +51,11 @@ def colour_over_time(
         "seconds": [round(value, 6) for value in seconds],
         **figures(np.array(seconds), np.array(ours), np.array(theirs) if theirs else None, float(info.fps)),
     }
+
+
+def _shown(result: np.ndarray, truth: np.ndarray, config: EvaluateConfig) -> np.ndarray:
+    """What of the result shows the truth: black bars are no drift."""
+    return crop_back(result, truth.shape[1], truth.shape[0]) if config.fit == "pad" else result
 
 
 def mean_colour(rgb: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "4"]:

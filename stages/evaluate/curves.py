@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from stages.evaluate.plot import Curve, write_plot
 
@@ -29,3 +31,38 @@ def draw(path: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
         if curves:
             panels[heading] = curves
     write_plot(path, "Over time", panels)
+
+
+STEP_SECONDS = 0.2
+HEADINGS = {
+    "colour from_start": "colour: distance from the first frame (CIE76)",
+    "colour from_truth": "colour: distance from the truth at the same time (CIE76)",
+    "identity": "identity: ArcFace cosine with the photo",
+}
+
+
+def draw_means(path: Path, curves: Mapping[str, Mapping[str, Mapping[str, Sequence[Curve]]]]) -> None:
+    """Write set -> figure (a key of HEADINGS) -> method -> its clips' curves as panels of their means over clips."""
+    panels = {
+        f"{where}: {heading}": {name: mean_curve(clips) for name, clips in figures[figure].items()}
+        for where, figures in curves.items()
+        for figure, heading in HEADINGS.items()
+        if figure in figures
+    }
+    write_plot(path, "Over time, mean over clips", panels)
+
+
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """The mean over clips in steps of STEP_SECONDS, of the clips that last so long; None where none has a value."""
+    held: dict[int, list[float]] = {}
+    last = 0
+    for curve in curves:
+        steps: dict[int, list[float]] = {}
+        for at, value in zip(curve.seconds, curve.values, strict=True):
+            last = max(last, int(at / STEP_SECONDS))
+            if value is not None:
+                steps.setdefault(int(at / STEP_SECONDS), []).append(value)
+        for step, values in steps.items():
+            held.setdefault(step, []).append(float(np.mean(values)))
+    times = [round((step + 0.5) * STEP_SECONDS, 6) for step in range(last + 1)]
+    return Curve(times, [float(np.mean(held[step])) if step in held else None for step in range(last + 1)])

@@ -83,6 +83,7 @@ def test_tables_with_every_network(folder: Path, networks: None) -> None:
     assert report["clips_left_out"] == {"toy": {"more": "not in the truth, near"}}
     assert set(report["networks"]) == {"lpips_vgg", "fid", "fvd"}
     assert report["protocol"]["resize_kernel"]
+    assert "colour: distance from the truth" in (folder / "t.svg").read_text()
     text = (folder / "t.md").read_text()
     assert text in said.err
     assert "| near | **36.09**" in text

@@ -10,8 +10,8 @@ import pytest
 
 from stages.evaluate.colour import colour_over_time, mean_colour, trend
 from stages.evaluate.config import EvaluateConfig
-from stages.evaluate.curves import draw
-from stages.evaluate.plot import span, ticks
+from stages.evaluate.curves import draw, draw_means, mean_curve
+from stages.evaluate.plot import Curve, span, ticks
 from stages.evaluate.sampling import evenly
 from tests.evaluate.test_protocols import video
 
@@ -43,6 +43,15 @@ def test_half_the_rate_is_compared_with_its_own_frames(tmp_path: Path) -> None:
     found = colour_over_time(half, truth, EvaluateConfig(stride=2))
     assert found["from_truth"]["mean"] == 0
     assert found["seconds"] == pytest.approx([0, 0.08, 0.16, 0.24, 0.32])
+
+
+def test_bars_are_no_drift(tmp_path: Path) -> None:
+    """A result padded to another shape has the truth's colour once its bars are left out, and not with them."""
+    padded = np.zeros((64, 32, 3), np.uint8)
+    padded[16:48] = grey(120)
+    truth, result = video(tmp_path / "t.mp4", [grey(120)] * 3), video(tmp_path / "r.mp4", [padded] * 3)
+    assert colour_over_time(result, truth, EvaluateConfig(fit="pad"))["from_truth"]["mean"] == pytest.approx(0)
+    assert colour_over_time(result, truth)["from_truth"]["mean"] > 20
 
 
 def test_colours_are_cielab() -> None:
@@ -91,3 +100,16 @@ def test_frames_are_chosen_evenly(total: int, count: int) -> None:
     assert chosen == sorted(chosen)
     assert chosen[-1] < total
     assert max(np.diff([*chosen, total])) <= 2 * total / len(chosen)
+
+
+def test_means_over_clips_are_of_those_that_last(tmp_path: Path) -> None:
+    """In steps of 0.2 s: the mean of two clips while both last, of one after, a gap where no face was found."""
+    short = Curve([0.0, 0.1, 0.2], [1.0, 3.0, 4.0])
+    long = Curve([0.0, 0.25, 0.45, 0.65], [4.0, 6.0, None, 8.0])
+    mean = mean_curve([short, long])
+    assert mean.seconds == [0.1, 0.3, 0.5, 0.7]
+    assert mean.values == [3.0, 5.0, None, 8.0]
+    draw_means(tmp_path / "p.svg", {"dance": {"identity": {"ours": [short], "theirs": [long]}}})
+    words = [each.text for each in ET.parse(tmp_path / "p.svg").getroot().iter() if each.text]
+    assert "dance: identity: ArcFace cosine with the photo" in words
+    assert {"ours", "theirs"} <= set(words)
