@@ -95,6 +95,14 @@ _JUDGED = {
     "i3d": "FVD in emosh evaluate --table",
     "arcface": "identity (IPS) in emosh evaluate --ref; an ONNX file needs emosh[onnx]",
 }
+
+
+def _only_digest(name: str) -> str:
+    """Where a network is one file; else each stands beside its source."""
+    digests = [each.sha256 for each in KNOWN if each.name == name]
+    return digests[0] if len(digests) == 1 else "unknown"
+
+
 _JUDGES = tuple(
     ModelFile(
         name,
@@ -103,6 +111,7 @@ _JUDGES = tuple(
         "; ".join(f"{each.source} ({each.said}, sha256 {each.sha256})" for each in KNOWN if each.name == name),
         "judges",
         f"emosh models add {name} FILE",
+        sha256=_only_digest(name),
     )
     for name, purpose in _JUDGED.items()
 )

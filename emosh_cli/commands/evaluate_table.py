@@ -234,6 +234,7 @@ def _about(runs: Runs, configs: dict[str, Any], records: Records, used: Any, why
         + "; frames compared: "
         + ", ".join(f"{m} on {w} {sum(r['frames'] for r in c.values())}" for (m, w), c in records.items()),
     ]  # fmt: skip
+    lines += without_frame_0(records)
     few = [f"{where} ({len(clips)})" for where, clips in runs.clips.items() if len(clips) < FEW_CLIPS]
     lines += [f"few clips: {', '.join(few)}; a bootstrap over fewer than {FEW_CLIPS} is too narrow"] if few else []
     for method in runs.methods:
@@ -249,6 +250,21 @@ def _about(runs: Runs, configs: dict[str, Any], records: Records, used: Any, why
         f"{figure}: {each['what']}, sha256 {each['sha256']}" for figure, files in used.files.items() for each in files
     ]
     lines.append("versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()))
+    return lines
+
+
+def without_frame_0(records: Records) -> list[str]:
+    """The picture figures again without each clip's first frame, which in a self-driven run is the reference itself."""
+    from stages.evaluate.tables import PICTURES
+
+    lines = []
+    for (method, where), clips in records.items():
+        said = []
+        for figure in PICTURES:
+            values = [v for r in clips.values() if (v := r["figures"].get(f"{figure.key}_without_frame_0")) is not None]
+            if values:
+                said.append(f"{figure.label} {figure.text(sum(values) / len(values))}")
+        lines += [f"without frame 0, {method} on {where}: {', '.join(said)}"] if said else []
     return lines
 
 

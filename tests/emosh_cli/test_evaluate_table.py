@@ -218,3 +218,16 @@ def test_a_process_that_is_killed_is_told(folder: Path, monkeypatch: pytest.Monk
     exit_codes: list = [7, 7]
     with pytest.raises(InputError, match="--jobs 1"):
         list(evaluate_table.results_of(exit_codes, 2))
+
+
+def test_the_first_frame_does_not_hide_the_others(folder: Path) -> None:
+    """A result whose first frame is the truth's own: the mean with it is lifted, the line without it is not."""
+    from stages.video.source import read_frames
+
+    for number in range(3):
+        real, own = ([each.rgb for each in read_frames(folder / name / f"{number}.mp4")] for name in ("real", "near"))
+        write(folder / "near" / f"{number}.mp4", [real[0], *own[1:]])
+    assert emosh("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK).code == 0
+    text = (folder / "t.md").read_text()
+    assert f"| near | **{(100 + 11 * 36.0896) / 12:.2f}**" in text
+    assert "without frame 0, near on toy: PSNR 36.09" in text
