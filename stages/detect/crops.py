@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Real, UInt8
 
 from stages.detect.networks import points
 
-Box = Float[np.ndarray, "4"]
+Box = Real[np.ndarray, "4"]
+"""x0, y0, x1, y1; whole pixels or parts of them."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def figures(seconds: list[float], cosines: list[float | None], yaws: list[float 
     """The section `identity` from one value a frame; None where no face was found."""
     found = np.array([value for value in cosines if value is not None])
     block = max(1, round(fps))
-    at = np.array([time for time, value in zip(seconds, cosines, strict=True) if value is not None])
+    at = np.array([time for time, value in zip(seconds, cosines, strict=True) if value is not None], float)
     return {
         "definition": DEFINITION,
         "seconds": [round(value, 6) for value in seconds],

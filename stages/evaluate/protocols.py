@@ -16,7 +16,8 @@ from stages.evaluate import disco, metrics
 from stages.evaluate.config import EvaluateConfig
 from stages.evaluate.square import crop_back, like_truth, square
 
-Rgb = UInt8[np.ndarray, "height width 3"]
+Rgb = UInt8[np.ndarray, "_ _ 3"]
+"""Two of them may have two sizes."""
 Pair = tuple[np.ndarray, np.ndarray]
 
 

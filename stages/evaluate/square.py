@@ -11,7 +11,8 @@ from jaxtyping import Float, UInt8
 
 from stages.errors import InputError
 
-Rgb = UInt8[np.ndarray, "height width 3"]
+Rgb = UInt8[np.ndarray, "_ _ 3"]
+"""Two of them may have two sizes."""
 SHAPE_TOLERANCE = 0.01
 CUBIC_REACH = 2
 """Source pixels on either side that growing by cubic reads."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from stages.priors.hands_and_faces import tell_expression
 from stages.priors.prior import BODY_JOINTS, EYES, HANDS, JAW, Prior, blank, rotations
 
 PYTORCH3D_TO_OPENCV = np.diag([-1.0, -1.0, 1.0])
@@ -45,7 +46,8 @@ def gvhmr(arrays: Mapping[str, Any]) -> Prior:
 
 
 def ehm_tracker(arrays: Mapping[str, Any]) -> Prior:
-    """EHM-Tracker's rows (optim_tracking_ehm.pkl converted): body, hands, jaw and eyelids, with its view matrix."""
+    """EHM-Tracker's rows (optim_tracking_ehm.pkl converted): body, hands, jaw, eyelids and FLAME's
+    expression, with its view matrix."""
     orient = rotations(_rows(arrays["global_pose"], 3))
     view = np.asarray(arrays["camera_RT_params"], float).reshape(-1, 3, 4)[..., :3]
     prior = _body("ehm-tracker", arrays["global_pose"], arrays["body_pose"], arrays.get("frame_index"))
@@ -53,6 +55,7 @@ def ehm_tracker(arrays: Mapping[str, Any]) -> Prior:
     _extras(prior, arrays)
     if "eyelid_params" in arrays or "eyelid" in arrays:
         prior.eyelids[:] = np.clip(_rows(arrays.get("eyelid_params", arrays.get("eyelid")), 2), 0, 1)
+    tell_expression(prior, arrays)
     return prior
 
 

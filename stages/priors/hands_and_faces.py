@@ -1,4 +1,4 @@
-"""Priors of single parts: HaMeR's hands, TEASER's and SMIRK's jaw and eyelids."""
+"""Priors of single parts: HaMeR's hands, TEASER's and SMIRK's jaw, eyelids and FLAME expression."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.body.rotations import rotvec_from_matrix
-from stages.priors.prior import HANDS, JAW, Prior, blank, rotations
+from stages.priors.prior import EXPRESSIONS, HANDS, JAW, Prior, blank, rotations
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 """HaMeR sees every hand as a right one: a left hand is its mirror image."""
@@ -40,8 +40,8 @@ def hamer(arrays: Mapping[str, Any]) -> Prior:
 
 
 def teaser(arrays: Mapping[str, Any]) -> Prior:
-    """TEASER's or SMIRK's rows: jaw_params (N,3) and eyelid_params (N,2). Their FLAME expression stays out: its
-    coefficients mean nothing on another head, and the landmarks hold the expression well.
+    """TEASER's or SMIRK's rows: jaw_params (N,3), eyelid_params (N,2), and FLAME's expression_params (N,50), which
+    a fit uses on the ehm body alone: on another head its coefficients mean nothing.
     """
     jaw = np.asarray(arrays["jaw_params"], float).reshape(-1, 3)
     frames = np.asarray(arrays["frame_index"]).reshape(-1).astype(int) if "frame_index" in arrays else None
@@ -49,7 +49,15 @@ def teaser(arrays: Mapping[str, Any]) -> Prior:
     prior.joints[:, JAW] = jaw
     if "eyelid_params" in arrays:
         prior.eyelids[:] = np.clip(np.asarray(arrays["eyelid_params"], float).reshape(-1, 2), 0, 1)
+    tell_expression(prior, arrays)
     return prior
+
+
+def tell_expression(prior: Prior, arrays: Mapping[str, Any]) -> None:
+    """FLAME's expression_params, as many as there are and the prior takes."""
+    if "expression_params" in arrays:
+        told = np.asarray(arrays["expression_params"], float).reshape(len(prior), -1)[:, :EXPRESSIONS]
+        prior.expression[:, : told.shape[1]] = told
 
 
 def _matrices(values: Any, count: int) -> Float[np.ndarray, "rows count 3 3"]:

@@ -19,6 +19,7 @@ from stages.errors import InputError
 BODY_JOINTS = slice(0, 21)
 """Of the 54 joints behind the root: SMPL's body without hands."""
 JAW, EYES = JOINT_NAMES.index("jaw") - 1, slice(22, 24)
+EXPRESSIONS = 50
 HANDS = {"left": slice(24, 39), "right": slice(39, 54)}
 
 
@@ -35,6 +36,8 @@ class Prior:
     """Left and right wrist in the camera, for hand trackers that know no arm."""
     eyelids: Float[np.ndarray, "rows 2"]
     """Left and right, 0 open to 1 shut."""
+    expression: Float[np.ndarray, "rows 50"]
+    """FLAME's first 50 coefficients; they mean something on the ehm body only."""
     frame_index: Int[np.ndarray, "rows"] | None = None
     """The source frame of each row, where the file says it."""
     fps: float | None = None
@@ -47,14 +50,14 @@ class Prior:
     @property
     def per_row(self) -> dict[str, np.ndarray]:
         """The arrays that have a row each."""
-        return {name: getattr(self, name) for name in ("root", "joints", "wrists", "eyelids")}
+        return {name: getattr(self, name) for name in ("root", "joints", "wrists", "eyelids", "expression")}
 
 
 def blank(format: str, rows: int, frame_index: np.ndarray | None = None, fps: float | None = None) -> Prior:
     """A prior without any opinion, to be filled."""
     return Prior(
         format, np.full((rows, 3, 3), np.nan), np.full((rows, 54, 3), np.nan), np.full((rows, 2, 3, 3), np.nan),
-        np.full((rows, 2), np.nan), frame_index, fps,
+        np.full((rows, 2), np.nan), np.full((rows, EXPRESSIONS), np.nan), frame_index, fps,
     )  # fmt: skip
 
 
@@ -110,6 +113,7 @@ def share_known(prior: Prior) -> dict[str, float]:
         "jaw": finite[:, JAW],
         **{f"{side}_hand": finite[:, rows].any(1) for side, rows in HANDS.items()},
         "eyelids": np.isfinite(prior.eyelids).all(1),
+        "expression": np.isfinite(prior.expression).any(1),
     }
     return {name: round(float(known.mean()), 3) for name, known in groups.items()}
 

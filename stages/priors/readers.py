@@ -45,7 +45,8 @@ def read_prior(path: Path) -> Prior:
     if any(key in arrays for key in MHR_KEYS):
         raise InputError(
             f"{path} holds MHR parameters (SAM-3D-Body), whose joints are not SMPL-X's; convert them with MHR's own "
-            "Conversion.convert_sam3d_output_to_smplx and give the resulting global_orient, body_pose npz"
+            "Conversion.convert_sam3d_output_to_smpl (facebookresearch/MHR, tools/mhr_smpl_conversion) and give "
+            "the resulting global_orient, body_pose npz"
         )
     listed = ", ".join(sorted(map(str, arrays))[:8])
     known = ", ".join(dict.fromkeys(name.split(",")[0] for name in FORMATS))

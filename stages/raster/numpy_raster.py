@@ -51,5 +51,7 @@ def _triangle(
     barycentric[box][nearer] = (over_z * z[..., None])[nearer] if nearer.any() else 0
 
 
-def _cross(a: Float[np.ndarray, "*batch xy"], b: Float[np.ndarray, "*batch xy"]) -> Float[np.ndarray, "*batch"]:
+def _cross(
+    a: Float[np.ndarray, "*batch axes"], b: Float[np.ndarray, "*batch axes"]
+) -> Float[np.ndarray, "*batch"] | np.floating:
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -21,7 +21,7 @@ from stages.track.collapse import Collapsed, Skeleton, collapse
 class TorchBody:
     """Skeleton and (keypoint, joint) pairs as tensors; see `collapse.Collapsed` for their meaning."""
 
-    levels: tuple[Int[Tensor, "joints"], ...]
+    levels: tuple[Int[Tensor, "_"], ...]
     """Joints by their distance from the root, the root left out."""
     parents: Int[Tensor, "55"]
     joints: Float[Tensor, "55 3"]

@@ -114,6 +114,8 @@ class TrackConfig:
     """Jaw and eyes against an imported prior."""
     sigma_prior_blink: float = 0.2
     """Eyelids against an imported prior."""
+    sigma_prior_expression: float = 0.3
+    """FLAME's expression against an imported prior, on the ehm body. Its own spread is 1. Chosen here."""
 
     step_root_rad: float = 0.02
     """Temporal sigma per frame at 30 fps, as all `step_`. The prototype's were 1.4 times as wide for body and camera:

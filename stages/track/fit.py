@@ -86,7 +86,7 @@ class _Fit:
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
         if prior is not None:
-            self.guess = started_from(self.guess, prior, self.skeleton)
+            self.guess = started_from(self.guess, prior, self.skeleton, body.expression_names)
             self.priors = expected(self.priors, prior, body, config)
             observations = with_prior_depth(observations, prior, self.guess, body, self.scene.px_per_m)
         self.priors = priors_without(self.priors, config.terms_off)

@@ -182,7 +182,7 @@ def _hand(points, seen, scene, keypoints, config) -> Group:
 
 
 def inside(
-    points: Float[np.ndarray, "frames keypoints 3"], image_size: tuple[int, int], margin: float = MARGIN_SHARE
+    points: Float[np.ndarray, "frames keypoints axes"], image_size: tuple[int, int], margin: float = MARGIN_SHARE
 ) -> Bool[np.ndarray, "frames keypoints"]:
     """Inside the picture, give or take `margin` of its longer side."""
     room = margin * max(image_size)

@@ -24,13 +24,17 @@ ROWS_AT_ONCE = 16
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
-def started_from(state: State, prior: Prior, skeleton: Skeleton) -> State:
-    """The first guess with the prior's turns; the shoulders stay where the guess had put them."""
+def started_from(state: State, prior: Prior, skeleton: Skeleton, expressions: tuple[str, ...] = ()) -> State:
+    """The first guess with the prior's turns and, of the named `expressions` of the body, those that it knows; the
+    shoulders stay where the guess had put them.
+    """
     root = np.where(np.isfinite(prior.root), prior.root, state.root)
     theta = np.where(np.isfinite(prior.joints), prior.joints, state.theta)
     for number, side in enumerate(HANDS):
         theta = _with_wrist(theta, root, prior.wrists[:, number], side, skeleton)
-    turned = replace(state, root=root, theta=theta)
+    psi, (columns, told) = state.psi.copy(), _faces(prior, expressions)
+    psi[:, columns] = np.where(np.isfinite(told), told, psi[:, columns])
+    turned = replace(state, root=root, theta=theta, psi=psi)
     shoulders = [JOINT_NAMES.index(f"{side}_shoulder") for side in HANDS]
     before, after = (joint_places(skeleton, each)[:, shoulders] for each in (state, turned))
     return replace(turned, transl=state.transl + (before.mean(1) - after.mean(1)))
@@ -56,7 +60,7 @@ def _with_wrist(theta, root, orientation, side: str, skeleton: Skeleton) -> Floa
 
 def expected(priors: Priors, prior: Prior, body: Body, config: TrackConfig) -> Priors:
     """The pose priors with the other tracker's pose as their mean: (frames, columns) instead of one row for all."""
-    frames, width = len(prior), len(priors.mean)
+    frames = len(prior)
     mean, sigma = np.tile(priors.mean, (frames, 1)), np.tile(priors.sigma, (frames, 1))
     joint_sigma = np.full(54, config.sigma_prior_body_rad)
     joint_sigma[JAW], joint_sigma[EYES] = config.sigma_prior_jaw_rad, config.sigma_prior_jaw_rad
@@ -64,10 +68,20 @@ def expected(priors: Priors, prior: Prior, body: Body, config: TrackConfig) -> P
         joint_sigma[columns] = config.sigma_prior_hand_rad
     told = prior.joints.reshape(frames, -1)
     _believe(mean, sigma, slice(JOINTS_START, EXPRESSION_START), told, np.repeat(joint_sigma, 3))
-    blinks = [EXPRESSION_START + body.expression_names.index(name) for name in BLINKS if name in body.expression_names]
-    if len(blinks) == len(BLINKS) and max(blinks) < width:
-        _believe(mean, sigma, blinks, prior.eyelids, np.full(2, config.sigma_prior_blink))
+    columns, told = _faces(prior, body.expression_names)
+    blink = np.array([body.expression_names[column] in BLINKS for column in columns], bool)
+    width = np.where(blink, config.sigma_prior_blink, config.sigma_prior_expression)
+    _believe(mean, sigma, [EXPRESSION_START + column for column in columns], told, width)
     return replace(priors, mean=mean, sigma=sigma)
+
+
+def _faces(prior: Prior, names: tuple[str, ...]) -> tuple[list[int], Float[np.ndarray, "frames known"]]:
+    """Which expressions the prior can speak of, and what it says: eyelids, and FLAME's on FLAME's head."""
+    rows = dict(zip(BLINKS, prior.eyelids.T, strict=True))
+    rows |= {f"expression_{number:02d}": row for number, row in enumerate(prior.expression.T)}
+    columns = [column for column, name in enumerate(names) if name in rows]
+    told = [rows[names[column]] for column in columns]
+    return columns, np.stack(told, 1) if told else np.zeros((len(prior), 0))
 
 
 def _believe(mean: np.ndarray, sigma: np.ndarray, columns, told: np.ndarray, width: np.ndarray) -> None:

@@ -65,8 +65,9 @@ MIRROR = np.array([1.0, -1.0, -1.0])
 class Priors:
     """Diagonal terms over the columns of a frame, and over the shape."""
 
-    mean: Float[np.ndarray, "columns"]
-    sigma: Float[np.ndarray, "columns"]
+    mean: Float[np.ndarray, "*frames columns"]
+    """One row for all frames, or one a frame where another tracker's prior is in it."""
+    sigma: Float[np.ndarray, "*frames columns"]
     """inf where there is no prior: translation and (here) root."""
     lower: Float[np.ndarray, "columns"]
     upper: Float[np.ndarray, "columns"]

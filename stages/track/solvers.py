@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -37,6 +37,7 @@ class Task:
     config: TrackConfig
 
 
+@runtime_checkable
 class Solver(Protocol):
     """A module with these two functions."""
 

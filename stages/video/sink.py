@@ -56,7 +56,7 @@ class VideoSink:
         path: Path,
         width: int,
         height: int,
-        fps: Fraction,
+        fps: Fraction | int,
         *,
         lossless: bool = False,
         metadata: Mapping[str, str] | None = None,

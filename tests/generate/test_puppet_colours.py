@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.generate.puppet.texture import forget_what_is_held, usual_colour
+from stages.generate.puppet.view import View
 
 
 def test_usual_colour_is_not_a_mixture() -> None:
@@ -17,12 +18,12 @@ def test_usual_colour_is_not_a_mixture() -> None:
     assert np.linalg.norm(np.median(np.concatenate([suit, helmet]), 0) - [220, 105, 65]) > 15
 
 
-class _View:
+class _View(View):
     """What `forget_what_is_held` looks at: a point per vertex of the body, side by side in one row of pixels."""
 
     def __init__(self, body) -> None:
-        self.points = np.stack([np.arange(len(body.part)), np.zeros(len(body.part))], 1)
-        self.rig = type("Rig", (), {"body": body})
+        side_by_side = np.stack([np.arange(len(body.part)), np.zeros(len(body.part))], 1)
+        vars(self).update(points=side_by_side, rig=type("Rig", (), {"body": body}))
 
 
 def test_a_held_thing_lends_no_colour(body) -> None:

@@ -80,7 +80,10 @@ def test_ehm_tracker_through_the_documented_command(tmp_path: Path) -> None:
                 "body_cam": np.zeros(3), "camera_RT_params": view,
                 "left_hand_pose": FINGERS[row].reshape(15, 3), "right_hand_pose": FINGERS[row].reshape(15, 3),
             },
-            "flame_coeffs": {"jaw_params": np.full(3, 0.1 * row), "eyelid_params": np.array([0.2, 0.8])},
+            "flame_coeffs": {
+                "expression_params": np.full(50, 0.5), "jaw_params": np.full(3, 0.1 * row),
+                "eyelid_params": np.array([0.2, 0.8]),
+            },
         }
         for row in range(ROWS)
     }  # fmt: skip
@@ -95,6 +98,7 @@ def test_ehm_tracker_through_the_documented_command(tmp_path: Path) -> None:
     assert np.allclose(prior.joints[:, HANDS["right"]].reshape(ROWS, 45), FINGERS)
     assert np.allclose(prior.joints[3, JAW], 0.3)
     assert np.allclose(prior.eyelids, [0.2, 0.8])
+    assert np.allclose(prior.expression, 0.5)
 
 
 def test_hamer_left_hands_are_mirrored(tmp_path: Path) -> None:
@@ -114,14 +118,16 @@ def test_hamer_left_hands_are_mirrored(tmp_path: Path) -> None:
 
 
 def test_teaser_gives_jaw_and_lids(tmp_path: Path) -> None:
-    """Jaw and clamped eyelids; the FLAME expression is left out."""
+    """Jaw, clamped eyelids and the FLAME expression, as many coefficients of it as there are."""
     np.savez(
         tmp_path / "t.npz", jaw_params=np.full((ROWS, 3), 0.2), eyelid_params=np.full((ROWS, 2), 1.4),
-        expression_params=np.ones((ROWS, 50)),
+        expression_params=np.tile(np.arange(40.0), (ROWS, 1)),
     )  # fmt: skip
     prior = read_prior(tmp_path / "t.npz")
     assert np.allclose(prior.joints[:, JAW], 0.2)
     assert np.allclose(prior.eyelids, 1.0)
+    assert np.allclose(prior.expression[:, :40], np.arange(40))
+    assert np.isnan(prior.expression[:, 40:]).all()
 
 
 def test_smpler_x_folder(tmp_path: Path) -> None:
@@ -163,7 +169,7 @@ def test_amass_and_our_own_motion(tmp_path: Path, body: Body) -> None:
 def test_mhr_and_unknown_files_are_one_sentence(tmp_path: Path) -> None:
     """MHR names its own converter; anything else is told with its keys."""
     np.savez(tmp_path / "sam.npz", mhr_model_params=np.zeros((3, 204)))
-    with pytest.raises(InputError, match="convert_sam3d_output_to_smplx"):
+    with pytest.raises(InputError, match="convert_sam3d_output_to_smpl "):
         read_prior(tmp_path / "sam.npz")
     np.savez(tmp_path / "x.npz", verts=np.zeros((3, 3)))
     with pytest.raises(InputError, match=r"no known layout \(its keys: verts\)"):

@@ -29,7 +29,7 @@ class Puppet:
 
     rig: Rig
     underlay: Int[np.ndarray, "faces 3"]
-    hands: dict[str, Int[np.ndarray, "faces 3"]]
+    hands: dict[str, Int[np.ndarray, "_ 3"]]
     """Triangles of each hand's mesh; a hand is absent when neither the photo nor the motion shows it."""
     refuted: Bool[np.ndarray, "vertices"]
     """Vertices that the fit puts where the photo plainly shows something else."""
