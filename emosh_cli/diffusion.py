@@ -110,9 +110,11 @@ class Diffusion:
 
     def check(self, config: WanConfig) -> None:
         """Refuse, before anything is computed, weights that do not fit each other. Raises InputError."""
-        from stages.generate.wan.source import Source, check_source
+        from stages.generate.wan.source import Source, check_source, left_out
 
         check_source(Source(self.folder, self.adapter, {}), config)
+        for path, names in left_out(config).items():
+            self.console.note(f"{path}: diffusers has no place for, and leaves out: {', '.join(names)}")
 
     def source(self, config: WanConfig) -> Source:
         """The weights a clip is drawn with, hashed."""

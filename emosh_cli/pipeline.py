@@ -8,7 +8,6 @@ killed anywhere leaves at worst an artifact without a stamp, which is made again
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 from collections.abc import Callable
@@ -56,7 +55,6 @@ class WorkFolder:
             return True
         stamp = self._stamp(output)
         stamp.unlink(missing_ok=True)
-        self._sweep(output)
         make(output)
         self._digests[output] = sha256_file(output)
         record = {"output": str(output), "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
@@ -68,12 +66,6 @@ class WorkFolder:
         self.plan.append(text)
         if not self.dry:
             self.console.note(text)
-
-    def _sweep(self, output: Path) -> None:
-        """Remove what a killed run left of this very output in the work folder (see `atomic_path`)."""
-        if output.parent == self.folder:
-            for left in self.folder.glob(f".{glob.escape(output.stem)}.*.part{output.suffix}"):
-                left.unlink(missing_ok=True)
 
     def _stamp(self, output: Path) -> Path:
         return self.folder / f"{output.name}.stamp.json"

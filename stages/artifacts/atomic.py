@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import platform
 import secrets
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,20 +19,45 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path` with the same suffix; rename it to `path` when the block succeeds.
 
     On any exception, Ctrl-C included, the temporary file is removed and `path` keeps what it held before.
-    After kill -9 only a file named `.NAME.XXXX.part.SUFFIX` is left; it is never taken for an artifact.
+    After kill -9 only a file named `.NAME.XXXX.part.SUFFIX` is left; it is never taken for an artifact, and the next
+    run that writes `path` on this machine removes it.
 
     Raises InputError when the folder is missing or not writable, or the disk is full.
     """
     path = Path(path)
-    part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    part = path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
         with _sentences(path):
+            _sweep(path)
             part.touch(exist_ok=False)
             yield part
             _flush(part)
             part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """Short, and another one on every machine: folders may be shared."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a killed process of this machine left of `path`; one that still runs keeps its file."""
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.{_machine()}-*.part{glob.escape(path.suffix)}"):
+        owner = left.name.removeprefix(f".{path.stem}.{_machine()}-").partition("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _flush(part: Path) -> None:

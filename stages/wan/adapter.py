@@ -165,6 +165,22 @@ def check_lora(path: Path) -> None:
         raise InputError(f"{path} holds no LoRA")
 
 
+def left_out(path: Path) -> list[str]:
+    """Names in a LoRA file that diffusers has no place for and drops, block numbers as `*`: changes of norms, DoRA's
+    scales, and a bias of the time projection without its weight. Read from the header.
+    """
+    names = list(header(_safetensors(path)))
+    projected = any("time_projection" in name and name.endswith(".weight") for name in names)
+    dropped = [
+        name
+        for name in names
+        if ("norm" in name and name.endswith((".diff", ".diff_b")))
+        or "dora_scale" in name
+        or ("time_projection" in name and not projected)
+    ]
+    return sorted({re.sub(r"blocks\.\d+\.", "blocks.*.", name) for name in dropped})
+
+
 def parsed_lora(text: str) -> tuple[Path, float]:
     """PATH or PATH:SCALE. Raises InputError for a scale that is no number."""
     path, colon, scale = text.rpartition(":")

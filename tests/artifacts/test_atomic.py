@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -49,8 +50,15 @@ def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def finished_pid(folder: Path) -> str:
+    """The process in the name of the only file there."""
+    return next(folder.iterdir()).name.split("-")[1]
+
+
 def test_kill_leaves_no_file_under_the_name(tmp_path: Path) -> None:
-    """kill -9 in the middle of writing leaves only a hidden .part file."""
+    """kill -9 in the middle of writing leaves only a hidden .part file, which the next run of that output removes; the
+    file of a process that still runs stays.
+    """
     code = (
         "import os, signal, sys; from pathlib import Path; from stages.artifacts.atomic import atomic_path\n"
         "with atomic_path(Path(sys.argv[1])) as part:\n"
@@ -59,3 +67,8 @@ def test_kill_leaves_no_file_under_the_name(tmp_path: Path) -> None:
     finished = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.npz")], check=False)
     assert finished.returncode == -signal.SIGKILL
     assert [path.name.startswith(".a.") and ".part" in path.name for path in tmp_path.iterdir()] == [True]
+    running = tmp_path / next(tmp_path.iterdir()).name.replace(f"-{finished_pid(tmp_path)}-", f"-{os.getpid()}-")
+    running.write_bytes(b"in use")
+    with atomic_path(tmp_path / "a.npz") as part:
+        part.write_bytes(b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.npz", running.name}

@@ -165,18 +165,6 @@ def test_a_step_that_fails_is_not_recorded(tmp_path: Path) -> None:
     assert made_in(tmp_path) == ["step: made again, since there is no record of how it was made"]
 
 
-def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
-    """A half-written hidden file of the same output goes; other files stay."""
-    folder = tmp_path / "out.emosh"
-    folder.mkdir()
-    for name in (".a.0123abcd.part.txt", ".b.0123abcd.part.txt", "notes.txt"):
-        (folder / name).write_text("x")
-    made_in(tmp_path)
-    assert {path.name for path in folder.iterdir()} == {
-        "a.txt", "a.txt.stamp.json", ".b.0123abcd.part.txt", "notes.txt",
-    }  # fmt: skip
-
-
 def test_changes_in_words() -> None:
     """Settings are told with both values, digests only by what they are of."""
     now = replace(EXPECTED, config={"size": 2}, inputs={"video": "c"}, weights={"body": "d"}, version="9")

@@ -235,6 +235,21 @@ def test_adapters_that_do_not_fit(trained, tmp_path: Path) -> None:
         adapter.stack_lora(trained[0], tmp_path / "lora.pt")
 
 
+def test_what_a_lora_holds_in_vain_is_named(tmp_path: Path) -> None:
+    """Names that diffusers drops are told, blocks together; what it applies, and the bias of a linear, is not."""
+    names = (
+        "blocks.0.self_attn.q.lora_down.weight", "blocks.0.self_attn.q.lora_up.weight", "blocks.0.self_attn.q.diff_b",
+        "blocks.0.norm3.diff", "blocks.1.norm3.diff", "blocks.0.cross_attn.norm_k_img.diff", "time_projection.1.diff_b",
+    )  # fmt: skip
+    path = tmp_path / "distilled.safetensors"
+    save_file({f"diffusion_model.{name}": torch.zeros(2, 2) for name in names}, path)
+    assert adapter.left_out(path) == [
+        "diffusion_model.blocks.*.cross_attn.norm_k_img.diff",
+        "diffusion_model.blocks.*.norm3.diff",
+        "diffusion_model.time_projection.1.diff_b",
+    ]
+
+
 def test_a_lora_with_its_scale() -> None:
     """PATH and PATH:SCALE are told apart; a scale that is no number is refused."""
     assert adapter.parsed_lora("a/b.safetensors") == (Path("a/b.safetensors"), 1.0)

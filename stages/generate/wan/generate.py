@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -59,7 +58,6 @@ def generate(
     record = provenance(path, latents, source, config, device, running)
     store = ChunkStore(work, f"{record.fingerprint()}-{code}")
     progressed = store.resumed(beginning(config.seed))
-    sweep(out)
     header = latents.header
     chunks = plan_chunks(header.frames, header.chunk_frames, header.overlap_frames)
     times = latents.read("pts_seconds")
@@ -151,12 +149,6 @@ def provenance(
 def comment(record: Provenance) -> str:
     """The record as it travels in the video, which says first of all that it is synthetic."""
     return json.dumps({"backend": "wan", "synthetic": True, **json.loads(record.to_json())}, sort_keys=True)
-
-
-def sweep(out: Path) -> None:
-    """Remove what a killed run left of this very output: a hidden part of a video that nothing can finish."""
-    for left in out.parent.glob(f".{glob.escape(out.stem)}.????????.part{out.suffix}"):
-        left.unlink(missing_ok=True)
 
 
 def _eight_bits(frames: Tensor, chunk: int) -> UInt8[np.ndarray, "frames height width 3"]:

@@ -122,6 +122,14 @@ def warmed(
         warm(models.transformer, layouts, height, width, models.device, image_tokens)
 
 
+def left_out(config: WanConfig) -> dict[str, list[str]]:
+    """LoRA files, and the names in each that diffusers drops."""
+    from stages.wan import adapter
+
+    found = {str(path): adapter.left_out(path) for path, _ in _loras(config)}
+    return {path: names for path, names in found.items() if names}
+
+
 def _loras(config: WanConfig) -> list[tuple[Path, float]]:
     from stages.wan.adapter import parsed_lora
 
