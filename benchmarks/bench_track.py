@@ -280,7 +280,10 @@ def plot(grades: dict[str, Score], ablation: dict[str, Score], path: Path) -> No
         left.bar_label(bars, fmt="%.1f", fontsize=7)
     left.set_xticks(np.arange(len(SHAPES)) + 0.4 - wide / 2, list(SHAPES))
     left.set_ylabel("vertex error after alignment, mm")
-    left.legend()
+    if grades:
+        left.legend()
+    else:
+        left.set_axis_off()
     whole = ablation["everything"].hurt
     cases = [(name, s.hurt - whole) for name, s in ablation.items() if name != "everything"]
     names, worth = zip(*cases, strict=True)
