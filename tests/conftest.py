@@ -1,13 +1,15 @@
-"""What tests share: the open body, baked once into the user's cache (or EMOSH_HOME) and read once a session."""
+"""What tests share: annotations checked, and the open body, baked once into the user's cache (or EMOSH_HOME)."""
 
 from __future__ import annotations
 
 import pytest
-from jaxtyping import install_import_hook
 
-with install_import_hook("stages", "beartype.beartype"):  # every annotated shape is checked, in tests only
-    from stages.body.model import Body
-    from stages.body.store import open_body
+from tests.type_checking import check_stages
+
+check_stages()
+
+from stages.body.model import Body  # noqa: E402
+from stages.body.store import open_body  # noqa: E402
 
 
 @pytest.fixture(scope="session")
