@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from emosh_cli import options
 from emosh_cli.console import Console, NativeSilence, debugging
 from emosh_cli.sentences import sentence
 
+TOGETHER = ("generate", "animate")
+"""Commands that several processes of torchrun share."""
 STAGES, CHAINS, FILES, MACHINE = "One stage", "Chains of stages", "Files", "This machine"
 """Panels of `emosh --help`."""
 
@@ -97,7 +100,7 @@ def _invoke(name: str, function: Callable[..., None], shared: dict[str, Any], ow
         console = Console(shared.pop("quiet"), shared.pop("as_json"), silence.talk)
         run = Run(name, console, **shared)
         try:
-            function(run, **own)
+            _alone_or_together(run, functools.partial(function, run, **own))
         except (typer.Exit, typer.TyperException):
             raise
         except BrokenPipeError:
@@ -110,3 +113,18 @@ def _invoke(name: str, function: Callable[..., None], shared: dict[str, Any], ow
             raise typer.Exit(said.code) from error
         finally:
             console.close()
+
+
+def _alone_or_together(run: Run, work: Callable[[], None]) -> None:
+    """Under torchrun the first process does the work, and the others help it with the diffusion model."""
+    if run.name not in TOGETHER or int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        work()
+        return
+    from stages.generate.wan.source import help_out
+    from stages.wan.ranks import company, is_helper
+
+    if is_helper():
+        help_out()
+        return
+    with company():
+        work()

@@ -80,3 +80,7 @@ class RunConfig:
             raise InputError('fp8_compute keeps its weights on the card; it does not go with offload = "group"')
         if self.context_parallel != "none" and (self.offload == "group" or self.cache != "none"):
             raise InputError("context_parallel does not go with offload or a cache; each card holds the whole model")
+        if self.context_parallel == "ring" and self.attention == "native":
+            raise InputError(
+                "ring needs an attention that returns its sums: add attention=_native_flash, or use ulysses"
+            )

@@ -150,7 +150,7 @@ def _parallel(transformer: Any, kind: str) -> str:
         raise InputError(
             f"context_parallel {kind} needs several processes: torchrun --nproc-per-node 2 -m emosh_cli ..."
         )
-    if not torch.cuda.is_available():
+    if torch.accelerator.device_count() < 1:
         raise InputError(f"context_parallel {kind} needs a GPU for each process")
     from diffusers.models._modeling_parallel import ContextParallelConfig
 
@@ -159,7 +159,5 @@ def _parallel(transformer: Any, kind: str) -> str:
         raise InputError(f"{heads} attention heads do not divide by {world} processes; use ring, or 2, 4, 5 or 8")
     ulysses = kind == "ulysses"
     parallel = ContextParallelConfig(ulysses_degree=world if ulysses else 1, ring_degree=1 if ulysses else world)
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl")
     transformer.enable_parallelism(config=parallel)
     return f"tokens over {world} cards ({kind})"

@@ -80,12 +80,16 @@ def opened(source: Source, config: WanConfig, device: str, running: Running | No
     """
     import torch
 
+    from stages.wan import ranks
     from stages.wan.adapter import load_adapter, stack_lora
     from stages.wan.loading import DTYPES, load_transformer, load_vae
     from stages.wan.offload import memory_sentences, place
     from stages.wan.speed import fold_adapters, speed_up
 
     running = running or Running()
+    if not ranks.is_helper():
+        _check_company(running)
+        ranks.announce(source, config, running, torch.device(device).type)
     placement, dtype = running.placement, DTYPES[config.dtype]
     waits = placement.group_offload or placement.fp8_storage
     with memory_sentences(placement, "loading the model"):
@@ -102,7 +106,33 @@ def opened(source: Source, config: WanConfig, device: str, running: Running | No
         place(transformer, vae, placement, device, dtype)
         if placement.group_offload:
             speed_up(transformer, uncompiled(running.config), config.num_inference_steps, device)
+    if ranks.world() > 1 and not ranks.is_helper():
+        ranks.lead(transformer)
     return Models(transformer, vae, torch.device(device))
+
+
+def help_out() -> None:
+    """In every process of torchrun's but the first: load what that one loads, and help with its transformer."""
+    import os
+
+    from stages.wan import ranks
+
+    told = ranks.told()
+    if told is None:
+        return
+    source, config, running, kind = told
+    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else kind
+    ranks.follow(opened(source, config, device, running).transformer, device)
+
+
+def _check_company(running: Running) -> None:
+    from stages.wan.ranks import world
+
+    if world() > 1 and running.config.context_parallel == "none":
+        raise InputError(
+            f"torchrun started {world()} processes, which only share a clip with "
+            "--set wan_run.context_parallel=ulysses; add it, or start one process"
+        )
 
 
 def uncompiled(run: RunConfig) -> RunConfig:
