@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
-from emosh_cli import diffusion, options
+from emosh_cli import diffusion, options, training
 from emosh_cli.commands.animate import check_photo
 from emosh_cli.outputs import LATENTS, need, settle
 from emosh_cli.run import STAGES, Run, command
+from stages.errors import InputError
 
-Cond = Annotated[Path, typer.Option("--cond", metavar="MP4", help="The condition map, from emosh render-cond.")]
+Ref = Annotated[Path | None, typer.Option("--ref", metavar="PHOTO", help="The reference: a photo of the person.")]
+Cond = Annotated[Path | None, typer.Option("--cond", metavar="MP4", help="The condition map, from emosh render-cond.")]
+Manifest = Annotated[
+    Path | None,
+    typer.Option("--manifest", metavar="JSONL", help="Encode a training set instead: emosh curate's clips.jsonl."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,16 +27,25 @@ def register(app: typer.Typer) -> None:
     @command(app, "encode", STAGES)
     def encode(
         run: Run,
-        ref: options.Ref,
-        cond: Cond,
+        ref: Ref = None,
+        cond: Cond = None,
+        manifest: Manifest = None,
         out: options.Out = None,
         model: diffusion.Model = None,
         device: diffusion.Device = "auto",
+        body: options.Body = "open",
     ) -> None:
         """Turn photo and condition map into latents, once, for the diffusion model or its training.
 
         Example: emosh encode --ref photo.png --cond cond.mp4 -o clip.safetensors
         """
+        if manifest is not None:
+            if ref is not None or cond is not None:
+                raise InputError("--manifest encodes whole clips; leave --ref and --cond away")
+            training.encode_manifest(run, manifest, out, model, device, body)
+            return
+        if ref is None or cond is None:
+            raise InputError("give --ref and --cond for one clip, or --manifest for a training set")
         _encode(run, ref, cond, out, model, device)
 
 

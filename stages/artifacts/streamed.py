@@ -20,7 +20,13 @@ import numpy as np
 from stages.artifacts.atomic import atomic_path
 from stages.errors import InputError
 
-DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+DTYPES = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I64": np.dtype("<i8"),
+    "U8": np.dtype("u1"),
+}
 ALIGNMENT = 8
 """Of every tensor's first byte, as the library has it."""
 

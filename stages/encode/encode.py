@@ -57,9 +57,9 @@ def encode(
     header = _header(photo, cond, info, record, config, weights or {})
     image = _image_embeds(rgb, folder, device)
     prompts = {
-        "prompt_embeds": _prompt_embeds(folder, cache, config.prompt, device),
+        "prompt_embeds": kept_or_made_prompt(folder, cache, config.prompt, device),
         **({} if not config.negative_prompt else {
-            "negative_prompt_embeds": _prompt_embeds(folder, cache, config.negative_prompt, device)
+            "negative_prompt_embeds": kept_or_made_prompt(folder, cache, config.negative_prompt, device)
         }),
     }  # fmt: skip
     text = prompts["prompt_embeds"].shape
@@ -149,7 +149,7 @@ def _image_embeds(rgb: UInt8[np.ndarray, "h w 3"], folder: ModelFolder, device: 
     return _array(image_embeds(*load_image_encoder(folder, device), rgb))
 
 
-def _prompt_embeds(folder: ModelFolder, cache: Path | None, prompt: str, device: str) -> np.ndarray:
+def kept_or_made_prompt(folder: ModelFolder, cache: Path | None, prompt: str, device: str) -> np.ndarray:
     """From the cache, else from the text encoder, which is then gone again."""
     from stages.wan.conditioning import keep_prompt, kept_prompt, prompt_embeds
     from stages.wan.loading import load_text_encoder

@@ -64,17 +64,23 @@ def add_adapter(model: EmoshTransformer3DModel, rank: int = RANK, alpha: float |
 def save_adapter(path: Path, model: EmoshTransformer3DModel, provenance: Provenance) -> None:
     """Write the model's LoRA and motion embedding atomically."""
     from peft.utils import get_peft_model_state_dict
-    from safetensors.torch import save_file
 
     config = model.peft_config[NAME]  # type: ignore[index]
     tensors = dict(get_peft_model_state_dict(model, adapter_name=NAME))  # type: ignore[arg-type]
     tensors |= {f"{EMBEDDING}.{name}": tensor for name, tensor in model.pose_patch_embedding.state_dict().items()}
+    write_adapter(path, tensors, config.r, config.lora_alpha, provenance)
+
+
+def write_adapter(path: Path, tensors: dict[str, Tensor], rank: int, alpha: float, provenance: Provenance) -> None:
+    """Write an adapter atomically from its tensors, under the model's names without the adapter's own."""
+    from safetensors.torch import save_file
+
     header = {
         "emosh_kind": KIND,
         "emosh_schema": str(SCHEMA),
         "emosh_layout": str(LAYOUT_VERSION),
-        "rank": str(config.r),
-        "alpha": str(config.lora_alpha),
+        "rank": str(rank),
+        "alpha": str(alpha),
         "emosh_provenance": provenance.to_json(),
     }
     plain = {PREFIX + name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}

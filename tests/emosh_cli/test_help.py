@@ -52,9 +52,9 @@ COMMANDS = {
     "track": {"--overlay", "--person", "--solver", "--prior", "--keypoints", "--detector"} | BODY | OUT | WORK | TALK,
     "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid"} | BODY | OUT | WORK | TALK,
-    "encode": {"--ref", "--cond", "--model", "--device"} | OUT | WORK | TALK,
+    "encode": {"--ref", "--cond", "--manifest", "--model", "--device"} | BODY | OUT | WORK | TALK,
     "evaluate": {"--truth", "--motion", "--ref", "--tracked", "--plot", "--table", "--jobs"} | BODY | OUT | WORK | TALK,
-    "train": OUT | WORK | TALK,
+    "train": {"--validation", "--plan", "--hardware", "--model", "--device"} | OUT | WORK | TALK,
     "curate": OUT | WORK | TALK,
     "inspect": TALK,
     "sign": {"--certificate", "--key", "--algorithm"} | OUT | WORK | TALK,
@@ -154,7 +154,6 @@ def test_a_wrong_word_is_one_line(words: list[str], expected: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["train", "clips"],
         ["curate", "clips"],
     ],
 )

@@ -40,14 +40,16 @@ def generate(
     running: Running | None = None,
     audio_from: Path | None = None,
     code: str = "",
+    models: Models | None = None,
     progress: Progress = silent,
 ) -> list[ChunkStatistics]:
     """Draw the clip of the latents at `path` into `out`, an H.264 mp4 with the driver's times; statistics by chunk.
 
     `work` is a folder for what is kept until `out` is whole: killed at any moment, the same call goes on from the last
     whole chunk to the same bytes. `running` is how the weights are run, as planned. `code` stands for the program's
-    own state, beside its version. Host memory does not grow with the clip. Raises InputError before anything heavy
-    loads for latents that do not fit the model or the config.
+    own state, beside its version. `models` are networks that are loaded already, as training has them. Host memory
+    does not grow with the clip. Raises InputError before anything heavy loads for latents that do not fit the model
+    or the config.
     """
     from stages.video.sink import VideoSink
     from stages.wan.offload import memory_sentences
@@ -61,7 +63,6 @@ def generate(
     header = latents.header
     chunks = plan_chunks(header.frames, header.chunk_frames, header.overlap_frames)
     times = latents.read("pts_seconds")
-    models: Models | None = None
     sink = VideoSink(
         out, header.width, header.height, header.fps, lossless=config.lossless, audio_from=audio_from,
         metadata={"comment": comment(record)}, duration_seconds=header.duration_seconds or None,

@@ -1,0 +1,106 @@
+"""clips.jsonl: the clips of a training set, a JSON object a line, the rejected ones with their reason.
+
+    {"video": "a.mp4", "motion": "a.npz", "first_frame": 0, "frames": 97, "fps": "25", "figures": {"face_scale": 0.21},
+     "reason": null}
+
+`video` and `motion` are relative to the manifest's folder. The clip is the video's frames `first_frame` to
+`first_frame + frames`; the motion has one row for each of them. `figures` are whatever was measured, by name. `reason`
+says why the clip is not to be used, and is null for one that is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts.atomic import atomic_path
+from stages.errors import InputError
+
+KEYS = ("video", "motion", "first_frame", "frames", "fps", "figures", "reason")
+OPTIONAL = {"first_frame": 0, "figures": {}, "reason": None}
+
+
+@dataclass(frozen=True)
+class ClipLine:
+    """One line. Paths are whole."""
+
+    video: Path
+    motion: Path | None
+    frames: int
+    fps: Fraction
+    first_frame: int = 0
+    figures: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+
+    def to_json(self, folder: Path) -> str:
+        """As it stands in a manifest of that folder."""
+        values = {
+            "video": _relative(self.video, folder),
+            "motion": None if self.motion is None else _relative(self.motion, folder),
+            "first_frame": self.first_frame,
+            "frames": self.frames,
+            "fps": str(self.fps),
+            "figures": self.figures,
+            "reason": self.reason,
+        }
+        return json.dumps(values, ensure_ascii=False, allow_nan=False)
+
+
+def write_manifest(path: Path, clips: Iterable[ClipLine]) -> None:
+    """Write all lines atomically."""
+    with atomic_path(Path(path)) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(f"{clip.to_json(Path(path).parent)}\n" for clip in clips)
+
+
+def read_manifest(path: Path) -> list[ClipLine]:
+    """Every line, rejected ones too. Raises InputError naming the line that is wrong, and what is."""
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a manifest ({error})") from error
+    clips = [_clip(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not clips:
+        raise InputError(f"{path} names no clips; make one with: emosh curate")
+    return clips
+
+
+def _clip(path: Path, number: int, line: str) -> ClipLine:
+    where = f"{path}, line {number}"
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{where} is no JSON object ({error})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{where} is no JSON object")
+    strange = sorted(set(values) - set(KEYS))
+    missing = [key for key in KEYS if key not in values and key not in OPTIONAL]
+    if strange or missing:
+        what = f"'{strange[0]}' is no key" if strange else f"'{missing[0]}' is missing"
+        raise InputError(f"{where}: {what}; a line has {', '.join(KEYS)}")
+    values = {**OPTIONAL, **values}
+    try:
+        clip = ClipLine(
+            path.parent / values["video"],
+            None if values["motion"] is None else path.parent / values["motion"],
+            int(values["frames"]),
+            Fraction(values["fps"]),
+            int(values["first_frame"]),
+            dict(values["figures"]),
+            None if values["reason"] is None else str(values["reason"]),
+        )
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise InputError(f"{where}: {error}") from error
+    if clip.reason is None and (clip.motion is None or clip.frames < 1 or clip.first_frame < 0 or clip.fps <= 0):
+        raise InputError(f"{where}: a clip that is used needs a motion, frames and fps above 0, first_frame from 0")
+    return clip
+
+
+def _relative(path: Path, folder: Path) -> str:
+    import os
+
+    return Path(os.path.relpath(path, folder)).as_posix()

@@ -1,0 +1,190 @@
+"""A folder of encoded clips: everything that training reads, so that it loads neither VAE nor CLIP nor T5.
+
+`clip-*.safetensors` holds one clip: windows of `chunk_frames` frames and reference candidates from the whole clip.
+`common.safetensors` holds what all clips share. `index.json`, written last, names the clips of a whole cache.
+Latents are Wan2.1's VAE's, normalised per channel, as in latents.safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from stages.artifacts.atomic import atomic_path
+from stages.artifacts.provenance import Provenance
+from stages.artifacts.schema import Field, Schema
+from stages.artifacts.streamed import Declared, StreamedReader
+from stages.errors import InputError
+
+PLANE = "latent_height latent_width"
+CLIP = Schema(
+    "training-clip",
+    1,
+    (
+        Field("clip_latents", f"windows 16 latent_frames {PLANE}", "float", "the video by windows", finite=False),
+        Field("motion_latents", f"windows 16 latent_frames {PLANE}", "float", "its condition map", finite=False),
+        Field(
+            "known_latents", f"windows 16 latent_frames {PLANE}", "float",
+            "the window's first overlap_frames frames and grey behind them: what a later chunk knows", finite=False,
+        ),
+        Field(
+            "reference_latents", f"candidates 2 16 1 {PLANE}", "float",
+            "frames of the whole clip, each alone: as it is, and a little turned, shifted and cropped", finite=False,
+        ),
+        Field("image_embeds", "candidates 2 image_tokens image_dim", "float", "CLIP tokens of the same", finite=False),
+        Field("window_starts", "windows", "int", "first frame of each window"),
+        Field("reference_frames", "candidates", "int", "frame that each candidate is"),
+    ),
+)  # fmt: skip
+COMMON = Schema(
+    "training-common",
+    1,
+    (
+        Field("prompt_embeds", "512 text_dim", "float", "UMT5 tokens of the prompt, zeros behind it", finite=False),
+        Field("grey_latents", f"16 latent_frames {PLANE}", "float", "an all-grey window", finite=False),
+    ),
+)
+INDEX = "index.json"
+COMMON_FILE = "common.safetensors"
+OPEN_FILES = 64
+"""Clips whose headers are held open at once."""
+
+
+@dataclass(frozen=True)
+class CacheIndex:
+    """What index.json says. `clips` are (file, windows); `skipped` counts clips that could not be encoded."""
+
+    width: int
+    height: int
+    chunk_frames: int
+    overlap_frames: int
+    layout: int
+    clips: tuple[tuple[str, int], ...]
+    skipped: int
+    fingerprint: str
+
+    def write(self, folder: Path) -> None:
+        """Put it into the cache."""
+        with atomic_path(Path(folder) / INDEX) as part:
+            part.write_text(json.dumps({"emosh_kind": "training-cache", **asdict(self)}, indent=1), encoding="utf-8")
+
+
+class TrainingCache:
+    """An open cache. Windows of all clips have one running number."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises InputError for a folder that is no whole cache."""
+        self.folder = Path(folder)
+        self.index = _read_index(self.folder)
+        self._places = [(file, window) for file, count in self.index.clips for window in range(count)]
+        common = StreamedReader(self.folder / COMMON_FILE)
+        COMMON.validate(common.stand_ins(), str(common.path))
+        self.prompt_embeds: Float[np.ndarray, "512 text_dim"] = common.read("prompt_embeds")
+        self.grey_latents: Float[np.ndarray, "16 t h w"] = common.read("grey_latents")
+        self._opened = lru_cache(OPEN_FILES)(self._open)
+
+    def __len__(self) -> int:
+        """All windows."""
+        return len(self._places)
+
+    def window(self, number: int) -> CachedWindow:
+        """One window, nothing read yet but its clip's header. Raises InputError for a damaged file."""
+        file, window = self._places[number]
+        return CachedWindow(self._opened(file), window)
+
+    def _open(self, file: str) -> StreamedReader:
+        reader = StreamedReader(self.folder / file)
+        CLIP.validate(reader.stand_ins(), str(reader.path))
+        return reader
+
+
+class CachedWindow:
+    """Tensors of one window, read on demand."""
+
+    def __init__(self, file: StreamedReader, window: int) -> None:
+        self.path = file.path
+        self._file, self._window = file, window
+        self.start = int(file.read("window_starts")[window])
+        self.reference_frames: Int[np.ndarray, "candidates"] = file.read("reference_frames")
+
+    def read(self, name: str) -> Float[np.ndarray, "16 t h w"]:
+        """`clip_latents`, `motion_latents` or `known_latents`. Raises InputError where it is not finite."""
+        return self._file.read(name, self._window)
+
+    def reference(self, candidate: int, moved: bool) -> Float[np.ndarray, "16 1 h w"]:
+        """A candidate's latents."""
+        return self._file.read("reference_latents", candidate)[int(moved)]
+
+    def image_embeds(self, candidate: int, moved: bool) -> Float[np.ndarray, "image_tokens image_dim"]:
+        """A candidate's CLIP tokens."""
+        return self._file.read("image_embeds", candidate)[int(moved)]
+
+
+def declared_clip(
+    windows: int, candidates: int, plane: tuple[int, int], span: int, image: tuple[int, int], dtype: str
+) -> dict[str, Declared]:
+    """Every tensor of a clip's file, in its order. `dtype` is F16 or F32."""
+    latents = Declared(dtype, (windows, 16, span, *plane))
+    return {
+        "window_starts": Declared("I64", (windows,)),
+        "reference_frames": Declared("I64", (candidates,)),
+        "clip_latents": latents,
+        "motion_latents": latents,
+        "known_latents": latents,
+        "reference_latents": Declared(dtype, (candidates, 2, 16, 1, *plane)),
+        "image_embeds": Declared(dtype, (candidates, 2, *image)),
+    }
+
+
+def is_clip(path: Path, fingerprint: str) -> bool:
+    """Whether the file is a whole clip made with that fingerprint."""
+    if not path.is_file():
+        return False
+    try:
+        reader = StreamedReader(path)
+        record = Provenance.from_json(reader.metadata.get("emosh_provenance", ""))
+    except (InputError, ValueError):
+        return False
+    return record.fingerprint() == fingerprint
+
+
+def windows_of(path: Path) -> int:
+    """How many windows a clip's file holds."""
+    return StreamedReader(path).declared["window_starts"].shape[0]
+
+
+def metadata(schema: Schema, provenance: Provenance, **plain: Any) -> dict[str, str]:
+    """Header of either file."""
+    fields = {name: str(value) for name, value in plain.items()}
+    return {
+        "emosh_kind": schema.kind,
+        "emosh_schema": str(schema.version),
+        **fields,
+        "emosh_provenance": provenance.to_json(),
+    }
+
+
+def _read_index(folder: Path) -> CacheIndex:
+    path = folder / INDEX
+    if not path.is_file():
+        raise InputError(f"{folder} is no whole training cache; make or finish it with: emosh encode --manifest")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("emosh_kind") != "training-cache":
+            raise ValueError("another kind of file")
+        values["clips"] = tuple((str(file), int(count)) for file, count in values["clips"])
+        index = CacheIndex(**values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); make it again with: emosh encode --manifest") from error
+    if not index.clips:
+        raise InputError(f"{folder} holds no clip; encode a manifest with usable ones")
+    gone = next((file for file, _ in index.clips if not (folder / file).is_file()), None)
+    if gone is not None:
+        raise InputError(f"{folder} lacks {gone}; finish it with: emosh encode --manifest")
+    return index

@@ -1,0 +1,1 @@
+"""Training the diffusion model's adapter on encoded clips."""

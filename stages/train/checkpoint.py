@@ -1,0 +1,122 @@
+"""A checkpoint is two files: `adapter-NNNNNN.safetensors`, which `emosh generate` loads, and
+`state-NNNNNN.safetensors`, Adam's two averages. Draws need no state. The adapter is written last: a checkpoint
+without it does not count.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stages.artifacts.atomic import atomic_path
+from stages.artifacts.provenance import Provenance
+from stages.errors import InputError
+from stages.train.model import file_name, take, tuned, whole
+from stages.wan.adapter import PREFIX, read_adapter, write_adapter
+
+AVERAGES = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole one."""
+
+    step: int
+    adapter: Path
+    state: Path
+
+
+def checkpoints(folder: Path) -> list[Checkpoint]:
+    """Whole checkpoints, oldest first."""
+    found = []
+    for adapter in folder.glob("adapter-*.safetensors"):
+        match = re.fullmatch(r"adapter-(\d{6,})\.safetensors", adapter.name)
+        state = adapter.with_name(adapter.name.replace("adapter-", "state-"))
+        if match and state.is_file():
+            found.append(Checkpoint(int(match[1]), adapter, state))
+    return sorted(found, key=lambda each: each.step)
+
+
+def save(
+    folder: Path, step: int, model: Any, optimizer: torch.optim.Optimizer, rank: int, provenance: Provenance,
+    is_main: bool, keep: int,
+) -> Checkpoint:  # fmt: skip
+    """Write a checkpoint and remove the oldest; every process calls it, the main one writes."""
+    from safetensors.torch import save_file
+
+    weights, averages = {}, {}
+    for name, parameter in tuned(model):
+        weights[file_name(name)] = whole(parameter)
+        for kind in AVERAGES:
+            averages[f"{file_name(name)}:{kind}"] = whole(optimizer.state[parameter][kind])
+    made = Checkpoint(step, folder / f"adapter-{step:06d}.safetensors", folder / f"state-{step:06d}.safetensors")
+    if is_main:
+        with atomic_path(made.state) as part:
+            save_file(averages, part, {"emosh_kind": "training-state", "step": str(step)})
+        write_adapter(made.adapter, weights, rank, rank, provenance)
+        for old in checkpoints(folder)[:-keep]:
+            old.adapter.unlink(missing_ok=True)
+            old.state.unlink(missing_ok=True)
+        sweep(folder)
+    return made
+
+
+def sweep(folder: Path) -> None:
+    """Remove states that no adapter followed, and what a killed run left half-written."""
+    whole_ones = {each.state for each in checkpoints(folder)}
+    for state in folder.glob("state-*.safetensors"):
+        if state not in whole_ones:
+            state.unlink(missing_ok=True)
+    for part in folder.glob(".*.part.safetensors"):
+        part.unlink(missing_ok=True)
+
+
+def load(checkpoint: Checkpoint, model: Any, optimizer: torch.optim.Optimizer, expected: Provenance) -> None:
+    """Go on from a checkpoint. Raises InputError for one that was made with other settings, data or weights."""
+    check(checkpoint, expected)
+    weights, averages = _read(checkpoint.adapter), _read(checkpoint.state)
+    for name, parameter in tuned(model):
+        take(parameter, weights[PREFIX + file_name(name)])
+        state = {}
+        for kind in AVERAGES:
+            value = averages[f"{file_name(name)}:{kind}"]
+            state[kind] = value if kind == "step" else torch.zeros_like(parameter)
+            if kind != "step":
+                take(state[kind], value)
+        optimizer.state[parameter] = state
+
+
+def check(checkpoint: Checkpoint, expected: Provenance) -> None:
+    """Raises InputError where a checkpoint does not continue what is asked for."""
+    made = read_adapter(checkpoint.adapter).provenance
+    if made is None or made.fingerprint() == expected.fingerprint():
+        return
+    for what in ("config", "inputs", "weights"):
+        before, now = getattr(made, what), getattr(expected, what)
+        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        if changed:
+            key = changed[0]
+            values = (
+                f" ({json.dumps(before.get(key))} then, {json.dumps(now.get(key))} now)" if what == "config" else ""
+            )
+            raise InputError(
+                f"{checkpoint.adapter} was trained with another {key}{values}; "
+                "choose another -o, or --force to begin anew"
+            )
+    raise InputError(f"{checkpoint.adapter} was trained by another emosh; choose another -o, or --force to begin anew")
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it to go on from the checkpoint before") from error

@@ -1,0 +1,221 @@
+"""The training loop on accelerate: one GPU, many, many machines, or the CPU.
+
+Sample n of step s is sample s x batch_size + n of the draws, whoever computes it. A process holds one sample at a
+time, since their lengths differ, and adds gradients up. Knows nothing of how a validation clip is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stages.artifacts.provenance import Provenance, config_dict
+from stages.artifacts.training_cache import TrainingCache
+from stages.errors import InputError
+from stages.progress import Progress, silent
+from stages.train import checkpoint as store
+from stages.train.config import TrainConfig
+from stages.train.draws import draw
+from stages.train.examples import example
+from stages.train.model import trainable, tuned
+from stages.train.objective import sample_loss
+from stages.wan.folder import ModelFolder
+from stages.wan.layout import LAYOUT_VERSION
+from stages.wan.loading import DTYPES
+
+UNDECIDING = (
+    "steps", "save_every", "keep", "validate_every", "tracker", "gradient_checkpointing", "offload_activations",
+    "offload_weights",
+)  # fmt: skip
+"""Settings that change no weight of a step."""
+LOST = ("connection closed", "peer", "nccl", "gloo", "timed out", "distbackend", "broken pipe", "connection reset")
+"""Words in torch's errors when another process has gone."""
+
+Validate = Callable[[Any, Path, int], dict[str, float]]
+"""(model, its checkpoint's adapter, step) -> figures. Called on the main process."""
+
+
+@dataclass
+class Trained:
+    """How a run ended."""
+
+    step: int
+    adapter: Path
+    losses: list[float] = field(default_factory=list)
+    validations: list[dict[str, float]] = field(default_factory=list)
+
+
+def train(
+    folder: ModelFolder,
+    cache: TrainingCache,
+    config: TrainConfig,
+    out: Path,
+    *,
+    accelerator: Any = None,
+    weights: dict[str, str] | None = None,
+    validate: Validate | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Train to `config.steps`, going on from the newest whole checkpoint in `out`.
+
+    Raises InputError for data, weights or settings that do not fit, a full disk, a lost process, or a loss that is
+    not finite; the checkpoint before stays as it is.
+    """
+    accelerator = accelerator or made_accelerator(config, out)
+    check(folder, cache, config, accelerator.num_processes)
+    record = provenance(cache, config, weights or {})
+    found = store.checkpoints(out)
+    if found:
+        store.check(found[-1], record)
+    model = trainable(folder, config, accelerator.device)
+    optimizer = torch.optim.Adam([parameter for _, parameter in tuned(model)], lr=config.learning_rate)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    begun = 0
+    if found:
+        store.load(found[-1], accelerator.unwrap_model(model), optimizer.optimizer, record)
+        begun = found[-1].step
+    if config.tracker != "none":
+        accelerator.init_trackers("emosh", config=config_dict(config))
+    run = _Running(accelerator, model, optimizer, cache, config, out, record, validate)
+    try:
+        trained = _steps(run, begun, found[-1].adapter if found else None, progress)
+    except RuntimeError as error:
+        raise _worded(error, accelerator, out) from error
+    finally:
+        accelerator.end_training()
+    return trained
+
+
+def made_accelerator(config: TrainConfig, out: Path, cpu: bool = False) -> Any:
+    """accelerate's, as its launcher and the settings have it. Raises InputError for FSDP's first version."""
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(
+        cpu=cpu,
+        mixed_precision="bf16" if config.dtype == "bfloat16" else "no",
+        log_with=None if config.tracker == "none" else config.tracker,
+        project_dir=str(out),
+    )
+    plugin = accelerator.state.fsdp_plugin if hasattr(accelerator.state, "fsdp_plugin") else None
+    if plugin is not None and plugin.fsdp_version != 2:
+        raise InputError("frozen bf16 and tuned float32 weights need FSDP 2; launch with: --fsdp_version 2")
+    return accelerator
+
+
+def check(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, processes: int) -> None:
+    """Refuse early what does not belong together."""
+    if cache.index.layout != LAYOUT_VERSION:
+        raise InputError(f"{cache.folder} was encoded for slot layout {cache.index.layout}, expected {LAYOUT_VERSION}")
+    wanted = folder.config.get("text_dim")
+    if wanted is not None and cache.prompt_embeds.shape[1] != wanted:
+        raise InputError(
+            f"{cache.folder} was encoded with another model: its text_dim is {cache.prompt_embeds.shape[1]}, "
+            f"{folder.path}'s {wanted}; encode the manifest again"
+        )
+    if config.offload_weights and processes > 1:
+        raise InputError("offload_weights is for one card; shard the weights over several (accelerate's FSDP)")
+    if config.batch_size % processes:
+        raise InputError(f"batch_size {config.batch_size} does not divide among {processes} processes")
+
+
+def provenance(cache: TrainingCache, config: TrainConfig, weights: dict[str, str]) -> Provenance:
+    """What decides the trained weights, beside the number of steps."""
+    settings = {key: value for key, value in config_dict(config).items() if key not in UNDECIDING}
+    return Provenance("train", settings, {"cache": cache.index.fingerprint}, weights, config.seed)
+
+
+@dataclass
+class _Running:
+    """What the steps need."""
+
+    accelerator: Any
+    model: Any
+    optimizer: Any
+    cache: TrainingCache
+    config: TrainConfig
+    out: Path
+    record: Provenance
+    validate: Validate | None
+
+
+def _steps(run: _Running, begun: int, last: Path | None, progress: Progress) -> Trained:
+    config, trained = run.config, Trained(begun, last or run.out)
+    for step in range(begun, config.steps):
+        loss, norm = _step(run, step)
+        trained.losses.append(loss)
+        figures = {"loss": loss, "grad_norm": norm}
+        done = step + 1
+        if done % config.save_every == 0 or done == config.steps:
+            trained.step, trained.adapter = done, _saved(run, done)
+            if run.validate and (done % config.validate_every == 0 or done == config.steps):
+                validated = _validated(run, trained.adapter, done)
+                trained.validations.append(validated)
+                figures |= {f"validation/{name}": value for name, value in validated.items()}
+        run.accelerator.log(figures, step=done)
+        progress(f"training, loss {loss:.4f}", done, config.steps)
+    return trained
+
+
+def _step(run: _Running, step: int) -> tuple[float, float]:
+    """One optimiser step over the batch; its mean loss and the gradients' norm before clipping."""
+    accelerator, config, model = run.accelerator, run.config, run.model
+    share = config.batch_size // accelerator.num_processes
+    first = step * config.batch_size + accelerator.process_index * share
+    total = torch.zeros((), device=accelerator.device)
+    for number in range(share):
+        made = example(run.cache, draw(first + number, len(run.cache), config))
+        last = number == share - 1
+        with nullcontext() if last else accelerator.no_sync(model):
+            loss = sample_loss(model, made, accelerator.device, DTYPES[config.dtype], config.loss_on_temporal)
+            accelerator.backward(loss / share)
+        total += loss.detach() / share
+    mean = float(accelerator.reduce(total, "mean"))
+    norm = accelerator.clip_grad_norm_([p for _, p in tuned(model)], config.max_grad_norm or math.inf)
+    norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+    if not (math.isfinite(mean) and math.isfinite(norm)):
+        kept = store.checkpoints(run.out)
+        where = f"the checkpoint of step {kept[-1].step} is whole" if kept else "no checkpoint had been written"
+        what = "loss" if not math.isfinite(mean) else "gradient"
+        raise InputError(
+            f"the {what} of step {step + 1} is not finite; {where}; lower learning_rate or check the clips"
+        )
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    return mean, norm
+
+
+def _saved(run: _Running, step: int) -> Path:
+    unwrapped = run.accelerator.unwrap_model(run.model)
+    made = store.save(
+        run.out, step, unwrapped, run.optimizer.optimizer, run.config.rank, run.record,
+        run.accelerator.is_main_process, run.config.keep,
+    )  # fmt: skip
+    run.accelerator.wait_for_everyone()
+    return made.adapter
+
+
+def _validated(run: _Running, adapter: Path, step: int) -> dict[str, float]:
+    """The main process draws and scores the clips; the others wait."""
+    figures: dict[str, float] = {}
+    if run.accelerator.is_main_process and run.validate is not None:
+        with torch.no_grad():
+            figures = run.validate(run.accelerator.unwrap_model(run.model), adapter, step)
+    run.accelerator.wait_for_everyone()
+    return figures
+
+
+def _worded(error: RuntimeError, accelerator: Any, out: Path) -> Exception:
+    """One line for what a machine can do to a run; anything else as it is."""
+    kept = store.checkpoints(out)
+    where = f"run it again to go on from step {kept[-1].step}" if kept else "run it again"
+    if isinstance(error, torch.OutOfMemoryError):
+        return InputError(f"out of card memory; set train.storage=fp8 or train.offload_activations=true, and {where}")
+    if accelerator.num_processes > 1 and any(word in str(error).lower() for word in LOST):
+        return InputError(f"another process of this run was lost; {where}")
+    return error

@@ -1,0 +1,227 @@
+"""Training runs: learning, resuming, several processes, and what can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from stages.artifacts.training_cache import TrainingCache
+from stages.errors import InputError
+from stages.train import checkpoint, loop
+from stages.train.config import TrainConfig
+from stages.wan.folder import ModelFolder
+
+CONFIG = TrainConfig(steps=4, batch_size=4, rank=4, dtype="float32", save_every=2, tracker="none", learning_rate=1e-3)
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from stages.artifacts.training_cache import TrainingCache
+from stages.train import loop
+from stages.train.config import TrainConfig
+from stages.wan.folder import open_folder
+folder, cache, out, changed = sys.argv[1:]
+config = TrainConfig(**json.loads(changed))
+accelerator = loop.made_accelerator(config, Path(out), cpu=True)
+def told(label, done, total):
+    if accelerator.is_main_process:
+        print(f"step {done}", flush=True)
+trained = loop.train(open_folder(Path(folder)), TrainingCache(Path(cache)), config, Path(out),
+                     accelerator=accelerator, progress=told)
+if accelerator.is_main_process:
+    print(json.dumps([accelerator.num_processes, trained.losses]), flush=True)
+"""
+
+
+def trained(base: ModelFolder, cache: TrainingCache, config: TrainConfig, out: Path, **more) -> loop.Trained:
+    """A run on the CPU."""
+    out.mkdir(exist_ok=True)
+    return loop.train(base, cache, config, out, accelerator=loop.made_accelerator(config, out, cpu=True), **more)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    base: ModelFolder, cache: TrainingCache, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[loop.Trained, Path]:
+    """Four steps without a break."""
+    out = tmp_path_factory.mktemp("whole")
+    return trained(base, cache, CONFIG, out), out
+
+
+def test_resumed_bit_for_bit(base: ModelFolder, cache: TrainingCache, whole, tmp_path: Path) -> None:
+    """A run stopped after two steps and continued has the losses, the adapter and Adam's averages of an unbroken one,
+    bit for bit."""
+    unbroken, place = whole
+    first = trained(base, cache, replace(CONFIG, steps=2), tmp_path)
+    second = trained(base, cache, CONFIG, tmp_path)
+    assert first.losses + second.losses == unbroken.losses
+    assert len(second.losses) == 2
+    for kind in ("adapter", "state"):
+        ours, theirs = (load_file(folder / f"{kind}-000004.safetensors") for folder in (tmp_path, place))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_checkpoints_kept(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
+    """Only the newest checkpoints are kept, and a finished run has nothing left to do."""
+    trained(base, cache, replace(CONFIG, save_every=1, keep=2), tmp_path)
+    assert [each.step for each in checkpoint.checkpoints(tmp_path)] == [3, 4]
+    again = trained(base, cache, replace(CONFIG, save_every=1, keep=2), tmp_path)
+    assert (again.losses, again.step) == ([], 4)
+
+
+def test_another_setting_is_refused(base: ModelFolder, cache: TrainingCache, whole, tmp_path: Path) -> None:
+    """A checkpoint of another learning rate is not continued; the line names the setting."""
+    with pytest.raises(InputError, match=r"another learning_rate \(0.001 then, 0.002 now\)"):
+        trained(base, cache, replace(CONFIG, learning_rate=2e-3), whole[1])
+
+
+def test_two_processes(base: ModelFolder, cache: TrainingCache, whole, tmp_path: Path) -> None:
+    """Two processes under gloo take the samples of one run apart and come to its losses and weights."""
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    out = tmp_path / "out"
+    out.mkdir()
+    names = ("steps", "batch_size", "rank", "dtype", "save_every", "tracker", "learning_rate")
+    words = [sys.executable, str(script), str(base.path), str(cache.folder), str(out),
+             json.dumps({name: getattr(CONFIG, name) for name in names})]  # fmt: skip
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    world = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    runs = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]  # fmt: skip
+    try:
+        said = [run.communicate(timeout=90) for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
+    assert [run.returncode for run in runs] == [0, 0], said
+    finished = said[0][0]
+    processes, losses = json.loads(finished.strip().splitlines()[-1])
+    assert processes == 2
+    assert losses == pytest.approx(whole[0].losses, rel=1e-5)
+    ours, theirs = (load_file(place / "adapter-000004.safetensors") for place in (out, whole[1]))
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+
+
+def test_a_loss_that_is_not_finite(base: ModelFolder, cache: TrainingCache, tmp_path: Path, monkeypatch) -> None:
+    """A NaN ends the run with one line before it reaches the weights; the last checkpoint is whole and continued."""
+    real, calls = loop.sample_loss, []
+
+    def broken(*given):
+        calls.append(1)
+        return real(*given) * (float("nan") if len(calls) == 3 * 4 else 1.0)
+
+    monkeypatch.setattr(loop, "sample_loss", broken)
+    with pytest.raises(InputError, match=r"the loss of step 3 is not finite; the checkpoint of step 2 is whole"):
+        trained(base, cache, CONFIG, tmp_path)
+    monkeypatch.setattr(loop, "sample_loss", real)
+    assert [each.step for each in checkpoint.checkpoints(tmp_path)] == [2]
+    assert len(trained(base, cache, CONFIG, tmp_path).losses) == 2
+
+
+def test_a_full_disk(base: ModelFolder, cache: TrainingCache, tmp_path: Path, monkeypatch) -> None:
+    """A disk that fills while a checkpoint is written ends the run with one line; the one before is whole and nothing
+    half-written is left."""
+    import safetensors.torch
+
+    real = safetensors.torch.save_file
+
+    def full(tensors, path, metadata=None):
+        real(tensors, path, metadata)
+        if metadata and metadata.get("step") == "4":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        trained(base, cache, CONFIG, tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["adapter-000002.safetensors", "state-000002.safetensors"]
+
+
+def test_a_killed_run_goes_on(base: ModelFolder, cache: TrainingCache, whole, tmp_path: Path) -> None:
+    """A run killed with signal 9 goes on from its last whole checkpoint to the unbroken run's losses."""
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    out = tmp_path / "out"
+    out.mkdir()
+    changed = {name: getattr(CONFIG, name) for name in ("batch_size", "rank", "dtype", "tracker", "learning_rate")}
+    words = [sys.executable, str(script), str(base.path), str(cache.folder), str(out),
+             json.dumps({**changed, "steps": 500, "save_every": 2})]  # fmt: skip
+    run = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert run.stdout is not None
+    for line in run.stdout:
+        if line.startswith("step 3"):
+            run.kill()
+            break
+    run.wait(60)
+    run.stdout.close()
+    assert run.returncode == -signal.SIGKILL
+    last = checkpoint.checkpoints(out)[-1].step
+    assert last >= 2
+    went_on = trained(base, cache, replace(CONFIG, steps=last + 2), out)
+    assert len(went_on.losses) == 2
+    if last == 2:
+        assert went_on.losses == whole[0].losses[2:]
+
+
+def test_a_damaged_clip(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
+    """A clip's file that is cut off is one line that names it."""
+    import shutil
+
+    place = tmp_path / "cache"
+    shutil.copytree(cache.folder, place)
+    clip = place / "clip-a.safetensors"
+    clip.write_bytes(clip.read_bytes()[:-1000])
+    with pytest.raises(InputError, match=r"clip-a.safetensors is damaged or cut off"):
+        trained(base, TrainingCache(place), CONFIG, tmp_path / "out")
+    clip.unlink()
+    with pytest.raises(InputError, match=r"lacks clip-a.safetensors"):
+        TrainingCache(place)
+
+
+def test_curves(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
+    """TensorBoard's event file holds the loss of every step."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    run = trained(base, cache, replace(CONFIG, tracker="tensorboard", steps=2), tmp_path)
+    found = {}
+    for path in (tmp_path / "emosh").rglob("events*"):
+        data, at = path.read_bytes(), 0
+        while at < len(data):
+            size = int.from_bytes(data[at : at + 8], "little")
+            event = Event.FromString(data[at + 12 : at + 12 + size])
+            at += 16 + size
+            for value in event.summary.value:
+                if value.tag == "loss":
+                    found[event.step] = value.simple_value
+    assert found == {step + 1: pytest.approx(loss) for step, loss in enumerate(run.losses)}
+
+
+def test_validation_is_called(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
+    """Validation gets the model, the checkpoint's adapter and the step, after the step it was asked for and at the
+    end; its figures are returned."""
+    seen = []
+
+    def validate(model, adapter, step):
+        seen.append((adapter.is_file(), step))
+        return {"psnr": 20.0 + step}
+
+    run = trained(base, cache, replace(CONFIG, validate_every=2), tmp_path, validate=validate)
+    assert seen == [(True, 2), (True, 4)]
+    assert run.validations == [{"psnr": 22.0}, {"psnr": 24.0}]
+    assert np.isfinite(run.losses).all()
