@@ -87,9 +87,10 @@ def _train(run: Run, cache: Path, out: Path | None, validation: Path | None, mod
     from stages.wan.digests import folder_digests
 
     target.mkdir(exist_ok=True)
-    if run.force:
-        begin_anew(target)
     accelerator = made_accelerator(config, target, cpu=opened.device == "cpu")
+    if run.force and accelerator.is_main_process:
+        begin_anew(target)
+    accelerator.wait_for_everyone()
     weights = folder_digests(opened.folder, ("transformer",), opened.cache, run.console.progress)
     validate = training.validator(pairs, opened, configs["wan"], target) if pairs else None
     trained = train(
@@ -119,7 +120,9 @@ def _plan(run: Run, cache: Path | None, hardware: str | None, model: str | None)
     config = run.configured("train")
     described = DEFAULTS if model is None else {**DEFAULTS, **open_folder(Path(model)).config}
     found = planned(config, None if cache is None else TrainingCache(cache), described, hardware, "auto")
-    run.planned(found.lines(), **found.figures())
+    from stages.train.plan import paper_line
+
+    run.planned([*found.lines(), paper_line(described)], **found.figures())
 
 
 def planned(config: Any, cache: Any, transformer: dict[str, Any], hardware: str | None, device: str) -> Any:

@@ -69,6 +69,8 @@ def train(
     """
     accelerator = accelerator or made_accelerator(config, out)
     check(folder, cache, config, accelerator.num_processes)
+    if validate is not None and getattr(accelerator.state, "fsdp_plugin", None) is not None:
+        raise InputError("validation draws on one process, and FSDP spreads the model over all; leave --validation out")
     record = provenance(cache, config, weights or {})
     found = store.checkpoints(out)
     if found:

@@ -99,7 +99,7 @@ class TrainingPlan:
         return "CPU" if self.hardware.device is None else self.hardware.device.match or "this card"
 
     def lines(self) -> list[str]:
-        """The whole plan, and the paper's own run by the same rule."""
+        """The whole plan."""
         said = [self.line(), *(f"  {name}: {size / GB:.2f} GB" for name, size in self.bytes_by_part.items())]
         if not self.fits:
             said.append(f"  {remedy(self)}")
@@ -291,6 +291,15 @@ def remedy(plan: TrainingPlan) -> str:
     if not config.offload_weights:
         return "set train.offload_weights=true (one card)"
     return "encode the clips smaller (--set render_cond.width=384 --set render_cond.height=384)"
+
+
+def paper_line(transformer: Mapping[str, Any]) -> str:
+    """The paper's own run by the same counts, to judge the plan's hours by."""
+    share = paper_share(transformer)
+    return (
+        f"the paper's {PAPER_HOURS:g} hours on {PAPER_GPUS} H20 for {PAPER_STEPS:,} steps are {share:.0%} of those "
+        "cards' peak by these counts"
+    )
 
 
 def paper_share(transformer: Mapping[str, Any]) -> float:

@@ -131,6 +131,9 @@ def test_a_plan_without_weights() -> None:
     paper = emosh("train", "--plan", "--hardware", "32xH20", "--json").json
     assert paper["fits"]
     assert 40 < paper["hours"] < 100
+    assert paper["plan"][-1] == (
+        "the paper's 100 hours on 32 H20 for 6,500 steps are 41% of those cards' peak by these counts"
+    )
     small = emosh("train", "--plan", "--hardware", "1xRTX 4090").out
     assert "IT DOES NOT FIT" in small
     assert "train.storage=fp8" in small
