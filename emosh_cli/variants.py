@@ -29,7 +29,8 @@ VARIANTS = (
     Variant("without SAC", "no-sac", ("--no-sac",), only="wan", why="only the diffusion model has an anchor"),
     Variant("without hybrid motion", "no-hybrid", ("--no-hybrid",), only="wan",
             why="the puppet is posed by the motion itself and reads no condition map"),
-    Variant("without disentanglement", "no-disentangle", ("--no-disentangle",)),
+    Variant("without disentanglement", "no-disentangle", ("--no-disentangle",), only="wan",
+            why="the puppet is cut from the photo and has its shape always"),
     Variant("without tracker gates", "no-gates", gates=False),
 )  # fmt: skip
 

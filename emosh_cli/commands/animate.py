@@ -150,6 +150,13 @@ def only_of(backend: str, flags: dict[str, dict]) -> dict[str, dict]:
         if given and other != backend:
             name = given[0].replace("_", "-")
             raise InputError(f"--{name} is an option of the {other} backend; choose it with --backend {other}")
+    if backend == "puppet":
+        for section, key in (("retarget", "disentangle"), ("render_cond", "hybrid")):
+            if flags.get(section, {}).get(key) is False:
+                raise InputError(
+                    f"--no-{key} changes nothing of a puppet, which is cut from the photo and reads no condition map; "
+                    "it needs --backend wan"
+                )
     return {section: each for section, each in flags.items() if section not in owned[_other(backend)]}
 
 
