@@ -32,6 +32,7 @@ SECTIONS: dict[str, str] = {
     "train": "stages.train.config:TrainConfig",
     "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
     "export": "stages.export.config:ExportConfig",
+    "people": "stages.people.config:PeopleConfig",
     "study": "stages.evaluate.study_design:StudyConfig",
 }
 """Section of a TOML file -> the dataclass that holds it."""

@@ -55,7 +55,7 @@ COMMANDS = {
     "encode": {"--ref", "--cond", "--manifest", "--model", "--device"} | BODY | OUT | WORK | TALK,
     "evaluate": {"--truth", "--motion", "--ref", "--tracked", "--plot", "--table", "--jobs"} | BODY | OUT | WORK | TALK,
     "train": {"--validation", "--plan", "--hardware", "--model", "--device"} | OUT | WORK | TALK,
-    "curate": OUT | WORK | TALK,
+    "curate": {"--synthetic", "--first", "--motion", "--jobs"} | OUT | WORK | TALK,
     "inspect": TALK,
     "sign": {"--certificate", "--key", "--algorithm"} | OUT | WORK | TALK,
     "export": {"--to", "--fps", "--ref", "--video"} | BODY | OUT | WORK | TALK,

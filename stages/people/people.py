@@ -1,0 +1,221 @@
+"""Clips of made-up people with their exact motion beside them: `person-000012.mp4` and `person-000012.npz`.
+
+Clip n of a seed is the same whoever draws it, so clips are made side by side, and a broken run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from stages.artifacts.manifest import ClipLine
+from stages.artifacts.motion import Motion, load_motion, save_motion
+from stages.artifacts.provenance import Provenance, config_dict
+from stages.body.camera import default_intrinsics, project
+from stages.body.model import Body, keypoints_from, load_body, motion_template, pose_motion
+from stages.body.same_body import require_same_body
+from stages.body.smplx_layout import joint
+from stages.errors import InputError
+from stages.people.backgrounds import draw_background
+from stages.people.config import PeopleConfig
+from stages.people.dressed import dress
+from stages.people.looks import Looks, draw_looks
+from stages.people.motions import from_tracked, in_camera, made_up
+from stages.people.painted import Painter
+from stages.progress import Progress, silent
+
+LOWEST = {"full": -1.02, "three_quarters": -0.50, "half": -0.16, "bust": 0.24}
+"""What lies at the lower edge of the picture, metres above the mean body's pelvis."""
+ROWS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Person:
+    """Clip n before it is drawn. `looks` and `motion` may be exchanged: others' looks with this motion, retargeted."""
+
+    number: int
+    looks: Looks
+    motion: Motion
+    framing: str
+    background: str
+    seed: int
+
+
+def made_person(body: Body, number: int, config: PeopleConfig, tracked: Sequence[Motion] = ()) -> Person:
+    """Who clip `number` shows, and how they move. Raises InputError for a body that garments are not cut for."""
+    if body.posedirs is not None:
+        raise InputError(f"made-up people are dressed on the open body; {body.path} is another")
+    random = np.random.default_rng([config.seed, number])
+    looks = draw_looks(random)
+    framing = str(random.choice(list(config.framing)))
+    background = str(random.choice(list(config.background)))
+    if tracked and random.random() < config.tracked_share:
+        source = tracked[int(random.integers(len(tracked)))]
+        poses, expression = from_tracked(source, config.frames, config.fps, random)
+    else:
+        whole = framing in ("full", "three_quarters")
+        poses, expression = made_up(body, config.frames, config.fps, config.seconds_per_pose, whole, random)
+    inputs = {f"motion {at}": each.provenance.fingerprint() for at, each in enumerate(tracked)}
+    record = Provenance("people", config_dict(config), {"number": str(number), **inputs}, {"body": body.sha256},
+                        config.seed, notes={"source": f"person-{number:06d}.mp4"})  # fmt: skip
+    motion = _motion(body, looks, in_camera(poses), expression, framing, record, config, random)
+    return Person(number, looks, motion, framing, background, int(random.integers(2**62)))
+
+
+def pictures(body: Body, person: Person, factor: int = 2) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """The clip's frames, one by one."""
+    random = np.random.default_rng(person.seed)
+    motion, looks = person.motion, person.looks
+    dressed = dress(body, replace_shape(looks, motion))
+    painter = Painter.of(body, looks, dressed, random)
+    behind = draw_background(person.background, *motion.image_size, random)
+    for start in range(0, len(motion), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        posed = dressed.posed(body, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale)
+        for row, vertices in enumerate(posed, start):
+            yield painter.picture(vertices, motion.K[row], behind(float(motion.pts_seconds[row])), factor)
+
+
+def replace_shape(looks: Looks, motion: Motion) -> Looks:
+    """The looks on the shape of a motion: retargeted, that is the looks' own."""
+    return replace(looks, betas=motion.betas, head_betas=motion.head_betas, head_scale=motion.head_scale,
+                   hand_scale=motion.hand_scale)  # fmt: skip
+
+
+def write_person(body: Body, person: Person, config: PeopleConfig, out: Path, stem: str | None = None) -> ClipLine:
+    """Draw one clip into `out`: its motion last, so that a motion there means a whole clip."""
+    from stages.video.sink import VideoSink
+
+    stem = stem or f"person-{person.number:06d}"
+    video, motion = out / f"{stem}.mp4", out / f"{stem}.npz"
+    tags = {"comment": person.motion.provenance.to_json()}
+    with VideoSink(video, config.width, config.height, config.fps, lossless=config.lossless, metadata=tags) as sink:
+        for frame in pictures(body, person, config.supersample):
+            sink.write(frame)
+    save_motion(motion, person.motion)
+    return clip_line(person, video, motion)
+
+
+def clip_line(person: Person, video: Path, motion: Path) -> ClipLine:
+    """Its line in the manifest."""
+    figures = {"synthetic": True, "framing": person.framing, "background": person.background}
+    return ClipLine(video, motion, len(person.motion), person.motion.fps, 0, figures)
+
+
+def write_people(
+    body: Body,
+    numbers: Sequence[int],
+    config: PeopleConfig,
+    out: Path,
+    tracked: Sequence[Path] = (),
+    workers: int = 1,
+    progress: Progress = silent,
+) -> list[ClipLine]:
+    """Draw clips `numbers`, those left out that are there already; lines of all, in order.
+
+    Raises InputError for a motion of another body, a full disk, or a place that holds other clips.
+    """
+    for path in tracked:
+        require_same_body(str(path), load_motion(path), body)
+    lines: list[ClipLine] = []
+    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
+        jobs = [(number, body.path, config, out, tuple(tracked)) for number in numbers]
+        for done, line in enumerate(pool.map(_job, jobs, chunksize=4), start=1):
+            lines.append(line)
+            progress("drawing people", done, len(jobs))
+    return lines
+
+
+_open: dict[tuple[Path, tuple[Path, ...]], tuple[Body, list[Motion]]] = {}
+"""What a worker process has read."""
+
+
+def _job(given: tuple[int, Path, PeopleConfig, Path, tuple[Path, ...]]) -> ClipLine:
+    number, body_path, config, out, tracked = given
+    key = (body_path, tracked)
+    if key not in _open:
+        _open[key] = load_body(body_path), [load_motion(path) for path in tracked]
+    body, motions = _open[key]
+    person = made_person(body, number, config, motions)
+    video, motion = (out / f"person-{number:06d}{suffix}" for suffix in (".mp4", ".npz"))
+    if motion.is_file() and video.is_file():
+        made = load_motion(motion).provenance.fingerprint()
+        if made != person.motion.provenance.fingerprint():
+            raise InputError(f"{motion} was made with other settings; choose another folder, or remove it")
+        return clip_line(person, video, motion)
+    return write_person(body, person, config, out)
+
+
+# ---- the camera and the truth
+def _motion(
+    body: Body, looks: Looks, poses: np.ndarray, expression: np.ndarray, framing: str, record: Provenance,
+    config: PeopleConfig, random: np.random.Generator,
+) -> Motion:  # fmt: skip
+    """The person placed before the camera, with everything that is known about every frame."""
+    frames, size = config.frames, (config.width, config.height)
+    K = np.tile(default_intrinsics(*size), (frames, 1, 1))
+    motion = Motion(
+        trans=np.zeros((frames, 3), np.float32), poses=poses, expression=expression, betas=looks.betas,
+        head_betas=looks.head_betas, head_scale=looks.head_scale, hand_scale=looks.hand_scale, K=K, image_size=size,
+        fps=Fraction(config.fps), frame_index=np.arange(frames), pts_seconds=np.arange(frames) / config.fps,
+        duration_seconds=frames / config.fps, valid=np.ones((frames, 4), bool),
+        confidence=np.ones((frames, 4), np.float32), error_px=np.zeros((frames, 4), np.float32),
+        face_height_px=np.zeros(frames, np.float32), shoulder_width_px=np.zeros(frames, np.float32),
+        body_model=body.name, body_sha256=body.sha256, provenance=record,
+    )  # fmt: skip
+    motion = replace(motion, trans=_framed(body, motion, framing, random))
+    return replace(motion, **_seen(body, motion))
+
+
+def _framed(body: Body, motion: Motion, framing: str, random: np.random.Generator) -> Float[np.ndarray, "frames 3"]:
+    """Where the person stands, so that the framing's part of them fills the picture; feet stay on the floor."""
+    template = motion_template(body, motion)
+    grown = template[:, 1].min() / body.v_template[:, 1].min()
+    top, low = template[:, 1].max(), LOWEST[framing] * grown
+    width, height = motion.image_size
+    fill = random.uniform(0.80, 0.92)
+    distance = motion.K[0, 1, 1] * (top - low) / (fill * height)
+    aside = random.normal() * 0.04 * distance * width / motion.K[0, 0, 0]
+    times = motion.pts_seconds[:, None]
+    rate, phase = random.uniform(0.1, 0.4, 3), random.uniform(0, 2 * np.pi, 3)
+    sway = np.sin(2 * np.pi * rate * times + phase) * (0.03, 0.005, 0.03)
+    posed = pose_motion(body, replace(motion, trans=np.zeros((len(motion), 3), np.float32)))
+    ankles = posed.joints[:, [joint("left_ankle"), joint("right_ankle")], 1].max(1)
+    rest = (body.J_regressor @ template)[joint("left_ankle"), 1]
+    lift = -(ankles + rest)  # y is down in the camera, up in the template
+    middle = (top + low) / 2
+    place = np.stack([np.full(len(motion), aside), middle + lift, np.full(len(motion), distance)], -1)
+    return (place + sway).astype(np.float32)
+
+
+def _seen(body: Body, motion: Motion) -> dict[str, np.ndarray]:
+    """What a perfect tracker would say it had measured, and its sizes in pixels."""
+    template, (width, height) = motion_template(body, motion), motion.image_size
+    posed = pose_motion(body, motion)
+    points = keypoints_from(body, template, posed)
+    pixels = project(points, motion.K)
+    inside = (pixels[..., :2] >= 0).all(-1) & (pixels[..., 0] < width) & (pixels[..., 1] < height)
+    rows = {name: np.array([number for number, each in enumerate(body.keypoint_names) if each.startswith(name)])
+            for name in ("face_", "left_hand_", "right_hand_")}  # fmt: skip
+    facing = posed.transforms[:, joint("head"), 2, 2] < -0.3
+    valid = np.ones((len(motion), 4), bool)
+    valid[:, 1] = facing & (inside[:, rows["face_"]].mean(1) > 0.8)
+    for column, name in ((2, "left_hand_"), (3, "right_hand_")):
+        valid[:, column] = inside[:, rows[name]].mean(1) > 0.8
+    top, chin = (body.keypoint_names.index(name) for name in ("face_010", "face_152"))
+    tall = np.linalg.norm(pixels[:, top, :2] - pixels[:, chin, :2], axis=-1)
+    shoulders = posed.joints[:, [joint("left_shoulder"), joint("right_shoulder")]]
+    broad = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1) * motion.K[:, 0, 0] / shoulders[:, :, 2].mean(1)
+    return {
+        "valid": valid,
+        "confidence": valid.astype(np.float32),
+        "face_height_px": np.where(valid[:, 1], tall, 0).astype(np.float32),
+        "shoulder_width_px": broad.astype(np.float32),
+    }
