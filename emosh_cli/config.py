@@ -29,6 +29,7 @@ SECTIONS: dict[str, str] = {
     "cache": "stages.encode.cache_config:CacheConfig",
     "wan": "stages.wan.config:WanConfig",
     "wan_run": "stages.wan.run_config:RunConfig",
+    "curate": "stages.curate.config:CurateConfig",
     "train": "stages.train.config:TrainConfig",
     "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
     "export": "stages.export.config:ExportConfig",

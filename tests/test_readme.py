@@ -42,6 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy = folder / "runs" / place
         copy.parent.mkdir(parents=True)
         copy.write_bytes((folder / ("a.png" if place.endswith("png") else "drive.mp4")).read_bytes())
+    (folder / "videos").mkdir()
+    (folder / "videos" / "drive.mp4").write_bytes((folder / "drive.mp4").read_bytes())
     results_of_two_methods(folder)
     return folder
 

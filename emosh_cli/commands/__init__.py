@@ -10,6 +10,7 @@ def register(app: typer.Typer) -> None:
     from emosh_cli.commands import (
         animate,
         config,
+        curate,
         doctor,
         encode,
         evaluate,
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
     )
 
     for module in (
-        animate, generate, track, retarget, render_cond, encode, evaluate, evaluate_ablate, study, train,
+        animate, generate, track, retarget, render_cond, encode, evaluate, evaluate_ablate, study, curate, train,
         inspect, sign, export, view, gallery, models, doctor, config,
     ):  # fmt: skip
         module.register(app)

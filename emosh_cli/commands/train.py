@@ -1,4 +1,4 @@
-"""`emosh train`, and `emosh curate`, which makes its clips."""
+"""`emosh train`: an adapter for the diffusion model, learned from an encoded training set."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from emosh_cli import diffusion, options, people, training
+from emosh_cli import diffusion, options, training
 from emosh_cli.outputs import RUN, settle_folder
 from emosh_cli.run import STAGES, Run, command
 from stages.errors import InputError
 
-Clips = Annotated[
-    list[Path] | None, typer.Argument(metavar="CLIP...", help="Clips, or folders of clips.", show_default=False)
-]
-Jobs = Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes at work; 0: one a core.")]
 Cache = Annotated[
     Path | None,
     typer.Argument(metavar="CACHE", help="A training cache, from emosh encode --manifest.", show_default=False),
@@ -36,7 +32,7 @@ Hardware = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands."""
+    """Add the command."""
 
     @command(app, "train", STAGES)
     def train(
@@ -61,27 +57,6 @@ def register(app: typer.Typer) -> None:
             raise InputError("name the training cache; make one with: emosh encode --manifest clips.jsonl -o cache/")
         else:
             _train(run, cache, out, validation, model, device)
-
-    @command(app, "curate", STAGES)
-    def curate(
-        run: Run,
-        clips: Clips = None,
-        synthetic: people.Synthetic = None,
-        first: people.First = 0,
-        motion: people.Motions = None,
-        out: options.Out = None,
-        jobs: Jobs = 0,
-    ) -> None:
-        """Make a training set: with --synthetic of made-up people. Choosing among videos is [yellow]not built
-        yet[/yellow].
-
-        Example: emosh curate --synthetic 100 -o clips/
-        """
-        if synthetic is None:
-            raise InputError("choosing among videos is not built yet; draw made-up people with --synthetic N")
-        if clips:
-            raise InputError("--synthetic draws its own clips; leave the others away")
-        people.write_synthetic(run, synthetic, first, out, motion, jobs)
 
 
 def _train(run: Run, cache: Path, out: Path | None, validation: Path | None, model: str | None, device: str) -> None:

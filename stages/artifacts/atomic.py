@@ -51,13 +51,18 @@ def _sweep(path: Path) -> None:
 
 
 def _is_running(process: int) -> bool:
+    """Whether a process of this machine still runs; one that ended and that nobody waits for, as in a container without
+    an init, does not."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except OSError:
         return True
-    return True
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
 
 
 def _flush(part: Path) -> None:

@@ -1,11 +1,12 @@
 """clips.jsonl: the clips of a training set, a JSON object a line, the rejected ones with their reason.
 
     {"video": "a.mp4", "motion": "a.npz", "first_frame": 0, "frames": 97, "fps": "25", "figures": {"face_scale": 0.21},
-     "reason": null}
+     "reason": null, "source": "../videos/a.mp4", "source_first_frame": 310}
 
 `video` and `motion` are relative to the manifest's folder. The clip is the video's frames `first_frame` to
 `first_frame + frames`; the motion has one row for each of them. `figures` are whatever was measured, by name. `reason`
-says why the clip is not to be used, and is null for one that is.
+says why the clip is not to be used, and is null for one that is. `source` and `source_first_frame` say where the clip
+was cut out of another video; they may be absent.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any
 from stages.artifacts.atomic import atomic_path
 from stages.errors import InputError
 
-KEYS = ("video", "motion", "first_frame", "frames", "fps", "figures", "reason")
-OPTIONAL = {"first_frame": 0, "figures": {}, "reason": None}
+KEYS = ("video", "motion", "first_frame", "frames", "fps", "figures", "reason", "source", "source_first_frame")
+OPTIONAL = {"first_frame": 0, "figures": {}, "reason": None, "source": None, "source_first_frame": None}
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class ClipLine:
     first_frame: int = 0
     figures: dict[str, Any] = field(default_factory=dict)
     reason: str | None = None
+    source: Path | None = None
+    source_first_frame: int | None = None
 
     def to_json(self, folder: Path) -> str:
         """As it stands in a manifest of that folder."""
@@ -46,6 +49,8 @@ class ClipLine:
             "fps": str(self.fps),
             "figures": self.figures,
             "reason": self.reason,
+            "source": None if self.source is None else _relative(self.source, folder),
+            "source_first_frame": self.source_first_frame,
         }
         return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
@@ -92,6 +97,8 @@ def _clip(path: Path, number: int, line: str) -> ClipLine:
             int(values["first_frame"]),
             dict(values["figures"]),
             None if values["reason"] is None else str(values["reason"]),
+            None if values["source"] is None else path.parent / values["source"],
+            None if values["source_first_frame"] is None else int(values["source_first_frame"]),
         )
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"{where}: {error}") from error

@@ -45,7 +45,8 @@ class VideoSink:
     holds provenance). `audio_from` names a file whose first sound track is carried over, as it is where mp4 can hold
     it, else as AAC, and cut where the pictures end; a file without sound gives none. `duration_seconds` fixes the end
     of the last frame; without it the last frame lasts as long as the one before. `watermark` puts the invisible mark
-    of `stages.video.watermark` into every frame.
+    of `stages.video.watermark` into every frame. `threads` is the encoder's number of threads, on which the bytes
+    depend; without it there are as many as the machine makes useful.
 
     The file appears at `path` when the block ends without an exception. Raises InputError when the place cannot be
     written, the suffix names no video format, or `audio_from` cannot be read.
@@ -63,9 +64,10 @@ class VideoSink:
         audio_from: Path | None = None,
         duration_seconds: float | None = None,
         watermark: bool = False,
+        threads: int | None = None,
     ) -> None:
         self.path, self.width, self.height, self.fps = Path(path), width, height, Fraction(fps)
-        self._lossless, self._metadata = lossless, dict(metadata or {})
+        self._lossless, self._metadata, self._threads = lossless, dict(metadata or {}), threads
         self._audio_from, self._duration_seconds = audio_from, duration_seconds
         self._ticks_per_frame = self.fps.denominator * math.ceil(TICKS_PER_SECOND / self.fps.numerator)
         self._time_base = 1 / (self.fps * self._ticks_per_frame)
@@ -165,6 +167,8 @@ class VideoSink:
             context.color_primaries = context.color_trc = context.colorspace = BT709
             context.color_range = LIMITED_RANGE
         stream.codec_context.time_base = stream.time_base = self._time_base
+        if self._threads is not None:
+            stream.codec_context.thread_count = self._threads
         return stream
 
 

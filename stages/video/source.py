@@ -78,11 +78,11 @@ def probe(path: Path) -> VideoInfo:
     size = photo_size(path)
     if size is not None:
         return VideoInfo(path, *size, PHOTO_FPS, 1, 0.0, True, False, 0, False)
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         _refuse_missing_bytes(path, stream)
         times = _packet_times(path, container, stream)
-    with _opened(path) as (container, stream):
-        first = next(_decoded(path, container, stream))
+    with opened(path) as (container, stream):
+        first = next(decoded(path, container, stream))
         upright = Upright(first, stream.sample_aspect_ratio)
         has_audio = len(container.streams.audio) > 0
     return VideoInfo(
@@ -102,18 +102,18 @@ def read_frames(path: Path) -> Iterator[Frame]:
         rgb = read_photo(path)
         yield Frame(lambda: rgb, 0, 0.0)
         return
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         _refuse_missing_bytes(path, stream)
         if "mp4" not in container.format.name:
             _packet_times(path, container, stream)  # refuses a file that ends early
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         yield from _upright_frames(path, container, stream)
 
 
 def _upright_frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
     rate = float(stream.guessed_rate or PHOTO_FPS)
     start, upright = 0.0, None
-    for index, frame in enumerate(_decoded(path, container, stream)):
+    for index, frame in enumerate(decoded(path, container, stream)):
         seconds = index / rate if frame.time is None else frame.time
         if upright is None:
             start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
@@ -122,7 +122,7 @@ def _upright_frames(path: Path, container: InputContainer, stream: VideoStream) 
         yield Frame(partial(upright.rgb, frame), index, max(0.0, seconds - start))
 
 
-def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Frames as coded. Raises InputError when there is none, or naming the one that cannot be decoded."""
     import av.error
 
@@ -149,7 +149,7 @@ def _existing(path: Path) -> Path:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """A container and the stream that is the video: cover art of a music file is none."""
     import av
     import av.error

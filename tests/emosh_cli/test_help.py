@@ -55,7 +55,7 @@ COMMANDS = {
     "encode": {"--ref", "--cond", "--manifest", "--model", "--device"} | BODY | OUT | WORK | TALK,
     "evaluate": {"--truth", "--motion", "--ref", "--tracked", "--plot", "--table", "--jobs"} | BODY | OUT | WORK | TALK,
     "train": {"--validation", "--plan", "--hardware", "--model", "--device"} | OUT | WORK | TALK,
-    "curate": {"--synthetic", "--first", "--motion", "--jobs"} | OUT | WORK | TALK,
+    "curate": {"--workers", "--jobs", "--engine", "--synthetic", "--first", "--motion"} | BODY | OUT | WORK | TALK,
     "inspect": TALK,
     "sign": {"--certificate", "--key", "--algorithm"} | OUT | WORK | TALK,
     "export": {"--to", "--fps", "--ref", "--video"} | BODY | OUT | WORK | TALK,
@@ -149,17 +149,6 @@ def test_a_wrong_word_is_one_line(words: list[str], expected: str) -> None:
     line = refused(*words)
     assert expected in line
     assert "--help" in line
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["curate", "clips"],
-    ],
-)
-def test_what_is_not_built_says_so(words: list[str]) -> None:
-    """What another release completes answers with a plain sentence and exit code 2, and makes nothing."""
-    assert "not built yet" in refused(*words)
 
 
 def test_another_package_called_stages_is_named(tmp_path) -> None:

@@ -1,0 +1,318 @@
+"""`emosh curate`: a folder of videos becomes clips worth training on, each with its motion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosh_cli import options, people
+from emosh_cli.outputs import CLIPS, settle_folder
+from emosh_cli.run import STAGES, Run, command
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from emosh_cli.commands.curate_engines import Engine
+    from emosh_cli.commands.curate_jobs import WindowJob
+    from stages.artifacts.provenance import Provenance
+    from stages.curate.records import VideoRecord, WindowRecord
+    from stages.curate.verdicts import Verdict
+
+MANIFEST, SUMMARY, CURATION = "manifest.jsonl", "summary.html", "curation.json"
+
+Videos = Annotated[
+    Path | None,
+    typer.Argument(metavar="VIDEOS", help="A folder of videos, with the folders in it.", show_default=False),
+]
+Workers = Annotated[
+    int,
+    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Processes at work at a time, each on one core.",
+                 show_default="as many as cores and memory allow"),
+]  # fmt: skip
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", metavar="local|ray", help="local: processes of this machine; ray: Ray Data, on the "
+                 "cluster of RAY_ADDRESS or a Ray of its own (pip install 'emosh\\[ray]')."),
+]  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "curate", STAGES)
+    def curate(
+        run: Run,
+        videos: Videos = None,
+        out: options.Out = None,
+        workers: Workers = 0,
+        engine: EngineName = "local",
+        synthetic: people.Synthetic = None,
+        first: people.First = 0,
+        motion: people.Motions = None,
+        body: options.Body = "open",
+    ) -> None:
+        """Find the clips worth training on in a folder of videos, and track them.
+
+        Every video is cut at its shots into windows of 77 to 154 frames.
+        Each is tracked, and kept when it shows one moving person whose face
+        and hands can be seen: as NAME-0001.mp4, its motion NAME-0001.npz.
+
+        manifest.jsonl says of every window what it shows, and why it was
+        rejected; summary.html draws each figure with its threshold, so that
+        you can choose those for your footage (emosh config show curate).
+        Another threshold is applied to what is measured already.
+
+        Stopped at any moment, the same command goes on.
+        Next: emosh encode --manifest clips/manifest.jsonl -o cache/
+
+        Example: emosh curate videos/ -o clips/
+        """
+        if synthetic is not None:
+            if videos is not None:
+                raise InputError("--synthetic draws its own clips; leave the videos away")
+            people.write_synthetic(run, synthetic, first, out, motion, workers)
+        elif videos is None:
+            raise InputError("name the folder of videos, or draw clips of made-up people with --synthetic N")
+        else:
+            _curate(run, videos, out, workers, engine, body)
+
+
+@dataclass(frozen=True)
+class _Curation:
+    """What all steps share."""
+
+    run: Run
+    folder: Path
+    target: Path
+    configs: dict[str, Any]
+    engine: Engine
+    body: str
+
+    def look_through(self, names: dict[Path, str]) -> dict[str, VideoRecord]:
+        """The record of every video, by name."""
+        from emosh_cli.commands.curate_jobs import VideoJob, look_through
+        from stages.curate.records import Source, VideoRecord
+
+        jobs = [VideoJob(path, self.folder, name, self.target, self.configs["curate"]) for path, name in names.items()]
+        found: dict[str, VideoRecord] = {}
+        for job, record in self.work(look_through, jobs, "videos looked through"):
+            said = job.path.relative_to(self.folder).as_posix()
+            found[job.name] = record or VideoRecord(job.name, Source(said, 0, 0, ""), error=KILLED_WORDS)
+        return found
+
+    def measure(self, videos: dict[str, VideoRecord]) -> tuple[dict[str, WindowRecord], int]:
+        """The record of every window that must be tracked, by name, and how many of those there were already."""
+        from emosh_cli.commands.curate_jobs import measure_window
+        from stages.curate.records import WindowRecord
+
+        jobs = [job for video in videos.values() for job in self.window_jobs(video)]
+        known = {job.name: record for job in jobs if (record := self.known(job)) is not None}
+        left = [job for job in jobs if job.name not in known]
+        found = dict(known)
+        for job, record in self.work(measure_window, left, "windows measured"):
+            found[job.name] = record or WindowRecord(job.name, job.place.of(job.sha256), error=KILLED_WORDS)
+        return found, len(known)
+
+    def known(self, job: WindowJob) -> WindowRecord | None:
+        """The record of a window for which nothing is left to do."""
+        from emosh_cli.commands.curate_jobs import remembered
+
+        return remembered(job)
+
+    def window_jobs(self, video: VideoRecord) -> list[WindowJob]:
+        """Of the windows that nothing known of the whole video rejects."""
+        from emosh_cli.commands.curate_jobs import WindowJob
+        from stages.curate.filters import reasons
+        from stages.curate.verdicts import video_figures
+
+        config, figures = self.configs["curate"], video_figures(video)
+        if video.error is not None or reasons(figures, config):
+            return []
+        return [
+            WindowJob(
+                video.window_name(number), self.folder / video.source.path, video.source.sha256, place, video.fps,
+                figures, self.target, config, self.configs["track"], self.body,
+            )
+            for number, place in enumerate(video.windows)
+        ]  # fmt: skip
+
+    def work(self, function: Callable[[Any], Any], jobs: list, label: str) -> Any:
+        """(job, result) as they are finished; the result is None where the job did not survive."""
+        from emosh_cli.commands.curate_engines import Killed
+
+        self.run.console.progress(label, 0, len(jobs))
+        for done, (job, result) in enumerate(self.engine(function, jobs)):
+            yield job, None if isinstance(result, Killed) else result
+            self.run.console.progress(label, done + 1, len(jobs))
+
+
+KILLED_WORDS = (
+    "killed: its process died again and again, most likely for want of memory; try again with fewer --workers"
+)
+
+
+def _curate(run: Run, videos: Path, out: Path | None, workers: int, engine: str, body: str) -> None:
+    from stages.curate.records import names_of, videos_in
+
+    if not videos.exists():
+        raise InputError(f"{videos} does not exist, expected a folder of videos")
+    folder = videos if videos.is_dir() else videos.parent
+    beside = videos if videos.name else videos.resolve()
+    target = settle_folder(out, CLIPS, [], run.force, beside, "-clips", CURATION)
+    if target.resolve() == folder.resolve():
+        raise InputError(f"{target} holds the videos; clips go into a folder of their own, choose another -o")
+    found = videos_in(folder, target) if videos.is_dir() else [videos]
+    if not found:
+        raise InputError(f"{videos} holds no video (.mp4, .mov, .mkv, .webm, .avi ...), nor does a folder in it")
+    configs = run.configured_all(("curate", "track"))
+    chosen = _engine(engine, workers)
+    record = _record(run, configs, body, folder)
+    _refuse_other(target, record, folder, run.force)
+    if run.dry_run:
+        run.planned([f"curate {len(found)} videos of {videos} -> {target}"], output=str(target / MANIFEST))
+        return
+    _begin(target, record, run.force)
+    curation = _Curation(run, folder, target, configs, chosen, body)
+    gone = _settle_old(curation, names := names_of(found, folder))
+    records = curation.look_through(names)
+    windows, remembered = curation.measure(records)
+    verdicts = _verdicts(curation, records | gone, windows)
+    _finish(curation, verdicts, remembered, len(gone))
+
+
+def _engine(name: str, workers: int) -> Engine:
+    from emosh_cli.commands import curate_engines
+
+    if name == "local":
+        return curate_engines.local(workers or curate_engines.cores())
+    if name != "ray":
+        raise InputError(f"--engine {name}: choose local or ray")
+    from emosh_cli.commands.curate_ray import on_ray
+
+    return on_ray(workers)
+
+
+# ---- one folder, one set of settings
+def _record(run: Run, configs: dict[str, Any], body: str, folder: Path) -> Provenance:
+    """What decides what is measured; thresholds and the folder's place do not."""
+    from stages.artifacts.provenance import Provenance, config_dict
+    from stages.body.store import open_body
+    from stages.curate.config import THRESHOLDS
+    from stages.detect.detectors import check_files, weights_of
+
+    curate, track = (config_dict(configs[name]) for name in ("curate", "track"))
+    check_files(track["detector"])
+    measuring = {f"curate.{key}": value for key, value in curate.items() if key not in THRESHOLDS}
+    thresholds = {key: value for key, value in curate.items() if key in THRESHOLDS}
+    weights = {"body": open_body(body, progress=run.console.progress).sha256, **weights_of(track["detector"])}
+    notes = {"videos": str(folder.resolve()), "thresholds": thresholds}
+    measuring |= {f"track.{key}": value for key, value in track.items()}
+    return Provenance("curate", measuring, weights=weights, notes=notes)
+
+
+def _refuse_other(target: Path, record: Provenance, folder: Path, force: bool) -> None:
+    """Refuse a folder that was curated with other settings, or from another folder of videos."""
+    from emosh_cli.pipeline import changes
+    from emosh_cli.stamps import provenance_of
+    from stages.curate.records import recorded_videos
+
+    before = provenance_of(target / CURATION)
+    if before is None or force:
+        return
+    if before.fingerprint() != record.fingerprint():
+        raise InputError(
+            f"{target} was curated otherwise: {'; '.join(changes(before, record))}; choose another -o, or begin "
+            "anew with --force"
+        )
+    known = recorded_videos(target)
+    if known and before.notes.get("videos") != record.notes["videos"]:
+        sizes = [each.source for each in known if (folder / each.source.path).is_file()]
+        if not any(each.size == (folder / each.path).stat().st_size for each in sizes):
+            raise InputError(f"{target} holds clips of {before.notes.get('videos')}; choose another -o for {folder}")
+
+
+def _begin(target: Path, record: Provenance, force: bool) -> None:
+    """Make the folder, and write down what it is made with before anything else."""
+    from stages.artifacts.atomic import atomic_path
+    from stages.curate.records import forget, recorded_videos
+
+    target.mkdir(exist_ok=True)
+    if force:
+        for video in recorded_videos(target):
+            forget(target, video)
+    curation = {"kind": "curation", "schema": 1, "provenance": json.loads(record.to_json())}
+    with atomic_path(target / CURATION) as part:
+        part.write_text(json.dumps(curation, indent=1) + "\n", encoding="utf-8")
+
+
+def _settle_old(curation: _Curation, names: dict[Path, str]) -> dict[str, VideoRecord]:
+    """Forget what was made of files that have changed; the records of videos that are no longer there, by name."""
+    from stages.curate.records import forget, recorded_videos
+
+    paths = {path.relative_to(curation.folder).as_posix(): path for path in names}
+    gone = {}
+    for video in recorded_videos(curation.target):
+        path = paths.get(video.source.path)
+        if path is None and not (curation.folder / video.source.path).exists():
+            gone[video.name] = video
+        elif path is not None and (names[path] != video.name or not video.source.is_still(path)):
+            curation.run.console.note(f"{path} has changed since its clips were made; they are made again")
+            forget(curation.target, video)
+    return gone
+
+
+# ---- what is written at the end
+def _verdicts(curation: _Curation, videos: dict[str, VideoRecord], windows: dict[str, WindowRecord]) -> list[Verdict]:
+    from stages.curate.records import kept
+    from stages.curate.verdicts import verdicts
+
+    found: list[Verdict] = []
+    for video in sorted(videos.values(), key=lambda each: each.source.path):
+        names = [video.window_name(number) for number in range(len(video.windows))]
+        own = {name: record for name in names if (record := windows.get(name) or kept(curation.target, name))}
+        found += verdicts(video, own, curation.folder, curation.target, curation.configs["curate"])
+    return found
+
+
+def _finish(curation: _Curation, verdicts: list[Verdict], remembered: int, gone: int) -> None:
+    from stages.artifacts.manifest import write_manifest
+    from stages.artifacts.provenance import VERSION
+    from stages.curate.page import write_page
+    from stages.curate.records import remove_work
+    from stages.curate.verdicts import counted
+
+    target, run = curation.target, curation.run
+    remove_work(target)
+    write_manifest(target / MANIFEST, [each.line for each in verdicts])
+    _remove_rejected(target, verdicts)
+    write_page(target / SUMMARY, f"Clips of {curation.folder}", verdicts, curation.configs["curate"], VERSION)
+    accepted = [each.line for each in verdicts if each.line.reason is None]
+    counts = counted(verdicts)
+    if gone:
+        run.console.note(f"{gone} videos of earlier runs are gone; their clips stay")
+    for word in ("unreadable", "failed", "killed"):
+        if counts.get(word):
+            run.console.note(f"{counts[word]} {word}: see {target / MANIFEST}")
+    most = ", ".join(f"{word} {count}" for word, count in list(counts.items())[:5])
+    minutes = sum(float(each.frames / each.fps) for each in accepted) / 60
+    said = f"{len(accepted)} clips accepted, {minutes:.1f} minutes; rejected: {most or 'none'}; see {target / SUMMARY}"
+    run.done(
+        target / MANIFEST, said, accepted=len(accepted), rejected=len(verdicts) - len(accepted), reasons=counts,
+        remembered=remembered, page=str(target / SUMMARY),
+    )  # fmt: skip
+
+
+def _remove_rejected(target: Path, verdicts: list[Verdict]) -> None:
+    """Clips that were accepted under other thresholds."""
+    from stages.curate.records import recorded_videos, remove_clip
+
+    accepted = {each.line.video for each in verdicts if each.line.reason is None}
+    for video in recorded_videos(target):
+        for number in range(len(video.windows)):
+            name = video.window_name(number)
+            if target / f"{name}.mp4" not in accepted:
+                remove_clip(target, name)

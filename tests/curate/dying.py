@@ -1,0 +1,66 @@
+"""Jobs whose worker dies in the middle, for the tests of both engines; workers import them by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from emosh_cli.commands.curate_jobs import VideoJob, look_through
+from stages.curate.records import VideoRecord
+
+
+def dies_before(job: VideoJob) -> VideoRecord:
+    """`look_through`, but some videos' worker is killed before it begins, once."""
+    _once(job, "before")
+    return look_through(job)
+
+
+def dies_after(job: VideoJob) -> VideoRecord:
+    """`look_through`, but some videos' worker is killed when all is written and nothing told, once."""
+    record = look_through(job)
+    _once(job, "after")
+    return record
+
+
+def dies_always(job: VideoJob) -> VideoRecord:
+    """`look_through`, but one video ends every process that looks at it."""
+    if job.name.endswith("3"):
+        _die()
+    return look_through(job)
+
+
+def _once(job: VideoJob, when: str) -> None:
+    time.sleep(0.05)
+    if int(job.name[-1]) % 3:
+        return
+    mark = Path(f"{job.out}-{when}-{job.name}")
+    if not mark.exists():
+        mark.touch()
+        _die()
+    mark.write_text("again")
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def on_ray(folder: Path, out: Path) -> None:
+    """All videos of the folder on a local Ray, its workers killed; prints each one's name as it is done."""
+    from emosh_cli.commands.curate_ray import on_ray
+    from stages.curate.config import CurateConfig
+
+    jobs = [VideoJob(path, folder, path.stem, out, CurateConfig()) for path in sorted(folder.glob("*.mp4"))]
+    for function in (dies_before, dies_after):
+        for job, record in on_ray(2)(function, jobs):
+            assert record.name == job.name
+            print(function.__name__, record.name, record.frames, flush=True)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from tests.curate import dying
+
+    dying.on_ray(Path(sys.argv[1]), Path(sys.argv[2]))
