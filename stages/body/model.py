@@ -133,7 +133,7 @@ class Posed:
 
 def load_body(path: Path) -> Body:
     """Read a body file. Raises InputError for a missing, damaged or foreign file."""
-    arrays = read_npz(path)
+    arrays = read_npz(path, often_zero=("posedirs",))
     BODY.validate(arrays, str(path))
     return body_from_arrays(arrays, Path(path), sha256_file(path))
 
@@ -142,22 +142,22 @@ def body_from_arrays(arrays: Mapping[str, np.ndarray], path: Path, sha256: str) 
     """The body that a valid set of a body file's arrays describes."""
     betas, head_betas = int(arrays["emosh_num_betas"]), int(arrays["emosh_num_head_betas"])
     names = tuple(str(name) for name in arrays["emosh_expression_names"])
-    shapedirs = arrays["shapedirs"].astype(np.float32)
+    shapedirs = arrays["shapedirs"].astype(np.float32, copy=False)
     parents = arrays["kintree_table"][0].astype(np.int64)
     parents[0] = -1
-    posedirs = arrays["posedirs"].astype(np.float32)
+    posedirs = arrays["posedirs"].astype(np.float32, copy=False)
     exprdirs = np.ascontiguousarray(shapedirs[:, :, 300 : 300 + len(names)])
-    weights = arrays["weights"].astype(np.float32)
+    weights = arrays["weights"].astype(np.float32, copy=False)
     by_row = np.argsort(arrays["emosh_keypoint_row"], kind="stable")
     return Body(
         name=str(arrays["emosh_name"]),
         sha256=sha256,
         path=path,
-        v_template=arrays["v_template"].astype(np.float32),
+        v_template=arrays["v_template"].astype(np.float32, copy=False),
         shapedirs=np.ascontiguousarray(shapedirs[:, :, : betas + head_betas + 2]),
         exprdirs=exprdirs,
         posedirs=posedirs if posedirs.any() else None,
-        J_regressor=arrays["J_regressor"].astype(np.float32),
+        J_regressor=arrays["J_regressor"].astype(np.float32, copy=False),
         weights=weights,
         parents=parents,
         faces=arrays["f"].astype(np.int64),
@@ -168,8 +168,8 @@ def body_from_arrays(arrays: Mapping[str, np.ndarray], path: Path, sha256: str) 
         keypoint_joint=arrays["emosh_keypoint_joint"].astype(np.int64),
         keypoint_row=arrays["emosh_keypoint_row"][by_row].astype(np.int64),
         keypoint_column=arrays["emosh_keypoint_column"][by_row].astype(np.int64),
-        keypoint_value=arrays["emosh_keypoint_value"][by_row].astype(np.float32),
-        keypoint_sigma=arrays["emosh_keypoint_sigma"].astype(np.float32),
+        keypoint_value=arrays["emosh_keypoint_value"][by_row].astype(np.float32, copy=False),
+        keypoint_sigma=arrays["emosh_keypoint_sigma"].astype(np.float32, copy=False),
         part=arrays["emosh_part"].astype(np.int64),
         sets={str(name): row for name, row in zip(arrays["emosh_set_names"], arrays["emosh_sets"], strict=True)},
         sparse_weights=SparseWeights.of(weights),

@@ -1,0 +1,30 @@
+"""Reading .npz archives: arrays that are often all zero."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.artifacts.npz import CHUNK, read_npz, write_npz
+
+
+def test_zeros_take_no_memory_and_differ_in_nothing_else(tmp_path: Path) -> None:
+    """An all-zero array asked for as often zero has its shape, type and values, and owns one number."""
+    write_npz(tmp_path / "a.npz", {"zeros": np.zeros((600, 3, 486), np.float32), "ones": np.ones(3)})
+    found = read_npz(tmp_path / "a.npz", often_zero=("zeros", "ones", "absent"))
+    assert found.keys() == {"zeros", "ones"}
+    assert (found["zeros"].shape, found["zeros"].dtype) == ((600, 3, 486), np.float32)
+    assert not found["zeros"].any()
+    assert set(found["zeros"].strides) == {0}
+    np.testing.assert_array_equal(found["ones"], np.ones(3))
+
+
+@pytest.mark.parametrize("place", [0, CHUNK // 4 - 32, CHUNK // 4, 700_000])
+def test_one_number_that_is_not_zero_is_kept(tmp_path: Path, place: int) -> None:
+    """Wherever the only number of an array stands, at a chunk's border too, it is read."""
+    array = np.zeros(700_001, np.float32)
+    array[place] = 1e-30
+    write_npz(tmp_path / "a.npz", {"array": array})
+    np.testing.assert_array_equal(read_npz(tmp_path / "a.npz", often_zero=("array",))["array"], array)
