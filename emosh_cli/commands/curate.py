@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stages.curate.records import VideoRecord, WindowRecord
     from stages.curate.verdicts import Verdict
 
+MOST_CHANGES = 3
 MANIFEST, SUMMARY, CURATION = "manifest.jsonl", "summary.html", "curation.json"
 
 Videos = Annotated[
@@ -83,7 +84,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class _Curation:
-    """What all steps share."""
+    """What all steps share. Jobs are given whole paths: a worker may have another working folder."""
 
     run: Run
     folder: Path
@@ -97,10 +98,11 @@ class _Curation:
         from emosh_cli.commands.curate_jobs import VideoJob, look_through
         from stages.curate.records import Source, VideoRecord
 
-        jobs = [VideoJob(path, self.folder, name, self.target, self.configs["curate"]) for path, name in names.items()]
+        folder, target, config = self.folder.absolute(), self.target.absolute(), self.configs["curate"]
+        jobs = [VideoJob(path.absolute(), folder, name, target, config) for path, name in names.items()]
         found: dict[str, VideoRecord] = {}
         for job, record in self.work(look_through, jobs, "videos looked through"):
-            said = job.path.relative_to(self.folder).as_posix()
+            said = job.path.relative_to(folder).as_posix()
             found[job.name] = record or VideoRecord(job.name, Source(said, 0, 0, ""), error=KILLED_WORDS)
         return found
 
@@ -132,10 +134,11 @@ class _Curation:
         config, figures = self.configs["curate"], video_figures(video)
         if video.error is not None or reasons(figures, config):
             return []
+        body = str(Path(self.body).absolute()) if self.body.endswith(".npz") else self.body
         return [
             WindowJob(
-                video.window_name(number), self.folder / video.source.path, video.source.sha256, place, video.fps,
-                figures, self.target, config, self.configs["track"], self.body,
+                video.window_name(number), self.folder.absolute() / video.source.path, video.source.sha256, place,
+                video.fps, figures, self.target.absolute(), config, self.configs["track"], body,
             )
             for number, place in enumerate(video.windows)
         ]  # fmt: skip
@@ -224,9 +227,11 @@ def _refuse_other(target: Path, record: Provenance, folder: Path, force: bool) -
     if before is None or force:
         return
     if before.fingerprint() != record.fingerprint():
+        told = changes(before, record)
+        more = f" and {len(told) - MOST_CHANGES} more" if len(told) > MOST_CHANGES else ""
         raise InputError(
-            f"{target} was curated otherwise: {'; '.join(changes(before, record))}; choose another -o, or begin "
-            "anew with --force"
+            f"{target} was curated otherwise: {'; '.join(told[:MOST_CHANGES])}{more}; choose another -o, or begin anew "
+            "with --force"
         )
     known = recorded_videos(target)
     if known and before.notes.get("videos") != record.notes["videos"]:

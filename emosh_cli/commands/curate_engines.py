@@ -67,6 +67,7 @@ def _until_broken(
     function: Callable[[Job], Result], left: list[Job], workers: int
 ) -> Iterator[tuple[Job, Result]]:  # returns the jobs that were at work when a process died
     """Do the jobs of `left`, taking each out of it as it is begun, until none is left or a process dies."""
+    import multiprocessing
     from concurrent.futures import FIRST_COMPLETED, wait
     from concurrent.futures.process import BrokenProcessPool
 
@@ -84,6 +85,10 @@ def _until_broken(
         return []
     except BrokenProcessPool:
         return list(running.values())
+    except BaseException:  # the run ends: nobody waits for what is half done
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

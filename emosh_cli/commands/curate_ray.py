@@ -7,7 +7,9 @@ videos and clips under the same paths, and have emosh installed.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 from emosh_cli.commands.curate_engines import Engine
@@ -17,6 +19,8 @@ MOST_BLOCKS = 4096
 STORE_BYTES = 200 * 1024**2
 """Of a Ray that is started here: jobs and records are small."""
 FATAL = "fatal"
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+"""Read as Ray is imported: nobody is told that it runs, and nothing is kept back to be printed when all is over."""
 
 
 def on_ray(workers: int) -> Engine:
@@ -27,19 +31,33 @@ def on_ray(workers: int) -> Engine:
     def run(function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         if not jobs:
             return
-        import ray
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        import ray.exceptions
 
-        _start(workers)
-        rows = [{"number": number} for number in range(len(jobs))]
-        told = ray.put(list(jobs))
-        data = ray.data.from_items(rows, override_num_blocks=min(len(jobs), MOST_BLOCKS))
-        done = data.map(_Call(function, told), num_cpus=1, concurrency=workers or None)
-        for row in done.iter_rows():
-            if row[FATAL]:
-                raise InputError(row[FATAL])
-            yield jobs[row["number"]], row["result"]
+        try:
+            with redirect_stdout(sys.stderr):  # where Ray tells of workers that died
+                _start(workers)
+                yield from _mapped(function, jobs, workers)
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            why = " ".join(str(error).split())[:200]
+            raise InputError(f"Ray gave up ({why}); what was measured is kept: give the same command again") from error
 
     return run
+
+
+def _mapped(function: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+    """(job, result) as Ray Data finishes them."""
+    import ray
+
+    rows = [{"number": number} for number in range(len(jobs))]
+    told = ray.put(list(jobs))
+    data = ray.data.from_items(rows, override_num_blocks=min(len(jobs), MOST_BLOCKS))
+    done = data.map(_Call(function, told), num_cpus=1, concurrency=workers or None)
+    for row in done.iter_rows():
+        if row[FATAL]:
+            raise InputError(row[FATAL])
+        yield jobs[row["number"]], row["result"]
 
 
 class _Call:
@@ -73,8 +91,6 @@ def _start(workers: int) -> None:
     """Join the cluster of RAY_ADDRESS, or start a Ray of this machine's own; once."""
     import logging
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that it runs
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
     import ray.data
 

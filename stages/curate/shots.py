@@ -45,7 +45,7 @@ def find_shots(path: Path, cut_score: float, progress: Progress = silent) -> Sho
     info = probe(path)
     if info.is_photo:
         raise InputError(f"{path} is a still picture")
-    starts, times, sums = [0], array("q"), array("L")
+    starts, times, sums = [0], array("q"), array("I")
     for score, moment in _scored(path):
         if score >= cut_score and moment.index:
             starts.append(moment.index)

@@ -47,15 +47,17 @@ def _die() -> None:
 
 
 def on_ray(folder: Path, out: Path) -> None:
-    """All videos of the folder on a local Ray, its workers killed; prints each one's name as it is done."""
+    """All videos of the folder on a local Ray, its workers killed; prints each one's name and length."""
     from emosh_cli.commands.curate_ray import on_ray
     from stages.curate.config import CurateConfig
 
     jobs = [VideoJob(path, folder, path.stem, out, CurateConfig()) for path in sorted(folder.glob("*.mp4"))]
+    told = []
     for function in (dies_before, dies_after):
         for job, record in on_ray(2)(function, jobs):
             assert record.name == job.name
-            print(function.__name__, record.name, record.frames, flush=True)
+            told.append(f"{function.__name__} {record.name} {record.frames}")
+    print("\n".join(told))
 
 
 if __name__ == "__main__":

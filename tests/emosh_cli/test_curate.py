@@ -166,6 +166,15 @@ def test_another_curation_is_refused(copy: Path, videos: Path, tmp_path: Path) -
     assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
 
 
+def test_force_begins_anew(copy: Path, videos: Path) -> None:
+    """--force takes other settings, and leaves nothing of what was made with the ones before."""
+    said = curate(videos, copy, "--json", "--force", "--set", "max_frames=20", "--set", "cut_score=99")
+    assert (said.code, said.json["remembered"]) == (0, 0), said.err
+    assert set(by_source(copy)) == {("person.mp4", 0), ("tiny.mp4", 0), ("broken.mp4", 0)}
+    assert by_source(copy)["person.mp4", 0].frames == 20
+    assert not list(copy.rglob("person-0002*"))
+
+
 def test_a_changed_video_is_made_again(copy: Path, videos: Path, tmp_path: Path) -> None:
     """Videos may be moved as a whole; one that changed loses its clips, one that is gone keeps its lines."""
     moved = shutil.copytree(videos, tmp_path / "moved")
