@@ -55,6 +55,11 @@ def find_shots(path: Path, cut_score: float, progress: Progress = silent) -> Sho
     return Shots(info, len(times), tuple(starts), times, sums)
 
 
+def scores(path: Path) -> list[float]:
+    """Every frame's score, 0 to 100: how suddenly the picture changes with it. Raises InputError as `find_shots`."""
+    return [score for score, _ in _scored(path)]
+
+
 def _scored(path: Path) -> Iterator[tuple[float, Moment]]:
     """Every frame's scdet score, 0 to 100, and where it is."""
     import av.filter
