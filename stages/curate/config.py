@@ -32,7 +32,7 @@ class CurateConfig:
     trim_frames: int = 2
     """Frames left out on either side of a cut, where the two shots may be mixed. Chosen here."""
     lossless: bool = False
-    """Keep the clips' pixels bit for bit, at some ten times the size; else H.264 at crf 12, 43 dB and more on
+    """Keep the clips' pixels bit for bit, at 16 times the size (d1, d5); else H.264 at crf 12, 43 dB and more on
     the dev clips d1, d2 and d5."""
 
     min_side_px: int = 256
