@@ -30,9 +30,10 @@ CROP_MARGIN = 0.15
 """Room around the boxes of the survey, which looks at some frames only."""
 EXPECTED_SECONDS = 0.6
 """The survey says where the head is up to this far from a sighting."""
-WARM_UP, BLEND = 8, 8
-"""Frames that a lane reads before its first and throws away, and behind its last and fades out: the pose network, which
-looks where it found the person last, settles 2 px elsewhere when it starts elsewhere (d1, d2); hips take 8 frames."""
+WARM_UP = 8
+"""Frames that a lane reads before its first, where the lane before it fades out: the pose network, which looks where it
+found the person last, settles 2 px elsewhere when it starts elsewhere (d1, d2), and hips take 8 frames. Frames at any
+rate, for the network counts pictures."""
 
 
 def detect(path: Path, config: DetectConfig | None = None, progress: Progress = silent) -> Observations:
@@ -77,10 +78,10 @@ def survey(
     return max(count for count, _ in found), link(sightings, max(step, round(LONGEST_ABSENCE * float(info.fps))))
 
 
-def frames_of(info: VideoInfo, lane: Lane, before: int = 0, behind: int = 0) -> Iterator[Frame]:
-    """The lane's frames, and up to so many `before` its first and `behind` its last."""
+def frames_of(info: VideoInfo, lane: Lane, before: int = 0) -> Iterator[Frame]:
+    """The lane's frames, and up to so many `before` its first."""
     for frame in read_frames(info.path):
-        if lane.is_past(frame.index - behind):
+        if lane.is_past(frame.index):
             return
         if frame.index >= lane.start - before:
             yield frame
@@ -117,8 +118,8 @@ def _follow(
     farthest = max(1, round(EXPECTED_SECONDS * float(info.fps)))
 
     def read(lane: Lane, frame_done: Callable[[], None]) -> None:
-        reader = Reader(networks[lane.number], config, info.is_photo)
-        for frame in frames_of(info, lane, WARM_UP, BLEND):
+        reader = Reader(networks[lane.number], config, info.is_photo, float(info.fps))
+        for frame in frames_of(info, lane, WARM_UP):
             reading = None
             if person is not None:
                 expected = person.head_at(frame.index, farthest)
@@ -126,13 +127,13 @@ def _follow(
             if lane.holds(frame.index):
                 rows.put(frame, reading)
                 frame_done()
-            elif lane.is_past(frame.index) and reading is not None:
-                fading[frame.index] = reading.points
+            elif reading is not None:
+                warming_up[frame.index] = reading.points
 
-    fading: dict[int, dict[str, Float[np.ndarray, "points 3"]]] = {}
+    warming_up: dict[int, dict[str, Float[np.ndarray, "points 3"]]] = {}
     run_lanes(lanes, read, progress, "reading landmarks", frame_count)
     for lane in lanes[1:]:
-        rows.fade(fading, range(lane.start, lane.start + BLEND))
+        rows.fade(warming_up, range(lane.start - WARM_UP, lane.start))
     return rows.observations(info, len(others))
 
 

@@ -48,15 +48,15 @@ class Rows:
             self.points[name][frame.index] = rows
         self.evidence[frame.index] = reading.evidence
 
-    def fade(self, before: dict[int, dict[str, Float[np.ndarray, "points 3"]]], frames: range) -> None:
-        """Cross-fade from what the lane before saw in these frames to what is here; a part that one misses is whole."""
+    def fade(self, into: dict[int, dict[str, Float[np.ndarray, "points 3"]]], frames: range) -> None:
+        """Cross-fade what is in these frames into what the next lane saw there; a part that one misses is whole."""
         for place, frame in enumerate(frames, start=1):
             share = place / (len(frames) + 1)
-            for name, rows in before.get(frame, {}).items():
+            for name, rows in into.get(frame, {}).items():
                 here = self.points[name][frame]
                 if np.isfinite(here[0, 0]):
-                    self.points[name][frame] = (1 - share) * rows + share * here
-                elif share < 0.5:
+                    self.points[name][frame] = (1 - share) * here + share * rows
+                elif share > 0.5:
                     self.points[name][frame] = rows
 
     def observations(self, info: VideoInfo, other_people: int) -> Observations:

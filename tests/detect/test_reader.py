@@ -1,0 +1,53 @@
+"""How often a missing hand is looked for, at any frame rate; the networks are stand-ins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import stages.detect.reader as reader
+from stages.detect.config import DetectConfig
+from stages.detect.networks import Networks
+from stages.detect.reader import Reader
+
+POSE = np.ones((33, 3), np.float32)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
+    """The frames in which each hand was looked for; frame 39 shows the left one."""
+    made: dict[str, list[int]] = {"left_hand": [], "right_hand": [], "frame": []}
+
+    def look(rgb, found, hand, networks, is_photo):
+        made[hand].append(len(made["frame"]) - 1)
+        return np.ones((21, 3), np.float32) if hand == "left_hand" and len(made["frame"]) == 40 else None
+
+    def points(crop, networks, name):
+        made["frame"].append(0)
+        return {"pose": POSE, "face": np.ones((478, 3), np.float32)}
+
+    monkeypatch.setattr(reader, "hand_near_wrist", look)
+    monkeypatch.setattr(reader, "holistic_points", points)
+    monkeypatch.setattr(reader, "person_matte", lambda *_: None)
+    monkeypatch.setattr(reader, "evidence_of", lambda *_: np.zeros(4, np.float32))
+    return made
+
+
+@pytest.mark.parametrize(("fps", "step"), [(0.0, 1), (5.0, 1), (25.0, 3), (30.0, 3), (60.0, 7)])
+def test_a_missing_hand_is_looked_for_every_tenth_of_a_second(
+    looks: dict[str, list[int]], fps: float, step: int
+) -> None:
+    """The first three frames always, then once in .11 s: every frame at 5 a second, one in seven at 60."""
+    read = Reader(Networks(), DetectConfig(), False, fps)
+    for _ in range(120):
+        read.read(np.zeros((64, 64, 3), np.uint8), np.array([0, 0, 64, 64.0]), None)
+    assert looks["right_hand"] == sorted({0, 1, 2, *range(0, 120, step)})
+
+
+def test_a_hand_that_is_found_is_not_given_up_at_once(looks: dict[str, list[int]]) -> None:
+    """Behind a find the next three frames are looked at again, as at the start."""
+    read = Reader(Networks(), DetectConfig(), False, 25.0)
+    for _ in range(60):
+        read.read(np.zeros((64, 64, 3), np.uint8), np.array([0, 0, 64, 64.0]), None)
+    assert 39 in looks["left_hand"]
+    assert [frame for frame in looks["left_hand"] if frame > 39] == [40, 41, 42, 43, 46, 49, 52, 55, 58]
