@@ -54,10 +54,12 @@ def _torch(path: Path) -> dict[str, Any]:
 
     import torch
 
+    refused = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError)
+    damaged = (LookupError, AttributeError, TypeError)  # what torch's reader makes of bytes that are no pickle
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (*refused, *damaged) as error:
+        reason = (str(error).splitlines() or ["nothing in it"])[0]
         raise InputError(f"{path} cannot be read without running code from it, or is damaged: {reason}") from error
     if not isinstance(loaded, dict):
         raise InputError(f"{path} holds a {type(loaded).__name__}, not a dict of results")

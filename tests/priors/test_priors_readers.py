@@ -208,3 +208,11 @@ def test_later_priors_win_where_they_speak(body: Body) -> None:
     assert (both.joints[0, 3] == 5).all()
     assert (both.joints[1, 3] == 1).all()
     assert (both.joints[:, HANDS["left"]] == 2).all()
+
+
+@pytest.mark.parametrize("data", [b"", b"hi", b"hi\n", b"\x80\x02}", b"R.", b"PK\x03\x04", b"\x80\x02]q\x00(K\x01s."])
+def test_bytes_that_are_no_results_are_refused(tmp_path: Path, data: bytes) -> None:
+    """A .pt file of anything at all is refused by name, never a KeyError out of torch's reader."""
+    (tmp_path / "results.pt").write_bytes(data)
+    with pytest.raises(InputError, match=r"results\.pt"):
+        read_prior(tmp_path / "results.pt")
