@@ -64,7 +64,7 @@ def error_mm(ehm: Body, found: Motion, truth: Motion, *parts: str) -> float:
     return float(np.mean([aligned_error_mm(a, b) for a, b in zip(ours, theirs, strict=True)]))
 
 
-@pytest.mark.parametrize(("solver", "limits"), [("gn", (25.0, 3.0, 6.0)), ("adamw", (25.0, 6.0, 8.0))])
+@pytest.mark.parametrize(("solver", "limits"), [("gn", (25.0, 3.0, 24.0)), ("adamw", (15.0, 2.0, 4.0))])
 def test_a_body_with_pose_correctives_is_found_again(
     ehm: Body, truth: Motion, solver: str, limits: tuple[float, float, float]
 ) -> None:
@@ -73,11 +73,11 @@ def test_a_body_with_pose_correctives_is_found_again(
     plain = replace(ehm, posedirs=None)
     moved = pose_motion(ehm, truth).vertices - pose_motion(plain, truth).vertices
     assert np.linalg.norm(moved, axis=-1).max() > 0.01
-    config = TrackConfig(solver=solver, focal_px=float(truth.K[0, 0, 0]))
+    config = TrackConfig(solver=solver, focal_px=float(truth.K[0, 0, 0]), adamw_steps=400, adamw_decay_step=320)
     found = fit(observe(ehm, truth), ehm, config)
     assert error_mm(ehm, found, truth, *ARMS) < limits[0]
     assert error_mm(ehm, found, truth, "head") < limits[1]
-    assert error_mm(ehm, found, truth, "left_hand", "right_hand") < 4 * limits[2]
+    assert error_mm(ehm, found, truth, "left_hand", "right_hand") < limits[2]
 
 
 def test_correctives_are_fitted_with(ehm: Body, truth: Motion) -> None:
