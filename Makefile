@@ -7,7 +7,7 @@ OUT    ?= out
 REF    ?=
 DRIVE  ?=
 CLIPS  ?=
-QUICK  ?=
+QUICK  ?= --quick
 BIN    := $(VENV)/bin
 EMOSH  := $(BIN)/emosh
 
@@ -19,7 +19,7 @@ help:
 	@echo "make demo                          set up, animate a real photo, leave a contact sheet in $(OUT)/demo"
 	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
 	@echo "make test                          set up and run the tests"
-	@echo "make bench-track [QUICK=--quick]   measure the tracker against known truth"
+	@echo "make bench-track [QUICK=]          measure the tracker against known truth in 5 minutes; QUICK= runs all steps"
 	@echo "make check                         lint, types, import arrows, wheel contents, tests"
 	@echo "make out/drive.npz, out/x.mp4 ...  see the pipeline rules below"
 

@@ -243,7 +243,7 @@ def validity(grades: dict[str, Score]) -> list[str]:
     """Precision and recall of each part, with the frames in which it was absent."""
     lines = [
         "| grade, solver | " + " | ".join(f"{part}: precision, recall (absent)" for part in PARTS) + " |",
-        RULE[:20],
+        RULE[:21],
     ]
     for name, s in grades.items():
         cells = [f"{r / max(1, b):.3f}, {r / max(1, t):.3f} ({j - t})" for r, b, t, j in s.counts.values()]
