@@ -115,7 +115,7 @@ def described(options: argparse.Namespace) -> Job:
     """The real job, or the tiny one."""
     if options.tiny:
         model, face, vae = TINY, TINY_FACE, TINY_VAE
-        return Job(torch.device("cpu"), torch.float32, 64, 9, 2, model, face, vae, 17, options.weights)
+        return Job(torch.device("cpu"), torch.bfloat16, 64, 9, 2, model, face, vae, 17, options.weights)
     return Job(torch.device("cuda"), torch.bfloat16, 512, 77, options.steps, TRANSFORMER, {}, {}, 257, options.weights)
 
 
@@ -280,7 +280,7 @@ def pipeline(job: Job, rate: float, operations: float) -> Row:
         prompt_embeds=torch.randn(1, 512, text, generator=seeded).to(job.device, job.dtype),
         callback_on_step_end=told, output_type="latent",
     )  # fmt: skip
-    steps = times[1:]  # the first also holds what is encoded before
+    steps = times[1:] or times  # the first also holds what is encoded before
     total = median(steps) * job.steps
     return Row(
         "WanAnimatePipeline", median(steps), total, None, None, operations * job.steps / total / rate, peak(job.device),

@@ -60,6 +60,8 @@ def register(app: typer.Typer) -> None:
         adapter: diffusion.Adapter = None,
         device: diffusion.Device = "auto",
         seed: diffusion.Seed = None,
+        vram: diffusion.Vram = None,
+        plan: diffusion.PlanOnly = False,
         body: options.Body = "open",
     ) -> None:
         """The whole chain: track both, retarget, draw the condition map, generate.
@@ -73,12 +75,21 @@ def register(app: typer.Typer) -> None:
             "retarget": {"disentangle": False if no_disentangle else None},
             "puppet": {"framing": checked_framing(framing)},
             "wan": {"seed": seed},
+            "wan_run": {"vram_gb": vram},
         }
-        _animate(run, ref, drive, out, backend, body, flags, Asked(model, adapter, device))
+        _animate(run, ref, drive, out, backend, body, flags, Asked(model, adapter, device), plan)
 
 
 def _animate(
-    run: Run, ref: Path, drive: Path, out: Path | None, backend: str, body: str, flags: dict, asked: Asked
+    run: Run,
+    ref: Path,
+    drive: Path,
+    out: Path | None,
+    backend: str,
+    body: str,
+    flags: dict,
+    asked: Asked,
+    plan: bool,
 ) -> None:
     need(ref, "a photo of a person")
     need(drive, "a driving video")
@@ -86,9 +97,13 @@ def _animate(
     from stages.video.source import probe
 
     check_photo(ref)
-    if probe(drive).is_photo:
+    clip = probe(drive)
+    if clip.is_photo:
         raise InputError(f"{drive} is a photo; --drive takes a video of the motion, --ref the photo")
-    chain = opened_chain(run, ref, target, backend, body, flags, asked)
+    chain = opened_chain(run, ref, target, backend, body, flags, asked, making=not plan)
+    if plan:
+        print_plan(run, chain, clip.frame_count or round(clip.duration_seconds * clip.fps))
+        return
     driver = chain.track(drive, "drive.npz", "video")
     reference = chain.track(ref, "ref.npz", "photo")
     finish(run, chain, driver, reference, drive)
@@ -162,6 +177,13 @@ def only_of(backend: str, flags: dict[str, dict]) -> dict[str, dict]:
 
 def _other(backend: str) -> str:
     return "puppet" if backend == "wan" else "wan"
+
+
+def print_plan(run: Run, chain: Chain, frames: int) -> None:
+    """What drawing that many frames would take. Raises InputError for the puppet, which needs no plan."""
+    if chain.diffusion is None:
+        raise InputError("--plan is for the wan backend; the puppet needs no plan: leave it out, or add --backend wan")
+    run.planned(chain.diffusion.plan(chain.clip(frames), chain.configs["wan"], chain.configs["wan_run"]).lines())
 
 
 def finish(run: Run, chain: Chain, driver: Path, reference: Path, audio_from: Path | None) -> None:

@@ -144,7 +144,7 @@ def _generate(
         loaded = load_motion(driver)
         chain = animate.opened_chain(run, ref, target, backend, body, flags, asked, making=not plan)
         if plan:
-            _plan(run, chain, len(loaded))
+            animate.print_plan(run, chain, len(loaded))
             return
         reference = chain.track(ref, "ref.npz", "photo")
         audio_from = sound(loaded.provenance, motion)
@@ -152,13 +152,6 @@ def _generate(
             animate.say_made(run, chain, chain.generate(reference, driver, chain.render(driver), audio_from))
         else:
             animate.finish(run, chain, driver, reference, audio_from)
-
-
-def _plan(run: Run, chain: Chain, frames: int) -> None:
-    """What drawing that many frames would take."""
-    if chain.diffusion is None:
-        raise InputError("--plan is for the wan backend; the puppet needs no plan: leave it out, or add --backend wan")
-    run.planned(chain.diffusion.plan(chain.clip(frames), chain.configs["wan"], chain.configs["wan_run"]).lines())
 
 
 def is_retargeted(motion: Motion, reference: Path, chain: Chain) -> bool:

@@ -24,7 +24,17 @@ OUT = {"-o", "--out"}
 BODY = {"--body"}
 MODEL = {"--model", "--adapter", "--device"}
 COMMANDS = {
-    "animate": {"--ref", "--drive", "--backend", "--framing", "--person", "--no-disentangle", "--seed"}
+    "animate": {
+        "--ref",
+        "--drive",
+        "--backend",
+        "--framing",
+        "--person",
+        "--no-disentangle",
+        "--seed",
+        "--vram",
+        "--plan",
+    }
     | MODEL
     | BODY
     | OUT

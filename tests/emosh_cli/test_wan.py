@@ -154,6 +154,24 @@ def test_a_plan_draws_nothing(clip: Clip, model: Path, drawn: Path, tmp_path: Pa
     )
 
 
+def test_animate_with_wan(clip: Clip, model: Path, drawn: Path, tmp_path: Path) -> None:
+    """`animate --backend wan` goes from photo and video to a drawn video with sound; its --plan is printed before
+    anything is tracked and leaves no file, and --vram is heeded."""
+    out = tmp_path / "out.mp4"
+    command = ("animate", "--ref", clip.photo, "--drive", clip.drive, "--backend", "wan", "--model", model, "-o", out,
+               *QUICK)  # fmt: skip
+    plan = emosh(*command, "--plan")
+    assert plan.code == 0, plan.err
+    assert plan.out.startswith(f"plan: {FRAMES} frames in 1 chunk")
+    assert "card memory are not enough" in refused(*command, "--plan", "--vram", "0.5")
+    assert list(tmp_path.iterdir()) == []
+    said = emosh(*command, "--json")
+    assert said.code == 0, said.err
+    assert list(steps(said))[-4:] == ["retarget", "render-cond", "encode", "generate (wan)"]
+    assert (probe(out).frame_count, probe(out).has_audio) == (FRAMES, True)
+    assert json.loads(read_metadata(out)["comment"])["backend"] == "wan"
+
+
 def test_options_of_the_run_reach_the_model(drawn: Path, model: Path, tmp_path: Path) -> None:
     """Too little memory is refused before anything loads; offload gives the same bytes, 8-bit storage others; the
     plan's line is said."""

@@ -2,7 +2,9 @@
 
 Chunk 1 is drawn from the photo alone. Every later one is given, beside the photo, the first chunk's first denoised
 latent (spatially-aligned conditioning) and the last frames of the chunk before, encoded together with grey for the
-rest. With SAC off and a silenced face branch this is diffusers' `WanAnimatePipeline`, bit for bit.
+rest. None of a chunk's decoding can wait until the next has begun: those frames are the last that a causal decoder
+gives, and depend on all of the chunk's latents (measured in tests/generate/wan). With SAC off and a silenced face
+branch this is diffusers' `WanAnimatePipeline`, bit for bit.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class ChunkStore:
         return self._video(number).is_file() and sha256_file(self._video(number)) == digest
 
     def _write(self, progressed: Progressed) -> None:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         carried = progressed.carried
         tensors = {"noise_state": carried.noise_state, "anchor": carried.anchor, "tail": carried.tail}
@@ -102,9 +102,8 @@ class ChunkStore:
             "statistics": json.dumps([asdict(each) for each in progressed.statistics]),
         }
         with atomic_path(self.folder / STATE) as part:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}, part, record
-            )
+            given = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
+            part.write_bytes(save(given, record))  # save_file would not say a full disk as an OSError
 
     def _read(self) -> Progressed | None:
         from safetensors import SafetensorError, safe_open

@@ -16,6 +16,7 @@ from stages.encode.config import EncodeConfig
 from stages.encode.encode import encode
 from stages.generate.wan.draw import Models, beginning, draw_chunk
 from stages.generate.wan.source import Source, opened
+from stages.wan import vae as codec
 from stages.wan.chunks import plan_chunks
 from stages.wan.conditioning import PROMPT
 from stages.wan.config import WanConfig
@@ -148,6 +149,17 @@ def test_the_anchor_is_the_first_denoised_latent(latents: Latents, aligned: Mode
     assert torch.equal(codec.decode(aligned.vae, anchors[0]), first)
     assert torch.equal(anchors[0], anchors[1])
     assert torch.equal(anchors[0], anchors[2])
+
+
+def test_the_tail_depends_on_every_latent(aligned: Models) -> None:
+    """The frames that the next chunk is given differ when any one latent of the chunk does, even the first of the
+    paper's 20: the whole chunk must be decoded before the next begins."""
+    latents = torch.randn(1, 16, 20, 2, 2, generator=torch.Generator().manual_seed(0))
+    tail = codec.decode(aligned.vae, latents)[:, :, -5:]
+    for changed in (0, 10, 19):
+        other = latents.clone()
+        other[:, :, changed] += 5
+        assert float((codec.decode(aligned.vae, other)[:, :, -5:] - tail).abs().max()) > 0.01
 
 
 def test_motion_is_followed(latents: Latents, aligned: Models, folder: ModelFolder, tmp_path: Path) -> None:

@@ -156,16 +156,38 @@ def test_any_length(model_folder: ModelFolder, source: Source, tmp_path: Path, f
     assert found.duration_seconds == pytest.approx(driver.duration_seconds, abs=0.001)
 
 
-@pytest.mark.parametrize(("frames", "chunks"), [(76, 1), (77, 1), (78, 2), (149, 2), (150, 3)])
+@pytest.mark.parametrize(
+    ("frames", "chunks"), [(1, 1), (2, 1), (5, 1), (6, 1), (76, 1), (77, 1), (78, 2), (149, 2), (150, 3)]
+)
 def test_the_papers_lengths(
     model_folder: ModelFolder, source: Source, tmp_path: Path, frames: int, chunks: int
 ) -> None:
-    """With the paper's chunks of 77 frames, lengths around one, two and three chunks are drawn whole."""
+    """With the paper's chunks of 77 frames, a frame or few and lengths around one, two and three chunks are whole."""
     latents, out = tmp_path / "clip.safetensors", tmp_path / "out.mp4"
     photo, cond = write_photo(tmp_path / "photo.png", (16, 16)), write_cond(tmp_path / "cond.mp4", frames, (16, 16))
     encode(photo, cond, model_folder, EncodeConfig(), latents)
     assert len(stage.generate(latents, source, replace(CONFIG, num_inference_steps=1), out, tmp_path / "w")) == chunks
     assert probe(out).frame_count == frames
+
+
+@pytest.mark.parametrize("size", [(48, 16), (16, 32)])
+@pytest.mark.parametrize(("chunk_frames", "overlap", "frames"), [(9, 5, 1), (9, 5, 9), (9, 5, 14), (5, 1, 10)])
+def test_other_sizes_and_chunks(
+    model_folder: ModelFolder,
+    source: Source,
+    tmp_path: Path,
+    size: tuple[int, int],
+    chunk_frames: int,
+    overlap: int,
+    frames: int,
+) -> None:
+    """Wide and tall clips, in chunks of 9 frames that share 5 and of 5 that share 1, keep their size and length."""
+    latents, out = tmp_path / "clip.safetensors", tmp_path / "out.mp4"
+    photo, cond = write_photo(tmp_path / "photo.png", (16, 16)), write_cond(tmp_path / "cond.mp4", frames, size)
+    encode(photo, cond, model_folder, EncodeConfig(chunk_frames=chunk_frames, overlap_frames=overlap), latents)
+    stage.generate(latents, source, replace(CONFIG, num_inference_steps=1), out, tmp_path / "w")
+    found = probe(out)
+    assert (found.frame_count, found.width, found.height) == (frames, *size)
 
 
 def test_frames_are_kept_bit_for_bit(whole: Path, clip: Path, source: Source, tmp_path: Path) -> None:
@@ -227,6 +249,22 @@ def test_memory_is_flat(model_folder: ModelFolder, source: Source, tmp_path: Pat
 
     one_frame = 32 * 32 * 3
     assert left(60) < 15 * one_frame, "51 more frames came after the second chunk"
+
+
+def test_a_full_disk(clip: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up while a chunk's state is written is a sentence, and no video is left."""
+    from contextlib import contextmanager
+
+    from stages.generate.wan import resume
+
+    @contextmanager
+    def full(path: Path):
+        yield Path("/dev/full")
+
+    monkeypatch.setattr(resume, "atomic_path", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        stage.generate(clip, source, CONFIG, tmp_path / "out.mp4", tmp_path / "work")
+    assert not (tmp_path / "out.mp4").exists()
 
 
 # ---- what is refused, before anything loads
