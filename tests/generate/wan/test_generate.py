@@ -278,6 +278,17 @@ def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "opened", refuse)
 
 
+def test_no_room(unloaded: None, clip: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with less room than the frames can possibly take is refused before anything loads; what it has and what is
+    needed stand in the line."""
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(stage.shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
+    with pytest.raises(InputError, match=r"0\.0 MB are free, and the \d+ frames left to draw need at least"):
+        stage.generate(clip, source, CONFIG, tmp_path / "out.mp4", tmp_path / "work")
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def changed(clip: Path, folder: Path, metadata: dict[str, str], **tensors: np.ndarray) -> Path:
     """A copy of the latents with something else in them."""
     from safetensors.numpy import load_file, save_file
