@@ -12,7 +12,7 @@ from emosh_cli.outputs import CLIPS, need, settle_folder
 from emosh_cli.run import Run
 from stages.errors import InputError
 
-MANIFEST = "clips.jsonl"
+MANIFEST = "manifest.jsonl"
 PANEL = "Made-up people"
 Synthetic = Annotated[
     int | None,

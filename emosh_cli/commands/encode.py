@@ -17,7 +17,7 @@ Ref = Annotated[Path | None, typer.Option("--ref", metavar="PHOTO", help="The re
 Cond = Annotated[Path | None, typer.Option("--cond", metavar="MP4", help="The condition map, from emosh render-cond.")]
 Manifest = Annotated[
     Path | None,
-    typer.Option("--manifest", metavar="JSONL", help="Encode a training set instead: emosh curate's clips.jsonl."),
+    typer.Option("--manifest", metavar="JSONL", help="Encode a training set instead: emosh curate's manifest.jsonl."),
 ]
 
 

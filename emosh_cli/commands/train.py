@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         if plan:
             _plan(run, cache, hardware, model)
         elif cache is None:
-            raise InputError("name the training cache; make one with: emosh encode --manifest clips.jsonl -o cache/")
+            raise InputError("name the training cache; make one with: emosh encode --manifest manifest.jsonl -o cache/")
         else:
             _train(run, cache, out, validation, model, device)
 
@@ -111,7 +111,8 @@ def _plan(run: Run, cache: Path | None, hardware: str | None, model: str | None)
     found = planned(config, None if cache is None else TrainingCache(cache), described, hardware, "auto")
     from stages.train.plan import paper_line
 
-    run.planned([*found.lines(), paper_line(described)], **found.figures())
+    paper = [paper_line(described)] if described["num_layers"] == DEFAULTS["num_layers"] else []
+    run.planned([*found.lines(), *paper], **found.figures())
 
 
 def planned(config: Any, cache: Any, transformer: dict[str, Any], hardware: str | None, device: str) -> Any:

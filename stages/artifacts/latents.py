@@ -24,9 +24,9 @@ LATENTS = Schema(
     1,
     (
         Field("image_embeds", "image_tokens image_dim", "float", "CLIP tokens of the photo", finite=False),
-        Field("prompt_embeds", "512 text_dim", "float", "UMT5 tokens of the prompt, zeros behind it", finite=False),
+        Field("prompt_embeds", "text text_dim", "float", "UMT5 tokens of the prompt, zeros behind it", finite=False),
         Field(
-            "negative_prompt_embeds", "512 text_dim", "float", "the same of what to avoid, for guidance",
+            "negative_prompt_embeds", "text text_dim", "float", "the same of what to avoid, for guidance",
             required=False, finite=False,
         ),
         Field("reference_latents", "16 1 latent_height latent_width", "float", "the photo", finite=False),

@@ -1,4 +1,4 @@
-"""clips.jsonl: the clips of a training set, a JSON object a line, the rejected ones with their reason.
+"""manifest.jsonl: the clips of a training set, a JSON object a line, the rejected ones with their reason.
 
     {"video": "a.mp4", "motion": "a.npz", "first_frame": 0, "frames": 97, "fps": "25", "figures": {"face_scale": 0.21},
      "reason": null, "source": "../videos/a.mp4", "source_first_frame": 310}

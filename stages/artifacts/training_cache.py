@@ -46,13 +46,13 @@ COMMON = Schema(
     "training-common",
     1,
     (
-        Field("prompt_embeds", "512 text_dim", "float", "UMT5 tokens of the prompt, zeros behind it", finite=False),
+        Field("prompt_embeds", "text text_dim", "float", "UMT5 tokens of the prompt, zeros behind it", finite=False),
         Field("grey_latents", f"16 latent_frames {PLANE}", "float", "an all-grey window", finite=False),
     ),
 )
 INDEX = "index.json"
 COMMON_FILE = "common.safetensors"
-OPEN_FILES = 64
+OPEN_FILES = 4096
 """Clips whose headers are held open at once."""
 
 
@@ -85,7 +85,7 @@ class TrainingCache:
         self._places = [(file, window) for file, count in self.index.clips for window in range(count)]
         common = StreamedReader(self.folder / COMMON_FILE)
         COMMON.validate(common.stand_ins(), str(common.path))
-        self.prompt_embeds: Float[np.ndarray, "512 text_dim"] = common.read("prompt_embeds")
+        self.prompt_embeds: Float[np.ndarray, "text text_dim"] = common.read("prompt_embeds")
         self.grey_latents: Float[np.ndarray, "16 t h w"] = common.read("grey_latents")
         self._opened = lru_cache(OPEN_FILES)(self._open)
 

@@ -146,6 +146,8 @@ def _image_embeds(rgb: UInt8[np.ndarray, "h w 3"], folder: ModelFolder, device: 
     from stages.wan.conditioning import image_embeds
     from stages.wan.loading import load_image_encoder
 
+    if not folder.sees:
+        return np.zeros((0, 0), np.float32)
     return _array(image_embeds(*load_image_encoder(folder, device), rgb))
 
 
@@ -154,6 +156,8 @@ def kept_or_made_prompt(folder: ModelFolder, cache: Path | None, prompt: str, de
     from stages.wan.conditioning import keep_prompt, kept_prompt, prompt_embeds
     from stages.wan.loading import load_text_encoder
 
+    if not folder.reads:
+        return np.zeros((1, folder.config["text_dim"]), np.float32)
     embeds = kept_prompt(folder, cache, prompt)
     if embeds is None:
         embeds = prompt_embeds(*load_text_encoder(folder, device=device), prompt)

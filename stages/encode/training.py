@@ -37,7 +37,7 @@ FILE_TYPES = {"float16": "F16", "float32": "F32"}
 
 @dataclass(frozen=True)
 class Encoders:
-    """VAE and CLIP in memory."""
+    """VAE and CLIP in memory; without CLIP None."""
 
     vae: Any
     image_encoder: Any
@@ -48,7 +48,8 @@ def load_encoders(folder: ModelFolder, config: EncodeConfig, device: str) -> Enc
     """Both, once for all clips."""
     from stages.wan.loading import DTYPES, load_image_encoder, load_vae
 
-    return Encoders(load_vae(folder, DTYPES[config.vae_dtype], device), *load_image_encoder(folder, device))
+    seeing = load_image_encoder(folder, device) if folder.sees else (None, None)
+    return Encoders(load_vae(folder, DTYPES[config.vae_dtype], device), *seeing)
 
 
 def encode_common(
@@ -164,14 +165,22 @@ def _references(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latents (candidates 2 16 1 h w) and CLIP tokens (candidates 2 tokens dim) of each picture, plain and moved."""
     from stages.wan import vae as codec
-    from stages.wan.conditioning import image_embeds
 
     latents, embeds = [], []
     for picture in pictures:
         both = picture, moved(picture, config, random)
         latents.append([_array(codec.encode(encoders.vae, _pixels(each[None]))) for each in both])
-        embeds.append([_array(image_embeds(encoders.image_encoder, encoders.image_processor, each)) for each in both])
+        embeds.append([_seen(encoders, each) for each in both])
     return np.array(latents), np.array(embeds)
+
+
+def _seen(encoders: Encoders, picture: UInt8[np.ndarray, "h w 3"]) -> np.ndarray:
+    """CLIP's tokens of a picture; none for a model without CLIP."""
+    from stages.wan.conditioning import image_embeds
+
+    if encoders.image_encoder is None:
+        return np.zeros((0, 0), np.float32)
+    return _array(image_embeds(encoders.image_encoder, encoders.image_processor, picture))
 
 
 def _pixels(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Tensor:

@@ -18,9 +18,10 @@ from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
 from stages.train.model import file_name, take, tuned, whole
-from stages.wan.adapter import PREFIX, read_adapter, write_adapter
+from stages.wan.adapter import PREFIX, write_adapter
 
 AVERAGES = ("exp_avg", "exp_avg_sq", "step")
+RAW = "raw"
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,12 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
 
 def save(
     folder: Path, step: int, model: Any, optimizer: torch.optim.Optimizer, rank: int, provenance: Provenance,
-    is_main: bool, keep: int,
+    is_main: bool, keep: int, raw: dict[str, Tensor] | None = None,
 ) -> Checkpoint:  # fmt: skip
-    """Write a checkpoint and remove the oldest; every process calls it, the main one writes."""
+    """Write a checkpoint and remove the oldest; every process calls it, the main one writes.
+
+    `raw`: the weights that training goes on from, where the model holds their mean. `rank` 0: every weight is tuned.
+    """
     from safetensors.torch import save_file
 
     weights, averages = {}, {}
@@ -55,6 +59,8 @@ def save(
         weights[file_name(name)] = whole(parameter)
         for kind in AVERAGES:
             averages[f"{file_name(name)}:{kind}"] = whole(optimizer.state[parameter][kind])
+        if raw is not None:
+            averages[f"{file_name(name)}:{RAW}"] = whole(raw[name])
     made = Checkpoint(step, folder / f"adapter-{step:06d}.safetensors", folder / f"state-{step:06d}.safetensors")
     if is_main:
         with atomic_path(made.state) as part:
@@ -77,12 +83,18 @@ def sweep(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def load(checkpoint: Checkpoint, model: Any, optimizer: torch.optim.Optimizer, expected: Provenance) -> None:
-    """Go on from a checkpoint. Raises InputError for one that was made with other settings, data or weights."""
+def load(
+    checkpoint: Checkpoint, model: Any, optimizer: torch.optim.Optimizer, expected: Provenance
+) -> dict[str, Tensor]:
+    """Go on from a checkpoint; what it holds as the weights, their mean where a mean is kept.
+
+    Raises InputError for one that was made with other settings, data or weights.
+    """
     check(checkpoint, expected)
     weights, averages = _read(checkpoint.adapter), _read(checkpoint.state)
     for name, parameter in tuned(model):
-        take(parameter, weights[PREFIX + file_name(name)])
+        kept = weights[PREFIX + file_name(name)]
+        take(parameter, averages.get(f"{file_name(name)}:{RAW}", kept))
         state = {}
         for kind in AVERAGES:
             value = averages[f"{file_name(name)}:{kind}"]
@@ -90,12 +102,13 @@ def load(checkpoint: Checkpoint, model: Any, optimizer: torch.optim.Optimizer, e
             if kind != "step":
                 take(state[kind], value)
         optimizer.state[parameter] = state
+    return {name: weights[PREFIX + file_name(name)] for name, _ in tuned(model)}
 
 
 def check(checkpoint: Checkpoint, expected: Provenance) -> None:
     """Raises InputError where a checkpoint does not continue what is asked for."""
-    made = read_adapter(checkpoint.adapter).provenance
-    if made is None or made.fingerprint() == expected.fingerprint():
+    made = _provenance(checkpoint.adapter)
+    if made.fingerprint() == expected.fingerprint():
         return
     for what in ("config", "inputs", "weights"):
         before, now = getattr(made, what), getattr(expected, what)
@@ -110,6 +123,17 @@ def check(checkpoint: Checkpoint, expected: Provenance) -> None:
                 "choose another -o, or --force to begin anew"
             )
     raise InputError(f"{checkpoint.adapter} was trained by another emosh; choose another -o, or --force to begin anew")
+
+
+def _provenance(path: Path) -> Provenance:
+    """Of an adapter, or of a whole model's weights. Raises InputError for another file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return Provenance.from_json((file.metadata() or {})["emosh_provenance"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it to go on from the checkpoint before") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:

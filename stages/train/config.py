@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from stages.errors import InputError
 
 STORAGES = ("full", "fp8")
+TUNES = ("lora", "all")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,16 @@ class TrainConfig:
     """How often the reference is a little turned, shifted and cropped."""
     flow_shift: float = 5.0
     """Shift of the noise levels towards noise, as at inference."""
+    tune: str = "lora"
+    """What learns: `lora`, the adapter and the motion embedding; `all`, every weight of a small model."""
+    warmup_steps: int = 0
+    """Steps in which the learning rate rises from 0. The paper states none."""
+    decay_share: float = 0.0
+    """The last share of the steps, in which the learning rate falls to a twentieth. The paper states none."""
+    ema: float = 0.0
+    """Decay of the mean over steps that is kept of the weights in place of the last ones; 0: none, as in the paper."""
+    samples_at_once: int = 1
+    """Samples of one length that go through the model together, where there is memory; the sum is the same."""
     loss_on_temporal: bool = True
     """Whether the temporal slots bear loss; reference and auxiliary never do."""
     max_grad_norm: float = 1.0
@@ -56,12 +67,18 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raises InputError for values that cannot be trained with."""
-        for name in ("steps", "batch_size", "rank", "save_every", "keep", "validate_every"):
+        for name in ("steps", "batch_size", "rank", "save_every", "keep", "validate_every", "samples_at_once"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
         for name in ("temporal_probability", "auxiliary_probability", "moved_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
+        if self.tune not in TUNES:
+            raise InputError(f"tune is {self.tune!r}, expected one of: {', '.join(TUNES)}")
+        if self.tune == "all" and self.storage != "full":
+            raise InputError('what learns cannot be stored in 8 bits; set storage = "full"')
+        if not 0 <= self.decay_share <= 1 or not 0 <= self.ema < 1 or self.warmup_steps < 0:
+            raise InputError("decay_share is a share from 0 to 1, ema from 0 to below 1, warmup_steps at least 0")
         if self.learning_rate <= 0 or self.flow_shift <= 0 or self.max_grad_norm < 0:
             raise InputError("learning_rate and flow_shift must be above 0, max_grad_norm at least 0")
         if self.dtype not in ("bfloat16", "float32"):

@@ -6,8 +6,10 @@ There is no state: a resumed run draws what an unbroken one draws, and one GPU w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Int
 
 from stages.train.config import TrainConfig
 
@@ -52,8 +54,10 @@ def shifted(u: float, shift: float) -> float:
 def _window(number: int, windows: int, seed: int) -> int:
     """Every window once an epoch, in an order of the epoch's own."""
     epoch, place = divmod(number, windows)
-    return int(
-        np.random.Generator(np.random.Philox(key=np.array([seed, 2**63 + epoch], np.uint64))).permutation(windows)[
-            place
-        ]
-    )
+    return int(_order(epoch, windows, seed)[place])
+
+
+@lru_cache(4)
+def _order(epoch: int, windows: int, seed: int) -> Int[np.ndarray, "windows"]:
+    key = np.array([seed, 2**63 + epoch], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key)).permutation(windows)

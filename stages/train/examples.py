@@ -6,7 +6,9 @@ Chunk 1 is `[ref | noisy]`; a later chunk `[ref | temporal | noisy]`, or with an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,21 +23,40 @@ from stages.wan.layout import Layout, condition, layout
 
 @dataclass(frozen=True)
 class Example:
-    """One sample in float32 on the CPU. `clean` is z0 of every slot, `noise` z1."""
+    """One sample, or several of one length, in float32 on the CPU. `clean` is z0 of every slot, `noise` z1."""
 
     layout: Layout
-    clean: Float[Tensor, "1 16 slots h w"]
-    noise: Float[Tensor, "1 16 slots h w"]
-    condition: Float[Tensor, "1 20 slots h w"]
-    motion: Float[Tensor, "1 16 video h w"]
-    prompt_embeds: Float[Tensor, "1 text text_dim"]
-    image_embeds: Float[Tensor, "1 image image_dim"]
-    t: float
+    clean: Float[Tensor, "samples 16 slots h w"]
+    noise: Float[Tensor, "samples 16 slots h w"]
+    condition: Float[Tensor, "samples 20 slots h w"]
+    motion: Float[Tensor, "samples 16 video h w"]
+    prompt_embeds: Float[Tensor, "samples text text_dim"]
+    image_embeds: Float[Tensor, "samples image image_dim"]
+    t: Float[Tensor, "samples"]
+
+    def __len__(self) -> int:
+        """How many samples."""
+        return len(self.t)
 
     @property
-    def noisy(self) -> Float[Tensor, "1 16 slots h w"]:
+    def noisy(self) -> Float[Tensor, "samples 16 slots h w"]:
         """z_t = (1 - t) z0 + t z1."""
-        return (1 - self.t) * self.clean + self.t * self.noise
+        t = self.t[:, None, None, None, None]
+        return (1 - t) * self.clean + t * self.noise
+
+
+def together(samples: list[Example], at_once: int, key: Callable[[Layout], Any]) -> list[Example]:
+    """The samples in groups of up to `at_once` whose layouts have one key, which must make their tensors one size."""
+    groups: dict[Any, list[Example]] = {}
+    for each in samples:
+        groups.setdefault((each.layout.slots, each.layout.video, key(each.layout)), []).append(each)
+    cut = [group[at : at + at_once] for group in groups.values() for at in range(0, len(group), at_once)]
+    return [group[0] if len(group) == 1 else _stacked(group) for group in cut]
+
+
+def _stacked(group: list[Example]) -> Example:
+    tensors = {field.name: torch.cat([getattr(each, field.name) for each in group]) for field in fields(Example)[1:]}
+    return Example(group[0].layout, **tensors)
 
 
 def example(cache: TrainingCache, drawn: Draw) -> Example:
@@ -71,7 +92,14 @@ def assembled(
     generator = torch.Generator().manual_seed(drawn.noise_seed)
     start = noise(slots, clean.shape[3], clean.shape[4], generator)
     return Example(
-        slots, clean, start, condition(slots, reference, auxiliary, known), motion, prompt_embeds, image_embeds, drawn.t
+        slots,
+        clean,
+        start,
+        condition(slots, reference, auxiliary, known),
+        motion,
+        prompt_embeds,
+        image_embeds,
+        torch.tensor([drawn.t]),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.artifacts.training_cache import TrainingCache
@@ -22,16 +23,18 @@ from stages.progress import Progress, silent
 from stages.train import checkpoint as store
 from stages.train.config import TrainConfig
 from stages.train.draws import draw
-from stages.train.examples import example
+from stages.train.examples import example, together
+from stages.train.folder import MODEL, write_folder
 from stages.train.model import trainable, tuned
-from stages.train.objective import sample_loss
+from stages.train.objective import first_judged, sample_loss
+from stages.train.schedule import Mean, learning_rate
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import DTYPES
 
 UNDECIDING = (
     "steps", "save_every", "keep", "validate_every", "tracker", "gradient_checkpointing", "offload_activations",
-    "offload_weights",
+    "offload_weights", "samples_at_once",
 )  # fmt: skip
 """Settings that change no weight of a step."""
 LOST = ("connection closed", "peer", "nccl", "gloo", "timed out", "distbackend", "broken pipe", "connection reset")
@@ -78,19 +81,25 @@ def train(
     model = trainable(folder, config, accelerator.device)
     optimizer = torch.optim.Adam([parameter for _, parameter in tuned(model)], lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model, optimizer)
-    begun = 0
+    begun, plain = 0, accelerator.unwrap_model(model)
+    mean = Mean(plain, config.ema) if config.ema else None
     if found:
-        store.load(found[-1], accelerator.unwrap_model(model), optimizer.optimizer, record)
+        kept = store.load(found[-1], plain, optimizer.optimizer, record)
         begun = found[-1].step
+        if mean is not None:
+            mean.values = {name: kept[name].to(value.device) for name, value in mean.values.items()}
     if config.tracker != "none":
         accelerator.init_trackers("emosh", config=config_dict(config))
-    run = _Running(accelerator, model, optimizer, cache, config, out, record, validate)
+    run = _Running(accelerator, model, optimizer, cache, config, out, record, validate, mean)
     try:
         trained = _steps(run, begun, found[-1].adapter if found else None, progress)
     except RuntimeError as error:
         raise _worded(error, accelerator, out) from error
     finally:
         accelerator.end_training()
+    if config.tune == "all" and accelerator.is_main_process:
+        with mean.shown(plain) if mean is not None else nullcontext():
+            write_folder(out / MODEL, plain, folder)
     return trained
 
 
@@ -120,6 +129,8 @@ def check(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, proces
             f"{cache.folder} was encoded with another model: its text_dim is {cache.prompt_embeds.shape[1]}, "
             f"{folder.path}'s {wanted}; encode the manifest again"
         )
+    if config.tune == "all" and processes > 1:
+        raise InputError("every weight of a small model is trained on one process; leave the launcher away")
     if config.offload_weights and processes > 1:
         raise InputError("offload_weights is for one card; shard the weights over several (accelerate's FSDP)")
     if config.batch_size % processes:
@@ -127,8 +138,9 @@ def check(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, proces
 
 
 def provenance(cache: TrainingCache, config: TrainConfig, weights: dict[str, str]) -> Provenance:
-    """What decides the trained weights, beside the number of steps."""
-    settings = {key: value for key, value in config_dict(config).items() if key not in UNDECIDING}
+    """What decides the trained weights. The number of steps does only where the rate falls towards the last."""
+    free = [key for key in UNDECIDING if key != "steps" or not config.decay_share]
+    settings = {key: value for key, value in config_dict(config).items() if key not in free}
     return Provenance("train", settings, {"cache": cache.index.fingerprint}, weights, config.seed)
 
 
@@ -144,6 +156,7 @@ class _Running:
     out: Path
     record: Provenance
     validate: Validate | None
+    mean: Mean | None
 
 
 def _steps(run: _Running, begun: int, last: Path | None, progress: Progress) -> Trained:
@@ -154,11 +167,13 @@ def _steps(run: _Running, begun: int, last: Path | None, progress: Progress) -> 
         figures = {"loss": loss, "grad_norm": norm}
         done = step + 1
         if done % config.save_every == 0 or done == config.steps:
-            trained.step, trained.adapter = done, _saved(run, done)
-            if run.validate and (done % config.validate_every == 0 or done == config.steps):
-                validated = _validated(run, trained.adapter, done)
-                trained.validations.append(validated)
-                figures |= {f"validation/{name}": value for name, value in validated.items()}
+            plain = run.accelerator.unwrap_model(run.model)
+            with run.mean.shown(plain) if run.mean is not None else nullcontext() as raw:
+                trained.step, trained.adapter = done, _saved(run, done, raw)
+                if run.validate and (done % config.validate_every == 0 or done == config.steps):
+                    validated = _validated(run, trained.adapter, done)
+                    trained.validations.append(validated)
+                    figures |= {f"validation/{name}": value for name, value in validated.items()}
         run.accelerator.log(figures, step=done)
         progress(f"training, loss {loss:.4f}", done, config.steps)
     return trained
@@ -170,13 +185,17 @@ def _step(run: _Running, step: int) -> tuple[float, float]:
     share = config.batch_size // accelerator.num_processes
     first = step * config.batch_size + accelerator.process_index * share
     total = torch.zeros((), device=accelerator.device)
-    for number in range(share):
-        made = example(run.cache, draw(first + number, len(run.cache), config))
-        last = number == share - 1
+    drawn = [draw(first + number, len(run.cache), config) for number in range(share)]
+    samples = together(
+        [example(run.cache, each) for each in drawn], config.samples_at_once,
+        lambda slots: first_judged(slots, config.loss_on_temporal),
+    )  # fmt: skip
+    for number, made in enumerate(samples):
+        last = number == len(samples) - 1
         with nullcontext() if last else accelerator.no_sync(model):
             loss = sample_loss(model, made, accelerator.device, DTYPES[config.dtype], config.loss_on_temporal)
-            accelerator.backward(loss / share)
-        total += loss.detach() / share
+            accelerator.backward(loss * (len(made) / share))
+        total += loss.detach() * (len(made) / share)
     mean = float(accelerator.reduce(total, "mean"))
     norm = accelerator.clip_grad_norm_([p for _, p in tuned(model)], config.max_grad_norm or math.inf)
     norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
@@ -187,16 +206,20 @@ def _step(run: _Running, step: int) -> tuple[float, float]:
         raise InputError(
             f"the {what} of step {step + 1} is not finite; {where}; lower learning_rate or check the clips"
         )
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(config, step)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
+    if run.mean is not None:
+        run.mean.update(accelerator.unwrap_model(model), step)
     return mean, norm
 
 
-def _saved(run: _Running, step: int) -> Path:
+def _saved(run: _Running, step: int, raw: dict[str, Tensor] | None) -> Path:
     unwrapped = run.accelerator.unwrap_model(run.model)
     made = store.save(
-        run.out, step, unwrapped, run.optimizer.optimizer, run.config.rank, run.record,
-        run.accelerator.is_main_process, run.config.keep,
+        run.out, step, unwrapped, run.optimizer.optimizer, 0 if run.config.tune == "all" else run.config.rank,
+        run.record, run.accelerator.is_main_process, run.config.keep, raw,
     )  # fmt: skip
     run.accelerator.wait_for_everyone()
     return made.adapter

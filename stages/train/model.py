@@ -1,4 +1,4 @@
-"""The transformer made ready to learn: a LoRA on every block, the motion embedding, and nothing else."""
+"""The transformer made ready to learn: a LoRA on every block and the motion embedding, or all of a small model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ from stages.wan.transformer import EmoshTransformer3DModel
 def trainable(folder: ModelFolder, config: TrainConfig, device: torch.device | str) -> EmoshTransformer3DModel:
     """Load the base and add what is tuned, in float32. Stored in 8 bits, it is cast on the CPU and moved then."""
     waits = config.storage == "fp8"
-    model = load_transformer(folder, DTYPES[config.dtype], "cpu" if waits else device)
+    dtype = "float32" if config.tune == "all" else config.dtype
+    model = load_transformer(folder, DTYPES[dtype], "cpu" if waits else device)
     torch.manual_seed(config.seed)
     return prepared(model, config).to(device)  # type: ignore[return-value]
 
 
 def prepared(model: EmoshTransformer3DModel, config: TrainConfig) -> EmoshTransformer3DModel:
     """A loaded base with what is tuned."""
-    add_adapter(model, config.rank)
+    if config.tune == "all":
+        model.requires_grad_(True)
+    else:
+        add_adapter(model, config.rank)
     for _, parameter in tuned(model):
         parameter.data = parameter.data.float()
     if config.storage == "fp8":

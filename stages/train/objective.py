@@ -13,27 +13,32 @@ from stages.wan.denoise import TRAIN_TIMESTEPS
 from stages.wan.layout import Layout
 
 
+def first_judged(layout: Layout, on_temporal: bool) -> int:
+    """The first slot that bears loss."""
+    return layout.lead + (0 if on_temporal else layout.temporal)
+
+
 def flow_loss(
-    predicted: Float[Tensor, "1 16 slots h w"],
-    clean: Float[Tensor, "1 16 slots h w"],
-    noise: Float[Tensor, "1 16 slots h w"],
+    predicted: Float[Tensor, "samples 16 slots h w"],
+    clean: Float[Tensor, "samples 16 slots h w"],
+    noise: Float[Tensor, "samples 16 slots h w"],
     layout: Layout,
     on_temporal: bool = True,
 ) -> Float[Tensor, ""]:
     """Mean squared error against noise - clean, without the reference and the auxiliary slot."""
-    first = layout.lead + (0 if on_temporal else layout.temporal)
+    first = first_judged(layout, on_temporal)
     target = noise[:, :, first:] - clean[:, :, first:]
     return (predicted[:, :, first:].float() - target).square().mean()
 
 
 def predicted(
     model: Any, example: Example, device: torch.device, dtype: torch.dtype
-) -> Float[Tensor, "1 16 slots h w"]:
-    """What the transformer says of a sample."""
+) -> Float[Tensor, "samples 16 slots h w"]:
+    """What the transformer says of samples."""
     hidden_states = torch.cat([example.noisy, example.condition], dim=1)
     return model(
         hidden_states=hidden_states.to(device, dtype),
-        timestep=torch.tensor([example.t * TRAIN_TIMESTEPS], device=device),
+        timestep=(example.t * TRAIN_TIMESTEPS).to(device),
         encoder_hidden_states=example.prompt_embeds.to(device, dtype),
         encoder_hidden_states_image=example.image_embeds.to(device, dtype),
         motion_hidden_states=example.motion.to(device, dtype),
@@ -44,6 +49,6 @@ def predicted(
 def sample_loss(
     model: Any, example: Example, device: torch.device, dtype: torch.dtype, on_temporal: bool = True
 ) -> Float[Tensor, ""]:
-    """The loss of one sample."""
+    """The loss of one sample, or the mean over several."""
     said = predicted(model, example, device, dtype)
     return flow_loss(said, example.clean.to(device), example.noise.to(device), example.layout, on_temporal)

@@ -147,7 +147,8 @@ def sample_operations(transformer: Mapping[str, Any], material: Material, config
     for share, slots in layouts(material, config):
         once = transformer_operations(transformer, slots, material.height, material.width)
         lora = 2.0 * slots.tokens(material.height, material.width) * tuned_numbers(transformer, config.rank)
-        linear += share * ((forth + 1) * once.linear + (forth + 2) * lora)
+        whole = config.tune == "all"
+        linear += share * ((forth + 2) * once.linear if whole else (forth + 1) * once.linear + (forth + 2) * lora)
         attention += share * (forth + 2.5) * once.attention
     return linear, attention
 
@@ -178,10 +179,13 @@ def _memory(
         inputs if config.gradient_checkpointing else two - activation_bytes(transformer, largest, material, config, 1)
     )
     kept = 0 if config.offload_activations else each * (layers - 2)
+    tuned = tuned_numbers(transformer, config.rank)
+    if config.tune == "all":
+        tuned, base = networks.transformer_bytes // size, 0
     return {
         "frozen weights": base / shards + (2 * block if shards > 1 else 0),
-        "tuned weights, gradients and Adam": TUNED_BYTES * tuned_numbers(transformer, config.rank) / shards,
-        "activations": (two + kept) * ROUNDING,
+        "tuned weights, gradients and Adam": (TUNED_BYTES + (4 if config.ema else 0)) * tuned / shards,
+        "activations": (two + kept) * config.samples_at_once * ROUNDING,
         "driver and libraries": RESERVE_BYTES,
     }
 

@@ -108,6 +108,8 @@ def read_adapter(path: Path) -> Adapter:
         provenance = Provenance.from_json(fields["emosh_provenance"])
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: its header is damaged ({error}); make or fetch it again") from error
+    if rank == 0:
+        raise InputError(f"{path} holds a whole model's weights, no adapter; give the model/ beside it with --model")
     blocks = {name.split(".")[2] for name in names if name.startswith(f"{PREFIX}blocks.")}
     return Adapter(Path(path), rank, alpha, len(blocks), provenance)
 

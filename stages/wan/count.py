@@ -20,6 +20,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from stages.wan.codec import KIND as BLOCK_CODEC
+from stages.wan.codec import BlockCodec
 from stages.wan.layout import LATENT_CHANNELS, SPATIAL_FACTOR, Layout
 
 TEXT_TOKENS, IMAGE_TOKENS = 512, 257
@@ -44,19 +46,25 @@ class Operations:
         return self.linear + self.attention
 
 
+def read_tokens(config: Mapping[str, Any]) -> tuple[int, int]:
+    """How many tokens of text and of the picture the cross-attention reads: one empty one where a model is blind."""
+    return (TEXT_TOKENS, IMAGE_TOKENS) if config["image_dim"] else (1, 0)
+
+
 def transformer_operations(config: Mapping[str, Any], layout: Layout, height: int, width: int) -> Operations:
     """One forward pass of the transformer over a chunk; `height` and `width` in pixels."""
     tokens, d = layout.tokens(height, width), config["num_attention_heads"] * config["attention_head_dim"]
     patch = config["patch_size"][0] * config["patch_size"][1] * config["patch_size"][2]
-    image_dim, text_dim = config["image_dim"], config["text_dim"]
-    block = tokens * d * d * 6 + (TEXT_TOKENS + IMAGE_TOKENS) * d * d * 2 + tokens * d * config["ffn_dim"] * 2
-    attention = 2 * tokens * (tokens + TEXT_TOKENS + IMAGE_TOKENS) * d
+    image_dim, text_dim = config["image_dim"] or 0, config["text_dim"]
+    text_tokens, image_tokens = read_tokens(config)
+    block = tokens * d * d * 6 + (text_tokens + image_tokens) * d * d * 2 + tokens * d * config["ffn_dim"] * 2
+    attention = 2 * tokens * (tokens + text_tokens + image_tokens) * d
     video_tokens = tokens * layout.video // layout.slots
     around = (
         tokens * d * patch * (config["in_channels"] + config["out_channels"])
         + video_tokens * d * patch * LATENT_CHANNELS
-        + TEXT_TOKENS * (text_dim * d + d * d)
-        + IMAGE_TOKENS * (image_dim * image_dim + image_dim * d)
+        + text_tokens * (text_dim * d + d * d)
+        + image_tokens * (image_dim * image_dim + image_dim * d)
         + config["freq_dim"] * d + d * d + 6 * d * d
     )  # fmt: skip
     layers = config["num_layers"]
@@ -162,8 +170,8 @@ def meta_inputs(
     return {
         "hidden_states": empty(1, config["in_channels"], layout.slots, h, w),
         "timestep": torch.empty(1, device="meta"),
-        "encoder_hidden_states": empty(1, TEXT_TOKENS, config["text_dim"]),
-        "encoder_hidden_states_image": empty(1, IMAGE_TOKENS, config["image_dim"]),
+        "encoder_hidden_states": empty(1, read_tokens(config)[0], config["text_dim"]),
+        "encoder_hidden_states_image": empty(1, read_tokens(config)[1], config["image_dim"] or 0),
         "motion_hidden_states": empty(1, LATENT_CHANNELS, layout.video, h, w),
     }
 
@@ -248,6 +256,9 @@ def meta_vae(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
 
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
+    if config.get("_class_name") == BLOCK_CODEC:
+        with torch.device("meta"):
+            return BlockCodec().to(dtype).requires_grad_(False).eval()
     known = inspect.signature(AutoencoderKLWan.__init__).parameters
     with torch.device("meta"):
         vae = AutoencoderKLWan(**{key: value for key, value in config.items() if key in known})

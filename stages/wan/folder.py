@@ -35,6 +35,16 @@ class ModelFolder:
     has_motion_embedding: bool
     """Whether the base brings one; a plain Wan2.1-I2V does not."""
 
+    @property
+    def sees(self) -> bool:
+        """Whether it has an image encoder; a small model of emosh's own may have none."""
+        return bool(self.config.get("image_dim", 1280))
+
+    @property
+    def reads(self) -> bool:
+        """Whether it has a text encoder. One that neither sees nor reads is given one empty token."""
+        return self.sees or (self.path / "text_encoder").is_dir()
+
     def part(self, name: str) -> Path:
         """A component's folder. Raises InputError where it is missing or holds nothing."""
         folder = self.path / name

@@ -14,6 +14,8 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
 from stages.errors import InputError
+from stages.wan.codec import KIND as BLOCK_CODEC
+from stages.wan.codec import BlockCodec, load_codec
 from stages.wan.folder import ModelFolder
 from stages.wan.recognise import EMBEDDING
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
@@ -42,9 +44,11 @@ def load_transformer(
 
 def load_vae(
     folder: ModelFolder, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-) -> AutoencoderKLWan:
-    """The VAE, frozen. Raises InputError where the folder has none, or one of another kind."""
+) -> AutoencoderKLWan | BlockCodec:
+    """The VAE, or the fixed codec in its place, frozen. Raises InputError where the folder has none, or another's."""
     config = _read_config(folder.part("vae") / "config.json")
+    if config.get("_class_name") == BLOCK_CODEC:
+        return load_codec(folder.part("vae"), config).to(device, dtype).requires_grad_(False).eval()
     if config.get("_class_name") != "AutoencoderKLWan" or config.get("z_dim", 16) != 16:
         raise InputError(f"{folder.path}: its vae is not Wan2.1's 16-channel one; expected AutoencoderKLWan, z_dim 16")
     with silenced(), _damage(folder.part("vae")):

@@ -131,7 +131,8 @@ def check_transformer(folder: Path, config: Mapping[str, Any], entries: Mapping[
 
     Tolerated: Wan-Animate's face modules, and an absent motion embedding. Raises InputError for anything else.
     """
-    if config.get("in_channels") != I2V_CHANNELS or not config.get("image_dim"):
+    own = _class(config) == "EmoshTransformer3DModel"
+    if config.get("in_channels") != I2V_CHANNELS or not (config.get("image_dim") or own):
         channels = config.get("in_channels")
         raise InputError(
             f"{folder} is a Wan transformer with {channels} input channels; "

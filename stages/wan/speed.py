@@ -115,8 +115,8 @@ def warm(
             transformer(
                 hidden_states=zeros(1, config.in_channels, slots.slots, h, w),
                 timestep=torch.zeros(1, device=device),
-                encoder_hidden_states=zeros(1, TEXT_TOKENS, config.text_dim),
-                encoder_hidden_states_image=zeros(1, image_tokens, config.image_dim),
+                encoder_hidden_states=zeros(1, TEXT_TOKENS if image_tokens else 1, config.text_dim),
+                encoder_hidden_states_image=zeros(1, image_tokens, config.image_dim or 0),
                 motion_hidden_states=zeros(1, LATENT_CHANNELS, slots.video, h, w),
                 return_dict=False,
             )

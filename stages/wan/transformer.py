@@ -46,12 +46,15 @@ class EmoshTransformer3DModel(WanTransformer3DModel):
         return_dict: bool = True,
         attention_kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """As the parent's; `motion_hidden_states` (batch, 16, motion slots, h, w) is added to the last slots.
+        """As the parent's; `motion_hidden_states` (batch, 16, motion slots, h, w) is added to the last slots. No
+        image tokens are a picture that a model without an image encoder never sees.
 
         Raises ValueError for motion of another size, or of more slots than there are.
         """
         if motion_hidden_states is not None:
             _check(hidden_states, motion_hidden_states)
+        if encoder_hidden_states_image is not None and not encoder_hidden_states_image.shape[1]:
+            encoder_hidden_states_image = None
         self._motion = motion_hidden_states
         try:
             return super().forward(

@@ -8,9 +8,14 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from stages.wan.codec import BlockCodec
+
+Vae = AutoencoderKLWan | BlockCodec
+"""Wan's, or the fixed codec that a small model has in its place."""
+
 
 @torch.no_grad()
-def encode(vae: AutoencoderKLWan, pixels: Float[Tensor, "1 3 frames height width"]) -> Float[Tensor, "1 16 t h w"]:
+def encode(vae: Vae, pixels: Float[Tensor, "1 3 frames height width"]) -> Float[Tensor, "1 16 t h w"]:
     """Normalised float32 latents of frames in [-1, 1], on the VAE's device. Frames are encoded jointly and causally:
     a clip must be encoded anew from where it is to begin."""
     latents = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode()  # type: ignore[union-attr]
@@ -19,27 +24,25 @@ def encode(vae: AutoencoderKLWan, pixels: Float[Tensor, "1 3 frames height width
 
 
 @torch.no_grad()
-def decode(vae: AutoencoderKLWan, latents: Float[Tensor, "1 16 t h w"]) -> Float[Tensor, "1 3 frames height width"]:
+def decode(vae: Vae, latents: Float[Tensor, "1 16 t h w"]) -> Float[Tensor, "1 3 frames height width"]:
     """Frames in [-1, 1]. The first latent gives one frame, every further one four."""
     latents = latents.to(vae.device, vae.dtype)
     mean, inverse_std = _statistics(vae, latents)
     return vae.decode(latents / inverse_std + mean, return_dict=False)[0]
 
 
-def _statistics(vae: AutoencoderKLWan, like: Tensor) -> tuple[Tensor, Tensor]:
+def _statistics(vae: Vae, like: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and inverse standard deviation per channel, in diffusers' own order of rounding."""
     mean = torch.tensor(vae.config["latents_mean"]).view(1, -1, 1, 1, 1).to(like)
     return mean, 1.0 / torch.tensor(vae.config["latents_std"]).view(1, -1, 1, 1, 1).to(like)
 
 
-def grey_latents(vae: AutoencoderKLWan, frames: int, height: int, width: int) -> Float[Tensor, "1 16 t h w"]:
+def grey_latents(vae: Vae, frames: int, height: int, width: int) -> Float[Tensor, "1 16 t h w"]:
     """What chunk 1 knows of its frames: an all-grey clip, encoded. The same for every clip of one size."""
     return encode(vae, torch.zeros(1, 3, frames, height, width))
 
 
-def known_latents(
-    vae: AutoencoderKLWan, tail: Float[Tensor, "1 3 known height width"], frames: int
-) -> Float[Tensor, "1 16 t h w"]:
+def known_latents(vae: Vae, tail: Float[Tensor, "1 3 known height width"], frames: int) -> Float[Tensor, "1 16 t h w"]:
     """What a later chunk of `frames` frames knows: the last frames of the one before, then grey, encoded jointly."""
     grey = tail.new_zeros(1, 3, frames - tail.shape[2], *tail.shape[3:])
     return encode(vae, torch.cat([tail, grey], dim=2))

@@ -14,12 +14,12 @@ SMALL = ("--set", "frames=5", "--set", "width=64", "--set", "height=64", "--jobs
 def test_made_up_people_are_a_training_set_that_grows(tmp_path: Path) -> None:
     """N clips are N lines of a manifest with videos and motions; further ones join them; nothing is drawn twice."""
     out = tmp_path / "clips"
-    assert emosh("curate", "--synthetic", "2", "-o", str(out), *SMALL).out == f"{out / 'clips.jsonl'}\n"
+    assert emosh("curate", "--synthetic", "2", "-o", str(out), *SMALL).out == f"{out / 'manifest.jsonl'}\n"
     first = (out / "person-000001.mp4").stat().st_mtime_ns
     motion = str(out / "person-000000.npz")
     again = emosh("curate", "--synthetic", "1", "--first", "2", "--motion", motion, "-o", str(out), *SMALL)
     assert again.code == 0, again.err
-    clips = read_manifest(out / "clips.jsonl")
+    clips = read_manifest(out / "manifest.jsonl")
     assert [clip.video.name for clip in clips] == [f"person-{n:06d}.mp4" for n in range(3)]
     for clip in clips:
         assert clip.motion is not None

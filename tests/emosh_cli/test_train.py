@@ -48,8 +48,8 @@ def manifest(body, tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(ClipLine(place / f"{name}.mp4", place / f"{name}.npz", 10, Fraction(25), figures={"face": 0.2}))
     lines.append(replace(lines[0], video=place / "gone.mp4"))
     lines.append(ClipLine(place / "c.mp4", None, 3, Fraction(25), reason="two people"))
-    write_manifest(place / "clips.jsonl", lines)
-    return place / "clips.jsonl"
+    write_manifest(place / "manifest.jsonl", lines)
+    return place / "manifest.jsonl"
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,6 @@ from stages.wan.denoise import Guide, denoise, noise
 from stages.wan.layout import condition, layout
 
 if TYPE_CHECKING:
-    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
-
     from stages.wan.transformer import EmoshTransformer3DModel
 
 
@@ -36,7 +34,7 @@ class Models:
     """What drawing needs in memory. `device` is where a chunk's latents live."""
 
     transformer: EmoshTransformer3DModel
-    vae: AutoencoderKLWan
+    vae: codec.Vae
     device: torch.device
 
 

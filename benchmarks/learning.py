@@ -1,0 +1,269 @@
+"""Does the training code learn? A small model from nothing, on made-up people, judged on people it never saw.
+
+    python -m benchmarks.learning prepare WORK [--clips 1300] [--held 48]
+    emosh train WORK/cache -o WORK/full --model WORK/base --config small          (an arm; others change one thing)
+    python -m benchmarks.learning score WORK --arm full=WORK/full/model [--arm ...]
+
+`prepare` draws the clips, fits the fixed codec that stands where a VAE would, writes a model of random weights, and
+encodes the cache. `score` draws held-out people, of whom neither body, clothes nor motion were trained on, with the
+command line's own functions: 41 frames, three chunks, from a picture of the person at another moment. The truth is
+known, also where one person drives another: the maker draws that too. PSNR, SSIM, and the overlap (IoU) of what
+stands out from the known background with the person's true outline; beside them copying the reference, the mean
+picture, and the codec's own ceiling. Means over clips with 95 % bootstrap intervals; differences are paired.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from stages.artifacts.manifest import read_manifest
+from stages.artifacts.motion import Motion, load_motion, select_rows
+from stages.artifacts.provenance import sha256_file
+from stages.body.model import Body
+from stages.body.store import open_body
+from stages.evaluate.metrics import psnr, ssim
+from stages.people.backgrounds import draw_background
+from stages.people.dressed import dress
+from stages.people.painted import Painter
+from stages.people.people import Person, made_person, pictures, replace_shape
+from stages.render_cond.render import RenderCondConfig, render_frames, write_condition
+from stages.retarget.retarget import RetargetConfig, retarget
+from stages.video.source import read_frames
+
+HELD = 900_000
+"""Number of the first held-out clip."""
+FRAMES = 41
+"""17, then 12 and 12 new ones: three chunks."""
+CODEC_CLIPS, MOVED = 120, 0.30
+Pictures = UInt8[np.ndarray, "frames height width 3"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One held-out question: this person, moving so. `motion` is what the map is drawn from in the whole method."""
+
+    name: str
+    photo: UInt8[np.ndarray, "height width 3"]
+    motion: Motion
+    driver: Motion
+    truth: Pictures
+    behind: Float[np.ndarray, "frames height width 3"]
+    person: Bool[np.ndarray, "frames height width"]
+
+
+def prepare(work: Path, clips: int, held: int) -> None:
+    """Clips, codec, random model, cache."""
+    from stages.wan.codec import fit_codec
+    from stages.wan.small import new_small_model
+
+    _emosh("curate", "--synthetic", clips, "-o", work / "clips", "--config", "people-64")
+    _emosh("curate", "--synthetic", held, "--first", HELD, "-o", work / "held", "--config", "people-64")
+    body = open_body()
+    lines = read_manifest(work / "clips" / "manifest.jsonl")[:CODEC_CLIPS]
+
+    def material() -> Iterator[Pictures]:
+        for line in lines:
+            assert line.motion is not None
+            yield _read(line.video)[:17]
+            rows = select_rows(load_motion(line.motion), slice(0, 17))
+            yield np.stack(list(render_frames(rows, body, RenderCondConfig(64, 64))))
+
+    new_small_model(work / "base", fit_codec(material()))
+    _emosh("encode", "--manifest", work / "clips" / "manifest.jsonl", "-o", work / "cache", "--model", work / "base",
+           "--config", "small")  # fmt: skip
+
+
+def tasks(body: Body, work: Path, count: int) -> Iterator[tuple[str, Task]]:
+    """Own motion, then each held-out person in the next one's."""
+    config = _people_config()
+    people = [made_person(body, HELD + number, config) for number in range(count)]
+    for at, person in enumerate(people):
+        yield "own", _task(body, person, person.motion, person.motion, f"own-{at:03d}")
+        driver = people[(at + 1) % count].motion
+        target, _ = retarget(driver, person.motion, body, RetargetConfig())
+        yield "other's", _task(body, person, target, driver, f"other-{at:03d}")
+
+
+def _task(body: Body, person: Person, motion: Motion, driver: Motion, name: str) -> Task:
+    rows = slice(0, FRAMES)
+    shown = replace(person, motion=select_rows(motion, rows))
+    photo = next(iter(pictures(body, replace(person, motion=select_rows(person.motion, slice(-1, None))))))
+    random = np.random.default_rng(person.seed)
+    Painter.of(body, person.looks, dress(body, replace_shape(person.looks, person.motion)), random)
+    behind = draw_background(person.background, *person.motion.image_size, random)
+    still = np.stack([behind(float(time)) for time in shown.motion.pts_seconds])
+    truth = np.stack(list(pictures(body, shown)))
+    seen = np.abs(truth / 255.0 - still).max(-1) > 2 / 255
+    return Task(name, photo, shown.motion, select_rows(driver, rows), truth, still, seen)
+
+
+class Arm:
+    """A trained model, drawing through the same functions as `emosh generate`."""
+
+    def __init__(self, model: Path, sac: bool, hybrid: bool, disentangle: bool) -> None:
+        import torch
+
+        from emosh_cli.config import resolve
+        from stages.generate.wan.draw import Models
+        from stages.generate.wan.source import Source
+        from stages.wan.folder import open_folder
+        from stages.wan.loading import load_transformer, load_vae
+
+        configs = resolve(("wan", "encode", "render_cond"), ["small"], [], {"wan": {"sac": sac}})
+        self.wan, self.encode = configs["wan"], configs["encode"]
+        self.cond = replace(configs["render_cond"], hybrid=hybrid)
+        self.disentangle = disentangle
+        self.folder = open_folder(model)
+        self.models = Models(load_transformer(self.folder, torch.bfloat16), load_vae(self.folder), torch.device("cpu"))
+        self.source = Source(self.folder, None, {"transformer": sha256_file(next(model.glob("transformer/*.saf*")))})
+
+    def draw(self, task: Task, body: Body, place: Path) -> Pictures:
+        """The result's frames."""
+        from stages.encode.encode import encode
+        from stages.generate.wan.generate import generate
+        from stages.video.picture import write_png
+
+        place.mkdir(parents=True, exist_ok=True)
+        photo, cond, latents, out = (
+            place / f"{task.name}{end}" for end in (".png", "-cond.mp4", ".safetensors", ".mp4")
+        )
+        write_png(photo, task.photo)
+        write_condition(task.motion if self.disentangle else task.driver, body, self.cond, cond)
+        encode(photo, cond, self.folder, self.encode, latents)
+        generate(latents, self.source, self.wan, out, place / f"{task.name}.chunks", models=self.models)
+        return _read(out)
+
+
+def measured(result: Pictures, task: Task) -> dict[str, float]:
+    """Figures of one clip."""
+    pairs = [(a / 255, b / 255) for a, b in zip(result, task.truth, strict=True)]
+    figures = {
+        "psnr": float(np.mean([psnr(a, b) for a, b in pairs])),
+        "ssim": float(np.mean([ssim(a, b) for a, b in pairs])),
+        "late psnr": float(np.mean([psnr(a, b) for a, b in pairs[17:]])),
+    }
+    inside = (result.astype(float) - task.truth)[task.person]
+    figures["person psnr"] = float(10 * np.log10(255**2 / np.mean(inside**2)))
+    stands_out = np.abs(result / 255.0 - task.behind).max(-1) > MOVED
+    figures["iou"] = float((stands_out & task.person).sum() / (stands_out | task.person).sum())
+    return figures
+
+
+def score(work: Path, arms: dict[str, tuple[Path, set[str]]], count: int, out: Path) -> None:
+    """Draw and measure everything; write figures, a table and sheets of pictures."""
+    from stages.wan import vae as codec
+    from stages.wan.loading import load_vae
+
+    body, opened = open_body(), {}
+    for name, (model, switches) in arms.items():
+        opened[name] = Arm(model, "no-sac" not in switches, "no-hybrid" not in switches,
+                           "no-disentangle" not in switches)  # fmt: skip
+    vae = load_vae(next(iter(opened.values())).folder)
+    asked = list(tasks(body, work, count))
+    mean = np.mean([task.truth.mean(0) for _, task in asked], 0)
+    found: dict[str, dict[str, list[dict[str, float]]]] = {}
+    sheet: list[np.ndarray] = []
+    for kind, task in asked:
+        drawn = {name: arm.draw(task, body, out / name.replace(" ", "-")) for name, arm in opened.items()}
+        pixels = codec.pixels(_tensor(task.truth))
+        drawn["copy of the reference"] = np.repeat(task.photo[None], FRAMES, 0)
+        drawn["mean picture"] = np.repeat(mean[None], FRAMES, 0).astype(np.uint8)
+        drawn["codec alone"] = codec.rgb(codec.decode(vae, codec.encode(vae, pixels))).numpy()
+        for name, frames in drawn.items():
+            found.setdefault(kind, {}).setdefault(name, []).append(measured(frames, task))
+        if len(sheet) < 12:
+            sheet.append(_strip(task, body, [drawn[name] for name in opened]))
+        print(kind, task.name, {name: round(found[kind][name][-1]["psnr"], 2) for name in drawn}, flush=True)
+    (out / "figures.json").write_text(json.dumps(found, indent=1))
+    (out / "table.md").write_text(table(found, next(iter(opened))))
+    from stages.video.picture import write_png
+
+    write_png(out / "sheet.png", np.concatenate(sheet).repeat(2, 0).repeat(2, 1))
+    print((out / "table.md").read_text())
+
+
+def table(found: dict, first: str) -> str:
+    """Means with intervals, and each arm's paired difference to the first one."""
+    lines = []
+    for kind, arms in found.items():
+        keys = list(next(iter(arms.values()))[0])
+        lines += [f"{len(next(iter(arms.values())))} people, moved by their {kind} motion", "",
+                  "| | " + " | ".join(keys) + f" | psnr against {first} |", "|---" * (len(keys) + 2) + "|"]  # fmt: skip
+        for name, clips in arms.items():
+            cells = [_interval([clip[key] for clip in clips]) for key in keys]
+            change = _interval([a["psnr"] - b["psnr"] for a, b in zip(clips, arms[first], strict=True)])
+            lines.append(f"| {name} | " + " | ".join(cells) + f" | {'' if name == first else change} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _interval(values: list[float]) -> str:
+    random = np.random.default_rng(0)
+    means = random.choice(values, (2000, len(values))).mean(1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return f"{np.mean(values):.3f} [{low:.3f}, {high:.3f}]" if abs(np.mean(values)) < 1 else (
+        f"{np.mean(values):.2f} [{low:.2f}, {high:.2f}]")  # fmt: skip
+
+
+def _strip(task: Task, body: Body, drawn: list[Pictures]) -> np.ndarray:
+    """Reference, then for five moments: map, results, truth."""
+    maps = list(render_frames(task.motion, body, RenderCondConfig(64, 64)))
+    tiles = [task.photo]
+    for row in np.linspace(0, FRAMES - 1, 5).astype(int):
+        tiles += [maps[row], *(frames[row] for frames in drawn), task.truth[row], np.full((64, 4, 3), 255, np.uint8)]
+    return np.concatenate(tiles, 1)
+
+
+def _people_config():
+    from emosh_cli.config import resolve
+
+    return resolve(("people",), ["people-64"], [], {})["people"]
+
+
+def _read(path: Path) -> Pictures:
+    return np.stack([frame.rgb for frame in read_frames(path)])
+
+
+def _tensor(frames: Pictures):
+    import torch
+
+    return torch.from_numpy(frames.copy())
+
+
+def _emosh(*words: object) -> None:
+    subprocess.run([sys.executable, "-m", "emosh_cli", *map(str, words)], check=True)
+
+
+def main() -> int:
+    """Run one of the two."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=("prepare", "score"))
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--clips", type=int, default=1300)
+    parser.add_argument("--held", type=int, default=48)
+    parser.add_argument("--arm", action="append", default=[], help="NAME=MODEL[,no-sac][,no-hybrid][,no-disentangle]")
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    if chosen.what == "prepare":
+        prepare(chosen.work, chosen.clips, chosen.held)
+        return 0
+    arms = {}
+    for text in chosen.arm:
+        name, _, rest = text.partition("=")
+        model, *switches = rest.split(",")
+        arms[name] = (Path(model), set(switches))
+    score(chosen.work, arms, chosen.held, chosen.out or chosen.work / "scored")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

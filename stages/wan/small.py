@@ -1,0 +1,31 @@
+"""A small model of our own, to train from nothing: the paper's transformer in miniature over the fixed codec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from stages.wan.codec import BlockCodec
+from stages.wan.transformer import EmoshTransformer3DModel
+
+TEXT_DIM = 16
+
+
+def new_small_model(
+    folder: Path, codec: BlockCodec, *, layers: int = 5, heads: int = 6, head_dim: int = 64, seed: int = 0
+) -> Path:
+    """Write a model folder with random weights: 5 blocks of width 384, 13.3 million numbers, by default.
+
+    It neither reads nor sees: cross-attention, which the architecture has, gets one empty token.
+    """
+    torch.manual_seed(seed)
+    width = heads * head_dim
+    model = EmoshTransformer3DModel(  # type: ignore[call-arg]
+        patch_size=(1, 2, 2), num_attention_heads=heads, attention_head_dim=head_dim, in_channels=36, out_channels=16,
+        text_dim=TEXT_DIM, freq_dim=256, ffn_dim=4 * width, num_layers=layers, image_dim=None, added_kv_proj_dim=None,
+        rope_max_seq_len=256,
+    )  # fmt: skip
+    codec.save_pretrained(folder / "vae")
+    model.save_pretrained(folder / "transformer")
+    return folder

@@ -1,0 +1,38 @@
+"""The benchmark of learning, run through on a model that has learned nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import learning
+from stages.body.store import open_body
+from stages.people.people import made_person, pictures
+from stages.wan.codec import fit_codec
+from stages.wan.small import new_small_model
+
+
+def test_scores_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every arm and baseline has every figure for both kinds of motion; the codec alone is far better than copying the
+    reference, an untrained model is worse than both; a switch reaches the drawing; the table has a row for each."""
+    monkeypatch.setattr(learning, "FRAMES", 21)
+    body, config = open_body(), learning._people_config()
+    person = made_person(body, 1, replace(config, frames=17))
+    codec = fit_codec([np.stack(list(pictures(body, person)))])
+    model = new_small_model(tmp_path / "model", codec, layers=1, heads=2, head_dim=32)
+    learning.score(tmp_path, {"full": (model, set()), "blind": (model, {"no-hybrid"})}, 1, tmp_path / "scored")
+    found = json.loads((tmp_path / "scored" / "figures.json").read_text())
+    assert set(found) == {"own", "other's"}
+    for arms in found.values():
+        assert set(arms) == {"full", "blind", "copy of the reference", "mean picture", "codec alone"}
+        figures = {name: clips[0] for name, clips in arms.items()}
+        assert figures["codec alone"]["psnr"] > figures["copy of the reference"]["psnr"] + 3
+        assert figures["full"]["psnr"] < figures["copy of the reference"]["psnr"]
+        assert figures["full"] != figures["blind"]
+        assert all(0 <= clip["iou"] <= 1 for clip in figures.values())
+    assert (tmp_path / "scored" / "table.md").read_text().count("| copy of the reference |") == 2
+    assert (tmp_path / "scored" / "sheet.png").is_file()
