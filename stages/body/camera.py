@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 NEAR_M = 0.05
+UPRIGHT = np.diag([1.0, -1.0, -1.0])
+"""The camera's axes to y up, z towards the camera, and back: half a turn about x."""
 
 
 def project(

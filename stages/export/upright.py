@@ -13,13 +13,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from stages.artifacts.motion import Motion
+from stages.body.camera import UPRIGHT
 from stages.body.model import Body, motion_template, pose_motion
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 
-UPRIGHT = np.diag([1.0, -1.0, -1.0])
-"""OpenCV's camera axes to y up: half a turn about x."""
 ROWS_AT_ONCE = 16
 
 

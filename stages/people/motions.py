@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.artifacts.motion import Motion
+from stages.body.camera import UPRIGHT
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.body.smplx_layout import joint
@@ -58,10 +59,6 @@ def from_tracked(
     if random.random() < 0.5:
         poses = MIRROR * poses[:, _SWAPPED]
     return poses.reshape(frames, 165).astype(np.float32), expression.astype(np.float32)
-
-
-UPRIGHT = np.diag([1.0, -1.0, -1.0])
-"""OpenCV's camera frame to the person's y-up one, and back."""
 
 
 def in_camera(poses: Float[np.ndarray, "frames 165"]) -> Float[np.ndarray, "frames 165"]:

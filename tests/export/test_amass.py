@@ -8,11 +8,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from stages.body.camera import UPRIGHT
 from stages.body.model import Body, motion_template, pose_body, pose_motion
 from stages.body.rotations import matrix_from_rotvec
 from stages.errors import InputError
 from stages.export.amass import to_amass
-from stages.export.upright import UPRIGHT, upright
+from stages.export.upright import upright
 from tests.motions import standing
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from stages.artifacts.motion import load_motion
+from stages.body.camera import UPRIGHT
 from stages.body.model import Body, joint_transforms, pose_motion
 from stages.body.rotations import matrix_from_rotvec
 from stages.body.store import open_body
@@ -16,7 +17,7 @@ from stages.errors import InputError
 from stages.people.config import BACKGROUNDS, PeopleConfig
 from stages.people.dressed import MATERIALS, _cut, dress
 from stages.people.looks import draw_looks
-from stages.people.motions import UPRIGHT, eased, from_tracked, in_camera
+from stages.people.motions import eased, from_tracked, in_camera
 from stages.people.people import made_person, pictures, write_people
 from stages.render_cond.render import RenderCondConfig, render_frames
 
