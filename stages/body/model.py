@@ -205,18 +205,31 @@ def pose_body(
 
     Joints are regressed from the template without expression, which the body file's regressor ignores.
     """
-    rest = _with_expression(body, template, head_scale * expression)
-    rotations = matrix_from_rotvec(poses.reshape(len(poses), 55, 3).astype(np.float32))
+    rest = with_expression(body, template, head_scale * expression)
     if body.posedirs is not None:
-        feature = (rotations[:, 1:] - np.eye(3, dtype=np.float32)).reshape(len(poses), -1)
+        feature = (_rotations(poses)[:, 1:] - np.eye(3, dtype=np.float32)).reshape(len(poses), -1)
         rest = rest + np.einsum("vcp,fp->fvc", body.posedirs, feature, optimize=True)
-    rest_joints = body.J_regressor @ template
-    transforms = joint_transforms(body.parents, rotations, rest_joints, transl)
-    joints = (transforms[..., :3] @ rest_joints[None, :, :, None])[..., 0] + transforms[..., 3]
+    joints, transforms = pose_joints(body, template, poses, transl)
     return Posed(skin(rest, body.sparse_weights, transforms), joints, transforms)
 
 
-def _with_expression(
+def pose_joints(
+    body: Body,
+    template: Float[np.ndarray, "vertices 3"],
+    poses: Float[np.ndarray, "frames 165"],
+    transl: Float[np.ndarray, "frames 3"],
+) -> tuple[Float[np.ndarray, "frames 55 3"], Float[np.ndarray, "frames 55 3 4"]]:
+    """`joints` and `transforms` of `pose_body`, without its mesh."""
+    rest_joints = body.J_regressor @ template
+    transforms = joint_transforms(body.parents, _rotations(poses), rest_joints, transl)
+    return (transforms[..., :3] @ rest_joints[None, :, :, None])[..., 0] + transforms[..., 3], transforms
+
+
+def _rotations(poses: Float[np.ndarray, "frames 165"]) -> Float[np.ndarray, "frames 55 3 3"]:
+    return matrix_from_rotvec(poses.reshape(len(poses), 55, 3).astype(np.float32))
+
+
+def with_expression(
     body: Body, template: Float[np.ndarray, "vertices 3"], expression: Float[np.ndarray, "frames expression"]
 ) -> Float[np.ndarray, "frames vertices 3"]:
     """One copy of the template a frame, its face moved."""

@@ -7,8 +7,7 @@ from jaxtyping import Bool, Float
 
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
-from stages.body.model import JOINT_NAMES, Body, joint_transforms, motion_template
-from stages.body.rotations import matrix_from_rotvec
+from stages.body.model import JOINT_NAMES, Body, motion_template, pose_joints
 
 MOVING = ("head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist")
 SUMMARY = {"error_body": "body_error", "error_face": "face_error", "error_left_hand": "left_hand_error",
@@ -57,11 +56,8 @@ def _places(
     motion: Motion, body: Body
 ) -> tuple[Float[np.ndarray, "frames joints 2"], Bool[np.ndarray, "frames joints"]]:
     """Pixels of the joints MOVING, and whether they are inside the picture."""
-    rotations = matrix_from_rotvec(motion.poses.reshape(len(motion), 55, 3).astype(np.float32))
-    rest = body.J_regressor @ motion_template(body, motion)
-    chosen = [JOINT_NAMES.index(name) for name in MOVING]
-    transforms = joint_transforms(body.parents, rotations, rest, motion.trans)[:, chosen]
-    joints = (transforms[..., :3] @ rest[None, chosen, :, None])[..., 0] + transforms[..., 3]
+    joints, _ = pose_joints(body, motion_template(body, motion), motion.poses, motion.trans)
+    joints = joints[:, [JOINT_NAMES.index(name) for name in MOVING]]
     points = project(joints, motion.K)[..., :2]
     inside = (points >= 0).all(-1) & (points < np.array(motion.image_size)).all(-1) & (joints[..., 2] > 0)
     return points, inside

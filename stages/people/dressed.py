@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from stages.body.model import Body, joint_transforms, shape_vector, shaped_template
-from stages.body.rotations import matrix_from_rotvec
+from stages.body.model import Body, pose_joints, shape_vector, shaped_template, with_expression
 from stages.body.skinning import SparseWeights, skin
 from stages.body.smplx_layout import joint
 from stages.people.looks import Looks
@@ -46,13 +45,9 @@ class Dressed:
         head_scale: float,
     ) -> Float[np.ndarray, "frames vertices 3"]:
         """All vertices, in the frame of `transl`: `pose_body` with the shells."""
-        rest = np.repeat(self.template[None].astype(np.float32), len(poses), 0)
-        directions = body.exprdirs[body.expressive].reshape(-1, body.exprdirs.shape[2])
-        moved = head_scale * expression.astype(np.float32) @ directions.T
-        rest[:, body.expressive] += moved.reshape(len(poses), -1, 3)
+        rest = with_expression(body, self.template, head_scale * expression)
         shells = rest[:, self.source] + self.offset
-        rotations = matrix_from_rotvec(poses.reshape(len(poses), 55, 3).astype(np.float32))
-        transforms = joint_transforms(body.parents, rotations, body.J_regressor @ self.template, transl)
+        _, transforms = pose_joints(body, self.template, poses, transl)
         return skin(np.concatenate([rest, shells], 1), self.weights, transforms)
 
 

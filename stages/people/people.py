@@ -19,7 +19,7 @@ from stages.artifacts.manifest import ClipLine
 from stages.artifacts.motion import Motion, load_motion, save_motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.camera import default_intrinsics, project
-from stages.body.model import Body, keypoints_from, load_body, motion_template, pose_motion
+from stages.body.model import Body, keypoints_from, load_body, motion_template, pose_joints, pose_motion
 from stages.body.same_body import require_same_body
 from stages.body.smplx_layout import joint
 from stages.errors import InputError
@@ -89,22 +89,27 @@ def replace_shape(looks: Looks, motion: Motion) -> Looks:
                    hand_scale=motion.hand_scale)  # fmt: skip
 
 
-def write_person(body: Body, person: Person, config: PeopleConfig, out: Path, stem: str | None = None) -> ClipLine:
+def write_person(body: Body, person: Person, config: PeopleConfig, out: Path) -> ClipLine:
     """Draw one clip into `out`: its motion last, so that a motion there means a whole clip."""
     from stages.video.sink import VideoSink
 
-    stem = stem or f"person-{person.number:06d}"
-    video, motion = out / f"{stem}.mp4", out / f"{stem}.npz"
+    video, motion = places(out, person.number)
     tags = {"comment": person.motion.provenance.to_json()}
     with VideoSink(video, config.width, config.height, config.fps, lossless=config.lossless, metadata=tags) as sink:
         for frame in pictures(body, person, config.supersample):
             sink.write(frame)
     save_motion(motion, person.motion)
-    return clip_line(person, video, motion)
+    return clip_line(person, out)
 
 
-def clip_line(person: Person, video: Path, motion: Path) -> ClipLine:
+def places(out: Path, number: int) -> tuple[Path, Path]:
+    """A clip's video and motion in the folder `out`."""
+    return out / f"person-{number:06d}.mp4", out / f"person-{number:06d}.npz"
+
+
+def clip_line(person: Person, out: Path) -> ClipLine:
     """Its line in the manifest."""
+    video, motion = places(out, person.number)
     figures = {"synthetic": True, "framing": person.framing, "background": person.background}
     return ClipLine(video, motion, len(person.motion), person.motion.fps, 0, figures)
 
@@ -144,12 +149,12 @@ def _job(given: tuple[int, Path, PeopleConfig, Path, tuple[Path, ...]]) -> ClipL
         _open[key] = load_body(body_path), [load_motion(path) for path in tracked]
     body, motions = _open[key]
     person = made_person(body, number, config, motions)
-    video, motion = (out / f"person-{number:06d}{suffix}" for suffix in (".mp4", ".npz"))
+    video, motion = places(out, number)
     if motion.is_file() and video.is_file():
         made = load_motion(motion).provenance.fingerprint()
         if made != person.motion.provenance.fingerprint():
             raise InputError(f"{motion} was made with other settings; choose another folder, or remove it")
-        return clip_line(person, video, motion)
+        return clip_line(person, out)
     return write_person(body, person, config, out)
 
 
@@ -175,7 +180,8 @@ def _motion(
 
 
 def _framed(body: Body, motion: Motion, framing: str, random: np.random.Generator) -> Float[np.ndarray, "frames 3"]:
-    """Where the person stands, so that the framing's part of them fills the picture; feet stay on the floor."""
+    """Where the person, who is at the origin, stands so that the framing's part of them fills the picture; feet stay on
+    the floor."""
     template = motion_template(body, motion)
     grown = template[:, 1].min() / body.v_template[:, 1].min()
     top, low = template[:, 1].max(), LOWEST[framing] * grown
@@ -186,8 +192,8 @@ def _framed(body: Body, motion: Motion, framing: str, random: np.random.Generato
     times = motion.pts_seconds[:, None]
     rate, phase = random.uniform(0.1, 0.4, 3), random.uniform(0, 2 * np.pi, 3)
     sway = np.sin(2 * np.pi * rate * times + phase) * (0.03, 0.005, 0.03)
-    posed = pose_motion(body, replace(motion, trans=np.zeros((len(motion), 3), np.float32)))
-    ankles = posed.joints[:, [joint("left_ankle"), joint("right_ankle")], 1].max(1)
+    joints, _ = pose_joints(body, template, motion.poses, motion.trans)
+    ankles = joints[:, [joint("left_ankle"), joint("right_ankle")], 1].max(1)
     rest = (body.J_regressor @ template)[joint("left_ankle"), 1]
     lift = -(ankles + rest)  # y is down in the camera, up in the template
     middle = (top + low) / 2
