@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from stages.cores import usable_cores
+
 MIN_FREE_GB = 2.0
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")
 
@@ -32,7 +34,7 @@ def examine() -> list[Finding]:
 
 
 def _python() -> Finding:
-    said = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    said = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {usable_cores()} cores"
     if (3, 11) <= sys.version_info[:2] <= (3, 12):
         return Finding("python", "ok", said)
     return Finding("python", "missing", said, "make a virtual environment with Python 3.11 or 3.12")

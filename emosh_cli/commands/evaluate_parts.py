@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emosh_cli.run import Run
+from stages.cores import usable_cores
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def tracked_result(run: Run, result: Path, body: str, config: TrackConfig) -> tu
         "seconds": round(seconds, 3),
         "frames_per_second": round(len(motion) / seconds, 3),
         "seconds_by_step": {label: round(value, 3) for label, value in watch.seconds.items()},
-        "machine": {"processor": _processor(), "cores": os.cpu_count() or 1, "system": platform.platform()},
+        "machine": {"processor": _processor(), "cores": usable_cores(), "system": platform.platform()},
         "settings": {"solver": config.solver, "detector": config.detector},
         "reprojection": _reprojection(motion),
     }

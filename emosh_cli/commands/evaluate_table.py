@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emosh_cli.outputs import REPORT, need, settle
 from emosh_cli.run import Run
+from stages.cores import usable_cores
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def results_of(planned: list[ClipJob], jobs: int) -> Iterator[tuple[dict[str, An
     """Records as they are finished, from as many processes as there are cores (`jobs` 0) or were asked for."""
     from emosh_cli.clip_job import one_thread, run_quietly
 
-    workers = min(jobs or os.cpu_count() or 1, len(planned))
+    workers = min(jobs or usable_cores(), len(planned))
     if workers <= 1:
         yield from map(run_quietly, planned)
         return

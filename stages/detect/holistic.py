@@ -44,7 +44,7 @@ def detect(path: Path, config: DetectConfig | None = None, progress: Progress = 
     """
     config = config or DetectConfig()
     info = probe(Path(path))
-    lanes = cut_into_lanes(info.frame_count, config.lanes)
+    lanes = cut_into_lanes(info.frame_count, config.lanes, WARM_UP)
     with ExitStack() as stack:
         networks = [stack.enter_context(Networks()) for _ in lanes]
         frame_count, people = survey(info, config, lanes, networks, progress)

@@ -6,7 +6,6 @@ clip is cut depends on its length alone, never on the machine, so a result is th
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from stages.cores import usable_cores
 from stages.progress import Progress
 
 Result = TypeVar("Result")
@@ -43,11 +43,15 @@ class StoppedError(Exception):
     """Another lane failed: this one gives up too."""
 
 
-def cut_into_lanes(frame_count: int | None, lanes: int) -> list[Lane]:
-    """Stretches of equal length: at most `lanes`, one where the length is unknown or short."""
+def cut_into_lanes(frame_count: int | None, lanes: int, warm_up: int = 0) -> list[Lane]:
+    """Stretches of equal work: at most `lanes`, one where the length is unknown or short.
+
+    Every lane but the first also reads `warm_up` frames before its own.
+    """
     count = frame_count or 0
     lanes = max(1, min(lanes, count // SHORTEST_LANE))
-    starts = [count * number // lanes for number in range(lanes)]
+    work = count + (lanes - 1) * warm_up
+    starts = [max(0, work * number // lanes - (number - 1) * warm_up) if number else 0 for number in range(lanes)]
     ends = [*starts[1:], None]
     return [Lane(number, start, end) for number, (start, end) in enumerate(zip(starts, ends, strict=True))]
 
@@ -81,7 +85,7 @@ def run_lanes(
         finally:
             ticks.put(False)
 
-    with ThreadPoolExecutor(min(len(lanes), os.cpu_count() or 1), "lane") as pool:
+    with ThreadPoolExecutor(min(len(lanes), usable_cores()), "lane") as pool:
         futures = [pool.submit(one, lane) for lane in lanes]
         try:
             _tell(ticks, len(lanes), progress, label, total)

@@ -7,7 +7,6 @@ the result.
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -15,6 +14,8 @@ from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
+
+from stages.cores import usable_cores
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -27,7 +28,7 @@ def on_all_cores(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> li
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, "fit")
+    return ThreadPoolExecutor(usable_cores(), "fit")
 
 
 def invert(matrix: Float[np.ndarray, "n n"]) -> None:

@@ -39,6 +39,8 @@ def test_every_frame_is_in_one_lane():
         lanes = cut_into_lanes(count, 2)
         assert [sum(lane.holds(frame) for lane in lanes) for frame in range(count + 3)] == [1] * (count + 3)
         assert len(lanes) == 2
+    work = [lane.end or 1000 for lane in cut_into_lanes(1000, 3, warm_up=8)]
+    assert [work[0], work[1] - work[0] + 8, work[2] - work[1] + 8] == [338, 339, 339]
     assert cut_into_lanes(47, 2) == cut_into_lanes(None, 2) == [Lane(0, 0, None)]
 
 
