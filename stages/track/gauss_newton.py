@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from stages.track.block_arrow import solve
-from stages.track.objective import Problem, cost, normal_equations
+from stages.track.objective import Normal, Problem, cost, normal_equations
 from stages.track.state import State
 
 DAMPING_START, DAMPING_DOWN, DAMPING_UP = 1e-2, 0.3, 6.0
@@ -31,11 +31,13 @@ def minimise(
     Stops when an iteration lowers the objective by less than `tolerance` of itself, or nothing lowers it.
     """
     damping, best = DAMPING_START, cost(problem, state)
+    normal = Normal.zeros(len(state), int(columns.sum()), int(shape.sum()))
+    blocks = np.empty_like(normal.blocks)
     for iteration in range(iterations):
-        normal = normal_equations(problem, state, columns, shape)
+        normal_equations(problem, state, columns, shape, normal)
         before = best
         for _ in range(TRIES):
-            trial = _step(normal, state, columns, shape, damping, problem.priors.shape_bound)
+            trial = _step(normal, blocks, state, columns, shape, damping, problem.priors.shape_bound)
             value = cost(problem, trial)
             if value < best:
                 state, best, damping = trial, value, damping * DAMPING_DOWN
@@ -47,8 +49,9 @@ def minimise(
     return state
 
 
-def _step(normal, state: State, columns, shape, damping: float, bound) -> State:
-    blocks = normal.blocks.copy()
+def _step(normal: Normal, blocks, state: State, columns, shape, damping: float, bound) -> State:
+    """The state that the damped equations lead to; `blocks` is room for their copy."""
+    np.copyto(blocks, normal.blocks)
     diagonal = np.einsum("tcc->tc", blocks)
     diagonal[...] = (1 + damping) * diagonal + FLOOR
     shape_block = normal.shape_block + damping * np.diag(np.diag(normal.shape_block))
