@@ -15,6 +15,13 @@ from pathlib import Path
 from stages.cores import usable_cores
 
 MIN_FREE_GB = 2.0
+EXTRAS = {
+    "c2pa-python": ("sign", "emosh sign"),
+    "onnxruntime": ("onnx", "--detector dwpose, an ONNX ArcFace in evaluate"),
+    "rerun-sdk": ("view", "emosh view"),
+    "ray": ("ray", "emosh curate --engine ray"),
+}
+"""Package -> emosh's extra that brings it, and what it is for."""
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")
 
 
@@ -96,11 +103,18 @@ def _requirements() -> list[str]:
 
 
 def _optional() -> list[Finding]:
+    clone = 'pip install --no-build-isolation "git+https://github.com/facebookresearch/pytorch3d.git@stable"'
+    found = [_unless_there("pytorch3d", "another rasteriser, never required", clone)]
+    return found + [
+        _unless_there(name, purpose, f'pip install "emosh[{extra}]"') for name, (extra, purpose) in EXTRAS.items()
+    ]
+
+
+def _unless_there(name: str, purpose: str, fix: str) -> Finding:
     try:
-        return [Finding("pytorch3d", "ok", metadata.version("pytorch3d"))]
+        return Finding(name, "ok", metadata.version(name))
     except metadata.PackageNotFoundError:
-        fix = 'pip install --no-build-isolation "git+https://github.com/facebookresearch/pytorch3d.git@stable"'
-        return [Finding("pytorch3d", "optional", "not installed: another rasteriser, never required", fix)]
+        return Finding(name, "optional", f"not installed: {purpose}", fix)
 
 
 def _body() -> Finding:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from emosh_cli import catalogue, health
+from emosh_cli.config import read_pyproject
 from emosh_cli.sentences import sentence
 from stages.errors import InputError
 from tests.command_line import emosh
@@ -22,7 +23,17 @@ def test_doctor_lists_every_requirement() -> None:
     found = {finding["name"]: finding for finding in said.json["findings"]}
     for name in ("torch", "mediapipe", "anny", "av", "numba"):
         assert found[name]["said"] == metadata.version(name)
+    assert {"pytorch3d", *health.EXTRAS} <= found.keys()
     assert "memory" in emosh("doctor").out
+
+
+def test_every_extra_of_the_project_is_in_doctors_list() -> None:
+    """doctor knows the extras that pyproject offers, each by the package that it brings."""
+    project = read_pyproject(Path(__file__).parents[2] / "pyproject.toml")["project"]
+    offered = {name: needs for name, needs in project["optional-dependencies"].items() if name != "dev"}
+    brought = {extra: package for package, (extra, _) in health.EXTRAS.items()}
+    assert brought.keys() == offered.keys()
+    assert all(offered[extra][0].startswith(package) for extra, package in brought.items())
 
 
 def test_doctor_says_how_to_add_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
