@@ -15,6 +15,7 @@ from stages.artifacts.provenance import Provenance, config_dict
 from stages.errors import InputError
 
 if TYPE_CHECKING:
+    from stages.artifacts.latents import Latents
     from stages.generate.wan.source import Source
     from stages.wan.config import WanConfig
     from stages.wan.folder import ModelFolder
@@ -90,11 +91,13 @@ class Diffusion:
 
         def make(path: Path) -> None:
             from stages.encode.encode import encode
+            from stages.wan.offload import memory_sentences
 
-            encode(
-                photo, cond, self.folder, config, path,
-                device=self.device, cache=self.cache, weights=weights, progress=self.console.progress,
-            )  # fmt: skip
+            with memory_sentences(None, "encoding"):
+                encode(
+                    photo, cond, self.folder, config, path,
+                    device=self.device, cache=self.cache, weights=weights, progress=self.console.progress,
+                )  # fmt: skip
 
         inputs = {"photo": work.digest(photo), "cond": work.digest(cond)}
         expected = Provenance("encode", config_dict(config), inputs, {**weights, "code": code_digest()})
@@ -108,13 +111,28 @@ class Diffusion:
         digests = folder_digests(self.folder, ("vae", "image_encoder"), self.cache, self.console.progress)
         return {**digests, "text_encoder": text_encoder_identity(self.folder)}
 
-    def check(self, config: WanConfig) -> None:
-        """Refuse, before anything is computed, weights that do not fit each other. Raises InputError."""
+    def check(self, config: WanConfig, latents: Latents | None = None) -> None:
+        """Refuse, before anything is hashed or computed, weights that do not fit each other, or the latents; without
+        latents, encoders that could not make them. Raises InputError.
+        """
+        from stages.generate.wan.generate import check
         from stages.generate.wan.source import Source, check_source, left_out
 
-        check_source(Source(self.folder, self.adapter, {}), config)
+        source = Source(self.folder, self.adapter, {})
+        if latents is None:
+            self.check_encoding()
+            check_source(source, config)
+        else:
+            check(latents, source, config)
         for path, names in left_out(config).items():
             self.console.note(f"{path}: diffusers has no place for, and leaves out: {', '.join(names)}")
+
+    def check_encoding(self) -> None:
+        """Refuse, by headers, networks that could not make latents. Raises InputError."""
+        from stages.wan.recognise import check_encoders, check_vae
+
+        check_vae(self.folder.part("vae"))
+        check_encoders(self.folder.path)
 
     def source(self, config: WanConfig) -> Source:
         """The weights a clip is drawn with, hashed."""

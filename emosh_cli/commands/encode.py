@@ -55,16 +55,19 @@ def _encode(run: Run, ref: Path, cond: Path, out: Path | None, model: str | None
     target = settle(out, LATENTS, [ref, cond], run.force, beside=cond, ending=f"-{ref.stem}")
     config = run.configured("encode")
     from stages.encode.encode import described, encode
+    from stages.wan.offload import memory_sentences
 
     check_photo(ref)
     info, _ = described(cond)
     opened = diffusion.opened(model, "none", device, run.console, adapted=False)
+    opened.check_encoding()
     if run.dry_run:
         size = f"{info.width}x{info.height}"
         run.planned([f"encode {ref} and {cond}, {info.frame_count} frames of {size} -> {target}"], output=str(target))
         return
-    encode(
-        ref, cond, opened.folder, config, target,
-        device=opened.device, cache=opened.cache, weights=opened.encode_weights(), progress=run.console.progress,
-    )  # fmt: skip
+    with memory_sentences(None, "encoding"):
+        encode(
+            ref, cond, opened.folder, config, target,
+            device=opened.device, cache=opened.cache, weights=opened.encode_weights(), progress=run.console.progress,
+        )  # fmt: skip
     run.done(target, f"{info.frame_count} frames, {info.width}x{info.height}, encoded in {run.seconds:.1f} s")

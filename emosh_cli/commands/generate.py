@@ -102,17 +102,15 @@ def _from_latents(
     target = settle(out, VIDEO, [latents], run.force, beside=latents)
     from emosh_cli.pipeline import WorkFolder
     from stages.artifacts.latents import Latents
-    from stages.generate.wan.generate import check
 
     configs = run.configured_all(("wan", "wan_run"), {"wan": sampling, "wan_run": running})
     config = configs["wan"]
     opened = Latents(latents)
     model = diffusion.opened(asked.model, asked.adapter, asked.device, run.console)
+    model.check(config, opened)
     if plan:
         run.planned(model.plan(diffusion.clip_of(latents), config, configs["wan_run"]).lines())
         return
-    source = model.source(config)
-    check(opened, source, config)
     work = WorkFolder(target, run.console, run.force, run.dry_run)
     audio_from = sound(opened.header.provenance, latents)
     report = model.generate(work, latents, config, configs["wan_run"], target, audio_from)

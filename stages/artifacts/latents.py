@@ -91,6 +91,36 @@ class Latents:
         self.header = _header(path, metadata)
         if self.sizes["frames"] != self.header.frames:
             raise InputError(f"{path}: {self.sizes['frames']} times for {self.header.frames} frames; encode again")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """The tensors have the picture size and chunk length that the header says."""
+        header, sizes = self.header, self.sizes
+        for axis, said in (
+            ("latent_width", header.width / 8),
+            ("latent_height", header.height / 8),
+            ("latent_frames", (header.chunk_frames - 1) / 4 + 1),
+        ):
+            if sizes[axis] != said:
+                raise InputError(
+                    f"{self.path}: its {axis} is {sizes[axis]}, by its header {said:g} "
+                    f"({header.width}x{header.height}, chunks of {header.chunk_frames}); encode again"
+                )
+        if header.fps <= 0:
+            raise InputError(f"{self.path}: its header says {header.fps} frames a second; encode again")
+
+    def check_values(self) -> None:
+        """Read all of it once, a chunk at a time. Raises InputError for values that are not finite, and for times that
+        do not rise.
+        """
+        for name in self._file.declared:
+            if name != "motion_latents":
+                self.read(name)
+        for chunk in range(self.sizes["chunks"]):
+            self.motion(chunk)
+        wrong = np.flatnonzero(np.diff(self.read("pts_seconds")) <= 0)
+        if len(wrong):
+            raise InputError(f"{self.path}: frame {wrong[0] + 1} is not after the one before; encode again")
 
     def has(self, name: str) -> bool:
         """Whether an optional tensor is there."""

@@ -7,28 +7,31 @@ Names are peft's as diffusers writes them, `transformer.blocks.0.attn1.to_q.lora
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
+from stages.wan.fit import PREFIX, check_fit, check_lora, converted
 from stages.wan.folder import header
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import silenced
-from stages.wan.recognise import EMBEDDING
+from stages.wan.recognise import EMBEDDING, expected_shapes
+from stages.wan.shards import FLOATS, read_header
 from stages.wan.transformer import EmoshTransformer3DModel
 
 KIND, SCHEMA = "adapter", 1
 NAME = "emosh"
 """Name of our adapter among the model's; the others are called `lora_0`, `lora_1`, ..."""
-PREFIX = "transformer."
+OWN = (f"{EMBEDDING}.weight", f"{EMBEDDING}.bias")
+"""What an adapter holds beside its LoRA."""
 RANK = 32
 TARGETS = (
     "attn1.to_q", "attn1.to_k", "attn1.to_v", "attn1.to_out.0",
@@ -115,7 +118,9 @@ def read_adapter(path: Path) -> Adapter:
 
 
 def check_adapter(path: Path, config: dict[str, Any]) -> Adapter:
-    """Refuse an adapter that was trained on another base. `config` is the base's transformer/config.json."""
+    """Refuse, by its header alone, an adapter that was trained on another base or is not whole. `config` is the base's
+    transformer/config.json.
+    """
     adapter = read_adapter(path)
     heads, size = config.get("num_attention_heads", 40), config.get("attention_head_dim", 128)
     shape = header(path).get(f"{PREFIX}{EMBEDDING}.bias", ("", ()))[1]
@@ -127,6 +132,12 @@ def check_adapter(path: Path, config: dict[str, Any]) -> Adapter:
     ):
         if own != base:
             raise InputError(f"{path} was trained on another base: its {what} is {own}, the base's {base}")
+    entries = {name.removeprefix(PREFIX): entry for name, entry in read_header(path)[0].items()}
+    check_fit(path, {name: each for name, each in entries.items() if name not in OWN}, config, adapter.rank)
+    expected = expected_shapes(config)
+    for name in OWN:
+        if name not in entries or entries[name].shape != expected[name] or entries[name].dtype not in FLOATS:
+            raise InputError(f"{path}: its {name} is absent or not this base's; train or fetch the adapter again")
     return adapter
 
 
@@ -141,7 +152,7 @@ def load_adapter(model: EmoshTransformer3DModel, path: Path, scale: float = 1.0)
     model.pose_patch_embedding.load_state_dict(
         {name.removeprefix(f"{EMBEDDING}."): tensor for name, tensor in own.items()}
     )
-    _add_lora(model, tensors, NAME, path)
+    _add_lora(model, tensors, NAME)
     _activate(model, NAME, scale * adapter.alpha / adapter.rank)
     return adapter
 
@@ -151,42 +162,12 @@ def stack_lora(model: EmoshTransformer3DModel, path: Path, scale: float = 1.0) -
 
     Files in diffusers', Wan's own and musubi's names are understood. Raises InputError for one that does not fit.
     """
-    from diffusers.loaders.lora_pipeline import WanLoraLoaderMixin
-
-    tensors = _read(path)
-    try:
-        with silenced():
-            converted = WanLoraLoaderMixin.lora_state_dict(tensors)
-    except (ValueError, KeyError, IndexError) as error:
-        raise InputError(f"{path} is not a LoRA of a Wan transformer ({error})") from error
-    assert isinstance(converted, dict)
-    lora = {name.removeprefix(PREFIX): tensor for name, tensor in converted.items()}
+    check_lora(_safetensors(path), model.config)
+    lora = converted(path, _read(path))
     name = f"lora_{len(getattr(model, 'peft_config', {}))}"
-    _add_lora(model, lora, name, path)
+    _add_lora(model, lora, name)
     _activate(model, name, scale)
     return name
-
-
-def check_lora(path: Path) -> None:
-    """Refuse, by its header alone, a file that holds no LoRA."""
-    if not any("lora" in name for name in header(_safetensors(path))):
-        raise InputError(f"{path} holds no LoRA")
-
-
-def left_out(path: Path) -> list[str]:
-    """Names in a LoRA file that diffusers has no place for and drops, block numbers as `*`: changes of norms, DoRA's
-    scales, and a bias of the time projection without its weight. Read from the header.
-    """
-    names = list(header(_safetensors(path)))
-    projected = any("time_projection" in name and name.endswith(".weight") for name in names)
-    dropped = [
-        name
-        for name in names
-        if ("norm" in name and name.endswith((".diff", ".diff_b")))
-        or "dora_scale" in name
-        or ("time_projection" in name and not projected)
-    ]
-    return sorted({re.sub(r"blocks\.\d+\.", "blocks.*.", name) for name in dropped})
 
 
 def parsed_lora(text: str) -> tuple[Path, float]:
@@ -195,24 +176,16 @@ def parsed_lora(text: str) -> tuple[Path, float]:
     if not colon or text.endswith(".safetensors"):
         return Path(text), 1.0
     try:
-        return Path(path), float(scale)
-    except ValueError as error:
-        raise InputError(f"loras: {text!r} is not PATH or PATH:SCALE") from error
+        number = float(scale)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"loras: {text!r} is not PATH or PATH:SCALE")
+    return Path(path), number
 
 
-def _add_lora(model: EmoshTransformer3DModel, tensors: dict[str, Tensor], name: str, path: Path) -> None:
-    """Check names and shapes against the model, then let diffusers inject it."""
-    linears = {key: module for key, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
-    linears = {key.removesuffix(".base_layer"): module for key, module in linears.items()}
-    for key, tensor in tensors.items():
-        module, _, role = key.partition(".lora_")
-        linear = linears.get(module)
-        if not role or linear is None:
-            raise InputError(f"{path}: '{key}' belongs to nothing in this base; it is a LoRA of another model")
-        if role == "A.weight" and tensor.shape[1] != linear.in_features:
-            raise InputError(f"{path}: '{key}' reads {tensor.shape[1]} features, this base has {linear.in_features}")
-        if role == "B.weight" and tensor.shape[0] != linear.out_features:
-            raise InputError(f"{path}: '{key}' writes {tensor.shape[0]} features, this base has {linear.out_features}")
+def _add_lora(model: EmoshTransformer3DModel, tensors: dict[str, Tensor], name: str) -> None:
+    """Let diffusers inject what was found to fit."""
     with silenced(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Already found a `peft_config`")  # stacking is what is meant
         model.load_lora_adapter(tensors, prefix=None, adapter_name=name)  # type: ignore[arg-type]

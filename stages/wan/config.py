@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from stages.errors import InputError
@@ -49,10 +50,12 @@ class WanConfig:
             raise InputError(f"num_inference_steps is {self.num_inference_steps}, expected at least 1")
         if self.scheduler not in SCHEDULERS:
             raise InputError(f"scheduler is {self.scheduler!r}, expected one of: {', '.join(SCHEDULERS)}")
-        if self.flow_shift <= 0:
+        if not 0 < self.flow_shift < math.inf:
             raise InputError(f"flow_shift is {self.flow_shift}, expected a positive number")
-        if self.guidance_scale < 1:
+        if not 1 <= self.guidance_scale < math.inf:
             raise InputError(f"guidance_scale is {self.guidance_scale}, expected 1 (off) or more")
+        if not math.isfinite(self.adapter_scale):
+            raise InputError(f"adapter_scale is {self.adapter_scale}, expected a number")
         for name in ("dtype", "vae_dtype"):
             if getattr(self, name) not in DTYPES:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected one of: {', '.join(DTYPES)}")

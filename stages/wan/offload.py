@@ -12,6 +12,7 @@ import torch
 from stages.errors import InputError
 from stages.wan.placement import Placement
 
+SMALLER = "draw a smaller condition map (emosh render-cond --size 384x384)"
 PEFT = ("lora_A", "lora_B")
 """diffusers leaves an adapter's own layers alone."""
 
@@ -59,20 +60,22 @@ def _offload(transformer: Any, device: torch.device) -> None:
 
 
 @contextmanager
-def memory_sentences(placement: Placement, step: str) -> Iterator[None]:
-    """Turn running out of card memory into one line that names the option to change."""
+def memory_sentences(placement: Placement | None, step: str) -> Iterator[None]:
+    """Turn running out of card memory into one line that names the option to change; encoding has no placement."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise InputError(f"out of card memory while {step}; {remedy(placement)}") from error
 
 
-def remedy(placement: Placement) -> str:
+def remedy(placement: Placement | None) -> str:
     """The next option that needs less."""
+    if placement is None:
+        return f"{SMALLER}, or use --device cpu"
     if not placement.vae_tiling:
         return "set wan_run.vae_tiling=on, or tell --vram the GB that are really free"
     if not placement.group_offload:
         return "set wan_run.offload=group, or tell --vram the GB that are really free"
     if not placement.fp8_storage:
         return "set wan_run.storage=fp8"
-    return "draw a smaller condition map (emosh render-cond --size 384x384)"
+    return SMALLER

@@ -208,6 +208,30 @@ def _model(folder: Path, config: dict[str, Any], name: str) -> Recognised:
     return Recognised(name, folder, f"{_class(config)}, {said}, {types}", size)
 
 
+def check_vae(folder: Path) -> None:
+    """Refuse, by its config and headers, what is not Wan2.1's whole VAE, or the fixed codec in its place."""
+    from stages.wan.codec import KIND
+
+    config = _config(folder)
+    if _class(config) == KIND:
+        return  # small, and checked as it is read
+    if _class(config) != "AutoencoderKLWan":
+        raise InputError(f"{folder} is not Wan2.1's 16-channel VAE; expected AutoencoderKLWan in its config.json")
+    entries = read_folder(folder)
+    _types(folder, entries)
+    _vae(folder, config, entries)
+
+
+def check_encoders(folder: Path) -> None:
+    """Refuse, by configs and headers, an image or text encoder in a pipeline folder that is cut short or lacks layers;
+    one that is not there is a matter of whoever needs it.
+    """
+    for name in ("image_encoder", "text_encoder"):
+        part = folder / name
+        if part.is_dir() and any(part.iterdir()):
+            _folder(part)
+
+
 def _vae(folder: Path, config: dict[str, Any], entries: Mapping[str, Entry]) -> str:
     import torch
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
 from stages.wan import adapter
+from stages.wan.fit import left_out
 from stages.wan.folder import open_folder
 from stages.wan.loading import load_image_encoder, load_text_encoder, load_transformer, load_vae
 from tests.wan import tiny
@@ -149,6 +150,33 @@ def test_a_folder_without_a_vae(i2v_folder: Path, tmp_path: Path) -> None:
         load_vae(open_folder(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("part", "lost", "load"),
+    [
+        ("vae", "decoder.conv_out.weight", load_vae),
+        ("image_encoder", "encoder.layers.1.layer_norm1.bias", load_image_encoder),
+        ("text_encoder", "encoder.block.0.layer.0.layer_norm.weight", load_text_encoder),
+    ],
+)
+def test_a_part_that_lacks_a_tensor(animate_folder: Path, tmp_path: Path, part: str, lost: str, load) -> None:
+    """What a file lacks is never filled by chance, nor left on the meta device: it is named."""
+    folder = Path(shutil.copytree(animate_folder, tmp_path / "model"))
+    (file,) = (folder / part).glob("*.safetensors")
+    tensors = load_file(file)
+    (name,) = [each for each in tensors if each.endswith(lost)]
+    tensors.pop(name)
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(InputError, match=f"{part} lacks .*{lost}"):
+        load(open_folder(folder))
+
+
+def test_a_prompt_encoder_larger_than_memory(animate_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too little memory for the text encoder is said before it loads."""
+    monkeypatch.setattr("stages.wan.machine.free_host_bytes", lambda: 1000.0)
+    with pytest.raises(InputError, match=r"text_encoder needs 0.0 GB of memory"):
+        load_text_encoder(open_folder(animate_folder))
+
+
 # ---- adapters
 @pytest.fixture
 def trained(animate_folder: Path, tmp_path: Path):
@@ -243,7 +271,7 @@ def test_what_a_lora_holds_in_vain_is_named(tmp_path: Path) -> None:
     )  # fmt: skip
     path = tmp_path / "distilled.safetensors"
     save_file({f"diffusion_model.{name}": torch.zeros(2, 2) for name in names}, path)
-    assert adapter.left_out(path) == [
+    assert left_out(path) == [
         "diffusion_model.blocks.*.cross_attn.norm_k_img.diff",
         "diffusion_model.blocks.*.norm3.diff",
         "diffusion_model.time_projection.1.diff_b",

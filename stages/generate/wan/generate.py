@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft")
 """Whose versions stand in the record."""
+TEXT_TOKENS = 512
+"""diffusers tells text from image tokens by this number, wherever there are image tokens."""
 LEAST_SHARE = 0.05
 """Of a frame's raw size, that a kept and a final one take together at the very least."""
 
@@ -59,6 +61,7 @@ def generate(
 
     latents = Latents(path)
     check(latents, source, config)
+    latents.check_values()
     running = running or Running()
     record = provenance(path, latents, source, config, device, running)
     store = ChunkStore(work, f"{record.fingerprint()}-{code}")
@@ -116,6 +119,8 @@ def check(latents: Latents, source: Source, config: WanConfig) -> None:
     chunks = len(plan_chunks(latents.header.frames, latents.header.chunk_frames, latents.header.overlap_frames))
     if latents.sizes["chunks"] != chunks:
         raise InputError(f"{path} holds {latents.sizes['chunks']} chunks, its frames need {chunks}; encode again")
+    if latents.sizes["image_tokens"] and latents.sizes["text"] != TEXT_TOKENS:
+        raise InputError(f"{path} holds {latents.sizes['text']} text tokens, expected {TEXT_TOKENS}; encode again")
     if config.guidance_scale > 1 and not latents.has("negative_prompt_embeds"):
         raise InputError(
             f"guidance_scale {config.guidance_scale:g} needs latents with a negative prompt; "

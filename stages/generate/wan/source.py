@@ -59,9 +59,11 @@ def described(
 
 def check_source(source: Source, config: WanConfig) -> None:
     """Refuse, by headers alone, weights that do not fit each other."""
-    from stages.wan.adapter import check_adapter, check_lora
+    from stages.wan.adapter import check_adapter
+    from stages.wan.fit import check_lora
+    from stages.wan.recognise import check_vae
 
-    source.folder.part("vae")
+    check_vae(source.folder.part("vae"))
     if source.adapter is not None:
         check_adapter(source.adapter, source.folder.config)
     elif not source.folder.has_motion_embedding:
@@ -70,7 +72,7 @@ def check_source(source: Source, config: WanConfig) -> None:
             "give EMOSH's own training with --adapter, or use Wan2.2-Animate-14B as the base"
         )
     for path, _ in _loras(config):
-        check_lora(path)
+        check_lora(path, source.folder.config)
 
 
 def opened(source: Source, config: WanConfig, device: str, running: Running | None = None) -> Models:
@@ -154,9 +156,9 @@ def warmed(
 
 def left_out(config: WanConfig) -> dict[str, list[str]]:
     """LoRA files, and the names in each that diffusers drops."""
-    from stages.wan import adapter
+    from stages.wan import fit
 
-    found = {str(path): adapter.left_out(path) for path, _ in _loras(config)}
+    found = {str(path): fit.left_out(path) for path, _ in _loras(config)}
     return {path: names for path, names in found.items() if names}
 
 

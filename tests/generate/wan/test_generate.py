@@ -319,6 +319,46 @@ def test_latents_that_do_not_fit(clip: Path, source: Source, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize(
+    ("header", "name", "said"),
+    [
+        ({"width": "128"}, "", "latent_width is 4, by its header 16"),
+        ({"chunk_frames": "21"}, "", "latent_frames is 5, by its header 6"),
+        ({"fps": "0"}, "", "0 frames a second"),
+        ({"emosh_schema": "9"}, "", "latents schema 9, expected 1"),
+        ({}, "motion_latents", "'motion_latents' is not finite at row 2"),
+        ({}, "reference_latents", "'reference_latents' is not finite"),
+        ({}, "pts_seconds", "frame 1 is not after the one before"),
+        ({}, "prompt_embeds", "holds 40 text tokens, expected 512"),
+    ],
+)
+def test_damaged_latents(clip: Path, source: Source, tmp_path: Path, header: dict, name: str, said: str) -> None:
+    """A header that its tensors do not bear out, numbers that are none in the last chunk, times that fall and a prompt
+    of another length are each one line before the weights load."""
+    arrays = {}
+    if name:
+        array = np.array(Latents(clip).read(name))
+        if name == "pts_seconds":
+            array = array[::-1].copy()
+        elif name == "prompt_embeds":
+            array = array[:40].copy()
+        else:
+            array.reshape(array.shape[0], -1)[-1, -1] = np.nan
+        arrays[name] = array
+    with pytest.raises(InputError, match=said):
+        stage.generate(changed(clip, tmp_path, header, **arrays), source, CONFIG, tmp_path / "o.mp4", tmp_path / "work")
+    assert not (tmp_path / "o.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["guidance_scale", "flow_shift", "adapter_scale"])
+def test_settings_are_numbers(name: str) -> None:
+    """nan and inf are no settings."""
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match=name):
+            WanConfig(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("unloaded")
 def test_a_base_without_motion(clip: Path, tmp_path: Path) -> None:
     """A plain Wan2.1-I2V without an adapter would ignore the motion, and is refused."""
     from stages.wan.folder import open_folder
