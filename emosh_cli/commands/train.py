@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,10 +96,13 @@ def _last(validations: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def begin_anew(folder: Path) -> None:
-    """Remove a run's checkpoints: what --force asks for."""
+    """Remove a run's checkpoints and its finished model: what --force asks for."""
+    from stages.train.folder import MODEL
+
     for pattern in ("adapter-*.safetensors", "state-*.safetensors"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
 
 
 def _plan(run: Run, cache: Path | None, hardware: str | None, model: str | None) -> None:

@@ -17,7 +17,7 @@ class TrainConfig:
     steps: int = 6500
     """Optimiser steps."""
     batch_size: int = 32
-    """Samples of one step, over all GPUs; each holds one sample at a time and adds up."""
+    """Samples of one step, over all GPUs; each holds `samples_at_once` at a time and adds up."""
     learning_rate: float = 1e-4
     """Adam's."""
     rank: int = 32

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emosh_cli.commands.train import begin_anew
 from stages.artifacts.manifest import ClipLine, read_manifest, write_manifest
 from stages.errors import InputError
 from tests.command_line import emosh, refused
@@ -123,6 +124,16 @@ def test_trained_and_validated(manifest: Path, cache: Path, model: Path, tmp_pat
 
     assert np.array_equal(_frames(tmp_path / "drawn.mp4"), _frames(out / "validation" / "step-000002" / "a.mp4"))
     assert "nothing left to do" in emosh(*(word for word in words if word != "--json")).err
+
+
+def test_forced_anew_leaves_nothing_of_the_run_before(tmp_path: Path) -> None:
+    """--force takes checkpoints and the finished model away, and nothing else that lies there."""
+    for name in ("adapter-000002.safetensors", "state-000002.safetensors", "model/transformer/config.json", "own.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    begin_anew(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.txt"]
 
 
 def test_a_plan_without_weights() -> None:
