@@ -1,7 +1,7 @@
 """The training loop on accelerate: one GPU, many, many machines, or the CPU.
 
-Sample n of step s is sample s x batch_size + n of the draws, whoever computes it. A process holds
-`samples_at_once` samples of one length at a time and adds gradients up. Knows nothing of how a validation clip is drawn.
+Sample n of step s is sample s x batch_size + n of the draws, whoever computes it. A process holds `samples_at_once`
+samples of one length at a time and adds gradients up. Knows nothing of how a validation clip is drawn.
 """
 
 from __future__ import annotations
