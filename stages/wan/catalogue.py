@@ -16,6 +16,8 @@ ROOM = Path("models") / "wan"
 diffusers' own names, and `transformer` is a link to the one of the transformers that is used."""
 ANIMATE = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
 I2V = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
+VAE = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
+"""Wan2.1's one VAE, in the repository whose bytes are known."""
 GB = 1e9
 
 
@@ -33,6 +35,7 @@ class Weights:
     size_bytes: int | None
     size_note: str = ""
     sha256: str | None = None
+    """Of the one file, or of the one weights file in the folder."""
     revision: str | None = None
     """The commit whose bytes `size_bytes` and `sha256` are of."""
     required: bool = True
@@ -89,11 +92,12 @@ WEIGHTS = (
         "wan-vae",
         "pictures to latents and back",
         "Apache-2.0",
-        ANIMATE,
+        VAE,
         "vae",
         ROOM / "vae",
-        507_600_000,
-        "counted: 126.9 M parameters in fp32",
+        507_591_892,
+        sha256="d6e524b3fffede1787a74e81b30976dce5400c4439ba64222168e607ed19e793",
+        revision="0fad780a534b6463e45facd96134c9f345acfa5b",
     ),
     Weights(
         "wan-clip",

@@ -124,7 +124,7 @@ def test_fetch_says_size_and_licence_first(tmp_path: Path, home: Path, monkeypat
         said = emosh("models", "fetch", "wan", "--json")
     assert said.code == 0, said.err
     notes = [event["text"] for event in said.events if event["event"] == "note"]
-    assert notes[0].startswith("wan-vae: 0.00 GB in 2 files, licence Apache-2.0, from Wan-AI/Wan2.2-Animate-14B")
+    assert notes[0].startswith("wan-vae: 0.00 GB in 2 files, licence Apache-2.0, from Wan-AI/Wan2.1-T2V-1.3B")
     assert "downloading" in notes[-1]
     assert installed() == set(catalogue_names("wan"))
     assert "installed already" in refused("models", "fetch", "wan")

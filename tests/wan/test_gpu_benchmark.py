@@ -32,6 +32,28 @@ def test_every_arrangement_runs(
     assert all(row["chunk_1"] > 0 and row["share"] > 0 for row in rows.values())
 
 
+def test_an_arm_that_does_not_fit_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Out of memory in one arm is said and recorded, the arms after it are measured; a run that is stopped leaves what
+    it had measured."""
+
+    def full(*given: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def stopped(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu_generate, "pipeline", full)
+    monkeypatch.setattr(gpu_generate, "vae_times", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, "--tiny", "--out", str(tmp_path / "found.json"))
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [row["name"] for row in found["rows"]] == ["exact", "fast"]
+    assert found["not_measured"] == {"pipeline": "CUDA out of memory"}
+    assert "pipeline: not measured: CUDA out of memory" in capsys.readouterr().out
+
+
 def test_calibration_gives_one_ratio_a_step(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from stages.artifacts.atomic import atomic_path
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+LEVELS = np.arange(256.0)
 NOTABLE_LEVELS, NOTABLE_SHARE = 6.0, 0.15
 """From here on a drift is pointed out: levels of 255, and a share of contrast or sharpness (chosen here)."""
 
@@ -32,9 +33,10 @@ def measured(frames: Sequence[UInt8[np.ndarray, "height width 3"]]) -> ChunkStat
     """Statistics of a chunk's frames, one at a time."""
     sums, squares, sharpness = np.zeros(3), np.zeros(3), 0.0
     for frame in frames:
-        values = frame.reshape(-1, 3).astype(np.float64)
-        sums += values.mean(0)
-        squares += np.square(values).mean(0)
+        shares = np.stack([np.bincount(frame[..., colour].ravel(), minlength=256) for colour in range(3)])
+        shares = shares / (frame.shape[0] * frame.shape[1])
+        sums += shares @ LEVELS
+        squares += shares @ np.square(LEVELS)
         luma = frame.astype(np.float32) @ LUMA
         centre = luma[1:-1, 1:-1]
         laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * centre
