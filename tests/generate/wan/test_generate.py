@@ -12,23 +12,27 @@ import sys
 import time
 import tracemalloc
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 
 from stages.artifacts.latents import Latents
+from stages.artifacts.provenance import Provenance
 from stages.encode.config import EncodeConfig
 from stages.encode.encode import encode
 from stages.errors import InputError
 from stages.generate.wan import generate as stage
 from stages.generate.wan.source import Source, described
 from stages.video.metadata import read_metadata
+from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
 from stages.wan.config import WanConfig
 from stages.wan.folder import ModelFolder
-from tests.wan.clips import write_cond, write_photo
+from tests.wan.clips import frames, write_cond, write_photo
 
 CONFIG = WanConfig(num_inference_steps=2, dtype="float32")
 CHUNKS = 3
@@ -208,6 +212,44 @@ def test_the_mark(whole: Path, clip: Path, source: Source, tmp_path: Path) -> No
     stage.generate(clip, source, replace(CONFIG, watermark=False), plain, tmp_path / "work")
     assert read_watermark(whole).found
     assert not read_watermark(plain).found
+
+
+@pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(50)])
+def test_the_drivers_time_and_sound(model_folder: ModelFolder, source: Source, tmp_path: Path, fps: Fraction) -> None:
+    """At 23.976 and at 50 frames a second, the result has the driver's rate, every frame's time, and its sound."""
+    driver, cond, count = tmp_path / "driver.mp4", tmp_path / "cond.mp4", 7
+    record = Provenance("render-cond", {"hybrid": True}, notes={"kind": "condition-map", "colours": "hybrid-1"})
+    with av.open(str(driver), "w") as container:
+        video, sound = container.add_stream("libx264", rate=fps), container.add_stream("aac", rate=48000)
+        video.width = video.height = 32
+        for frame in frames(count):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(video.encode(None))
+        wave = np.sin(np.arange(int(count / fps * 48000)) / 20).astype(np.float32)[None]
+        samples = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        samples.sample_rate = 48000
+        container.mux(sound.encode(samples))
+        container.mux(sound.encode(None))
+    with VideoSink(cond, 32, 32, fps, lossless=True, metadata={"comment": record.to_json()}) as sink:
+        for frame in frames(count):
+            sink.write(frame)
+    latents, out = tmp_path / "clip.safetensors", tmp_path / "out.mp4"
+    encode(write_photo(tmp_path / "a.png"), cond, model_folder, EncodeConfig(chunk_frames=5, overlap_frames=1), latents)
+    few = replace(CONFIG, num_inference_steps=1)
+    stage.generate(latents, source, few, out, tmp_path / "work", audio_from=driver)
+    (*ours, length), (*theirs, given) = timing(out), timing(driver)
+    assert ours == theirs
+    assert abs(length - given) < 1024 / 48000, "cut where the pictures end, by less than one AAC packet"
+
+
+def timing(path: Path) -> tuple:
+    """Rate, times of the frames to the millisecond, and kind and seconds of the sound."""
+    with av.open(str(path)) as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        rate, kind = video.average_rate, sound.codec_context.name
+        length = round(float(sound.duration * sound.time_base), 3)
+        times = [float(frame.time) for frame in container.decode(video)]
+        return rate, [round(time - times[0], 3) for time in times], kind, length
 
 
 def test_the_record(whole: Path, clip: Path, source: Source) -> None:
