@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from stages.body import face_paint
 from stages.body.camera import project
-from stages.body.face_paint import FacePaint
+from stages.body.face_paint import IRIS_RADIUS, PUPIL_RADIUS, FacePaint
 from stages.body.model import Body
 from stages.people.dressed import MATERIALS, Dressed, hairline
 from stages.people.looks import Cloth, Looks
 from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate, vertex_normals
 
-WHITE, PUPIL, MOUTH = (0.94, 0.93, 0.92), (0.04, 0.04, 0.04), (0.28, 0.10, 0.10)
-IRIS_RADIUS, PUPIL_RADIUS = 0.50, 0.22
+WHITE, PUPIL, MOUTH = np.array([face_paint.WHITE, face_paint.PUPIL, face_paint.MOUTH]) / 255
 
 
 @dataclass(frozen=True)
