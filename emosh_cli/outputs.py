@@ -75,7 +75,8 @@ def settle_folder(
 ) -> Path:
     """The folder to write: `out`, or `beside`'s stem + `ending`. `holding` is the file in it that is stamped.
 
-    Raises InputError for a pipe, a file, an input, and a folder that is there but not emosh's own without --force.
+    Raises InputError for a pipe, a file, an input, and a folder that is there but not emosh's own without --force; what
+    a killed run left half written does not count.
     """
     if out == PIPE or (out is None and beside == PIPE):
         raise InputError(f"a {kind.name} cannot be written to a pipe; name a folder with -o")
@@ -86,7 +87,7 @@ def settle_folder(
         if given != PIPE and given.resolve().parent == out.resolve() and given.name.startswith("src_"):
             raise InputError(f"{given} is an input of this command and lies in {out}; choose another output with -o")
     _check_folder(out)
-    if out.is_dir() and any(out.iterdir()) and not force:
+    if out.is_dir() and not force and any(".part" not in each.suffixes for each in out.iterdir()):
         stamped = out / holding
         if not stamped.is_file():
             raise InputError(f"{out} exists and is no {kind.name}; write into it with --force, or choose another -o")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emosh_cli.outputs import CLIPS, need, settle_folder
 from emosh_cli.run import Run
 from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from emosh_cli.commands.curate_engines import Engine
 
 MANIFEST = "manifest.jsonl"
 PANEL = "Made-up people"
@@ -39,7 +41,9 @@ Motions = Annotated[
 ]
 
 
-def write_synthetic(run: Run, count: int, first: int, out: Path | None, motions: list[Path] | None, jobs: int) -> None:
+def write_synthetic(
+    run: Run, count: int, first: int, out: Path | None, motions: list[Path] | None, engine: Engine
+) -> None:
     """Draw clips `first` to `first + count` into the folder, those that are there already left as they are."""
     if count < 1 or first < 0:
         raise InputError("--synthetic takes how many clips to draw, 1 or more, and --first a number from 0")
@@ -55,16 +59,22 @@ def write_synthetic(run: Run, count: int, first: int, out: Path | None, motions:
     if run.dry_run:
         run.planned([f"draw {count} clips of made-up people, {size} -> {target}"], output=str(target))
         return
+    from emosh_cli.commands.curate_engines import DIED, results
     from stages.artifacts.manifest import read_manifest, write_manifest
     from stages.body.store import open_body
-    from stages.people.people import write_people
+    from stages.people.people import PersonJob, draw_person
 
-    body = open_body(progress=run.console.progress)
+    body, moved_by = open_body(progress=run.console.progress), tuple(path.absolute() for path in motions)
     target.mkdir(exist_ok=True)
-    numbers = range(first, first + count)
-    lines = write_people(body, numbers, config, target, motions, jobs or os.cpu_count() or 1, run.console.progress)
+    jobs = [
+        PersonJob(number, config, target.absolute(), body.path.absolute(), moved_by)
+        for number in range(first, first + count)
+    ]
+    drawn = [line for _, line in results(engine, draw_person, jobs, run.console.progress, "drawing people") if line]
     manifest = target / MANIFEST
     known = {line.video.name: line for line in read_manifest(manifest)} if manifest.is_file() else {}
-    known |= {line.video.name: line for line in lines}
+    known |= {line.video.name: line for line in drawn}
     write_manifest(manifest, [known[name] for name in sorted(known)])
-    run.done(manifest, f"{count} clips of {size}", clips=count)
+    if len(drawn) < count:
+        run.console.note(f"{count - len(drawn)} were not drawn: {DIED}")
+    run.done(manifest, f"{len(drawn)} clips of {size}", clips=len(drawn))

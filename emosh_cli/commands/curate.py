@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,7 +74,7 @@ def register(app: typer.Typer) -> None:
         if synthetic is not None:
             if videos is not None:
                 raise InputError("--synthetic draws its own clips; leave the videos away")
-            people.write_synthetic(run, synthetic, first, out, motion, workers)
+            people.write_synthetic(run, synthetic, first, out, motion, _engine(engine, workers))
         elif videos is None:
             raise InputError("name the folder of videos, or draw clips of made-up people with --synthetic N")
         else:
@@ -95,19 +94,21 @@ class _Curation:
 
     def look_through(self, names: dict[Path, str]) -> dict[str, VideoRecord]:
         """The record of every video, by name."""
+        from emosh_cli.commands.curate_engines import DIED, results
         from emosh_cli.commands.curate_jobs import VideoJob, look_through
         from stages.curate.records import Source, VideoRecord
 
         folder, target, config = self.folder.absolute(), self.target.absolute(), self.configs["curate"]
         jobs = [VideoJob(path.absolute(), folder, name, target, config) for path, name in names.items()]
         found: dict[str, VideoRecord] = {}
-        for job, record in self.work(look_through, jobs, "videos looked through"):
+        for job, record in results(self.engine, look_through, jobs, self.run.console.progress, "videos looked through"):
             said = job.path.relative_to(folder).as_posix()
-            found[job.name] = record or VideoRecord(job.name, Source(said, 0, 0, ""), error=KILLED_WORDS)
+            found[job.name] = record or VideoRecord(job.name, Source(said, 0, 0, ""), error=f"killed: {DIED}")
         return found
 
     def measure(self, videos: dict[str, VideoRecord]) -> tuple[dict[str, WindowRecord], int]:
         """The record of every window that must be tracked, by name, and how many of those there were already."""
+        from emosh_cli.commands.curate_engines import DIED, results
         from emosh_cli.commands.curate_jobs import measure_window
         from stages.curate.records import WindowRecord
 
@@ -115,8 +116,8 @@ class _Curation:
         known = {job.name: record for job in jobs if (record := self.known(job)) is not None}
         left = [job for job in jobs if job.name not in known]
         found = dict(known)
-        for job, record in self.work(measure_window, left, "windows measured"):
-            found[job.name] = record or WindowRecord(job.name, job.place.of(job.sha256), error=KILLED_WORDS)
+        for job, record in results(self.engine, measure_window, left, self.run.console.progress, "windows measured"):
+            found[job.name] = record or WindowRecord(job.name, job.place.of(job.sha256), error=f"killed: {DIED}")
         return found, len(known)
 
     def known(self, job: WindowJob) -> WindowRecord | None:
@@ -142,20 +143,6 @@ class _Curation:
             )
             for number, place in enumerate(video.windows)
         ]  # fmt: skip
-
-    def work(self, function: Callable[[Any], Any], jobs: list, label: str) -> Any:
-        """(job, result) as they are finished; the result is None where the job did not survive."""
-        from emosh_cli.commands.curate_engines import Killed
-
-        self.run.console.progress(label, 0, len(jobs))
-        for done, (job, result) in enumerate(self.engine(function, jobs)):
-            yield job, None if isinstance(result, Killed) else result
-            self.run.console.progress(label, done + 1, len(jobs))
-
-
-KILLED_WORDS = (
-    "killed: its process died again and again, most likely for want of memory; try again with fewer --workers"
-)
 
 
 def _curate(run: Run, videos: Path, out: Path | None, workers: int, engine: str, body: str) -> None:

@@ -1,4 +1,4 @@
-"""Who does the jobs of a curation: processes of this machine, or Ray.
+"""Who does many jobs that do not need each other, a curation's or made-up clips: processes of this machine, or Ray.
 
 A job that ends its process (a decoder's crash, a kernel short of memory) is done again alone; where it ends two more,
 it becomes a line with its reason and the rest goes on.
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
+
+    from stages.progress import Progress
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -27,6 +29,7 @@ class Killed:
 
 
 KILLED = Killed()
+DIED = "its process died again and again, most likely for want of memory; try again with fewer --workers"
 
 
 def cores() -> int:
@@ -43,6 +46,16 @@ def _free_gb() -> float:
         return int(kept["MemAvailable"]) / 1024**2
     except (OSError, KeyError, ValueError, IndexError):
         return float("inf")
+
+
+def results(
+    engine: Engine, function: Callable[[Job], Result], jobs: Sequence[Job], progress: Progress, label: str
+) -> Iterator[tuple[Job, Result | None]]:
+    """(job, result) as they are finished, told to `progress`; None in the place of a result for DIED."""
+    progress(label, 0, len(jobs))
+    for done, (job, result) in enumerate(engine(function, jobs), start=1):
+        yield job, None if isinstance(result, Killed) else result
+        progress(label, done, len(jobs))
 
 
 def local(workers: int) -> Engine:

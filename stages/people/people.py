@@ -6,10 +6,9 @@ Clip n of a seed is the same whoever draws it, so clips are made side by side, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from multiprocessing import get_context
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,6 @@ from stages.people.dressed import dress
 from stages.people.looks import Looks, draw_looks
 from stages.people.motions import from_tracked, in_camera, made_up
 from stages.people.painted import Painter
-from stages.progress import Progress, silent
 
 LOWEST = {"full": -1.02, "three_quarters": -0.50, "half": -0.16, "bust": 0.24}
 """What lies at the lower edge of the picture, metres above the mean body's pelvis."""
@@ -95,7 +93,8 @@ def write_person(body: Body, person: Person, config: PeopleConfig, out: Path) ->
 
     video, motion = places(out, person.number)
     tags = {"comment": person.motion.provenance.to_json()}
-    with VideoSink(video, config.width, config.height, config.fps, lossless=config.lossless, metadata=tags) as sink:
+    size = config.width, config.height
+    with VideoSink(video, *size, config.fps, lossless=config.lossless, metadata=tags, threads=1) as sink:
         for frame in pictures(body, person, config.supersample):
             sink.write(frame)
     save_motion(motion, person.motion)
@@ -114,48 +113,39 @@ def clip_line(person: Person, out: Path) -> ClipLine:
     return ClipLine(video, motion, len(person.motion), person.motion.fps, 0, figures)
 
 
-def write_people(
-    body: Body,
-    numbers: Sequence[int],
-    config: PeopleConfig,
-    out: Path,
-    tracked: Sequence[Path] = (),
-    workers: int = 1,
-    progress: Progress = silent,
-) -> list[ClipLine]:
-    """Draw clips `numbers`, those left out that are there already; lines of all, in order.
+@dataclass(frozen=True)
+class PersonJob:
+    """Draw clip `number` into `out`, on the body file `body`, some of them moved by the motions `tracked`."""
 
-    Raises InputError for a motion of another body, a full disk, or a place that holds other clips.
+    number: int
+    config: PeopleConfig
+    out: Path
+    body: Path
+    tracked: tuple[Path, ...] = ()
+
+
+def draw_person(job: PersonJob) -> ClipLine:
+    """The clip's line; it is drawn unless it lies there, so this may be called again, by anyone, at any time.
+
+    Raises InputError for a motion of another body, a full disk, or a place that holds another clip.
     """
-    for path in tracked:
-        require_same_body(str(path), load_motion(path), body)
-    lines: list[ClipLine] = []
-    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
-        jobs = [(number, body.path, config, out, tuple(tracked)) for number in numbers]
-        for done, line in enumerate(pool.map(_job, jobs, chunksize=4), start=1):
-            lines.append(line)
-            progress("drawing people", done, len(jobs))
-    return lines
-
-
-_open: dict[tuple[Path, tuple[Path, ...]], tuple[Body, list[Motion]]] = {}
-"""What a worker process has read."""
-
-
-def _job(given: tuple[int, Path, PeopleConfig, Path, tuple[Path, ...]]) -> ClipLine:
-    number, body_path, config, out, tracked = given
-    key = (body_path, tracked)
-    if key not in _open:
-        _open[key] = load_body(body_path), [load_motion(path) for path in tracked]
-    body, motions = _open[key]
-    person = made_person(body, number, config, motions)
-    video, motion = places(out, number)
+    body, tracked = _opened(job.body, job.tracked)
+    person = made_person(body, job.number, job.config, tracked)
+    video, motion = places(job.out, job.number)
     if motion.is_file() and video.is_file():
-        made = load_motion(motion).provenance.fingerprint()
-        if made != person.motion.provenance.fingerprint():
+        if load_motion(motion).provenance.fingerprint() != person.motion.provenance.fingerprint():
             raise InputError(f"{motion} was made with other settings; choose another folder, or remove it")
-        return clip_line(person, out)
-    return write_person(body, person, config, out)
+        return clip_line(person, job.out)
+    return write_person(body, person, job.config, job.out)
+
+
+@cache
+def _opened(body_file: Path, tracked: tuple[Path, ...]) -> tuple[Body, list[Motion]]:
+    """What a process reads once."""
+    body, motions = load_body(body_file), [load_motion(path) for path in tracked]
+    for path, motion in zip(tracked, motions, strict=True):
+        require_same_body(str(path), motion, body)
+    return body, motions
 
 
 # ---- the camera and the truth

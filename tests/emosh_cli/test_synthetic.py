@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from stages.artifacts.manifest import read_manifest
 from stages.artifacts.motion import load_motion
 from tests.command_line import emosh, refused
+from tests.people import dying
 
 SMALL = ("--set", "frames=5", "--set", "width=64", "--set", "height=64", "--jobs", "1")
 
 
 def test_made_up_people_are_a_training_set_that_grows(tmp_path: Path) -> None:
-    """N clips are N lines of a manifest with videos and motions; further ones join them; nothing is drawn twice."""
+    """N clips are N lines of a manifest with videos and motions; further ones join them; nothing is drawn twice. A
+    folder with nothing but what a killed run left half written is taken."""
     out = tmp_path / "clips"
+    out.mkdir()
+    (out / ".person-000000.0badcafe-1-00.part.mp4").touch()
     assert emosh("curate", "--synthetic", "2", "-o", str(out), *SMALL).out == f"{out / 'manifest.jsonl'}\n"
     first = (out / "person-000001.mp4").stat().st_mtime_ns
     motion = str(out / "person-000000.npz")
@@ -25,6 +31,23 @@ def test_made_up_people_are_a_training_set_that_grows(tmp_path: Path) -> None:
         assert clip.motion is not None
         assert len(load_motion(clip.motion)) == clip.frames == 5
     assert (out / "person-000001.mp4").stat().st_mtime_ns == first
+
+
+def test_killed_workers_lose_and_double_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker killed before its clip is whole, and one killed when it was: every clip is there once, as one process
+    draws it."""
+    calm, wild = tmp_path / "calm", tmp_path / "wild"
+    assert emosh("curate", "--synthetic", "4", "-o", str(calm), *SMALL).code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("stages.people.people.draw_person", dying.dies_once)
+        said = emosh("curate", "--synthetic", "4", "-o", str(wild), *SMALL, "--jobs", "2")
+    assert said.code == 0, said.err
+    assert (tmp_path / "wild-1").exists()
+    assert (tmp_path / "wild-3").exists()
+    names = sorted(path.name for path in calm.iterdir())
+    assert len(names) == 9
+    assert sorted(path.name for path in wild.iterdir()) == names
+    assert all((wild / name).read_bytes() == (calm / name).read_bytes() for name in names)
 
 
 def test_what_cannot_be_drawn_is_one_line(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emosh_cli.commands.curate_engines import local
 from stages.artifacts.motion import load_motion
 from stages.body.camera import UPRIGHT
 from stages.body.model import Body, joint_transforms, pose_motion
@@ -18,7 +19,7 @@ from stages.people.config import BACKGROUNDS, PeopleConfig
 from stages.people.dressed import MATERIALS, _cut, dress
 from stages.people.looks import draw_looks
 from stages.people.motions import eased, from_tracked, in_camera
-from stages.people.people import made_person, pictures, write_people
+from stages.people.people import PersonJob, draw_person, made_person, pictures
 from stages.render_cond.render import RenderCondConfig, render_frames
 
 SMALL = PeopleConfig(width=64, height=64, frames=5, lossless=True)
@@ -31,7 +32,8 @@ def body() -> Body:
 
 def test_a_clip_is_the_same_whoever_draws_it_and_another_number_is_another_person(body: Body, tmp_path: Path) -> None:
     """Two processes and this one draw the same pictures; a second run draws nothing anew; others' are refused."""
-    lines = write_people(body, [3, 4], SMALL, tmp_path, workers=2)
+    jobs = [PersonJob(number, SMALL, tmp_path, body.path) for number in (3, 4)]
+    lines = [line for _, line in sorted(local(2)(draw_person, jobs), key=lambda each: each[0].number)]
     person = made_person(body, 3, SMALL)
     from stages.video.source import read_frames
 
@@ -41,10 +43,10 @@ def test_a_clip_is_the_same_whoever_draws_it_and_another_number_is_another_perso
     np.testing.assert_array_equal(motion.poses, person.motion.poses)
     assert not np.allclose(motion.betas, load_motion(tmp_path / "person-000004.npz").betas)
     before = lines[0].video.stat().st_mtime_ns
-    assert [line.frames for line in write_people(body, [3, 4], SMALL, tmp_path)] == [5, 5]
+    assert [line.frames for line in map(draw_person, jobs)] == [5, 5]
     assert lines[0].video.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="other settings"):
-        write_people(body, [3], replace(SMALL, frames=6), tmp_path)
+        draw_person(replace(jobs[0], config=replace(SMALL, frames=6)))
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)
