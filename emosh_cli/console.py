@@ -97,7 +97,7 @@ class Console:
         self.talk.flush()
 
     def progress(self, label: str, done: int, total: int | None) -> None:
-        """Show that `done` of `total` steps of `label` are finished."""
+        """Show that `done` of `total` steps of `label` are finished; what it has in brackets may change on the way."""
         if self.quiet:
             return
         if self._bars is None:
@@ -136,16 +136,21 @@ class Console:
         sys.stdout.flush()
 
 
+def _work(label: str) -> str:
+    """A label without what stands behind it in brackets, which may change as the same work goes on."""
+    return label.partition(" (")[0]
+
+
 class _Clock:
-    """Time left, from the pace since the label began."""
+    """Time left, from the pace since the work of that label began."""
 
     def __init__(self) -> None:
-        self.label, self.began, self.said = "", 0.0, 0.0
+        self.work, self.began, self.said = "", 0.0, 0.0
 
     def enters(self, label: str) -> bool:
-        if label == self.label:
+        if _work(label) == self.work:
             return False
-        self.label, self.began, self.said = label, time.monotonic(), 0.0
+        self.work, self.began, self.said = _work(label), time.monotonic(), 0.0
         return True
 
     def left(self, done: int, total: int | None) -> float | None:
@@ -209,9 +214,10 @@ class _Bars:
         self.tasks: dict[str, Any] = {}
 
     def __call__(self, label: str, done: int, total: int | None) -> None:
-        if label not in self.tasks:
-            self.tasks[label] = self.bars.add_task(label, total=total)
-        self.bars.update(self.tasks[label], completed=done, total=total)
+        work = _work(label)
+        if work not in self.tasks:
+            self.tasks[work] = self.bars.add_task(label, total=total)
+        self.bars.update(self.tasks[work], description=label, completed=done, total=total)
 
     def close(self) -> None:
         self.bars.stop()

@@ -62,7 +62,9 @@ def register(app: typer.Typer) -> None:
 
 def _train(run: Run, cache: Path, out: Path | None, validation: Path | None, model: str | None, device: str) -> None:
     from stages.artifacts.training_cache import TrainingCache
+    from stages.wan.ranks import is_helper
 
+    run.console.quiet |= is_helper()  # one process speaks for all; each still tells its own error
     configs = run.configured_all(("train", "wan"))
     config, opened_cache = configs["train"], TrainingCache(cache)
     target = settle_folder(out, RUN, [], True, cache, "-run", "adapter.safetensors")
@@ -87,6 +89,8 @@ def _train(run: Run, cache: Path, out: Path | None, validation: Path | None, mod
         opened.folder, opened_cache, config, target,
         accelerator=accelerator, weights=weights, validate=validate, progress=run.console.progress,
     )  # fmt: skip
+    if is_helper():
+        return
     loss = f", loss {trained.losses[-1]:.4f}" if trained.losses else ", nothing left to do"
     run.done(trained.adapter, f"step {trained.step}{loss}", step=trained.step, **_last(trained.validations))
 

@@ -78,28 +78,28 @@ def train(
     found = store.checkpoints(out)
     if found:
         store.check(found[-1], record)
-    model = trainable(folder, config, accelerator.device)
-    optimizer = torch.optim.Adam([parameter for _, parameter in tuned(model)], lr=config.learning_rate)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    begun, plain = 0, accelerator.unwrap_model(model)
-    mean = Mean(plain, config.ema) if config.ema else None
-    if found:
-        kept = store.load(found[-1], plain, optimizer.optimizer, record)
-        begun = found[-1].step
-        if mean is not None:
-            mean.values = {name: kept[name].to(value.device) for name, value in mean.values.items()}
-    if config.tracker != "none":
-        accelerator.init_trackers("emosh", config=config_dict(config))
-    run = _Running(accelerator, model, optimizer, cache, config, out, record, validate, mean)
     try:
+        model = trainable(folder, config, accelerator.device)
+        optimizer = torch.optim.Adam([parameter for _, parameter in tuned(model)], lr=config.learning_rate)
+        model, optimizer = accelerator.prepare(model, optimizer)
+        begun, plain = 0, accelerator.unwrap_model(model)
+        mean = Mean(plain, config.ema) if config.ema else None
+        if found:
+            kept = store.load(found[-1], plain, optimizer.optimizer, record)
+            begun = found[-1].step
+            if mean is not None:
+                mean.values = {name: kept[name].to(value.device) for name, value in mean.values.items()}
+        if config.tracker != "none":
+            accelerator.init_trackers("emosh", config=config_dict(config))
+        run = _Running(accelerator, model, optimizer, cache, config, out, record, validate, mean)
         trained = _steps(run, begun, found[-1].adapter if found else None, progress)
+        if config.tune == "all" and accelerator.is_main_process:
+            with mean.shown(plain) if mean is not None else nullcontext():
+                write_folder(out / MODEL, plain, folder)
     except RuntimeError as error:
         raise _worded(error, accelerator, out) from error
     finally:
         accelerator.end_training()
-    if config.tune == "all" and accelerator.is_main_process:
-        with mean.shown(plain) if mean is not None else nullcontext():
-            write_folder(out / MODEL, plain, folder)
     return trained
 
 
@@ -175,7 +175,7 @@ def _steps(run: _Running, begun: int, last: Path | None, progress: Progress) -> 
                     trained.validations.append(validated)
                     figures |= {f"validation/{name}": value for name, value in validated.items()}
         run.accelerator.log(figures, step=done)
-        progress(f"training, loss {loss:.4f}", done, config.steps)
+        progress(f"training (loss {loss:.4f})", done, config.steps)
     return trained
 
 

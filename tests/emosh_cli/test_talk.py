@@ -127,3 +127,29 @@ def test_progress_of_unknown_length_has_no_time_left() -> None:
     assert json.loads(talk.getvalue()) == {
         "event": "progress", "label": "reading", "done": 3, "total": None, "eta_seconds": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_label_may_change_in_its_brackets(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work whose label changes in brackets, such as a loss, is one bar on a terminal, and a line every ten seconds with
+    the time left in a log; it was a bar a step, and no line at all."""
+
+    class Talk(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    seconds = iter(range(0, 10_000, 4))
+    monkeypatch.setattr("emosh_cli.console.time.monotonic", lambda: next(seconds))
+    monkeypatch.setenv("COLUMNS", "100")
+    console = Console(talk=(talk := Talk()))
+    for step in range(1, 11):
+        console.progress(f"training (loss {1 / step:.2f})", step, 10)
+    bars = [task.description for task in console._bars.bars.tasks] if terminal else []
+    console.close()
+    lines = [line for line in talk.getvalue().splitlines() if "training" in line]
+    if terminal:
+        assert bars == ["training (loss 0.10)"]
+        assert "10/10" in lines[-1]
+    else:
+        assert 1 < len(lines) < 10
+        assert all("s left" in line for line in lines)

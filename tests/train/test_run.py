@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from stages.artifacts.training_cache import TrainingCache
 from stages.errors import InputError
 from stages.train import checkpoint, loop
 from stages.train.config import TrainConfig
+from stages.wan.digests import folder_digests
 from stages.wan.folder import ModelFolder
 
 CONFIG = TrainConfig(steps=4, batch_size=4, rank=4, dtype="float32", save_every=2, tracker="none", learning_rate=1e-3)
@@ -47,6 +49,19 @@ def trained(base: ModelFolder, cache: TrainingCache, config: TrainConfig, out: P
     """A run on the CPU."""
     out.mkdir(exist_ok=True)
     return loop.train(base, cache, config, out, accelerator=loop.made_accelerator(config, out, cpu=True), **more)
+
+
+def two_processes(words: list[str]) -> list[subprocess.Popen]:
+    """The command as two ranks under gloo, as a launcher starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    world = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -95,15 +110,7 @@ def test_two_processes(base: ModelFolder, cache: TrainingCache, whole, tmp_path:
     names = ("steps", "batch_size", "rank", "dtype", "save_every", "tracker", "learning_rate")
     words = [sys.executable, str(script), str(base.path), str(cache.folder), str(out),
              json.dumps({name: getattr(CONFIG, name) for name in names})]  # fmt: skip
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    world = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    runs = [
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                         env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-        for rank in range(2)
-    ]  # fmt: skip
+    runs = two_processes(words)
     try:
         said = [run.communicate(timeout=90) for run in runs]
     finally:
@@ -116,6 +123,43 @@ def test_two_processes(base: ModelFolder, cache: TrainingCache, whole, tmp_path:
     assert losses == pytest.approx(whole[0].losses, rel=1e-5)
     ours, theirs = (load_file(place / "adapter-000004.safetensors") for place in (out, whole[1]))
     assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+
+
+def test_one_process_dies(base: ModelFolder, cache: TrainingCache, whole, tmp_path: Path) -> None:
+    """When one of two processes of `emosh train` is killed, the other ends within half a minute with one line and exit
+    code 2; the last checkpoint is whole, and one process goes on from it to the unbroken run's losses. Of the two, one
+    alone had spoken."""
+    out = tmp_path / "out"
+    given = ("batch_size", "rank", "dtype", "tracker", "learning_rate", "save_every")
+    settings = {**{name: getattr(CONFIG, name) for name in given}, "steps": 100_000}
+    words = [sys.executable, "-m", "emosh_cli", "train", str(cache.folder), "-o", str(out), "--model", str(base.path),
+             "--device", "cpu", "--json", *(word for item in settings.items() for word in
+                                            ("--set", "train.{}={}".format(*item)))]  # fmt: skip
+    first, second = runs = two_processes(words)
+    patience = threading.Timer(60, first.kill)
+    patience.start()
+    try:
+        assert first.stderr is not None
+        events = (json.loads(line) for line in first.stderr)
+        next(event for event in events if event.get("label", "").startswith("training") and event["done"] >= 3)
+        second.kill()
+        *_, told = events
+        assert first.wait(30) == 2
+        assert first.stdout is not None and first.stdout.read() == ""  # noqa: PT018
+        assert second.communicate() == ("", "")
+    finally:
+        patience.cancel()
+        for run in runs:
+            run.kill()
+            run.communicate()
+    last = checkpoint.checkpoints(out)[-1].step
+    assert told["text"] == f"another process of this run was lost; run it again to go on from step {last}"
+    assert last >= 2
+    assert not list(out.glob(".*"))
+    weights = folder_digests(base, ("transformer",), None)
+    went_on = trained(base, cache, replace(CONFIG, steps=last + 2), out, weights=weights)
+    unbroken = whole[0].losses if last == 2 else trained(base, cache, replace(CONFIG, steps=last + 2), tmp_path).losses
+    assert went_on.losses == pytest.approx(unbroken[last:], rel=1e-5)
 
 
 def test_a_loss_that_is_not_finite(base: ModelFolder, cache: TrainingCache, tmp_path: Path, monkeypatch) -> None:
