@@ -46,6 +46,9 @@ class GateConfig:
     """Yaw or pitch beyond which the detector makes up the far side of a face (notes/tracker)."""
     face_roll_degrees: float = 100.0
     """Roll beyond which a face is refused; d3's tilted head reaches 63 and is right. Chosen here."""
+    face_alone_seconds: float = 0.5
+    """A face in one frame with none so near to it in time is made up: d9's, of a head at 90 degrees that is reported at
+    41, comes and goes with where the lanes are cut."""
     wrist_off_arm: float = 0.5
     """Hand's wrist from the pose's wrist, in head heights (notes/tracker)."""
     hand_inside: float = 0.5
@@ -82,7 +85,9 @@ def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
     body = observations.found[:, 0] & ~np.any(list(refused.values()), axis=0)
     turned = np.abs(angles[:, :2]).max(1) > config.face_turn_degrees
     face = {
-        "face turned away": turned | (np.abs(angles[:, 2]) > config.face_roll_degrees),
+        "face turned away": turned
+        | (np.abs(angles[:, 2]) > config.face_roll_degrees)
+        | _alone(observations.found[:, 1], config.face_alone_seconds * observations.fps),
         "face off the body": _evidence(observations, "face_on_body") > config.face_off_body,
     }
     refused |= _open(config, face)
@@ -94,6 +99,13 @@ def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
         valid.append(observations.found[:, PARTS.index(hand)] & body & ~np.any(list(own.values()), axis=0))
     valid = np.stack(valid, axis=1)
     return Gates(valid, np.where(valid, _scores(observations, angles, config), 0).astype(np.float32), refused, angles)
+
+
+def _alone(found: Bool[np.ndarray, "frames"], reach: float) -> Bool[np.ndarray, "frames"]:
+    """Found in one frame, and in none up to `reach` frames before and after, of which there are some in the clip."""
+    frames = max(1, round(reach))
+    near = np.convolve(found, np.ones(2 * frames + 1), "full")[frames:-frames]
+    return found & (near == 1) & (len(found) > frames)
 
 
 def _open(config: GateConfig, rules: dict[str, Bool[np.ndarray, "frames"]]) -> dict[str, Bool[np.ndarray, "frames"]]:

@@ -116,6 +116,18 @@ def test_a_face_in_profile_is_refused_and_the_body_stays(clip):
     assert verdict.score[2, 1] < verdict.score[0, 1]
 
 
+def test_a_face_of_a_moment_is_refused(clip):
+    """A face in one frame, none within half a second of it, is made up; in two frames, or a short clip, it stays."""
+    face = clip.found.copy()
+    face[:, 1] = np.arange(T) == 2
+    slow = replace(clip, found=face, fps=4.0)
+    assert not gate(slow).valid[:, 1].any()
+    assert gate(slow).valid[:, 0].all()
+    assert gate(replace(slow, fps=12.0)).valid[:, 1].tolist() == (np.arange(T) == 2).tolist()
+    face[3, 1] = True
+    assert gate(slow).valid[:, 1].sum() == 2
+
+
 def test_a_hand_off_its_arm_is_refused(clip):
     """A hand more than half a face from the arm's wrist is not that arm's."""
     left = clip.left_hand.copy()
