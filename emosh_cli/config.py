@@ -209,7 +209,7 @@ def _as(value: Any, expected: Any) -> tuple[bool, Any]:
     if expected is Path:
         return isinstance(value, str | Path), Path(value) if isinstance(value, str | Path) else value
     if expected is float:
-        accepted = isinstance(value, int | float) and not isinstance(value, bool)
+        accepted = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # nan is not
         return accepted, float(value) if accepted else value
     if expected is int:
         return isinstance(value, int) and not isinstance(value, bool), value

@@ -27,7 +27,7 @@ Synthetic = Annotated[
     ),
 ]
 First = Annotated[
-    int, typer.Option("--first", metavar="N", help="Number of the first one drawn.", rich_help_panel=PANEL)
+    int, typer.Option("--first", metavar="N", min=0, help="Number of the first one drawn.", rich_help_panel=PANEL)
 ]
 Motions = Annotated[
     list[Path] | None,
@@ -42,32 +42,33 @@ Motions = Annotated[
 
 
 def write_synthetic(
-    run: Run, count: int, first: int, out: Path | None, motions: list[Path] | None, engine: Engine
+    run: Run, count: int, first: int, out: Path | None, motions: list[Path], engine: Engine, body: str
 ) -> None:
     """Draw clips `first` to `first + count` into the folder, those that are there already left as they are."""
-    if count < 1 or first < 0:
-        raise InputError("--synthetic takes how many clips to draw, 1 or more, and --first a number from 0")
+    if count < 1:
+        raise InputError("--synthetic takes how many clips to draw, 1 or more")
     if out is None:
         raise InputError("name the folder for the clips with -o, for example: -o clips/")
     config = run.configured("people")
-    motions = motions or []
     for path in motions:
         need(path, "a motion .npz to move the people by")
     drawn = min((each.name for each in out.glob("person-*.mp4")), default="person.mp4")
     target = settle_folder(out, CLIPS, motions, run.force, out, "", drawn)
+    from stages.body.store import open_body
+    from stages.people.people import PersonJob, draw_person, opened
+
+    body_file, moved_by = open_body(body, progress=run.console.progress).path, tuple(map(Path.absolute, motions))
+    opened(body_file, moved_by)
     size = f"{config.frames} frames of {config.width}x{config.height}"
     if run.dry_run:
         run.planned([f"draw {count} clips of made-up people, {size} -> {target}"], output=str(target))
         return
     from emosh_cli.commands.curate_engines import DIED, results
     from stages.artifacts.manifest import read_manifest, write_manifest
-    from stages.body.store import open_body
-    from stages.people.people import PersonJob, draw_person
 
-    body, moved_by = open_body(progress=run.console.progress), tuple(path.absolute() for path in motions)
     target.mkdir(exist_ok=True)
     jobs = [
-        PersonJob(number, config, target.absolute(), body.path.absolute(), moved_by)
+        PersonJob(number, config, target.absolute(), body_file.absolute(), moved_by)
         for number in range(first, first + count)
     ]
     drawn = [line for _, line in results(engine, draw_person, jobs, run.console.progress, "drawing people") if line]

@@ -74,9 +74,11 @@ def register(app: typer.Typer) -> None:
         if synthetic is not None:
             if videos is not None:
                 raise InputError("--synthetic draws its own clips; leave the videos away")
-            people.write_synthetic(run, synthetic, first, out, motion, _engine(engine, workers))
+            people.write_synthetic(run, synthetic, first, out, motion or [], _engine(engine, workers), body)
         elif videos is None:
             raise InputError("name the folder of videos, or draw clips of made-up people with --synthetic N")
+        elif first or motion:
+            raise InputError("--first and --motion are for made-up people; add --synthetic N, or leave them away")
         else:
             _curate(run, videos, out, workers, engine, body)
 
@@ -109,22 +111,16 @@ class _Curation:
     def measure(self, videos: dict[str, VideoRecord]) -> tuple[dict[str, WindowRecord], int]:
         """The record of every window that must be tracked, by name, and how many of those there were already."""
         from emosh_cli.commands.curate_engines import DIED, results
-        from emosh_cli.commands.curate_jobs import measure_window
+        from emosh_cli.commands.curate_jobs import measure_window, remembered
         from stages.curate.records import WindowRecord
 
         jobs = [job for video in videos.values() for job in self.window_jobs(video)]
-        known = {job.name: record for job in jobs if (record := self.known(job)) is not None}
+        known = {job.name: record for job in jobs if (record := remembered(job)) is not None}
         left = [job for job in jobs if job.name not in known]
         found = dict(known)
         for job, record in results(self.engine, measure_window, left, self.run.console.progress, "windows measured"):
             found[job.name] = record or WindowRecord(job.name, job.place.of(job.sha256), error=f"killed: {DIED}")
         return found, len(known)
-
-    def known(self, job: WindowJob) -> WindowRecord | None:
-        """The record of a window for which nothing is left to do."""
-        from emosh_cli.commands.curate_jobs import remembered
-
-        return remembered(job)
 
     def window_jobs(self, video: VideoRecord) -> list[WindowJob]:
         """Of the windows that nothing known of the whole video rejects."""
@@ -146,7 +142,7 @@ class _Curation:
 
 
 def _curate(run: Run, videos: Path, out: Path | None, workers: int, engine: str, body: str) -> None:
-    from stages.curate.records import names_of, videos_in
+    from stages.curate.records import names_of, recorded_videos, videos_in
 
     if not videos.exists():
         raise InputError(f"{videos} does not exist, expected a folder of videos")
@@ -158,6 +154,8 @@ def _curate(run: Run, videos: Path, out: Path | None, workers: int, engine: str,
     found = videos_in(folder, target) if videos.is_dir() else [videos]
     if not found:
         raise InputError(f"{videos} holds no video (.mp4, .mov, .mkv, .webm, .avi ...), nor does a folder in it")
+    known = (folder / each.source.path for each in recorded_videos(target))
+    found = sorted({*found, *(path for path in known if path.is_file())})
     configs = run.configured_all(("curate", "track"))
     chosen = _engine(engine, workers)
     record = _record(run, configs, body, folder)
@@ -178,7 +176,7 @@ def _engine(name: str, workers: int) -> Engine:
     from emosh_cli.commands import curate_engines
 
     if name == "local":
-        return curate_engines.local(workers or curate_engines.cores())
+        return curate_engines.local(workers or curate_engines.workers_here())
     if name != "ray":
         raise InputError(f"--engine {name}: choose local or ray")
     from emosh_cli.commands.curate_ray import on_ray
@@ -249,9 +247,9 @@ def _settle_old(curation: _Curation, names: dict[Path, str]) -> dict[str, VideoR
     gone = {}
     for video in recorded_videos(curation.target):
         path = paths.get(video.source.path)
-        if path is None and not (curation.folder / video.source.path).exists():
+        if path is None:
             gone[video.name] = video
-        elif path is not None and (names[path] != video.name or not video.source.is_still(path)):
+        elif names[path] != video.name or not video.source.is_still(path):
             curation.run.console.note(f"{path} has changed since its clips were made; they are made again")
             forget(curation.target, video)
     return gone

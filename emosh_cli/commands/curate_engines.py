@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stages.cores import usable_cores
+
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
@@ -32,10 +34,9 @@ KILLED = Killed()
 DIED = "its process died again and again, most likely for want of memory; try again with fewer --workers"
 
 
-def cores() -> int:
-    """Those this process may use, but no more workers than memory has room for."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, int(_free_gb() / WORKER_GB)))
+def workers_here() -> int:
+    """Workers on this machine: as many as this process has cores, and memory has room for."""
+    return max(1, min(usable_cores(), int(_free_gb() / WORKER_GB)))
 
 
 def _free_gb() -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stages.artifacts.motion import Motion
     from stages.body.model import Body
     from stages.curate.config import CurateConfig
-    from stages.curate.records import VideoRecord, WindowPlace, WindowRecord
+    from stages.curate.records import Source, VideoRecord, WindowPlace, WindowRecord
     from stages.track.config import TrackConfig
 
 UNEXPECTED = "failed"
@@ -32,11 +32,6 @@ class VideoJob:
     name: str
     out: Path
     config: CurateConfig
-
-    @property
-    def said(self) -> str:
-        """For a message."""
-        return str(self.path)
 
 
 @dataclass(frozen=True)
@@ -55,11 +50,6 @@ class WindowJob:
     config: CurateConfig
     track: TrackConfig
     body: str
-
-    @property
-    def said(self) -> str:
-        """For a message."""
-        return f"{self.source}, frames {self.place.first} to {self.place.first + self.place.frames - 1}"
 
 
 def look_through(job: VideoJob) -> VideoRecord:
@@ -84,11 +74,10 @@ def look_through(job: VideoJob) -> VideoRecord:
     return record
 
 
-def _looked(job: VideoJob, source: object) -> VideoRecord:
-    from stages.curate.records import Source, VideoRecord, WindowPlace
+def _looked(job: VideoJob, source: Source) -> VideoRecord:
+    from stages.curate.records import VideoRecord, WindowPlace
     from stages.curate.shots import find_shots, spans
 
-    assert isinstance(source, Source)
     shots = find_shots(job.path, job.config.cut_score)
     windows, short = spans(shots.starts, shots.frame_count, job.config)
     moments = [shots.moment(each.first) for each in windows]

@@ -13,12 +13,13 @@ from stages.curate.config import CurateConfig
 from stages.curate.filters import FILTERS, is_measured, reasons
 from stages.curate.records import VideoRecord, WindowPlace, WindowRecord
 
-SHORT, UNREADABLE, UNTRACKED = "short", "unreadable", "untracked"
+SHORT, UNREADABLE, UNTRACKED, GONE = "short", "unreadable", "untracked", "gone"
 MEANINGS = {
     **{each.figure: each.meaning for each in FILTERS},
     SHORT: "a shot, or the rest of one, with too few frames for a clip",
     UNREADABLE: "a file that could not be read",
     UNTRACKED: "nobody was found, or the frames could not be read again",
+    GONE: "its clip was never kept, or taken back, and the video is no longer there",
     "failed": "something unexpected; the next run tries again",
     "killed": "its process died again and again; the next run tries again",
 }
@@ -70,18 +71,18 @@ def _verdict(
     config: CurateConfig,
 ) -> Verdict:
     fps, figures = Fraction(video.fps), video_figures(video)
-    if record is None:
-        return _rejected(path, place.first, place.frames, fps, figures, reasons(figures, config))
-    figures |= record.figures
-    if record.error is not None:
-        known = any(record.error.startswith(word) for word in ("failed", "killed"))
-        why = record.error if known else f"{UNTRACKED}: {record.error}"
-        return _rejected(path, place.first, place.frames, fps, figures, [why])
-    why = reasons(figures, config)
-    if why or not is_measured(figures):
+    if record is not None and record.error is not None:
+        known = record.error.startswith(("failed", "killed"))
+        why = [record.error if known else f"{UNTRACKED}: {record.error}"]
+    else:
+        figures |= {} if record is None else record.figures
+        why = reasons(figures, config)
+        if not why and not (is_measured(figures) and clip.is_file()):
+            why = [f"{GONE}: the clip would pass, but cannot be made again"]
+    if why:
         return _rejected(path, place.first, place.frames, fps, figures, why)
-    return Verdict(ClipLine(clip, clip.with_name(f"{Path(record.name).name}.npz"), place.frames, fps, 0, figures, None,
-                            path, place.first))  # fmt: skip
+    motion = clip.with_suffix(".npz")
+    return Verdict(ClipLine(clip, motion, place.frames, fps, 0, figures, None, path, place.first))
 
 
 def _rejected(path: Path, first: int, frames: int, fps: Fraction, figures: dict, why: list[str]) -> Verdict:

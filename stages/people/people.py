@@ -47,9 +47,7 @@ class Person:
 
 
 def made_person(body: Body, number: int, config: PeopleConfig, tracked: Sequence[Motion] = ()) -> Person:
-    """Who clip `number` shows, and how they move. Raises InputError for a body that garments are not cut for."""
-    if body.posedirs is not None:
-        raise InputError(f"made-up people are dressed on the open body; {body.path} is another")
+    """Who clip `number` shows, and how they move."""
     random = np.random.default_rng([config.seed, number])
     looks = draw_looks(random)
     framing = str(random.choice(list(config.framing)))
@@ -129,7 +127,7 @@ def draw_person(job: PersonJob) -> ClipLine:
 
     Raises InputError for a motion of another body, a full disk, or a place that holds another clip.
     """
-    body, tracked = _opened(job.body, job.tracked)
+    body, tracked = opened(job.body, job.tracked)
     person = made_person(body, job.number, job.config, tracked)
     video, motion = places(job.out, job.number)
     if motion.is_file() and video.is_file():
@@ -140,11 +138,16 @@ def draw_person(job: PersonJob) -> ClipLine:
 
 
 @cache
-def _opened(body_file: Path, tracked: tuple[Path, ...]) -> tuple[Body, list[Motion]]:
-    """What a process reads once."""
+def opened(body_file: Path, tracked: tuple[Path, ...]) -> tuple[Body, list[Motion]]:
+    """What a process reads once. Raises InputError for a body that garments are not cut for, and for a motion of
+    another body or of a photo."""
     body, motions = load_body(body_file), [load_motion(path) for path in tracked]
+    if body.posedirs is not None:
+        raise InputError(f"made-up people are dressed on the open body; {body.path} is another")
     for path, motion in zip(tracked, motions, strict=True):
         require_same_body(str(path), motion, body)
+        if len(motion) < 2:
+            raise InputError(f"{path} is a photo's motion; people are moved by a video's")
     return body, motions
 
 

@@ -116,7 +116,8 @@ def test_lines_are_a_manifest(tmp_path: Path) -> None:
         "a/x-0004": records.WindowRecord("a/x-0004", "", error="failed: ValueError: x"),
     }
     out = tmp_path / "clips"
-    out.mkdir()
+    (out / "a").mkdir(parents=True)
+    (out / "a/x-0001.mp4").touch()
     found = list(verdicts(video(), windows, tmp_path / "videos", out, CurateConfig()))
     broken = video(error="cut short; copy it again")
     found += verdicts(broken, {}, tmp_path / "videos", out, CurateConfig())
@@ -136,6 +137,14 @@ def test_lines_are_a_manifest(tmp_path: Path) -> None:
     assert set(words) <= set(MEANINGS)
 
 
+def test_a_clip_that_is_not_there_is_never_accepted(tmp_path: Path) -> None:
+    """A window that would pass, of a video that is gone, has a line that says so where its clip was not kept, or where
+    it was never measured."""
+    windows = {"a/x-0001": records.WindowRecord("a/x-0001", "", GOOD)}
+    found = list(verdicts(video(2, short=()), windows, tmp_path, tmp_path, CurateConfig()))
+    assert [(each.words, each.line.video) for each in found] == [(["gone"], tmp_path / "a/x.mp4")] * 2
+
+
 def test_a_video_that_is_too_small_is_judged_untracked(tmp_path: Path) -> None:
     """What is known of the whole video rejects all of its windows."""
     found = list(verdicts(video(height=100), {}, tmp_path, tmp_path, CurateConfig()))
@@ -146,6 +155,8 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     """The summary draws a histogram with its threshold for each filter, asks the network for nothing, and leaves no
     name of a file unescaped."""
     windows = {"a/x-0001": records.WindowRecord("a/x-0001", "", GOOD), "a/x-0002": records.WindowRecord("", "", BAD)}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/x-0001.mp4").touch()
     found = list(verdicts(video(2), windows, tmp_path, tmp_path, CurateConfig()))
     found += verdicts(
         video(source=records.Source("<b>.mp4", 0, 0, ""), error="<i>"), {}, tmp_path, tmp_path, CurateConfig()

@@ -237,6 +237,17 @@ def alive(process: int) -> bool:
         return False
 
 
+def test_a_single_video_joins_what_is_there(copy: Path, videos: Path) -> None:
+    """A video given alone is added to the folder's clips; those of the others stay, and are remembered."""
+    tiny, out = videos / "tiny.mp4", copy.with_name("single")
+    assert curate(tiny, out, "--json").json["rejected"] == 1
+    assert curate(videos / "broken.mp4", out, "--json").json["reasons"] == {"side_px": 1, "unreadable": 1}
+    before = (copy / FILES[1]).stat().st_mtime_ns
+    said = curate(tiny, copy, "--json")
+    assert (said.json["accepted"], said.json["remembered"]) == (1, 2)
+    assert (copy / FILES[1]).stat().st_mtime_ns == before
+
+
 def test_a_bug_is_a_line_that_is_tried_again(copy: Path, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody expected in one window does not stop the run and is not remembered."""
     shutil.rmtree(copy / ".emosh" / "windows")
@@ -278,6 +289,8 @@ def test_bad_input_is_one_line(videos: Path, tmp_path: Path) -> None:
     assert "is a file" in refused("curate", videos, "-o", file)
     assert "--force" in refused("curate", videos, "-o", foreign)
     assert "hold" in refused("curate", videos, "-o", videos, "--force")
+    assert "--synthetic" in refused("curate", videos, "-o", tmp_path / "out", "--first", "3")
+    assert "nan, expected a number" in refused("curate", videos, "-o", tmp_path / "out", "--set", "min_fps=nan")
     assert "min_frames" in refused("curate", videos, "-o", tmp_path / "out", "--set", "min_frames=0")
     assert "min_fcae_share" in refused("curate", videos, "-o", tmp_path / "out", "--set", "min_fcae_share=0")
     assert not (tmp_path / "out").exists()

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from stages.artifacts.manifest import read_manifest
-from stages.artifacts.motion import load_motion
+from stages.artifacts.motion import load_motion, save_motion
+from stages.body.store import open_body
 from tests.command_line import emosh, refused
+from tests.motions import standing
 from tests.people import dying
 
 SMALL = ("--set", "frames=5", "--set", "width=64", "--set", "height=64", "--jobs", "1")
@@ -51,10 +53,17 @@ def test_killed_workers_lose_and_double_nothing(tmp_path: Path, monkeypatch: pyt
 
 
 def test_what_cannot_be_drawn_is_one_line(tmp_path: Path) -> None:
-    """No folder, a count of nothing, an unknown framing, a motion that is not there: each is named, nothing is made."""
+    """No folder, a count of nothing, an unknown framing, a motion that is not there, is none, or is a photo's, another
+    body: each is named, nothing is made."""
     out = ("-o", str(tmp_path / "clips"))
     assert "-o clips/" in refused("curate", "--synthetic", "2")
     assert "1 or more" in refused("curate", "--synthetic", "0", *out)
     assert "three_quarters" in refused("curate", "--synthetic", "1", *out, "--set", 'framing=["waist"]')
     assert "no.npz" in refused("curate", "--synthetic", "1", *out, "--motion", str(tmp_path / "no.npz"))
+    (tmp_path / "text.npz").write_text("no motion")
+    assert "text.npz" in refused("curate", "--synthetic", "1", *out, "--motion", str(tmp_path / "text.npz"))
+    still = tmp_path / "still.npz"
+    save_motion(still, standing(open_body(), 1))
+    assert "a photo's motion" in refused("curate", "--synthetic", "1", *out, "--motion", str(still))
+    assert "ehm.npz" in refused("curate", "--synthetic", "1", *out, "--body", "ehm")
     assert not (tmp_path / "clips").exists()

@@ -19,7 +19,7 @@ from stages.people.config import BACKGROUNDS, PeopleConfig
 from stages.people.dressed import MATERIALS, _cut, dress
 from stages.people.looks import draw_looks
 from stages.people.motions import eased, from_tracked, in_camera
-from stages.people.people import PersonJob, draw_person, made_person, pictures
+from stages.people.people import PersonJob, draw_person, made_person, opened, pictures
 from stages.render_cond.render import RenderCondConfig, render_frames
 
 SMALL = PeopleConfig(width=64, height=64, frames=5, lossless=True)
@@ -86,6 +86,14 @@ def test_garments_move_with_the_body_in_any_pose_and_shape(body: Body) -> None:
         away = np.linalg.norm(posed[:, naked.shape[1] :] - posed[:, dressed.source], axis=-1)
         assert away.max() < 0.15
         assert set(np.unique(dressed.material)) >= {MATERIALS.index(name) for name in ("skin", "hair", "top", "shoes")}
+
+
+def test_another_body_is_refused(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Garments are cut for the open body; one with pose correctives is refused by its file."""
+    other = replace(body, posedirs=np.zeros((len(body.v_template), 3, 486), np.float32), path=Path("ehm.npz"))
+    monkeypatch.setattr("stages.people.people.load_body", lambda _: other)
+    with pytest.raises(InputError, match=r"open body; ehm\.npz is another"):
+        opened(other.path, ())
 
 
 def test_a_cut_follows_the_function_and_not_the_triangles(body: Body) -> None:
