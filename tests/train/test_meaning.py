@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from stages.artifacts.manifest import ClipLine
+from stages.artifacts.provenance import Provenance
 from stages.artifacts.training_cache import TrainingCache
 from stages.encode.cache_config import CacheConfig
-from stages.encode.encode import fitted
+from stages.encode.encode import encode
 from stages.encode.moved import moved
+from stages.encode.training import encode_clip, load_encoders
 from stages.train.config import TrainConfig
 from stages.train.draws import Draw, draw, shifted
 from stages.train.examples import assembled, example, outside
 from stages.train.model import prepared, tuned
 from stages.train.objective import flow_loss, sample_loss
+from stages.video.picture import write_png
+from stages.video.sink import VideoSink
 from stages.wan import vae as codec
 from stages.wan.adapter import TARGETS
 from stages.wan.config import WanConfig
@@ -26,8 +33,8 @@ from stages.wan.denoise import scheduler_of
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import Layout, layout
 from stages.wan.loading import load_image_encoder, load_transformer, load_vae
-from tests.train.conftest import LENGTH, OVERLAP
-from tests.wan.clips import frames
+from tests.train.conftest import ENCODE, LENGTH, OVERLAP, SIDE
+from tests.wan.clips import frames, write_cond
 
 CONFIG = TrainConfig(dtype="float32", rank=4)
 DRAWS = 20_000
@@ -227,8 +234,19 @@ def test_eight_bits_pass_gradients_on(base: ModelFolder, cache: TrainingCache) -
         assert torch.allclose(each, found[0], rtol=1e-4, atol=1e-6)
 
 
-def test_a_photo_and_a_clip_are_framed_alike() -> None:
-    """Training frames are fitted as a photo is."""
-    from stages.encode import training
-
-    assert training.fitted is fitted
+def test_a_photo_and_a_clip_are_framed_alike(base: ModelFolder, tmp_path: Path) -> None:
+    """A wide picture gives the same reference latents, bit for bit, as the photo of `emosh encode` and as a frame of a
+    clip that is trained on."""
+    photo, clip, cond = tmp_path / "photo.png", tmp_path / "clip.mp4", tmp_path / "cond.mp4"
+    picture = frames(1, (48, 20), seed=3)[0]
+    write_png(photo, picture)
+    with VideoSink(clip, 48, 20, Fraction(25), lossless=True) as sink:
+        for _ in range(LENGTH):
+            sink.write(picture)
+    write_cond(cond, LENGTH, (SIDE, SIDE))
+    encode(photo, cond, base, ENCODE, tmp_path / "latents.safetensors")
+    config = CacheConfig(reference_candidates=1, cache_dtype="float32")
+    encoders, line = load_encoders(base, ENCODE, "cpu"), ClipLine(clip, None, LENGTH, Fraction(25))
+    encode_clip(line, cond, encoders, tmp_path / "clip.safetensors", ENCODE, config, Provenance("encode", {}))
+    shown, trained = (load_file(tmp_path / f"{name}.safetensors") for name in ("latents", "clip"))
+    assert torch.equal(trained["reference_latents"][0, 0], shown["reference_latents"])
