@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emosh_cli import diffusion, options, training
+from emosh_cli import diffusion, options
 from emosh_cli.commands.animate import check_photo
 from emosh_cli.outputs import LATENTS, need, settle
 from emosh_cli.run import STAGES, Run, command
@@ -19,6 +19,11 @@ Manifest = Annotated[
     Path | None,
     typer.Option("--manifest", metavar="JSONL", help="Encode a training set instead: emosh curate's manifest.jsonl."),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", "--workers", metavar="N", min=0, help="With --manifest: clips at work at a time, each on a "
+                 "core of its own.", show_default="as many as cores and memory allow; 1 on a GPU"),
+]  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +35,7 @@ def register(app: typer.Typer) -> None:
         ref: Ref = None,
         cond: Cond = None,
         manifest: Manifest = None,
+        jobs: Jobs = 0,
         out: options.Out = None,
         model: diffusion.Model = None,
         device: diffusion.Device = "auto",
@@ -37,12 +43,19 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Turn photo and condition map into latents, once, for the diffusion model or its training.
 
+        With --manifest a folder of clips becomes a training cache: a file a
+        clip, whole or not there, so that a stopped run goes on. A clip that
+        cannot be encoded is said and left out.
+        Next: emosh train cache/ -o run/
+
         Example: emosh encode --ref photo.png --cond cond.mp4 -o clip.safetensors
         """
         if manifest is not None:
             if ref is not None or cond is not None:
                 raise InputError("--manifest encodes whole clips; leave --ref and --cond away")
-            training.encode_manifest(run, manifest, out, model, device, body)
+            from emosh_cli.commands.encode_manifest import encode_manifest
+
+            encode_manifest(run, manifest, out, model, device, body, jobs)
             return
         if ref is None or cond is None:
             raise InputError("give --ref and --cond for one clip, or --manifest for a training set")

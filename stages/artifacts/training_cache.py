@@ -1,6 +1,7 @@
 """A folder of encoded clips: everything that training reads, so that it loads neither VAE nor CLIP nor T5.
 
-`clip-*.safetensors` holds one clip: windows of `chunk_frames` frames and reference candidates from the whole clip.
+`clip-*.safetensors` is a shard, and holds one clip: windows of `chunk_frames` frames and reference candidates from the
+whole clip. Many clips to a file would be rewritten when one of them changes, and half lost when a writer is killed.
 `common.safetensors` holds what all clips share. `index.json`, written last, names the clips of a whole cache.
 Latents are Wan2.1's VAE's, normalised per channel, as in latents.safetensors.
 """

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from stages.wan.folder import ModelFolder
 
+LIBRARY_BYTES = 0.8e9
+"""Of a process that has loaded torch, the decoder and the body, measured: 0.7 GB."""
 FILE_TYPES = {"float16": "F16", "float32": "F32"}
 
 
@@ -50,6 +52,22 @@ def load_encoders(folder: ModelFolder, config: EncodeConfig, device: str) -> Enc
 
     seeing = load_image_encoder(folder, device) if folder.sees else (None, None)
     return Encoders(load_vae(folder, DTYPES[config.vae_dtype], device), *seeing)
+
+
+def needed_bytes(folder: ModelFolder, config: EncodeConfig, size: tuple[int, int]) -> float:
+    """Host memory that one process needs to encode clips of `size` (width, height) on the CPU: VAE, CLIP, and the most
+    that the VAE makes of a window, counted."""
+    import json
+
+    import torch
+
+    from stages.wan.count import meta_vae, parameter_bytes, vae_costs
+
+    vae = json.loads((folder.part("vae") / "config.json").read_text(encoding="utf-8"))
+    dtype = getattr(torch, config.vae_dtype)
+    encoding, _ = vae_costs(vae, config.chunk_frames, size[1], size[0], dtype)
+    clip = sum(path.stat().st_size for path in folder.part("image_encoder").glob("*.safetensors")) if folder.sees else 0
+    return LIBRARY_BYTES + parameter_bytes(meta_vae(vae, dtype)) + clip + 1.1 * encoding.peak_bytes
 
 
 def encode_common(

@@ -62,7 +62,11 @@ COMMANDS = {
     "track": {"--overlay", "--person", "--solver", "--prior", "--keypoints", "--detector"} | BODY | OUT | WORK | TALK,
     "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid"} | BODY | OUT | WORK | TALK,
-    "encode": {"--ref", "--cond", "--manifest", "--model", "--device"} | BODY | OUT | WORK | TALK,
+    "encode": {"--ref", "--cond", "--manifest", "--jobs", "--workers", "--model", "--device"}
+    | BODY
+    | OUT
+    | WORK
+    | TALK,
     "evaluate": {"--truth", "--motion", "--ref", "--tracked", "--plot", "--table", "--jobs"} | BODY | OUT | WORK | TALK,
     "train": {"--validation", "--plan", "--hardware", "--model", "--device"} | OUT | WORK | TALK,
     "curate": {"--workers", "--jobs", "--engine", "--synthetic", "--first", "--motion"} | BODY | OUT | WORK | TALK,

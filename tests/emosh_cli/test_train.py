@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emosh_cli.commands import encode_manifest
 from emosh_cli.commands.train import begin_anew
 from stages.artifacts.manifest import ClipLine, read_manifest, write_manifest
 from stages.errors import InputError
 from tests.command_line import emosh, refused
+from tests.encode import dying
 from tests.motions import standing
 from tests.wan import tiny
 
 SIZE = ("--set", "render_cond.width=32", "--set", "render_cond.height=32", "--set", "render_cond.supersample=1")
 ENCODE = (*SIZE, "--set", "encode.chunk_frames=5", "--set", "encode.overlap_frames=1", "--set", "cache.window_stride=5",
-          "--set", "cache.reference_candidates=2", "--device", "cpu")  # fmt: skip
+          "--set", "cache.reference_candidates=2", "--device", "cpu", "--jobs", "1")  # fmt: skip
 TRAIN = ("--set", "train.steps=2", "--set", "train.batch_size=2", "--set", "train.rank=4", "--set",
          "train.dtype=float32", "--set", "train.save_every=1", "--set", "train.tracker=none", "--device", "cpu",
          "--set", "wan.dtype=float32", "--set", "wan.num_inference_steps=2")  # fmt: skip
@@ -89,6 +91,42 @@ def test_what_is_encoded_is_not_encoded_again(manifest: Path, cache: Path, model
     assert "1 of them there already" in said.err
     assert {path.name: path.read_bytes() for path in cache.glob("*.safetensors")} == before
     assert all(path.stat().st_mtime_ns == stamp.get(path.name, path.stat().st_mtime_ns) for path in cache.iterdir())
+
+
+def test_two_workers_one_killed(
+    manifest: Path, cache: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes, of which one is killed at work and takes the other's clip with it, write every file that one
+    process writes, byte by byte, and nothing else; they leave out the same bad clip. The lines' order does not matter.
+    """
+    monkeypatch.setattr(encode_manifest, "encode_one", dying.dies_once)
+    out, turned = tmp_path / "cache", manifest.with_name("turned.jsonl")
+    write_manifest(turned, read_manifest(manifest)[::-1])
+    said = emosh("encode", "--manifest", turned, "-o", out, "--model", model, "--json", *ENCODE, "--jobs", "2")
+    assert said.code == 0, said.err
+    assert (tmp_path / "cache-killed").exists()
+    assert (said.json["windows"], said.json["skipped"]) == (4, 1)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {
+        path.name: path.read_bytes() for path in cache.iterdir()
+    }
+
+
+def test_a_cache_that_was_stopped_early_goes_on(
+    manifest: Path, cache: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run stopped at its first clip, before a second or an index is there, goes on when it is given again."""
+    out, words = tmp_path / "cache", ("encode", "--manifest", manifest, "-o", tmp_path / "cache", "--model", model)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(encode_manifest, "encode_one", stopped)
+    assert emosh(*words, *ENCODE).code == 130
+    assert [path.name for path in out.iterdir()] == ["common.safetensors"]
+    assert "no whole training cache" in refused("train", out, "--model", model, "-o", tmp_path / "run")
+    monkeypatch.undo()
+    assert emosh(*words, *ENCODE).code == 0
+    assert {path.name for path in out.iterdir()} == {path.name for path in cache.iterdir()}
 
 
 def test_trained_and_validated(manifest: Path, cache: Path, model: Path, tmp_path: Path) -> None:

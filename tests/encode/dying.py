@@ -1,0 +1,24 @@
+"""Encoding whose first worker is killed, once, and takes the pool with it; workers import it by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from emosh_cli.commands import encode_jobs
+from emosh_cli.commands.encode_jobs import ClipJob, Encoded
+
+encode_one = encode_jobs.encode_one
+
+
+def dies_once(job: ClipJob) -> Encoded:
+    """`encode_one`, but the first clip's worker is killed when its map's drawing has begun."""
+    mark = Path(f"{job.out}-killed")
+    if job.number == 0 and not mark.exists():
+        mark.touch()
+        place = job.out / encode_jobs.WORKING
+        place.mkdir(exist_ok=True)
+        (place / "0.mp4").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return encode_one(job)
