@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,7 @@ UNMADE = "not made yet"
 
 
 class WorkFolder:
-    """Makes artifacts or finds them made. `dry` only says what would happen."""
+    """Makes artifacts or finds them made. The folder comes with the first; `dry` only says what would happen."""
 
     def __init__(self, result: Path, console: Console, force: bool = False, dry: bool = False) -> None:
         self.folder = result.with_suffix(".emosh")
@@ -34,8 +35,6 @@ class WorkFolder:
         self._digests: dict[Path, str] = {}
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; it must be free for the work folder of {result}")
-        if not dry:
-            self.folder.mkdir(exist_ok=True)
 
     def digest(self, path: Path) -> str:
         """sha256 of an input, read once per run; UNMADE for what a dry run has only planned."""
@@ -55,7 +54,13 @@ class WorkFolder:
             return True
         stamp = self._stamp(output)
         stamp.unlink(missing_ok=True)
-        make(output)
+        self.folder.mkdir(exist_ok=True)
+        try:
+            make(output)
+        except BaseException:
+            with suppress(OSError):
+                self.folder.rmdir()  # where nothing is in it yet
+            raise
         self._digests[output] = sha256_file(output)
         record = {"output": str(output), "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
         with atomic_path(stamp) as part:

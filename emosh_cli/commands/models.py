@@ -225,11 +225,12 @@ def _next_step() -> str:
 
 # ---- fetch
 def _fetch(run: Run, name: str) -> None:
+    from stages.artifacts.disk import check_room
     from stages.body.store import home
     from stages.wan.catalogue import parts
     from stages.wan.fetch import ask, fetch
     from stages.wan.recognise import recognise
-    from stages.wan.store import check_room, link_transformer
+    from stages.wan.store import HOME_ELSEWHERE, link_transformer
 
     entry = named(name)
     if entry is not None and name in BODIES:
@@ -246,7 +247,7 @@ def _fetch(run: Run, name: str) -> None:
     if not offers:
         raise InputError(f"{name} is installed already; see: emosh models list")
     total = sum(offer.size_bytes for offer in offers)
-    check_room(home(), total, f"fetching {name}")
+    check_room(home(), total, f"fetching {name}", HOME_ELSEWHERE)
     run.console.note(f"downloading {total / 1e9:.2f} GB to {home()}; Ctrl-C stops, a rerun continues")
     for offer in offers:
         recognise(fetch(offer, home(), progress=run.console.progress))

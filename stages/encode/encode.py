@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
+from stages.artifacts.disk import check_room
 from stages.artifacts.latents import LatentsHeader, declared
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.artifacts.streamed import streamed
@@ -46,7 +47,8 @@ def encode(
 
     The photo is fitted into the map's picture, black around it, as Wan-Animate does; CLIP sees it whole. Memory does
     not grow with the clip's length. `weights` names what the folder's files hash to, for the record.
-    Raises InputError for a condition map that is none or has a size the model cannot read.
+    Raises InputError for a condition map that is none or has a size the model cannot read, and, before anything loads,
+    for a disk without room.
     """
     from stages.wan import vae
     from stages.wan.loading import DTYPES, load_vae
@@ -55,6 +57,8 @@ def encode(
     rgb = read_photo(photo)
     chunks = plan_chunks(info.frame_count or 0, config.chunk_frames, config.overlap_frames)
     header = _header(photo, cond, info, record, config, weights or {})
+    least = declared(header, len(chunks), (0, 0), (0, 0), negative=False).values()
+    check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {header.frames} frames")
     image = _image_embeds(rgb, folder, device)
     prompts = {
         "prompt_embeds": kept_or_made_prompt(folder, cache, config.prompt, device),

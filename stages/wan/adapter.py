@@ -19,6 +19,7 @@ from torch import Tensor
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
+from stages.wan.finite import check_finite
 from stages.wan.fit import PREFIX, check_fit, check_lora, converted
 from stages.wan.folder import header
 from stages.wan.layout import LAYOUT_VERSION
@@ -204,7 +205,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     header(_safetensors(path))
-    return load_file(path)
+    tensors = load_file(path)
+    check_finite(path, tensors)
+    return tensors
 
 
 def _safetensors(path: Path) -> Path:

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.artifacts.disk import check_room
 from stages.artifacts.provenance import sha256_file
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.wan.catalogue import Weights
-from stages.wan.store import check_room
+from stages.wan.store import HOME_ELSEWHERE
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def fetch(offer: Offer, home: Path, endpoint: str | None = None, progress: Progr
     if weights.installed(home):
         raise InputError(f"{weights.name} is installed already at {place}; move it away to fetch it again")
     part = place.with_name(f".{place.name}.fetch")
-    check_room(place.parent, offer.size_bytes, f"fetching {weights.name}")
+    check_room(place.parent, offer.size_bytes, f"fetching {weights.name}", HOME_ELSEWHERE)
     from huggingface_hub import HfApi
 
     hub = HfApi(endpoint=endpoint)

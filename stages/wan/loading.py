@@ -16,6 +16,7 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from stages.errors import InputError
 from stages.wan.codec import KIND as BLOCK_CODEC
 from stages.wan.codec import BlockCodec, load_codec
+from stages.wan.finite import check_finite
 from stages.wan.folder import ModelFolder
 from stages.wan.recognise import EMBEDDING, check_vae
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
@@ -39,6 +40,7 @@ def load_transformer(
         zero_embedding(model, dtype, device)
     unset = [name for name, tensor in model.state_dict().items() if tensor.is_meta]
     assert not unset, f"{unset[:3]} were left without a value, though {EMBEDDING} is the only one that may be"
+    check_finite(folder.part("transformer"), model.state_dict())
     return model.requires_grad_(False).eval()
 
 
@@ -46,14 +48,17 @@ def load_vae(
     folder: ModelFolder, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> AutoencoderKLWan | BlockCodec:
     """The VAE, or the fixed codec in its place, frozen. Raises InputError where the folder has none, or another's."""
-    check_vae(folder.part("vae"))
-    config = _read_config(folder.part("vae") / "config.json")
+    place = folder.part("vae")
+    check_vae(place)
+    config = _read_config(place / "config.json")
     if config.get("_class_name") == BLOCK_CODEC:
-        return load_codec(folder.part("vae"), config).to(device, dtype).requires_grad_(False).eval()
-    with silenced(), _damage(folder.part("vae")):
-        vae = AutoencoderKLWan.from_pretrained(
-            folder.path, subfolder="vae", torch_dtype=dtype, local_files_only=True, **_placed(device)
-        )
+        vae = load_codec(place, config).to(device, dtype)
+    else:
+        with silenced(), _damage(place):
+            vae = AutoencoderKLWan.from_pretrained(
+                folder.path, subfolder="vae", torch_dtype=dtype, local_files_only=True, **_placed(device)
+            )
+    check_finite(place, vae.state_dict())
     return vae.requires_grad_(False).eval()
 
 
@@ -67,7 +72,7 @@ def load_image_encoder(folder: ModelFolder, device: torch.device | str = "cpu") 
             parts[0], dtype=torch.float32, local_files_only=True, output_loading_info=True
         )
         processor = AutoImageProcessor.from_pretrained(parts[1], local_files_only=True)
-    _check_whole(parts[0], found)
+    _check_whole(parts[0], encoder, found)
     return encoder.requires_grad_(False).eval().to(device), processor  # type: ignore[arg-type]
 
 
@@ -84,7 +89,7 @@ def load_text_encoder(
             parts[0], dtype=dtype, local_files_only=True, output_loading_info=True
         )
         tokenizer = AutoTokenizer.from_pretrained(parts[1], local_files_only=True)
-    _check_whole(parts[0], found)
+    _check_whole(parts[0], encoder, found)
     return encoder.requires_grad_(False).eval().to(device), tokenizer  # type: ignore[arg-type]
 
 
@@ -93,12 +98,13 @@ def _placed(device: torch.device | str) -> dict[str, Any]:
     return {} if torch.device(device).type == "cpu" else {"device_map": {"": str(device)}}
 
 
-def _check_whole(folder: Path, found: dict[str, Any]) -> None:
+def _check_whole(folder: Path, encoder: Any, found: dict[str, Any]) -> None:
     """transformers fills what a file lacks with chance; that is damage here."""
     absent = sorted(found["missing_keys"])
     if absent:
         more = f" and {len(absent) - 1} more tensors" if len(absent) > 1 else ""
         raise InputError(f"{folder} lacks {absent[0]}{more}; fetch the model again")
+    check_finite(folder, encoder.state_dict())
 
 
 def _check_memory(folder: Path) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.disk import check_room
 from stages.errors import InputError
 from stages.progress import Progress, silent
+from stages.wan.finite import check_finite
 from stages.wan.recognise import EMBEDDING, FACE_MODULES, TRANSFORMERS, check_transformer, transformer_config
 from stages.wan.shards import FLOATS, Entry, read_folder, read_header
-from stages.wan.store import check_room
+from stages.wan.store import HOME_ELSEWHERE
 
 STEM = "diffusion_pytorch_model"
 """diffusers' own name for a model's weights."""
@@ -31,7 +33,7 @@ def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
 
     `out` appears when it is whole; until then its shards lie in `.NAME.part` beside it, and a rerun from the same
     source keeps those that are done. Raises InputError for a folder that is no Wan transformer, an `out` that is
-    there, and a disk without room.
+    there, a disk without room, and weights that hold nan or inf.
     """
     if out.exists():
         raise InputError(f"{out} is there already; move it away to make it again")
@@ -42,7 +44,7 @@ def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
     part = out.with_name(f".{out.name}.part")
     _resume(part, entries)
     there = sum(path.stat().st_size for path in part.glob("*.safetensors"))
-    check_room(part, total - there, "preparing the base")
+    check_room(part, total - there, "preparing the base", HOME_ELSEWHERE)
     for done, (original, names) in enumerate(shards.items()):
         target = part / f"{STEM}-{done + 1:05d}-of-{len(shards):05d}.safetensors"
         wanted = {name: targets[name] for name in names}
@@ -152,6 +154,7 @@ def _write_tensor(file: BinaryIO, original: Path, name: str, dtype: str) -> None
 
     with safe_open(str(original), framework="pt") as opened:
         tensor = opened.get_tensor(name).to(torch.float32 if dtype == "F32" else torch.bfloat16).contiguous()
+    check_finite(original, {name: tensor})
     file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
 

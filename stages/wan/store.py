@@ -7,9 +7,13 @@ import secrets
 import shutil
 from pathlib import Path
 
+from stages.artifacts.disk import check_room
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.wan.catalogue import TRANSFORMER, transformer
+
+HOME_ELSEWHERE = "set EMOSH_HOME to another disk"
+"""What to do where emosh's home has no room."""
 
 
 def file_part(source: Path, place: Path, *, copy: bool = False, progress: Progress = silent) -> Path:
@@ -53,7 +57,7 @@ def _linked(source: Path, place: Path) -> None:
 
 def _copied(source: Path, place: Path, progress: Progress) -> None:
     files = [each for each in sorted(source.rglob("*")) if each.is_file()] if source.is_dir() else [source]
-    check_room(place.parent, sum(each.stat().st_size for each in files), f"copying {source}")
+    check_room(place.parent, sum(each.stat().st_size for each in files), f"copying {source}", HOME_ELSEWHERE)
     beside = _beside(place)
     try:
         for done, each in enumerate(files):
@@ -73,14 +77,3 @@ def _copied(source: Path, place: Path, progress: Progress) -> None:
 
 def _beside(place: Path) -> Path:
     return place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-
-
-def check_room(folder: Path, needed_bytes: int, purpose: str) -> None:
-    """Raises InputError where the disk of `folder` has less free than `needed_bytes`."""
-    there = next(each for each in (folder, *folder.resolve().parents) if each.exists())
-    free = shutil.disk_usage(there).free
-    if free < needed_bytes:
-        raise InputError(
-            f"{purpose} needs {needed_bytes / 1e9:.1f} GB at {folder}, where {free / 1e9:.1f} GB are free; "
-            "free some space, or set EMOSH_HOME to another disk"
-        )

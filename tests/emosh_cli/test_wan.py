@@ -133,6 +133,33 @@ def test_what_does_not_fit_is_refused(
     assert not list(tmp_path.glob("*.mp4"))
 
 
+@pytest.mark.parametrize("damaged", ["latents", "model"])
+def test_numbers_that_are_none_leave_nothing(model: Path, drawn: Path, tmp_path: Path, damaged: str) -> None:
+    """A nan in the latents is refused before the weights are even hashed, one in the weights as they are loaded; no
+    work folder is left."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    from stages.artifacts.streamed import StreamedReader
+
+    work, broken = tmp_path / "work", {"latents": tmp_path / "clip.safetensors", "model": tmp_path / "model"}
+    work.mkdir()
+    shutil.copy(drawn.with_suffix(".emosh") / "clip.safetensors", broken["latents"])
+    shutil.copytree(model, broken["model"])
+    file, name = broken["latents"], "motion_latents"
+    if damaged == "model":
+        file, name = next((broken["model"] / "vae").glob("*.safetensors")), "decoder.conv_out.bias"
+    tensors, fields = load_file(file), StreamedReader(file).metadata
+    tensors[name].reshape(-1)[-1] = np.nan
+    save_file(tensors, file, fields)
+    said = emosh("generate", "--latents", broken["latents"], "--model", broken["model"], "-o", work / "out.mp4",
+                 "--device", "cpu", "--set", "num_inference_steps=2")  # fmt: skip
+    assert said.code == 2
+    assert f"{name}' is not finite" in said.error or f"{name} holds nan or inf as float32" in said.error
+    assert ("generate (wan)" in said.err) == (damaged == "model"), "the latents are looked at first"
+    assert list(work.iterdir()) == []
+
+
 def test_a_plan_draws_nothing(clip: Clip, model: Path, drawn: Path, tmp_path: Path) -> None:
     """--plan says what lives where, every step's peak and time, from photo and motion or from latents alike, and
     leaves no file; every run says it in one line."""

@@ -140,6 +140,22 @@ def test_windows(total: int, length: int, overlap: int) -> None:
 
 
 # ---- what is refused
+def test_no_room(folder: ModelFolder, encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that the latents will not fit on is refused before any network loads; with their room it is taken."""
+    from types import SimpleNamespace
+
+    photo, cond = encoded.parent / "photo.png", encoded.parent / "cond.mp4"
+    room = SimpleNamespace(free=2 * 16 * 5 * 4 * 4 * 4)
+    monkeypatch.setattr("shutil.disk_usage", lambda place: room)
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "load_image_encoder", lambda *given: pytest.fail("a network was loaded"))
+        with pytest.raises(InputError, match=r"encoding 20 frames needs at least 0\.0 MB at"):
+            encode(photo, cond, folder, CONFIG, tmp_path / "clip.safetensors")
+    assert list(tmp_path.iterdir()) == []
+    room.free = encoded.stat().st_size
+    encode(photo, cond, folder, CONFIG, tmp_path / "clip.safetensors")
+
+
 def test_maps_that_are_none(folder: ModelFolder, tmp_path: Path) -> None:
     """A photo, a video that emosh did not draw, and a map whose sides are no multiples of 16 are refused."""
     photo, out = write_photo(tmp_path / "photo.png"), tmp_path / "out.safetensors"

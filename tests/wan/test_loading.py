@@ -170,6 +170,28 @@ def test_a_part_that_lacks_a_tensor(animate_folder: Path, tmp_path: Path, part: 
         load(open_folder(folder))
 
 
+@pytest.mark.parametrize(
+    ("part", "load"),
+    [
+        ("transformer", load_transformer),
+        ("vae", load_vae),
+        ("image_encoder", load_image_encoder),
+        ("text_encoder", load_text_encoder),
+    ],
+)
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_no_numbers(animate_folder: Path, tmp_path: Path, part: str, load, value: float) -> None:
+    """One nan or inf among a part's weights is named as the part is loaded, before anything is computed with it."""
+    folder = Path(shutil.copytree(animate_folder, tmp_path / "model"))
+    file = sorted((folder / part).glob("*.safetensors"))[-1]
+    tensors = load_file(file)
+    name = next(each for each in sorted(tensors) if not each.startswith(("face_", "motion_encoder")))
+    tensors[name].view(-1)[-1] = value
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(InputError, match=f"{part}: .* holds nan or inf as (float32|bfloat16); fetch the file again"):
+        load(open_folder(folder))
+
+
 def test_a_prompt_encoder_larger_than_memory(animate_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too little memory for the text encoder is said before it loads."""
     monkeypatch.setattr("stages.wan.machine.free_host_bytes", lambda: 1000.0)

@@ -96,6 +96,21 @@ def test_a_half_made_base_of_other_weights_is_not_continued(tmp_path: Path, anim
     assert not (tmp_path / "base" / "source.json").exists()
 
 
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    """A nan in the shards is named while the base is made, and no base appears."""
+    from safetensors.torch import load_file, save_file
+
+    source = animate_transformer(tmp_path / "transformer")
+    shard = sorted(source.glob("*.safetensors"))[-1]
+    tensors = load_file(shard)
+    name = next(name for name in sorted(tensors) if not name.startswith(FACE_MODULES))
+    tensors[name].view(-1)[0] = float("nan")
+    save_file(tensors, shard, {"format": "pt"})
+    with pytest.raises(InputError, match=f"{shard.name}: {name} holds nan or inf"):
+        prepare(source, tmp_path / "base")
+    assert not (tmp_path / "base").exists()
+
+
 def test_what_cannot_be_prepared(tmp_path: Path, animate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A base that is there, a folder of another model, and a full disk are one line each."""
     (tmp_path / "there").mkdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from stages.artifacts.latents import Latents, LatentsHeader
+from stages.artifacts.disk import check_room
+from stages.artifacts.latents import Latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.errors import InputError
 from stages.generate.wan.draw import Models, beginning, draw_chunk
@@ -19,7 +19,7 @@ from stages.generate.wan.drift import ChunkStatistics, measured
 from stages.generate.wan.resume import ChunkStore
 from stages.generate.wan.source import Running, Source, check_source, opened, warmed
 from stages.progress import Progress, silent
-from stages.wan.chunks import Chunk, plan_chunks
+from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
 from stages.wan.layout import LAYOUT_VERSION, layout
 
@@ -61,14 +61,14 @@ def generate(
 
     latents = Latents(path)
     check(latents, source, config)
-    latents.check_values()
     running = running or Running()
     record = provenance(path, latents, source, config, device, running)
     store = ChunkStore(work, f"{record.fingerprint()}-{code}")
     progressed = store.resumed(beginning(config.seed))
     header = latents.header
     chunks = plan_chunks(header.frames, header.chunk_frames, header.overlap_frames)
-    check_room(work, header, chunks[progressed.done :])
+    left = sum(chunk.new for chunk in chunks[progressed.done :])
+    check_room(work, int(LEAST_SHARE * 3 * header.width * header.height * left), f"drawing {left} frames")
     times = latents.read("pts_seconds")
     sink = VideoSink(
         out, header.width, header.height, header.fps, lossless=config.lossless, audio_from=audio_from,
@@ -127,18 +127,7 @@ def check(latents: Latents, source: Source, config: WanConfig) -> None:
             "encode again with --set negative_prompt=TEXT, or leave guidance off"
         )
     check_source(source, config)
-
-
-def check_room(work: Path, header: LatentsHeader, left: tuple[Chunk, ...]) -> None:
-    """Refuse, before the weights load, a disk that cannot hold what is still to be drawn."""
-    frames = sum(chunk.new for chunk in left)
-    needed = int(LEAST_SHARE * 3 * header.width * header.height * frames)
-    free = shutil.disk_usage(work).free
-    if free < needed:
-        raise InputError(
-            f"{work}: {free / 1e6:.1f} MB are free, and the {frames} frames left to draw need at least "
-            f"{needed / 1e6:.1f} MB; free some space, or choose another place with -o"
-        )
+    latents.check_values()
 
 
 def provenance(

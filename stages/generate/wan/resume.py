@@ -41,19 +41,19 @@ class Progressed:
 
 
 class ChunkStore:
-    """The folder of a clip that is being drawn. `fingerprint` is of all that decides its pixels."""
+    """The folder of a clip that is being drawn, made with its first chunk. `fingerprint` is of all that decides its
+    pixels."""
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder, self.fingerprint = Path(folder), fingerprint
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     def resumed(self, beginning: Carried) -> Progressed:
         """What an earlier run of the same clip left; nothing is taken over from another one."""
         found = self._read()
         if found is not None and all(self._is_whole(number, digest) for number, digest in enumerate(found.digests)):
             return found
-        self.clear()
-        self.folder.mkdir(parents=True)
+        if self.folder.exists():
+            self.clear()
         return Progressed(beginning)
 
     def frames(self, number: int) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
@@ -73,6 +73,7 @@ class ChunkStore:
         """Keep the next chunk. When this returns, a killed run goes on behind it."""
         from stages.video.sink import VideoSink
 
+        self.folder.mkdir(parents=True, exist_ok=True)
         video = self._video(progressed.done)
         with VideoSink(video, frames.shape[2], frames.shape[1], Fraction(30), lossless=True) as sink:
             for frame in frames:
