@@ -54,6 +54,9 @@ def pixels(rgb: UInt8[Tensor, "frames height width 3"]) -> Float[Tensor, "1 3 fr
 
 
 def rgb(decoded: Float[Tensor, "1 3 frames height width"]) -> UInt8[Tensor, "frames height width 3"]:
-    """Decoded frames as eight-bit RGB, rounded to the nearest."""
-    unit = (decoded[0].float() * 0.5 + 0.5).clamp(0, 1)
-    return (unit * 255).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous()
+    """Decoded frames as eight-bit RGB on the CPU, rounded to the nearest, a frame at a time."""
+    eight_bits = torch.empty((*decoded.shape[2:], 3), dtype=torch.uint8)
+    for frame, shown in zip(decoded[0].unbind(1), eight_bits, strict=True):
+        unit = (frame.float() * 0.5 + 0.5).clamp(0, 1)
+        shown.copy_((unit * 255).round().permute(1, 2, 0))
+    return eight_bits

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,8 @@ from stages.wan.layout import LAYOUT_VERSION, layout
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from stages.video.sink import VideoSink
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft")
 """Whose versions stand in the record."""
@@ -55,6 +59,8 @@ def generate(
     own state, beside its version. `models` are networks that are loaded already, as training has them. Host memory
     does not grow with the clip. Raises InputError before anything heavy loads for latents that do not fit the model
     or the config.
+
+    A chunk is safe on disk before the next begins; only its encoding into `out` waits for one thread, a chunk behind.
     """
     from stages.video.sink import VideoSink
     from stages.wan.offload import memory_sentences
@@ -75,7 +81,8 @@ def generate(
         metadata={"comment": comment(record)}, duration_seconds=header.duration_seconds or None,
         watermark=config.watermark,
     )  # fmt: skip
-    with sink:
+    with sink, ThreadPoolExecutor(1) as behind:
+        shown: Future[None] | None = None
         for chunk in chunks:
             frames = store.frames(chunk.number)
             if chunk.number >= progressed.done:
@@ -87,11 +94,21 @@ def generate(
                 fresh = _eight_bits(drawn, chunk.number)
                 progressed = store.add(progressed, fresh, measured(list(fresh)), carried)
                 frames = iter(fresh)
-            for row, frame in enumerate(frames, start=chunk.start + chunk.known):
-                sink.write(frame, float(times[row]))
+            if shown is not None:
+                shown.result()
+            first = chunk.start + chunk.known
+            shown = behind.submit(_show, sink, frames, times[first : first + chunk.new])
             progress("chunks", chunk.number + 1, len(chunks))
+        assert shown is not None
+        shown.result()
     store.clear()
     return progressed.statistics
+
+
+def _show(sink: VideoSink, frames: Iterable[UInt8[np.ndarray, "height width 3"]], times: np.ndarray) -> None:
+    """Mark and encode a chunk's frames, in their order, while the next chunk is drawn."""
+    for frame, seconds in zip(frames, times, strict=True):
+        sink.write(frame, float(seconds))
 
 
 def _ready(source: Source, config: WanConfig, device: str, running: Running, latents: Latents) -> Models:
@@ -165,7 +182,7 @@ def comment(record: Provenance) -> str:
 def _eight_bits(frames: Tensor, chunk: int) -> UInt8[np.ndarray, "frames height width 3"]:
     from stages.wan.vae import rgb
 
-    if not bool(frames.isfinite().all()):
+    if not all(each.isfinite() for each in frames.aminmax()):
         raise InputError(f"chunk {chunk + 1} came out not finite; try --set dtype=float32, or fetch the weights again")
     return rgb(frames).numpy()
 

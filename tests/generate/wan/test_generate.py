@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from dataclasses import replace
@@ -307,6 +308,50 @@ def test_a_full_disk(clip: Path, source: Source, tmp_path: Path, monkeypatch: py
     with pytest.raises(InputError, match="the disk is full"):
         stage.generate(clip, source, CONFIG, tmp_path / "out.mp4", tmp_path / "work")
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_chunk_is_encoded_while_the_next_is_drawn(
+    whole: Path, clip: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first chunk's first frame waits until the second chunk is being drawn, and the bytes are the same."""
+    draw, write, drawing = stage.draw_chunk, VideoSink.write, threading.Event()
+    out = tmp_path / "out.mp4"
+
+    def drawn(latents, chunk, *given):
+        if chunk.number == 1:
+            drawing.set()
+        return draw(latents, chunk, *given)
+
+    def written(self, *given):
+        assert self.path != out or drawing.wait(60), "the second chunk waits for the first to be encoded"
+        write(self, *given)
+
+    monkeypatch.setattr(stage, "draw_chunk", drawn)
+    monkeypatch.setattr(VideoSink, "write", written)
+    stage.generate(clip, source, CONFIG, out, tmp_path / "work")
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_encoding_that_fails(
+    whole: Path, clip: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up while frames are encoded is a sentence and leaves no video; no chunk is drawn anew."""
+    write, out, work = VideoSink.write, tmp_path / "out.mp4", tmp_path / "work"
+
+    def full(self, rgb, pts_seconds=None):
+        if self.path == out and pts_seconds and pts_seconds > 0.7:
+            raise OSError(28, "No space left on device")
+        write(self, rgb, pts_seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoSink, "write", full)
+        with pytest.raises(InputError, match=r"cannot write .*out\.mp4: the disk is full"):
+            stage.generate(clip, source, CONFIG, out, work)
+    assert not out.exists()
+    told: list[str] = []
+    stage.generate(clip, source, CONFIG, out, work, progress=lambda label, done, total: told.append(label))
+    assert not [label for label in told if label.startswith(("chunk 1", "chunk 2"))]
+    assert out.read_bytes() == whole.read_bytes()
 
 
 # ---- what is refused, before anything loads
