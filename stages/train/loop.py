@@ -113,10 +113,20 @@ def made_accelerator(config: TrainConfig, out: Path, cpu: bool = False) -> Any:
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=str(out),
     )
-    plugin = accelerator.state.fsdp_plugin if hasattr(accelerator.state, "fsdp_plugin") else None
-    if plugin is not None and plugin.fsdp_version != 2:
-        raise InputError("frozen bf16 and tuned float32 weights need FSDP 2; launch with: --fsdp_version 2")
+    if getattr(accelerator.state, "fsdp_plugin", None) is not None:
+        settle_sharding(accelerator.state.fsdp_plugin)
     return accelerator
+
+
+def settle_sharding(plugin: Any) -> None:
+    """Keep accelerate's FSDP from rounding: by its own policy it casts norms, timesteps (by up to 2 of 1,000) and the
+    gradients that it adds up to bfloat16. Autocast does what is wanted, as on one card. Raises InputError for FSDP 1.
+    """
+    from torch.distributed.fsdp import MixedPrecisionPolicy
+
+    if plugin.fsdp_version != 2:
+        raise InputError("frozen bf16 and tuned float32 weights need FSDP 2; launch with: --fsdp_version 2")
+    plugin.mixed_precision_policy = MixedPrecisionPolicy()
 
 
 def check(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, processes: int) -> None:

@@ -34,16 +34,17 @@ def flow_loss(
 def predicted(
     model: Any, example: Example, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "samples 16 slots h w"]:
-    """What the transformer says of samples."""
+    """What the transformer says of samples, computed in `dtype` but for what it keeps in float32."""
     hidden_states = torch.cat([example.noisy, example.condition], dim=1)
-    return model(
-        hidden_states=hidden_states.to(device, dtype),
-        timestep=(example.t * TRAIN_TIMESTEPS).to(device),
-        encoder_hidden_states=example.prompt_embeds.to(device, dtype),
-        encoder_hidden_states_image=example.image_embeds.to(device, dtype),
-        motion_hidden_states=example.motion.to(device, dtype),
-        return_dict=False,
-    )[0]
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        return model(
+            hidden_states=hidden_states.to(device, dtype),
+            timestep=(example.t * TRAIN_TIMESTEPS).to(device),
+            encoder_hidden_states=example.prompt_embeds.to(device, dtype),
+            encoder_hidden_states_image=example.image_embeds.to(device, dtype),
+            motion_hidden_states=example.motion.to(device, dtype),
+            return_dict=False,
+        )[0]
 
 
 def sample_loss(
