@@ -1,6 +1,7 @@
 """A body with hair and clothes on: shells that stand off the skin and are skinned with it, and a skirt's own tube.
 
 Everything is laid out once on the mean body in T (`v_template`), so that a garment is the same triangles on any shape.
+Cloth lies over the skin's hollows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from stages.raster.shading import vertex_normals
 MATERIALS = ("skin", "hair", "top", "bottom", "jacket", "shoes")
 HAIRLINE = ((-0.08, 0.0, 0.03, 0.07, 0.11, 0.17), (0.575, 0.60, 0.655, 0.700, 0.738, 0.748))
 """Depth z on the mean head -> height y above which hair grows."""
+SMOOTHINGS = 60
+"""Rounds of averaging with the vertices beside: hollows are filled by up to 1.7 cm."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,7 @@ def dress(body: Body, looks: Looks) -> Dressed:
     """Put hair and clothes on. `body` is the open body, whose mean shape the garments are cut for."""
     vector = shape_vector(body, looks.betas, looks.head_betas, looks.head_scale, looks.hand_scale)
     template = shaped_template(body, vector)
-    normals = vertex_normals(template, body.faces)
-    wardrobe = _Wardrobe(body, template, normals)
+    wardrobe = _Wardrobe(body, template)
     _clothes(wardrobe, looks)
     _hair(wardrobe, looks)
     return wardrobe.finished()
@@ -65,8 +67,10 @@ def dress(body: Body, looks: Looks) -> Dressed:
 class _Wardrobe:
     """Shells so far."""
 
-    def __init__(self, body: Body, template: np.ndarray, normals: np.ndarray) -> None:
-        self.body, self.template, self.normals = body, template, normals
+    def __init__(self, body: Body, template: np.ndarray) -> None:
+        self.body, self.template = body, template
+        self.normals = vertex_normals(template, body.faces)
+        self.draped = _draped(body, template, self.normals)
         self.mean = body.v_template
         self.source: list[np.ndarray] = []
         self.offset: list[np.ndarray] = []
@@ -84,7 +88,7 @@ class _Wardrobe:
             return (1 - share) * values[first] + share * values[second]
 
         distance = np.broadcast_to(np.asarray(standing_off, float), len(self.mean))[:, None]
-        outside = mixed(self.template + distance * self.normals)
+        outside = mixed(self.draped + distance * self.normals)
         weights = mixed(self.body.weights)
         self._add(first, outside - self.template[first], weights, cut.faces, material, mixed(self.mean))
 
@@ -99,7 +103,7 @@ class _Wardrobe:
         after = np.roll(grid, -1, 1) if closed else grid[:, 1:]
         grid = grid if closed else grid[:, :-1]
         a, b, c, d = grid[:-1], after[:-1], grid[1:], after[1:]
-        faces = np.concatenate([np.stack(each, -1).reshape(-1, 3) for each in ((a, b, c), (b, d, c))])
+        faces = np.concatenate([np.stack(each, -1).reshape(-1, 3) for each in ((a, c, b), (b, c, d))])
         self._add(nearest, flat - self.template[nearest], weights.reshape(-1, 55), faces, material, flat)
 
     def _add(
@@ -122,6 +126,25 @@ class _Wardrobe:
             np.ascontiguousarray(np.concatenate(self.faces)), np.concatenate(self.material),
             np.concatenate(self.place).astype(np.float32),
         )  # fmt: skip
+
+
+def _draped(
+    body: Body, template: Float[np.ndarray, "vertices 3"], normals: Float[np.ndarray, "vertices 3"]
+) -> Float[np.ndarray, "vertices 3"]:
+    """What cloth lies on: the hollows of trunk and legs, and those between toes, filled along the normals; the rest as
+    it is."""
+    from scipy.sparse import coo_array
+
+    edges = np.concatenate([body.faces[:, [0, 1]], body.faces[:, [1, 2]], body.faces[:, [2, 0]]])
+    count = len(template)
+    beside = coo_array((np.ones(len(edges), np.float32), tuple(edges.T)), (count, count)).tocsr()
+    beside = beside.multiply(1 / np.maximum(beside.sum(1), 1)[:, None]).tocsr()
+    chosen = body.part_vertices("torso", "left_leg", "right_leg", "left_foot", "right_foot")
+    rows, smooth = beside[chosen], template.copy()
+    for _ in range(SMOOTHINGS):
+        smooth[chosen] = 0.3 * smooth[chosen] + 0.7 * (rows @ smooth)
+    filled = np.maximum(((smooth - template) * normals).sum(1, keepdims=True), 0)
+    return template + filled * normals
 
 
 @dataclass(frozen=True)
@@ -174,7 +197,7 @@ def _clothes(wardrobe: _Wardrobe, looks: Looks) -> None:
     x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
     torso, arms = body.part_vertices("torso"), body.part_vertices("left_arm", "right_arm", "left_hand", "right_hand")
     below = body.part_vertices("left_leg", "right_leg", "left_foot", "right_foot")
-    wardrobe.shell(np.minimum(_within(below), -0.80 - y), np.where(y < -0.9, 0.010, 0.006), "shoes")
+    wardrobe.shell(np.minimum(_within(below), -0.80 - y), np.where(y < -0.9, 0.014, 0.010), "shoes")
     skirted = looks.bottom_kind in ("skirt", "dress")
     if skirted:
         _skirt(wardrobe, looks)
@@ -182,7 +205,7 @@ def _clothes(wardrobe: _Wardrobe, looks: Looks) -> None:
         flare = 1 + 1.5 * np.clip((-0.1 - y) / 0.7, 0, 1) * (looks.looseness > 0.012)
         low = np.minimum.reduce([_within(below | torso), 0.03 - y, y - looks.bottom_hem])
         wardrobe.shell(low, 0.004 + 0.6 * looks.looseness * flare, "bottom")
-    hem = 0.06 if skirted else looks.hem
+    hem = 0.03 if skirted else looks.hem
     neck = {"crew": 0.512, "v": 0.52, "high": 0.57}[looks.neckline] - 0.15 * np.clip(z - 0.02, 0, 0.1)
     if looks.neckline == "v":
         neck = neck - 0.13 * np.clip(1 - x / 0.06, 0, 1) * (z > 0)
@@ -193,7 +216,7 @@ def _clothes(wardrobe: _Wardrobe, looks: Looks) -> None:
     if looks.jacket is not None:
         front = x - 0.035 - 0.06 * np.clip(0.5 - y, 0, 0.6)
         opening = np.where((z > 0) & ~arms, front, 1)
-        jacket = [_within(torso | arms | below), np.where(arms, 1, 0.52 - y), y + 0.16, 0.655 - x, opening]
+        jacket = [_within(torso | arms | below), np.where(arms, 1, 0.52 - y), y + 0.06, 0.655 - x, opening]
         wardrobe.shell(np.minimum.reduce(jacket), off + 0.012, "jacket")
 
 

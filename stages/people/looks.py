@@ -93,7 +93,7 @@ def draw_looks(random: np.random.Generator) -> Looks:
         top=top,
         sleeve=float(random.choice([0.175, 0.30, 0.36, 0.47, 0.655], p=[0.1, 0.2, 0.2, 0.1, 0.4])),
         neckline=str(random.choice(["crew", "v", "high"], p=[0.55, 0.3, 0.15])),
-        hem=float(random.uniform(-0.14, -0.02)),
+        hem=float(random.uniform(-0.07, 0.0)),
         looseness=float(random.uniform(0.004, 0.020)),
         bottom=top if kind == "dress" else draw_cloth(random, sober=kind == "trousers"),
         bottom_kind=kind,

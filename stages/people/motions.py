@@ -164,8 +164,8 @@ def _face(body: Body, poses: np.ndarray, times: np.ndarray, random: np.random.Ge
     round_lips = 0.4 * talk * words * (0.5 + 0.5 * np.sin(2 * np.pi * 0.6 * rate * times + phase))
     show("mouthPucker", round_lips)
     smile = float(random.choice([0.0, 0.3, 0.7]))
+    blinks = np.arange(random.uniform(0, 3), times[-1] + 1, 2.7)
     for side in ("Left", "Right"):
-        blinks = np.arange(random.uniform(0, 3), times[-1] + 1, 2.7)
         show(f"eyeBlink{side}", np.exp(-(((times[:, None] - blinks) / 0.07) ** 2)).sum(1).clip(0, 1))
         show(f"mouthSmile{side}", smile * (0.8 + 0.2 * np.sin(times)))
     show("browInnerUp", 0.5 * np.clip(np.sin(0.9 * times + phase), 0, 1))

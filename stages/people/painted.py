@@ -118,9 +118,10 @@ def _skin(body: Body, looks: Looks) -> Float[np.ndarray, "vertices 3"]:
     colours = np.tile(np.array(looks.skin), (len(body.v_template), 1))
     x, y, z = body.v_template.T
     cheeks = np.exp(-(((np.abs(x) - 0.045) ** 2 + (y - 0.645) ** 2) / 0.0006)) * (z > 0.09)
-    colours += cheeks[:, None] * np.array([0.02, -0.05, -0.05])
+    colours *= 1 + cheeks[:, None] * np.array([0.02, -0.07, -0.07])
     if looks.beard:
-        jaw = body.sets["face_skin"] & (y < np.interp(np.abs(x), (0, 0.03, 0.06, 0.08), (0.612, 0.606, 0.64, 0.675)))
+        upper = np.interp(np.abs(x), (0, 0.03, 0.06, 0.08), (0.612, 0.606, 0.64, 0.675))
+        jaw = body.part_vertices("head") & (z > 0.035) & (y > 0.57) & (y < upper)
         moustache = body.sets["face_skin"] & (np.abs(x) < 0.028) & (y > 0.622) & (y < 0.634)
         colours[jaw | moustache] = 0.25 * np.array(looks.skin) + 0.75 * np.array(looks.hair)
     if looks.hair_style != "bald":

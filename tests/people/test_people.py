@@ -16,10 +16,11 @@ from stages.body.rotations import matrix_from_rotvec
 from stages.body.store import open_body
 from stages.errors import InputError
 from stages.people.config import BACKGROUNDS, PeopleConfig
-from stages.people.dressed import MATERIALS, _cut, dress
+from stages.people.dressed import MATERIALS, _cut, _draped, dress
 from stages.people.looks import draw_looks
 from stages.people.motions import eased, from_tracked, in_camera
 from stages.people.people import PersonJob, draw_person, made_person, opened, pictures
+from stages.raster.shading import vertex_normals
 from stages.render_cond.render import RenderCondConfig, render_frames
 
 SMALL = PeopleConfig(width=64, height=64, frames=5, lossless=True)
@@ -86,6 +87,38 @@ def test_garments_move_with_the_body_in_any_pose_and_shape(body: Body) -> None:
         away = np.linalg.norm(posed[:, naked.shape[1] :] - posed[:, dressed.source], axis=-1)
         assert away.max() < 0.15
         assert set(np.unique(dressed.material)) >= {MATERIALS.index(name) for name in ("skin", "hair", "top", "shoes")}
+
+
+def test_what_hangs_free_is_lit_from_outside(body: Body) -> None:
+    """The triangles of a skirt and of long hair face away from what they are around, as those of the skin do."""
+    looks = replace(draw_looks(np.random.default_rng(1)), bottom_kind="skirt", bottom_hem=-0.5, hair_style="long")
+    dressed = dress(body, looks)
+    vertices = np.concatenate([dressed.template, dressed.template[dressed.source] + dressed.offset])
+    for name in ("bottom", "hair", "skin"):
+        corners = vertices[dressed.faces[dressed.material == MATERIALS.index(name)][-400:]]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        middle = corners.mean(1)
+        axis = (middle.min(0) + middle.max(0)) / 2
+        assert (((middle - axis) * normals)[:, [0, 2]].sum(1) > 0).mean() > (0.6 if name == "skin" else 0.95), name
+
+
+def test_cloth_bridges_hollows(body: Body) -> None:
+    """What cloth lies on is never inside the skin, and above it where trunk or foot is hollow, by no more than 3 cm;
+    arms and head are as they are."""
+    normals = vertex_normals(body.v_template, body.faces)
+    filled = ((_draped(body, body.v_template, normals) - body.v_template) * normals).sum(1)
+    assert filled.min() > -1e-6
+    assert 0.003 < filled[body.part_vertices("left_foot")].max() < 0.03
+    assert 0.003 < filled[body.part_vertices("torso")].max() < 0.03
+    assert np.abs(filled[body.part_vertices("head", "left_arm", "right_hand")]).max() < 1e-6
+
+
+def test_both_eyes_blink_together(body: Body) -> None:
+    """The lids of both sides close at the same moments, and they do."""
+    motion = made_person(body, 0, replace(SMALL, frames=90)).motion
+    left, right = (motion.expression[:, body.expression_names.index(f"eyeBlink{side}")] for side in ("Left", "Right"))
+    np.testing.assert_array_equal(left, right)
+    assert left.max() > 0.9
 
 
 def test_another_body_is_refused(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
