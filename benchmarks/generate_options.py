@@ -1,0 +1,152 @@
+"""What each shortcut of the diffusion model costs in error and saves in work, on the CPU with a small random model.
+
+    python -m benchmarks.generate_options                   three minutes of one core
+    python -m benchmarks.generate_options --steps 6 --blocks 2
+
+The error is that of a denoised chunk's latents, relative (root mean square) to the plain float32 run, the worse of a
+first and a later chunk. Work is the share of blocks that really ran, seconds those of the CPU beside the plain run's:
+they hold for `fuse_qkv`, `compile` and the caches, not for what only changes where weights lie or multiplies in 8 bits,
+which a CPU emulates. Random weights keep a step near the one before, so caches skip more and lose less than on real
+ones. Not shown, since only a GPU can: seconds there, other attentions, context parallel, offload's and 8 bits' speed
+(`python -m benchmarks.gpu_generate`); nor, since only the published VAE can, what tiles and bf16 do to its pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.gpu_generate import TINY, Job, inputs
+from emosh_cli.config import resolve
+from stages.wan.config import WanConfig
+from stages.wan.count import stays_float32
+from stages.wan.denoise import denoise
+from stages.wan.layout import Layout
+from stages.wan.offload import place
+from stages.wan.placement import Placement
+from stages.wan.run_config import RunConfig
+from stages.wan.speed import calibrate, speed_up, warm
+from stages.wan.transformer import EmoshTransformer3DModel
+
+SEEMS = "random weights"
+EMULATED = "a CPU's seconds say nothing"
+OPTIONS: tuple[tuple[str, RunConfig, str], ...] = (
+    ("fuse_qkv", RunConfig(fuse_qkv=True), ""),
+    ("compile", RunConfig(compile=True), "inductor, both lengths warmed"),
+    ("fp8_compute", RunConfig(fp8_compute=True), EMULATED),
+    *((f"first_block {each:g}", RunConfig(cache="first_block", cache_threshold=each), SEEMS) for each in (0.05, 0.1)),
+)
+PLACES = (
+    ("offload=group", Placement(group_offload=True), EMULATED),
+    ("storage=fp8", Placement(fp8_storage=True), EMULATED),
+)
+PRESETS = ("exact", "fast")
+
+
+def main() -> None:
+    """Print a row per option."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--blocks", type=int, default=8)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    width = {"num_attention_heads": 4, "attention_head_dim": 64, "ffn_dim": 1024, "added_kv_proj_dim": 256}
+    shape = {**TINY, **width, "num_layers": options.blocks}
+    job = Job(
+        torch.device("cpu"),
+        torch.float32,
+        128,
+        17,
+        options.steps,
+        {**TINY, **shape, "num_layers": options.blocks},
+        {},
+        {},
+        257,
+        None,
+    )
+    torch.manual_seed(0)
+    plain = EmoshTransformer3DModel(**job.model).requires_grad_(False).eval()
+    exact, seconds, _ = drawn(job, plain)
+    print(f"{options.blocks} blocks of width 256, {options.steps} steps, {seconds:.1f} CPU s for two chunks, plain")
+    told = Told(exact, seconds, options.blocks * options.steps * 2)
+    for name, run, note in OPTIONS:
+        told.row(name, drawn(job, sped(job, plain, run)), note)
+    ratios = calibrate(plain, job.steps, lambda: denoised(job, plain, job.layouts[0]))
+    for threshold in (0.03, 0.06):
+        run = RunConfig(cache="mag", cache_threshold=threshold, mag_ratios=ratios)
+        told.row(f"mag {threshold:g}, calibrated", drawn(job, sped(job, plain, run)), SEEMS)
+    for name, placement, note in PLACES:
+        model = copy.deepcopy(plain)
+        place(model, nn.Identity(), placement, "cpu", torch.float32)
+        told.row(name, drawn(job, model), note)
+    for dtype in (torch.bfloat16, torch.float16):
+        told.row(f"dtype={str(dtype).removeprefix('torch.')}", drawn(job, stored(plain, dtype)), EMULATED)
+    for preset in PRESETS:
+        run = resolve(("wan_run",), [preset], [], {})["wan_run"]
+        told.row(f"--config {preset}", drawn(job, sped(job, plain, run)), SEEMS if run.cache != "none" else "")
+
+
+class Told:
+    """Prints rows beside the plain run's."""
+
+    def __init__(self, exact: list[torch.Tensor], seconds: float, blocks: int) -> None:
+        self._exact, self._seconds, self._blocks = exact, seconds, blocks
+
+    def row(self, name: str, found: tuple[list[torch.Tensor], float, int], note: str) -> None:
+        """Error, share of the blocks that ran, seconds relative to the plain run's."""
+        latents, seconds, blocks = found
+        error = max(relative(one, other) for one, other in zip(latents, self._exact, strict=True))
+        ran = f"{blocks / self._blocks:.2f} of the blocks" if blocks else "blocks not counted"
+        print(f"{name}: error {error:.1e}, {ran}, {seconds / self._seconds:.2f} of the seconds{note and f' ({note})'}")
+
+
+def sped(job: Job, plain: EmoshTransformer3DModel, run: RunConfig) -> EmoshTransformer3DModel:
+    """A copy with the option on, compiled where that was asked for."""
+    model = copy.deepcopy(plain)
+    torch._dynamo.reset()
+    speed_up(model, run, job.steps, "cpu")
+    if run.compile:
+        warm(model, job.layouts, job.size, job.size, "cpu", job.image_tokens)
+    return model
+
+
+def stored(plain: EmoshTransformer3DModel, dtype: torch.dtype) -> EmoshTransformer3DModel:
+    """A copy in that type, with what diffusers keeps in float32."""
+    model = copy.deepcopy(plain)
+    for name, parameter in model.named_parameters():
+        parameter.data = parameter.data if stays_float32(name) else parameter.data.to(dtype)
+    return model
+
+
+def drawn(job: Job, model: EmoshTransformer3DModel) -> tuple[list[torch.Tensor], float, int]:
+    """(latents of a first and a later chunk, CPU seconds, blocks that ran; 0 where they are compiled)."""
+    calls: list[int] = []
+    compiled = any(getattr(block, "_compiled_call_impl", None) is not None for block in model.blocks)
+    watched = [] if compiled else model.blocks
+    hooks = [block.norm2.register_forward_hook(lambda *_: calls.append(1)) for block in watched]
+    began = time.process_time()
+    latents = [denoised(job, model, slots) for slots in job.layouts]
+    seconds = time.process_time() - began
+    for hook in hooks:
+        hook.remove()
+    return latents, seconds, len(calls)
+
+
+def denoised(job: Job, model: Any, slots: Layout) -> torch.Tensor:
+    """One chunk of fixed noise, conditions and motion."""
+    start, known, motion, guide = inputs(job, slots)
+    return denoise(model, start, known, motion, guide, WanConfig(num_inference_steps=job.steps), slots.lead)
+
+
+def relative(found: torch.Tensor, exact: torch.Tensor) -> float:
+    """Root-mean-square difference over root mean square."""
+    return float((found - exact).norm() / exact.norm())
+
+
+if __name__ == "__main__":
+    main()
