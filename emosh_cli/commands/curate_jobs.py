@@ -134,9 +134,9 @@ def _measured(job: WindowJob) -> WindowRecord:
     of, work = job.place.of(job.sha256), work_place(job.out, job.name)
     work.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _cut(job, work)
+        letters = _cut(job, work)
         motion = _tracked(job, work)
-        figures = {**job.figures, **figures_of(motion, _body(job.body))}
+        figures = {**job.figures, **figures_of(motion, _body(job.body)), "letters": float(letters)}
         if reasons(figures, job.config):
             return WindowRecord(job.name, of, figures)
         clip, motion_file = made = [job.out / f"{job.name}{suffix}" for suffix in CLIP_SUFFIXES]
@@ -151,16 +151,19 @@ def _measured(job: WindowJob) -> WindowRecord:
     )  # fmt: skip
 
 
-def _cut(job: WindowJob, work: Path) -> None:
+def _cut(job: WindowJob, work: Path) -> int:
+    """Write the window's clip; how many letters stand in a row in it."""
     from stages.artifacts.provenance import Provenance
     from stages.curate.cut import cut_clip
+    from stages.curate.still_text import StillText
     from stages.video.stretch import Moment
 
     first = Moment(job.place.first, job.place.pts, job.place.checksum)
     notes = {"source": job.source.name, "first_frame": job.place.first, "frames": job.place.frames}
     record = Provenance("curate", {"lossless": job.config.lossless}, notes=notes)
-    metadata = {"comment": record.to_json()}
-    cut_clip(job.source, first, job.place.frames, work, Fraction(job.fps), job.config.lossless, metadata)
+    metadata, text = {"comment": record.to_json()}, StillText()
+    cut_clip(job.source, first, job.place.frames, work, Fraction(job.fps), job.config.lossless, metadata, text.see)
+    return text.letters()
 
 
 def _tracked(job: WindowJob, work: Path) -> Motion:

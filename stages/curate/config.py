@@ -12,7 +12,7 @@ from stages.errors import InputError
 
 THRESHOLDS = (
     "min_side_px", "min_fps", "min_body_share", "min_face_share", "min_face_scale", "min_hand_share", "min_movement",
-    "max_people",
+    "max_people", "max_letters",
 )  # fmt: skip
 """Settings that judge what was measured: another value needs no new measuring."""
 
@@ -54,6 +54,9 @@ class CurateConfig:
     under noise reach .02, turning heads (d3) .08, gestures (d5) .2 and more."""
     max_people: int = 1
     """Most people in the picture. The paper's filter."""
+    max_letters: int = 4
+    """Most letters in a row that stay where they are, as subtitles and watermarks do. `benchmarks.curate_text`; chosen
+    here."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be met. Raises InputError."""
@@ -64,6 +67,6 @@ class CurateConfig:
         for name in ("min_body_share", "min_face_share", "min_hand_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
-        for name in ("min_side_px", "min_fps", "min_face_scale", "min_movement", "max_people"):
+        for name in ("min_side_px", "min_fps", "min_face_scale", "min_movement", "max_people", "max_letters"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least 0")

@@ -6,21 +6,29 @@ bytes do not depend on the machine's cores.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
 
 from stages.video.sink import VideoSink
 from stages.video.stretch import Moment, read_stretch
 
 
 def cut_clip(
-    source: Path, first: Moment, frames: int, out: Path, fps: Fraction, lossless: bool, metadata: dict[str, str]
-) -> None:
-    """Write `frames` frames from `first` on. Raises InputError as `read_stretch` and `VideoSink` do."""
+    source: Path, first: Moment, frames: int, out: Path, fps: Fraction, lossless: bool, metadata: dict[str, str],
+    see: Callable[[UInt8[np.ndarray, "height width 3"]], Any],
+) -> None:  # fmt: skip
+    """Write `frames` frames from `first` on, each shown to `see`. Raises InputError as `read_stretch` and `VideoSink`
+    do."""
     coming = read_stretch(source, first, frames)
-    frame = next(coming)
-    height, width = frame.rgb.shape[:2]
+    start = next(coming)
+    height, width = start.rgb.shape[:2]
     with VideoSink(out, width, height, fps, lossless=lossless, metadata=metadata, threads=1) as sink:
-        sink.write(frame.rgb, frame.pts_seconds)
-        for frame in coming:
+        for frame in chain([start], coming):
+            see(frame.rgb)
             sink.write(frame.rgb, frame.pts_seconds)

@@ -40,6 +40,7 @@ FILTERS = (
     Filter("hand_share", "min_hand_share", "share of frames with at least one hand"),
     Filter("movement", "min_movement", "how far head and arms stray from their mean place, in shoulder widths"),
     Filter("people", "max_people", "people in the picture", most=True),
+    Filter("letters", "max_letters", "letters in a row that stay in place: subtitles, watermarks", most=True),
 )
 
 

@@ -24,9 +24,9 @@ from stages.errors import InputError
 from tests.motions import joint, standing
 
 GOOD = {"side_px": 480, "fps": 30, "body_share": 1, "face_share": 0.95, "face_scale": 0.1, "hand_share": 0.8,
-        "movement": 0.3, "people": 1}  # fmt: skip
+        "movement": 0.3, "people": 1, "letters": 3}  # fmt: skip
 BAD = {"side_px": 200, "fps": 8, "body_share": 0.5, "face_share": 0.2, "face_scale": 0.01, "hand_share": 0.1,
-       "movement": 0.01, "people": 2}  # fmt: skip
+       "movement": 0.01, "people": 2, "letters": 9}  # fmt: skip
 ERRORS = {"error_body": None, "error_face": 0.01, "error_left_hand": None, "error_right_hand": None}
 
 

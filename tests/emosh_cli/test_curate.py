@@ -84,6 +84,7 @@ def test_a_clip_is_kept_with_its_motion(clips: Path, videos: Path) -> None:
     assert line.figures["face_share"] == line.figures["body_share"] == 1
     assert 0.1 < line.figures["face_scale"] < 0.6
     assert line.figures["movement"] > 0.06
+    assert 0 <= line.figures["letters"] <= 4
     made, source = list(read_frames(line.video)), list(read_frames(videos / "people" / "person.mp4"))
     assert len(made) == 10
     for frame, truth in zip(made, source, strict=False):
