@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from benchmarks.learning import FRAMES, HELD, Task, measured, tasks
+from benchmarks.learning import FRAMES, HELD, Task, measured, people_config, tasks
 from stages.artifacts.motion import Motion, select_rows
 from stages.body.camera import project
 from stages.body.model import Body, motion_template, pose_joints
@@ -64,13 +64,6 @@ def puppet(body: Body, number: int, task: Task, place: Path) -> UInt8[np.ndarray
     )
 
 
-def people_config():
-    """The settings that the held-out people were made with."""
-    from emosh_cli.config import resolve
-
-    return resolve(("people",), ["people-64"], [], {})["people"]
-
-
 def tracked(frames: UInt8[np.ndarray, "frames height width 3"], truth: Motion, body: Body, place: Path) -> np.ndarray:
     """Distances of the upper body's joints from the truth in shoulder widths, one row a frame in which a body is
     found; NaN for the others."""
@@ -99,7 +92,7 @@ def _joints(body: Body, motion: Motion) -> Float[np.ndarray, "frames chosen 2"]:
 def rows(scored: Path, people: int) -> Iterator[tuple[str, str, dict[str, float], np.ndarray]]:
     """kind, name, figures and distances of every clip and way of drawing it."""
     body = open_body()
-    for at, (kind, task) in enumerate(tasks(body, scored.parent.parent, people)):
+    for at, (kind, task) in enumerate(tasks(body, people)):
         with tempfile.TemporaryDirectory() as folder:
             drawn = {
                 "truth": task.truth,

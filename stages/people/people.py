@@ -22,7 +22,7 @@ from stages.body.model import Body, keypoints_from, load_body, motion_template, 
 from stages.body.same_body import require_same_body
 from stages.body.smplx_layout import joint
 from stages.errors import InputError
-from stages.people.backgrounds import draw_background
+from stages.people.backgrounds import Background, draw_background
 from stages.people.config import PeopleConfig
 from stages.people.dressed import dress
 from stages.people.looks import Looks, draw_looks
@@ -67,22 +67,24 @@ def made_person(body: Body, number: int, config: PeopleConfig, tracked: Sequence
 
 def pictures(body: Body, person: Person, factor: int = 2) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """The clip's frames, one by one."""
-    random = np.random.default_rng(person.seed)
-    motion, looks = person.motion, person.looks
-    dressed = dress(body, replace_shape(looks, motion))
-    painter = Painter.of(body, looks, dressed, random)
-    behind = draw_background(person.background, *motion.image_size, random)
+    motion = person.motion
+    painter, behind = scene(body, person)
     for start in range(0, len(motion), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        posed = dressed.posed(body, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale)
+        posed = painter.dressed.posed(
+            body, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale
+        )
         for row, vertices in enumerate(posed, start):
             yield painter.picture(vertices, motion.K[row], behind(float(motion.pts_seconds[row])), factor)
 
 
-def replace_shape(looks: Looks, motion: Motion) -> Looks:
-    """The looks on the shape of a motion: retargeted, that is the looks' own."""
-    return replace(looks, betas=motion.betas, head_betas=motion.head_betas, head_scale=motion.head_scale,
-                   hand_scale=motion.hand_scale)  # fmt: skip
+def scene(body: Body, person: Person) -> tuple[Painter, Background]:
+    """What the person is painted with, in the shape of the motion, and what is behind them."""
+    random, motion = np.random.default_rng(person.seed), person.motion
+    looks = replace(person.looks, betas=motion.betas, head_betas=motion.head_betas, head_scale=motion.head_scale,
+                    hand_scale=motion.hand_scale)  # fmt: skip
+    painter = Painter.of(body, looks, dress(body, looks), random)
+    return painter, draw_background(person.background, *motion.image_size, random)
 
 
 def write_person(body: Body, person: Person, config: PeopleConfig, out: Path) -> ClipLine:

@@ -19,7 +19,7 @@ from stages.people.config import BACKGROUNDS, PeopleConfig
 from stages.people.dressed import MATERIALS, _cut, _draped, dress
 from stages.people.looks import draw_looks
 from stages.people.motions import eased, from_tracked, in_camera
-from stages.people.people import PersonJob, draw_person, made_person, opened, pictures
+from stages.people.people import PersonJob, draw_person, made_person, opened, pictures, scene
 from stages.raster.shading import vertex_normals
 from stages.render_cond.render import RenderCondConfig, render_frames
 
@@ -58,12 +58,7 @@ def test_the_person_is_where_the_motion_says(body: Body, background: str) -> Non
     for number in (0, 1):
         person = made_person(body, number, config)
         drawn = np.stack(list(pictures(body, person)))
-        random = np.random.default_rng(person.seed)
-        from stages.people.backgrounds import draw_background
-        from stages.people.painted import Painter
-
-        Painter.of(body, person.looks, dress(body, person.looks), random)
-        behind = draw_background(background, 96, 96, random)
+        _, behind = scene(body, person)
         empty = np.stack([np.clip(behind(float(t)), 0, 1) * 255 for t in person.motion.pts_seconds])
         shown = np.abs(drawn - empty).max(-1) > 2
         cond = np.stack(list(render_frames(person.motion, body, RenderCondConfig(96, 96, hybrid=False)))).max(-1) > 40

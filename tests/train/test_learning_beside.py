@@ -17,7 +17,7 @@ def test_the_truth_is_found_again_and_the_puppet_beats_a_copy(tmp_path: Path, mo
     a model drew is read from where `learning score` leaves it, and grey shows nobody."""
     for module in (learning, learning_beside):
         monkeypatch.setattr(module, "FRAMES", 18)
-    own = next(learning.tasks(open_body(), tmp_path, 1))
+    own = next(learning.tasks(open_body(), 1))
     monkeypatch.setattr(learning_beside, "tasks", lambda *_: [own])
     scored = tmp_path / "scored" / "model"
     scored.mkdir(parents=True)
