@@ -8,10 +8,11 @@ REF    ?=
 DRIVE  ?=
 CLIPS  ?=
 QUICK  ?= --quick
+TINY   ?=
 BIN    := $(VENV)/bin
 EMOSH  := $(BIN)/emosh
 
-.PHONY: env demo test bench-track check lint types arrows wheel clean help
+.PHONY: env demo test bench-track gpu-train check lint types arrows wheel clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -20,6 +21,7 @@ help:
 	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
 	@echo "make test                          set up and run the tests"
 	@echo "make bench-track [QUICK=]          measure the tracker against known truth in 5 minutes; QUICK= runs all steps"
+	@echo "make gpu-train [TINY=--tiny]         on a GPU: what the 14B recipe costs, and a small model and VAE from nothing"
 	@echo "make check                         lint, types, import arrows, wheel contents, tests"
 	@echo "make out/drive.npz, out/x.mp4 ...  see the pipeline rules below"
 
@@ -53,6 +55,12 @@ $(OUT)/%.mp4: $(OUT)/%.npz | env
 bench-track: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_track --out $(OUT)/bench-track $(QUICK) $(CLIPS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_gates --out $(OUT)/bench-track
+
+# ---- training on a GPU: figures in $(OUT)/gpu-train.json and $(OUT)/gpu-train/scored; TINY=--tiny tries it on the CPU
+gpu-train: env
+	@mkdir -p $(OUT)
+	$(BIN)/python -m benchmarks.gpu_train recipe $(TINY) --out $(OUT)/gpu-train.json
+	$(BIN)/python -m benchmarks.gpu_train learn $(OUT)/gpu-train $(TINY)
 
 # ---- checks
 test: env

@@ -91,7 +91,7 @@ def train(
                 mean.values = {name: kept[name].to(value.device) for name, value in mean.values.items()}
         if config.tracker != "none":
             accelerator.init_trackers("emosh", config=config_dict(config))
-        run = _Running(accelerator, model, optimizer, cache, config, out, record, validate, mean)
+        run = Running(accelerator, model, optimizer, cache, config, out, record, validate, mean)
         trained = _steps(run, begun, found[-1].adapter if found else None, progress)
         if config.tune == "all" and accelerator.is_main_process:
             with mean.shown(plain) if mean is not None else nullcontext():
@@ -106,7 +106,9 @@ def train(
 def made_accelerator(config: TrainConfig, out: Path, cpu: bool = False) -> Any:
     """accelerate's, as its launcher and the settings have it. Raises InputError for FSDP's first version."""
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
+    AcceleratorState._reset_state()  # a run before in this process may have had another precision
     accelerator = Accelerator(
         cpu=cpu,
         mixed_precision="bf16" if config.dtype == "bfloat16" else "no",
@@ -155,7 +157,7 @@ def provenance(cache: TrainingCache, config: TrainConfig, weights: dict[str, str
 
 
 @dataclass
-class _Running:
+class Running:
     """What the steps need."""
 
     accelerator: Any
@@ -169,10 +171,10 @@ class _Running:
     mean: Mean | None
 
 
-def _steps(run: _Running, begun: int, last: Path | None, progress: Progress) -> Trained:
+def _steps(run: Running, begun: int, last: Path | None, progress: Progress) -> Trained:
     config, trained = run.config, Trained(begun, last or run.out)
     for step in range(begun, config.steps):
-        loss, norm = _step(run, step)
+        loss, norm = take_step(run, step)
         trained.losses.append(loss)
         figures = {"loss": loss, "grad_norm": norm}
         done = step + 1
@@ -189,7 +191,7 @@ def _steps(run: _Running, begun: int, last: Path | None, progress: Progress) -> 
     return trained
 
 
-def _step(run: _Running, step: int) -> tuple[float, float]:
+def take_step(run: Running, step: int) -> tuple[float, float]:
     """One optimiser step over the batch; its mean loss and the gradients' norm before clipping."""
     accelerator, config, model = run.accelerator, run.config, run.model
     share = config.batch_size // accelerator.num_processes
@@ -225,7 +227,7 @@ def _step(run: _Running, step: int) -> tuple[float, float]:
     return mean, norm
 
 
-def _saved(run: _Running, step: int, raw: dict[str, Tensor] | None) -> Path:
+def _saved(run: Running, step: int, raw: dict[str, Tensor] | None) -> Path:
     unwrapped = run.accelerator.unwrap_model(run.model)
     made = store.save(
         run.out, step, unwrapped, run.optimizer.optimizer, 0 if run.config.tune == "all" else run.config.rank,
@@ -235,7 +237,7 @@ def _saved(run: _Running, step: int, raw: dict[str, Tensor] | None) -> Path:
     return made.adapter
 
 
-def _validated(run: _Running, adapter: Path, step: int) -> dict[str, float]:
+def _validated(run: Running, adapter: Path, step: int) -> dict[str, float]:
     """The main process draws and scores the clips; the others wait."""
     figures: dict[str, float] = {}
     if run.accelerator.is_main_process and run.validate is not None:

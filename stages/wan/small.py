@@ -1,4 +1,5 @@
-"""A small model of our own, to train from nothing: the paper's transformer in miniature over the fixed codec."""
+"""A small model of our own, to train from nothing: the paper's transformer in miniature over the fixed codec, or over a
+VAE that was trained for it."""
 
 from __future__ import annotations
 
@@ -6,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from stages.wan.codec import BlockCodec
 from stages.wan.transformer import EmoshTransformer3DModel
+from stages.wan.vae import Vae
 
 TEXT_DIM = 16
 
 
 def new_small_model(
-    folder: Path, codec: BlockCodec, *, layers: int = 5, heads: int = 6, head_dim: int = 64, seed: int = 0
+    folder: Path, codec: Vae, *, layers: int = 5, heads: int = 6, head_dim: int = 64, seed: int = 0
 ) -> Path:
     """Write a model folder with random weights: 5 blocks of width 384, 13.3 million numbers, by default.
 
