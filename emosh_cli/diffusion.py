@@ -111,28 +111,41 @@ class Diffusion:
         digests = folder_digests(self.folder, ("vae", "image_encoder"), self.cache, self.console.progress)
         return {**digests, "text_encoder": text_encoder_identity(self.folder)}
 
-    def check(self, config: WanConfig, latents: Latents | None = None) -> None:
+    def check(self, configs: dict[str, Any], latents: Latents | None = None) -> None:
         """Refuse, before anything is hashed or computed, weights that do not fit each other, or the latents; without
-        latents, encoders that could not make them. Raises InputError.
+        latents, encoders that could not make them. `configs` maps SECTIONS to frozen configs. Raises InputError.
         """
         from stages.generate.wan.generate import check
         from stages.generate.wan.source import Source, check_source, left_out
 
-        source = Source(self.folder, self.adapter, {})
+        config, source = configs["wan"], Source(self.folder, self.adapter, {})
         if latents is None:
-            self.check_encoding()
+            self.check_encoding(configs["encode"].prompt)
             check_source(source, config)
         else:
             check(latents, source, config)
         for path, names in left_out(config).items():
             self.console.note(f"{path}: diffusers has no place for, and leaves out: {', '.join(names)}")
 
-    def check_encoding(self) -> None:
-        """Refuse, by headers, networks that could not make latents. Raises InputError."""
+    def check_runnable(self, configs: dict[str, Any]) -> None:
+        """Refuse options that cannot run here, which a plan may ask about. Raises InputError."""
+        from stages.wan.speed import check_runnable
+
+        heads = self.folder.config["num_attention_heads"]
+        check_runnable(configs["wan_run"], configs["wan"].num_inference_steps, heads, self.device)
+
+    def check_encoding(self, prompt: str) -> None:
+        """Refuse, by headers, networks that could not make latents, and a folder that lacks one. Raises InputError."""
+        from stages.wan.conditioning import kept_prompt
         from stages.wan.recognise import check_encoders, check_vae
 
         check_vae(self.folder.part("vae"))
         check_encoders(self.folder.path)
+        needed = ["image_encoder", "image_processor"] if self.folder.sees else []
+        if self.folder.reads and kept_prompt(self.folder, self.cache, prompt) is None:
+            needed += ["text_encoder", "tokenizer"]
+        for name in needed:
+            self.folder.part(name)
 
     def source(self, config: WanConfig) -> Source:
         """The weights a clip is drawn with, hashed."""

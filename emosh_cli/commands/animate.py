@@ -24,7 +24,7 @@ Backend = Annotated[
     typer.Option(
         "--backend",
         metavar="auto|wan|puppet",
-        help="What draws the result. auto: wan when its weights are installed, else puppet.",
+        help="What draws the result. auto: wan where its weights, an adapter and a GPU are there, else puppet.",
     ),
 ]
 Framing = Annotated[
@@ -152,7 +152,9 @@ def opened_chain(
     model = None
     if name == "wan":
         model = diffusion.opened(asked.model, asked.adapter, asked.device, run.console)
-        model.check(configs["wan"])
+        model.check(configs)
+        if making:
+            model.check_runnable(configs)
     work = WorkFolder(target, run.console, run.force, run.dry_run or not making)
     return Chain(ref, target, configs, body, run.console, work, name, model)
 

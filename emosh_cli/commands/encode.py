@@ -73,7 +73,7 @@ def _encode(run: Run, ref: Path, cond: Path, out: Path | None, model: str | None
     check_photo(ref)
     info, _ = described(cond)
     opened = diffusion.opened(model, "none", device, run.console, adapted=False)
-    opened.check_encoding()
+    opened.check_encoding(config.prompt)
     if run.dry_run:
         size = f"{info.width}x{info.height}"
         run.planned([f"encode {ref} and {cond}, {info.frame_count} frames of {size} -> {target}"], output=str(target))

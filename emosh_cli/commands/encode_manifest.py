@@ -38,7 +38,7 @@ def encode_manifest(
     if not used:
         raise InputError(f"{manifest}: every clip is rejected; there is nothing to encode")
     opened = diffusion.opened(model, "none", device, run.console, adapted=False)
-    opened.check_encoding()
+    opened.check_encoding(configs["encode"].prompt)
     if run.dry_run:
         run.planned([f"encode {len(used)} clips of {manifest} -> {target}"], output=str(target))
         return

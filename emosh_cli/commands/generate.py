@@ -59,8 +59,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Draw the person in the photo moving as in the motion.
 
-        Tracks the photo, retargets, draws the condition map and encodes it if that is missing, in OUT.emosh/ beside
-        the result. Long videos are drawn chunk by chunk: a run that was killed goes on from its last whole chunk.
+        What is missing in between is made in OUT.emosh/: the photo's motion, the retargeted one, map and latents.
+        Long videos are drawn chunk by chunk: a run that was killed goes on from its last whole chunk.
 
         Example: emosh generate --ref photo.png --motion drive.npz -o out.mp4
         """
@@ -107,10 +107,11 @@ def _from_latents(
     config = configs["wan"]
     opened = Latents(latents)
     model = diffusion.opened(asked.model, asked.adapter, asked.device, run.console)
-    model.check(config, opened)
+    model.check(configs, opened)
     if plan:
         run.planned(model.plan(diffusion.clip_of(latents), config, configs["wan_run"]).lines())
         return
+    model.check_runnable(configs)
     work = WorkFolder(target, run.console, run.force, run.dry_run)
     audio_from = sound(opened.header.provenance, latents)
     report = model.generate(work, latents, config, configs["wan_run"], target, audio_from)

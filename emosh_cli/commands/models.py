@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emosh_cli.catalogue import ModelFile
     from stages.wan.recognise import Recognised
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="One of the names in: emosh models list", show_default=False)]
+Baked = Annotated[str, typer.Argument(metavar="open|ehm", help="Which body.", show_default=False)]
 Fetched = Annotated[
     str,
     typer.Argument(
@@ -81,7 +81,7 @@ def register(app: typer.Typer) -> None:
             _print(rows)
 
     @command(group, "bake", "Commands", works=False)
-    def bake(run: Run, name: Name) -> None:
+    def bake(run: Run, name: Baked) -> None:
         """Make a body file. `open` needs only the installed packages, `ehm` your own SMPL-X and FLAME.
 
         Example: emosh models bake open

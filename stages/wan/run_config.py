@@ -72,7 +72,7 @@ class RunConfig:
             raise InputError(f"cache_threshold is {self.cache_threshold}, expected between 0 and 1")
         if self.cache == "mag" and not self.mag_ratios:
             raise InputError(
-                'cache = "mag" needs mag_ratios; measure them with: python benchmarks/gpu_generate.py --calibrate'
+                'cache = "mag" needs mag_ratios; measure them with: python -m benchmarks.gpu_generate --calibrate'
             )
         if self.fp8_compute and self.storage == "fp8":
             raise InputError("fp8_compute stores its weights in 8 bits already; leave storage at auto or full")

@@ -50,6 +50,20 @@ def speed_up(transformer: Any, run: RunConfig, num_inference_steps: int, device:
     return done
 
 
+def check_runnable(run: RunConfig, num_inference_steps: int, heads: int, device: torch.device | str) -> None:
+    """Refuse, before any weight loads, what cannot run here: 8-bit products, attention, the split over processes that
+    need be there, and ratios of another number of steps. `heads` is the transformer's number of attention heads.
+    """
+    if run.fp8_compute:
+        _check_fp8(torch.device(device))
+    if run.attention != "native":
+        _attention(_stand_in(), run.attention)
+    if run.context_parallel != "none":
+        _processes(run.context_parallel, heads)
+    if run.cache != "none":
+        cache_config(run, num_inference_steps)
+
+
 def fold_adapters(transformer: Any) -> list[str]:
     """Add every LoRA at work to the weights and take its layers off: fused and quantised products would pass it by."""
     if not getattr(transformer, "peft_config", None):
@@ -70,7 +84,7 @@ def cache_config(run: RunConfig, num_inference_steps: int) -> Any:
     if len(run.mag_ratios) != num_inference_steps:
         raise InputError(
             f"mag_ratios has {len(run.mag_ratios)} numbers for {num_inference_steps} steps; "
-            "measure them again: python benchmarks/gpu_generate.py --calibrate"
+            "measure them again: python -m benchmarks.gpu_generate --calibrate"
         )
     ratios = torch.tensor(run.mag_ratios)
     return MagCacheConfig(threshold=run.cache_threshold, num_inference_steps=num_inference_steps, mag_ratios=ratios)
@@ -124,12 +138,26 @@ def warm(
 
 
 def _fp8(transformer: Any, device: torch.device) -> int:
-    from stages.wan.fp8_linear import LEAST_CAPABILITY, replace_linears
+    from stages.wan.fp8_linear import replace_linears
+
+    _check_fp8(device)
+    return replace_linears(transformer.blocks)
+
+
+def _check_fp8(device: torch.device) -> None:
+    from stages.wan.fp8_linear import LEAST_CAPABILITY
 
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
         name = torch.cuda.get_device_name(device)
         raise InputError(f"{name} does not multiply in 8 bits; set wan_run.fp8_compute=false or storage=fp8")
-    return replace_linears(transformer.blocks)
+
+
+def _stand_in() -> Any:
+    """The least transformer of the kind, without memory: what can run depends on the kind, not on the size."""
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+
+    with torch.device("meta"):
+        return WanTransformer3DModel(num_attention_heads=1, attention_head_dim=12, ffn_dim=8, num_layers=1)
 
 
 def _attention(transformer: Any, name: str) -> None:
@@ -145,6 +173,16 @@ def _attention(transformer: Any, name: str) -> None:
 
 def _parallel(transformer: Any, kind: str) -> str:
     """Split the tokens over the processes of torchrun, by diffusers' own plan for Wan."""
+    from diffusers.models._modeling_parallel import ContextParallelConfig
+
+    world, ulysses = _processes(kind, transformer.config.num_attention_heads), kind == "ulysses"
+    parallel = ContextParallelConfig(ulysses_degree=world if ulysses else 1, ring_degree=1 if ulysses else world)
+    transformer.enable_parallelism(config=parallel)
+    return f"tokens over {world} cards ({kind})"
+
+
+def _processes(kind: str, heads: int) -> int:
+    """How many share the tokens. Raises InputError where they cannot."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world < 2:
         raise InputError(
@@ -152,12 +190,6 @@ def _parallel(transformer: Any, kind: str) -> str:
         )
     if torch.accelerator.device_count() < 1:
         raise InputError(f"context_parallel {kind} needs a GPU for each process")
-    from diffusers.models._modeling_parallel import ContextParallelConfig
-
-    heads = transformer.config.num_attention_heads
     if kind == "ulysses" and heads % world:
         raise InputError(f"{heads} attention heads do not divide by {world} processes; use ring, or 2, 4, 5 or 8")
-    ulysses = kind == "ulysses"
-    parallel = ContextParallelConfig(ulysses_degree=world if ulysses else 1, ring_degree=1 if ulysses else world)
-    transformer.enable_parallelism(config=parallel)
-    return f"tokens over {world} cards ({kind})"
+    return world

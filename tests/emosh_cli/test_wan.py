@@ -117,20 +117,56 @@ def test_a_name_in_models(
         (["--latents", "LATENTS", "--model", "MODEL", "--device", "tpu"], "choose auto, cpu, cuda"),
         (["--latents", "LATENTS", "--model", "MODEL", "--set", "guidance_scale=3"], "negative prompt"),
         (["--latents", "LATENTS", "--model", "MODEL", "--set", "loras=['a.pt']"], "a.pt does not exist"),
+        (
+            ["--latents", "LATENTS", "--model", "MODEL", "--set", "wan_run.attention=sage"],
+            "attention sage cannot be used",
+        ),
+        (
+            ["--latents", "LATENTS", "--model", "MODEL", "--set", "wan_run.context_parallel=ulysses"],
+            "several processes",
+        ),
+        (
+            [
+                "--latents",
+                "LATENTS",
+                "--model",
+                "MODEL",
+                "--set",
+                "wan_run.cache=mag",
+                "--set",
+                "wan_run.mag_ratios=[1.0, 1.0]",
+            ],
+            "mag_ratios has 2 numbers for 20 steps",
+        ),
         (["--ref", "PHOTO", "--motion", "MOTION", "--backend", "puppet", "--no-sac"], "an option of the wan backend"),
         (["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--framing", "ref"], "of the puppet backend"),
     ],
 )
 def test_what_does_not_fit_is_refused(
-    clip: Clip, model: Path, drawn: Path, tmp_path: Path, words: list[str], said: str
+    clip: Clip, model: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
 ) -> None:
-    """Files, folders, devices and options that do not belong together are one line and exit code 2, before any work."""
+    """Files, folders, devices and options that do not belong together, or cannot run here, are one line and exit code
+    2, before a weight is hashed."""
+    monkeypatch.setattr("stages.wan.digests.file_digests", lambda *given: pytest.fail("weights were read"))
     places = {"LATENTS": drawn.with_suffix(".emosh") / "clip.safetensors", "PHOTO": clip.photo, "MODEL": model,
               "MOTION": clip.work / "drive.npz"}  # fmt: skip
     spelt = [word if "/" in word else str(places.get(word, word)) for word in words]
     spelt = [word.replace("MODEL", str(model)) if word.startswith("MODEL/") else word for word in spelt]
     assert said in refused("generate", *spelt, "-o", tmp_path / "out.mp4")
     assert not list(tmp_path.glob("*.mp4"))
+
+
+@pytest.mark.parametrize("part", ["image_processor", "tokenizer", "text_encoder"])
+def test_a_folder_that_cannot_encode(clip: Clip, model: Path, drawn: Path, tmp_path: Path, part: str) -> None:
+    """What encoding lacks is said before anything loads; a prompt that is kept needs neither tokenizer nor encoder."""
+    broken, cond = tmp_path / "model", drawn.with_suffix(".emosh") / "cond.mp4"
+    shutil.copytree(model, broken)
+    shutil.rmtree(broken / part)
+    words = ("encode", "--ref", clip.photo, "--cond", cond, "--model", broken, "--device", "cpu", "--dry-run",
+             "-o", tmp_path / "clip.safetensors")  # fmt: skip
+    assert f"has no {part}/" in refused(*words, "--set", "prompt=never seen before")
+    if part == "tokenizer":
+        assert emosh(*words).code == 0, "the usual prompt was kept when the chain was drawn"
 
 
 @pytest.mark.parametrize("damaged", ["latents", "model"])
