@@ -21,7 +21,8 @@ MATERIALS = ("skin", "hair", "top", "bottom", "jacket", "shoes")
 HAIRLINE = ((-0.08, 0.0, 0.03, 0.07, 0.11, 0.17), (0.575, 0.60, 0.655, 0.700, 0.738, 0.748))
 """Depth z on the mean head -> height y above which hair grows."""
 SMOOTHINGS = 60
-"""Rounds of averaging with the vertices beside: hollows are filled by up to 1.7 cm."""
+"""Rounds of averaging with the vertices beside: on the mean body hollows between toes are filled by up to 1.7 cm, those
+of the trunk by 3 mm."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ class _Wardrobe:
 def _draped(
     body: Body, template: Float[np.ndarray, "vertices 3"], normals: Float[np.ndarray, "vertices 3"]
 ) -> Float[np.ndarray, "vertices 3"]:
-    """What cloth lies on: the hollows of trunk and legs, and those between toes, filled along the normals; the rest as
-    it is."""
+    """What cloth lies on: the hollows of trunk and legs, and those between toes, filled along the normals; neck, arms
+    and the rest as they are."""
     from scipy.sparse import coo_array
 
     edges = np.concatenate([body.faces[:, [0, 1]], body.faces[:, [1, 2]], body.faces[:, [2, 0]]])
@@ -143,8 +144,9 @@ def _draped(
     rows, smooth = beside[chosen], template.copy()
     for _ in range(SMOOTHINGS):
         smooth[chosen] = 0.3 * smooth[chosen] + 0.7 * (rows @ smooth)
-    filled = np.maximum(((smooth - template) * normals).sum(1, keepdims=True), 0)
-    return template + filled * normals
+    below_neck = np.clip((0.50 - body.v_template[:, 1]) / 0.05, 0, 1)
+    filled = below_neck * np.maximum(((smooth - template) * normals).sum(1), 0)
+    return template + filled[:, None] * normals
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,8 @@ def _clothes(wardrobe: _Wardrobe, looks: Looks) -> None:
     if looks.jacket is not None:
         front = x - 0.035 - 0.06 * np.clip(0.5 - y, 0, 0.6)
         opening = np.where((z > 0) & ~arms, front, 1)
-        jacket = [_within(torso | arms | below), np.where(arms, 1, 0.52 - y), y + 0.06, 0.655 - x, opening]
+        low = y - 0.06 if skirted else y + 0.06
+        jacket = [_within(torso | arms | below), np.where(arms, 1, 0.52 - y), low, 0.655 - x, opening]
         wardrobe.shell(np.minimum.reduce(jacket), off + 0.012, "jacket")
 
 

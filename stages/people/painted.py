@@ -91,8 +91,9 @@ class Painter:
 def patterned(cloth: Cloth, place: Float[np.ndarray, "pixels 3"]) -> Float[np.ndarray, "pixels 3"]:
     """The cloth's colour at places on the mean body. Sleeves run along x, the rest along y."""
     x, y, z = place.T
-    along = np.where(np.abs(x) > 0.2, np.abs(x), y)
-    across = np.where(np.abs(x) > 0.2, y, x)
+    sleeve = (np.abs(x) > 0.2) & (y > 0.25)
+    along = np.where(sleeve, np.abs(x), y)
+    across = np.where(sleeve, y, x)
     period = cloth.scale
     second = {
         "plain": np.zeros(len(x), bool),
@@ -101,7 +102,7 @@ def patterned(cloth: Cloth, place: Float[np.ndarray, "pixels 3"]) -> Float[np.nd
         "checks": (np.mod(along / period, 1) < 0.5) ^ (np.mod(across / period, 1) < 0.5),
         "dots": (np.mod(along / period, 1) - 0.5) ** 2 + (np.mod(across / period, 1) - 0.5) ** 2 < 0.06,
         "halves": x > 0,
-        "yoke": (y > 0.36) | (np.abs(x) > 0.2),
+        "yoke": (y > 0.36) | sleeve,
         "print": (np.abs(x) < 0.09) & (np.abs(y - 0.27) < 0.07) & (z > 0),
     }[cloth.pattern]
     return np.where(second[:, None], cloth.second, cloth.colour)
