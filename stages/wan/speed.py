@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
-import os
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from stages.errors import InputError
+from stages.wan import ranks
 from stages.wan.layout import LATENT_CHANNELS, SPATIAL_FACTOR, Layout
 from stages.wan.run_config import RunConfig
 
@@ -51,8 +51,9 @@ def speed_up(transformer: Any, run: RunConfig, num_inference_steps: int, device:
 
 
 def check_runnable(run: RunConfig, num_inference_steps: int, heads: int, device: torch.device | str) -> None:
-    """Refuse, before any weight loads, what cannot run here: 8-bit products, attention, the split over processes that
-    need be there, and ratios of another number of steps. `heads` is the transformer's number of attention heads.
+    """Refuse, before any weight loads, what cannot run here: 8-bit products, attention, a split over processes that
+    are not there, processes without a split, and ratios of another number of steps. `heads` is the transformer's
+    number of attention heads.
     """
     if run.fp8_compute:
         _check_fp8(torch.device(device))
@@ -60,6 +61,11 @@ def check_runnable(run: RunConfig, num_inference_steps: int, heads: int, device:
         _attention(_stand_in(), run.attention)
     if run.context_parallel != "none":
         _processes(run.context_parallel, heads)
+    elif ranks.world() > 1:
+        raise InputError(
+            f"torchrun started {ranks.world()} processes, which only share a clip with "
+            "--set wan_run.context_parallel=ulysses; add it, or start one process"
+        )
     if run.cache != "none":
         cache_config(run, num_inference_steps)
 
@@ -183,7 +189,7 @@ def _parallel(transformer: Any, kind: str) -> str:
 
 def _processes(kind: str, heads: int) -> int:
     """How many share the tokens. Raises InputError where they cannot."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    world = ranks.world()
     if world < 2:
         raise InputError(
             f"context_parallel {kind} needs several processes: torchrun --nproc-per-node 2 -m emosh_cli ..."

@@ -86,11 +86,12 @@ def opened(source: Source, config: WanConfig, device: str, running: Running | No
     from stages.wan.adapter import load_adapter, stack_lora
     from stages.wan.loading import DTYPES, load_transformer, load_vae
     from stages.wan.offload import memory_sentences, place
-    from stages.wan.speed import fold_adapters, speed_up
+    from stages.wan.speed import check_runnable, fold_adapters, speed_up
 
     running = running or Running()
     if not ranks.is_helper():
-        _check_company(running)
+        heads = source.folder.config["num_attention_heads"]
+        check_runnable(running.config, config.num_inference_steps, heads, device)
         ranks.announce(source, config, running, torch.device(device).type)
     placement, dtype = running.placement, DTYPES[config.dtype]
     waits = placement.group_offload or placement.fp8_storage
@@ -125,16 +126,6 @@ def help_out() -> None:
     source, config, running, kind = told
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else kind
     ranks.follow(opened(source, config, device, running).transformer, device)
-
-
-def _check_company(running: Running) -> None:
-    from stages.wan.ranks import world
-
-    if world() > 1 and running.config.context_parallel == "none":
-        raise InputError(
-            f"torchrun started {world()} processes, which only share a clip with "
-            "--set wan_run.context_parallel=ulysses; add it, or start one process"
-        )
 
 
 def uncompiled(run: RunConfig) -> RunConfig:
