@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 
 def validation_pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """(latents, true video) of every NAME.safetensors with NAME.mp4. Raises InputError where one lacks the other."""
+    """(latents, true video) of every NAME.safetensors with NAME.mp4. Raises InputError where one lacks the other, or is
+    damaged: it would be found out after hours."""
+    from stages.artifacts.latents import Latents
+    from stages.video.source import probe
+
     latents = sorted(folder.glob("*.safetensors"))
     if not latents:
         raise InputError(f"{folder} holds no latents to validate on; make some with: emosh encode --ref --cond")
     for path in latents:
-        need(path.with_suffix(".mp4"), f"the real video beside {path.name}")
+        Latents(path)
+        probe(need(path.with_suffix(".mp4"), f"the real video beside {path.name}"))
     return [(path, path.with_suffix(".mp4")) for path in latents]
 
 

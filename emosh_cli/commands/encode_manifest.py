@@ -30,10 +30,14 @@ def encode_manifest(
     from stages.artifacts.manifest import read_manifest
     from stages.artifacts.training_cache import COMMON_FILE
     from stages.body.store import open_body
+    from stages.wan.layout import SIZE_STEP
 
     need(manifest, "a manifest .jsonl")
     target = settle_folder(out, CACHE, [manifest], run.force, manifest, "-cache", COMMON_FILE)
     configs = run.configured_all(SECTIONS)
+    size = configs["render_cond"].width, configs["render_cond"].height
+    if any(side % SIZE_STEP for side in size):
+        raise InputError(f"render_cond is {size[0]} wide and {size[1]} high; the model reads multiples of {SIZE_STEP}")
     used = [clip for clip in read_manifest(manifest) if clip.reason is None]
     if not used:
         raise InputError(f"{manifest}: every clip is rejected; there is nothing to encode")
@@ -59,9 +63,11 @@ def encode_manifest(
         shutil.rmtree(target / WORKING, ignore_errors=True)
     if not made:
         raise InputError(f"{manifest}: none of its {len(used)} clips could be encoded")
-    skipped = len(used) - len(made)
-    windows = _write_index(target, settings, sorted(set(made)), skipped)
-    said = f"{windows} windows of {len(set(made))} clips, {there} of them there already"
+    skipped, files = len(used) - len(made), sorted(set(made))
+    if len(files) < len(made):
+        run.console.note(f"{len(made) - len(files)} lines of {manifest} repeat a clip, which counts once")
+    windows = _write_index(target, settings, files, skipped)
+    said = f"{windows} windows of {len(files)} clips, {there} of them there already"
     run.done(target, said + (f"; {skipped} skipped" if skipped else ""), windows=windows, skipped=skipped)
 
 

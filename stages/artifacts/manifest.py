@@ -22,6 +22,8 @@ from stages.artifacts.atomic import atomic_path
 from stages.errors import InputError
 
 KEYS = ("video", "motion", "first_frame", "frames", "fps", "figures", "reason", "source", "source_first_frame")
+KINDS = {"video": str, "motion": str, "first_frame": int, "frames": int, "figures": dict, "source": str,
+         "source_first_frame": int}  # fmt: skip
 OPTIONAL = {"first_frame": 0, "figures": {}, "reason": None, "source": None, "source_first_frame": None}
 
 
@@ -88,6 +90,10 @@ def _clip(path: Path, number: int, line: str) -> ClipLine:
         what = f"'{strange[0]}' is no key" if strange else f"'{missing[0]}' is missing"
         raise InputError(f"{where}: {what}; a line has {', '.join(KEYS)}")
     values = {**OPTIONAL, **values}
+    for name, kind in KINDS.items():
+        if values[name] is not None and type(values[name]) is not kind:
+            expected = {int: "a whole number", str: "a path", dict: "an object"}[kind]
+            raise InputError(f"{where}: '{name}' is {json.dumps(values[name])}, expected {expected}")
     try:
         clip = ClipLine(
             path.parent / values["video"],
@@ -100,7 +106,7 @@ def _clip(path: Path, number: int, line: str) -> ClipLine:
             None if values["source"] is None else path.parent / values["source"],
             None if values["source_first_frame"] is None else int(values["source_first_frame"]),
         )
-    except (TypeError, ValueError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         raise InputError(f"{where}: {error}") from error
     if clip.reason is None and (clip.motion is None or clip.frames < 1 or clip.first_frame < 0 or clip.fps <= 0):
         raise InputError(f"{where}: a clip that is used needs a motion, frames and fps above 0, first_frame from 0")

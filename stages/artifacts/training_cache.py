@@ -84,8 +84,10 @@ class TrainingCache:
         self.folder = Path(folder)
         self.index = _read_index(self.folder)
         self._places = [(file, window) for file, count in self.index.clips for window in range(count)]
+        self._windows = dict(self.index.clips)
         common = StreamedReader(self.folder / COMMON_FILE)
         COMMON.validate(common.stand_ins(), str(common.path))
+        self._check_shape(common, "grey_latents", ())
         self.prompt_embeds: Float[np.ndarray, "text text_dim"] = common.read("prompt_embeds")
         self.grey_latents: Float[np.ndarray, "16 t h w"] = common.read("grey_latents")
         self._opened = lru_cache(OPEN_FILES)(self._open)
@@ -102,7 +104,22 @@ class TrainingCache:
     def _open(self, file: str) -> StreamedReader:
         reader = StreamedReader(self.folder / file)
         CLIP.validate(reader.stand_ins(), str(reader.path))
+        self._check_shape(reader, "clip_latents", (self._windows[file],))
         return reader
+
+    def _check_shape(self, file: StreamedReader, name: str, rows: tuple[int, ...]) -> None:
+        """Refuse a file of another size, or of another number of windows, than the index says."""
+        index, found = self.index, file.declared[name].shape
+        expected = (*rows, 16, (index.chunk_frames - 1) // 4 + 1, index.height // 8, index.width // 8)
+        if found != expected:
+            raise InputError(
+                f"{file.path}: {name} is {_spelt(found)}, by {INDEX} {_spelt(expected)}; finish the cache with: "
+                "emosh encode --manifest"
+            )
+
+
+def _spelt(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 class CachedWindow:
@@ -121,6 +138,11 @@ class CachedWindow:
     def reference(self, candidate: int, moved: bool) -> Float[np.ndarray, "16 1 h w"]:
         """A candidate's latents."""
         return self._file.read("reference_latents", candidate)[int(moved)]
+
+    @property
+    def image_tokens(self) -> tuple[int, int]:
+        """How many CLIP tokens a candidate has, and their length; zeros for a model without CLIP."""
+        return self._file.declared["image_embeds"].shape[2:]  # type: ignore[return-value]
 
     def image_embeds(self, candidate: int, moved: bool) -> Float[np.ndarray, "image_tokens image_dim"]:
         """A candidate's CLIP tokens."""
@@ -181,11 +203,15 @@ def _read_index(folder: Path) -> CacheIndex:
             raise ValueError("another kind of file")
         values["clips"] = tuple((str(file), int(count)) for file, count in values["clips"])
         index = CacheIndex(**values)
+        sizes = [index.width, index.height, index.chunk_frames, index.overlap_frames, *dict(index.clips).values()]
+        if not all(type(size) is int and size > 0 for size in sizes):
+            raise ValueError("sizes and windows are whole numbers above 0")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); make it again with: emosh encode --manifest") from error
     if not index.clips:
         raise InputError(f"{folder} holds no clip; encode a manifest with usable ones")
-    gone = next((file for file, _ in index.clips if not (folder / file).is_file()), None)
+    files = (COMMON_FILE, *(file for file, _ in index.clips))
+    gone = next((file for file in files if not (folder / file).is_file()), None)
     if gone is not None:
         raise InputError(f"{folder} lacks {gone}; finish it with: emosh encode --manifest")
     return index

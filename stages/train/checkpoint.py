@@ -93,6 +93,10 @@ def load(
     check(checkpoint, expected)
     weights, averages = _read(checkpoint.adapter), _read(checkpoint.state)
     for name, parameter in tuned(model):
+        _check_whole(checkpoint.adapter, weights, PREFIX + file_name(name), parameter.shape)
+        for kind in ("exp_avg", "exp_avg_sq"):
+            _check_whole(checkpoint.state, averages, f"{file_name(name)}:{kind}", parameter.shape)
+        _check_whole(checkpoint.state, averages, f"{file_name(name)}:step", torch.Size())
         kept = weights[PREFIX + file_name(name)]
         take(parameter, averages.get(f"{file_name(name)}:{RAW}", kept))
         state = {}
@@ -103,6 +107,12 @@ def load(
                 take(state[kind], value)
         optimizer.state[parameter] = state
     return {name: weights[PREFIX + file_name(name)] for name, _ in tuned(model)}
+
+
+def _check_whole(path: Path, found: dict[str, Tensor], name: str, shape: torch.Size) -> None:
+    if name not in found or found[name].shape != shape:
+        what = f"lacks {name}" if name not in found else f"holds {name} in another shape"
+        raise InputError(f"{path} {what}; remove it to go on from the checkpoint before")
 
 
 def check(checkpoint: Checkpoint, expected: Provenance) -> None:

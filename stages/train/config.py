@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from stages.errors import InputError
@@ -79,8 +80,9 @@ class TrainConfig:
             raise InputError('what learns cannot be stored in 8 bits; set storage = "full"')
         if not 0 <= self.decay_share <= 1 or not 0 <= self.ema < 1 or self.warmup_steps < 0:
             raise InputError("decay_share is a share from 0 to 1, ema from 0 to below 1, warmup_steps at least 0")
-        if self.learning_rate <= 0 or self.flow_shift <= 0 or self.max_grad_norm < 0:
-            raise InputError("learning_rate and flow_shift must be above 0, max_grad_norm at least 0")
+        finite = math.isfinite(self.learning_rate + self.flow_shift + self.max_grad_norm)
+        if not finite or self.learning_rate <= 0 or self.flow_shift <= 0 or self.max_grad_norm < 0:
+            raise InputError("learning_rate and flow_shift must be above 0, max_grad_norm at least 0, none infinite")
         if self.dtype not in ("bfloat16", "float32"):
             raise InputError(f"dtype is {self.dtype!r}, expected bfloat16 or float32")
         if self.storage not in STORAGES:

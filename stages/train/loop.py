@@ -104,17 +104,25 @@ def train(
 
 
 def made_accelerator(config: TrainConfig, out: Path, cpu: bool = False) -> Any:
-    """accelerate's, as its launcher and the settings have it. Raises InputError for FSDP's first version."""
+    """accelerate's, as its launcher and the settings have it. Raises InputError for FSDP's first version, and for a
+    tracker that is unknown or not installed."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state()  # a run before in this process may have had another precision
-    accelerator = Accelerator(
-        cpu=cpu,
-        mixed_precision="bf16" if config.dtype == "bfloat16" else "no",
-        log_with=None if config.tracker == "none" else config.tracker,
-        project_dir=str(out),
-    )
+    try:
+        accelerator = Accelerator(
+            cpu=cpu,
+            mixed_precision="bf16" if config.dtype == "bfloat16" else "no",
+            log_with=None if config.tracker == "none" else config.tracker,
+            project_dir=str(out),
+        )
+    except ValueError as error:
+        raise InputError(f"accelerate: {error}; see: emosh config show train") from error
+    if config.tracker != "none" and not accelerator.log_with:
+        raise InputError(
+            f'the tracker "{config.tracker}" is not installed; install its package, or set tracker = "none"'
+        )
     if getattr(accelerator.state, "fsdp_plugin", None) is not None:
         settle_sharding(accelerator.state.fsdp_plugin)
     return accelerator
@@ -140,6 +148,12 @@ def check(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, proces
         raise InputError(
             f"{cache.folder} was encoded with another model: its text_dim is {cache.prompt_embeds.shape[1]}, "
             f"{folder.path}'s {wanted}; encode the manifest again"
+        )
+    wanted, tokens = folder.config.get("image_dim"), cache.window(0).image_tokens
+    if folder.sees and wanted is not None and tokens[1] != wanted:
+        raise InputError(
+            f"{cache.folder} was encoded with another model: its image_dim is {tokens[1]}, {folder.path}'s {wanted}; "
+            "encode the manifest again"
         )
     if config.tune == "all" and processes > 1:
         raise InputError("every weight of a small model is trained on one process; leave the launcher away")

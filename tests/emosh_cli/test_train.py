@@ -72,7 +72,12 @@ def test_a_manifest_reads_back(manifest: Path, tmp_path: Path) -> None:
     assert [line.reason for line in lines] == [None, None, None, "two people"]
     assert (lines[1].video, lines[1].fps, lines[1].figures) == (manifest.parent / "b.mp4", 25, {"face": 0.2})
     good = json.loads(manifest.read_text().splitlines()[0])
-    changes = (({"colour": 1}, "'colour' is no key"), ({"fps": "0/0"}, "line 2"), ({"frames": 0}, "frames"))
+    changes = (
+        ({"colour": 1}, "'colour' is no key"), ({"fps": "0/0"}, "line 2"), ({"fps": 1e400}, "line 2"),
+        ({"frames": 0}, "frames"), ({"frames": 10.7}, "'frames' is 10.7, expected a whole number"),
+        ({"frames": True}, "a whole number"), ({"video": 5}, "'video' is 5, expected a path"),
+        ({"figures": [1]}, "an object"),
+    )  # fmt: skip
     for change, expected in changes:
         bad = tmp_path / "bad.jsonl"
         bad.write_text(json.dumps(good) + "\n" + json.dumps({**good, **change}))
@@ -202,3 +207,23 @@ def test_what_is_missing_is_one_line(manifest: Path, cache: Path, model: Path, t
         "train", cache, "--model", model, "--set", "train.batch_size=0", "-o", tmp_path / "r"
     )
     assert "--ref and --cond" in refused("encode", "--model", model)
+    encode = ("encode", "--manifest", manifest, "-o", tmp_path / "c", "--model", model, *ENCODE)
+    assert "40 wide and 32 high; the model reads multiples of 16" in refused(*encode, "--set", "render_cond.width=40")
+    train = ("train", cache, "--model", model, "-o", tmp_path / "r", *TRAIN)
+    assert "Unsupported logging capability: foo" in refused(*train, "--set", "train.tracker=foo")
+    assert "none infinite" in refused(*train, "--set", "train.learning_rate=inf")
+    (clips := tmp_path / "validation").mkdir()
+    for suffix in (".safetensors", ".mp4"):
+        (clips / f"a{suffix}").write_bytes(b"junk")
+    assert "a.safetensors is damaged" in refused(*train, "--validation", clips)
+    assert not (tmp_path / "c").exists()
+    assert not list(tmp_path.rglob("adapter*"))
+
+
+def test_a_line_twice_counts_once(manifest: Path, model: Path, tmp_path: Path) -> None:
+    """A clip that two lines name is encoded once, and said."""
+    twice = manifest.with_name("twice.jsonl")
+    write_manifest(twice, [read_manifest(manifest)[0]] * 2)
+    said = emosh("encode", "--manifest", twice, "-o", tmp_path / "c", "--model", model, "--json", *ENCODE)
+    assert (said.code, said.json["windows"], said.json["skipped"]) == (0, 2, 0)
+    assert "1 lines of" in said.err

@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stages.artifacts.streamed import StreamedReader
 from stages.artifacts.training_cache import TrainingCache
 from stages.errors import InputError
 from stages.train import checkpoint, loop
@@ -272,6 +273,77 @@ def test_a_damaged_clip(base: ModelFolder, cache: TrainingCache, tmp_path: Path)
     clip.unlink()
     with pytest.raises(InputError, match=r"lacks clip-a.safetensors"):
         TrainingCache(place)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"width": 64}, "grey_latents is 16x3x4x4, by index.json 16x3x4x8"),
+        ({"chunk_frames": 13}, "by index.json 16x4x4x4"),
+        ({"layout": 99}, "slot layout 99"),
+        ({"clips": [["clip-a.safetensors", 50]]}, "clip_latents is 3x16x3x4x4, by index.json 50x16x3x4x4"),
+        ({"clips": [["clip-a.safetensors", 0]]}, "whole numbers above 0"),
+        ({"clips": []}, "holds no clip"),
+        ({"colour": 1}, "is damaged"),
+    ],
+)
+def test_an_index_that_does_not_fit(
+    changed: dict, told: str, base: ModelFolder, cache: TrainingCache, tmp_path: Path
+) -> None:
+    """A cache whose index is of another size, version or number of windows than its files is one line, and no
+    checkpoint is written."""
+    import shutil
+
+    place = tmp_path / "cache"
+    shutil.copytree(cache.folder, place)
+    index = json.loads((place / "index.json").read_text())
+    (place / "index.json").write_text(json.dumps({**index, **changed}))
+    with pytest.raises(InputError, match=told):
+        trained(base, TrainingCache(place), CONFIG, tmp_path / "out")
+    assert not list(tmp_path.rglob("adapter*"))
+
+
+def test_damaged_latents(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
+    """Latents that are not finite, and CLIP tokens of another model, are one line."""
+    import shutil
+
+    from safetensors.numpy import load_file as load
+    from safetensors.numpy import save_file
+
+    clip = cache.folder / "clip-a.safetensors"
+    metadata = StreamedReader(clip).metadata
+    for name, change, told in (
+        ("motion_latents", lambda array: array * np.nan, "'motion_latents' is not finite"),
+        ("image_embeds", lambda array: array[..., :5], "its image_dim is 5"),
+    ):
+        place = tmp_path / name
+        shutil.copytree(cache.folder, place)
+        tensors = load(clip)
+        save_file({**tensors, name: np.ascontiguousarray(change(tensors[name]))}, place / clip.name, metadata)
+        with pytest.raises(InputError, match=told):
+            trained(base, TrainingCache(place), CONFIG, tmp_path / "out")
+    assert not list(tmp_path.rglob("adapter*"))
+
+
+def test_a_damaged_state(base: ModelFolder, cache: TrainingCache, whole, tmp_path: Path) -> None:
+    """A state that lacks an average, or holds one of another shape, is refused before a step is taken."""
+    import shutil
+
+    from safetensors.torch import save_file
+
+    out = tmp_path / "out"
+    shutil.copytree(whole[1], out)
+    state = checkpoint.checkpoints(out)[-1].state
+    averages = load_file(state)
+    name = next(each for each in averages if each.endswith(":exp_avg"))
+    longer = replace(CONFIG, steps=5)
+    save_file({**averages, name: averages[name][:1].clone()}, state)
+    with pytest.raises(InputError, match="in another shape"):
+        trained(base, cache, longer, out)
+    averages.pop(name)
+    save_file(averages, state)
+    with pytest.raises(InputError, match=f"lacks {name}"):
+        trained(base, cache, longer, out)
 
 
 def test_curves(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
