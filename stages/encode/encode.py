@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from stages.artifacts.disk import check_room
 from stages.artifacts.latents import LatentsHeader, declared
@@ -73,13 +73,13 @@ def encode(
         file.write("image_embeds", image)
         for name, embeds in prompts.items():
             file.write(name, embeds)
-        file.write("reference_latents", _array(vae.encode(autoencoder, _pixels(fitted(rgb, info)[None]))))
+        file.write("reference_latents", array_of(vae.encode(autoencoder, pixels_of(fitted(rgb, info)[None]))))
         span = config.chunk_frames, info.height, info.width
-        file.write("grey_latents", _array(vae.grey_latents(autoencoder, *span)))
+        file.write("grey_latents", array_of(vae.grey_latents(autoencoder, *span)))
         times: list[float] = []
         frames = _counted(cond, info, times)
         for number, window in enumerate(windows(frames, chunks, config.chunk_frames, header.frames)):
-            file.write("motion_latents", _array(vae.encode(autoencoder, _pixels(window))))
+            file.write("motion_latents", array_of(vae.encode(autoencoder, pixels_of(window))))
             progress("encoding the condition map", number + 1, len(chunks))
         for _ in frames:
             pass
@@ -152,7 +152,7 @@ def _image_embeds(rgb: UInt8[np.ndarray, "h w 3"], folder: ModelFolder, device: 
 
     if not folder.sees:
         return np.zeros((0, 0), np.float32)
-    return _array(image_embeds(*load_image_encoder(folder, device), rgb))
+    return array_of(image_embeds(*load_image_encoder(folder, device), rgb))
 
 
 def kept_or_made_prompt(folder: ModelFolder, cache: Path | None, prompt: str, device: str) -> np.ndarray:
@@ -167,10 +167,11 @@ def kept_or_made_prompt(folder: ModelFolder, cache: Path | None, prompt: str, de
         embeds = prompt_embeds(*load_text_encoder(folder, device=device), prompt)
         if cache is not None:
             keep_prompt(folder, cache, prompt, embeds)
-    return _array(embeds)
+    return array_of(embeds)
 
 
-def _pixels(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Tensor:
+def pixels_of(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Float[Tensor, "1 3 frames height width"]:
+    """Frames as the VAE reads them."""
     import torch
 
     from stages.wan.vae import pixels
@@ -178,6 +179,6 @@ def _pixels(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Tensor:
     return pixels(torch.tensor(rgb))
 
 
-def _array(tensor: Tensor) -> np.ndarray:
+def array_of(tensor: Tensor) -> np.ndarray:
     """A batch of one, without its batch axis, in float32 on the CPU."""
     return tensor[0].float().cpu().numpy()

@@ -21,15 +21,13 @@ from stages.artifacts.streamed import Declared, streamed
 from stages.artifacts.training_cache import CLIP, COMMON, COMMON_FILE, declared_clip, metadata
 from stages.encode.cache_config import CacheConfig
 from stages.encode.config import EncodeConfig
-from stages.encode.encode import described, fitted
+from stages.encode.encode import array_of, described, fitted, kept_or_made_prompt, pixels_of
 from stages.encode.moved import moved
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.video.source import VideoInfo, read_frames
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from stages.wan.folder import ModelFolder
 
 LIBRARY_BYTES = 0.8e9
@@ -75,11 +73,10 @@ def encode_common(
     provenance: Provenance, *, device: str = "cpu", cache: Path | None = None,
 ) -> None:  # fmt: skip
     """Write what all clips share: the prompt's tokens and a grey window. `size` is (width, height)."""
-    from stages.encode.encode import kept_or_made_prompt
     from stages.wan import vae
 
     prompt = kept_or_made_prompt(folder, cache, config.prompt, device)
-    grey = _array(vae.grey_latents(encoders.vae, config.chunk_frames, size[1], size[0]))
+    grey = array_of(vae.grey_latents(encoders.vae, config.chunk_frames, size[1], size[0]))
     declared = {"prompt_embeds": Declared("F32", prompt.shape), "grey_latents": Declared("F32", grey.shape)}
     with streamed(out / COMMON_FILE, declared, metadata(COMMON, provenance)) as file:
         file.write("prompt_embeds", prompt)
@@ -140,11 +137,11 @@ def encoded_window(
     """The three latents of one window."""
     from stages.wan import vae as codec
 
-    pixels = _pixels(frames)
+    shown = pixels_of(frames)
     return {
-        "clip_latents": _array(codec.encode(vae, pixels)),
-        "motion_latents": _array(codec.encode(vae, _pixels(maps))),
-        "known_latents": _array(codec.known_latents(vae, pixels[:, :, :overlap_frames], len(frames))),
+        "clip_latents": array_of(codec.encode(vae, shown)),
+        "motion_latents": array_of(codec.encode(vae, pixels_of(maps))),
+        "known_latents": array_of(codec.known_latents(vae, shown[:, :, :overlap_frames], len(frames))),
     }
 
 
@@ -187,7 +184,7 @@ def _references(
     latents, embeds = [], []
     for picture in pictures:
         both = picture, moved(picture, config, random)
-        latents.append([_array(codec.encode(encoders.vae, _pixels(each[None]))) for each in both])
+        latents.append([array_of(codec.encode(encoders.vae, pixels_of(each[None]))) for each in both])
         embeds.append([_seen(encoders, each) for each in both])
     return np.array(latents), np.array(embeds)
 
@@ -198,17 +195,4 @@ def _seen(encoders: Encoders, picture: UInt8[np.ndarray, "h w 3"]) -> np.ndarray
 
     if encoders.image_encoder is None:
         return np.zeros((0, 0), np.float32)
-    return _array(image_embeds(encoders.image_encoder, encoders.image_processor, picture))
-
-
-def _pixels(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Tensor:
-    import torch
-
-    from stages.wan.vae import pixels
-
-    return pixels(torch.tensor(rgb))
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    """A batch of one, without its batch axis, in float32 on the CPU."""
-    return tensor[0].float().cpu().numpy()
+    return array_of(image_embeds(encoders.image_encoder, encoders.image_processor, picture))

@@ -24,6 +24,7 @@ from stages.train.draws import Draw, draw, shifted
 from stages.train.examples import assembled, example, outside
 from stages.train.model import prepared, tuned
 from stages.train.objective import flow_loss, sample_loss
+from stages.train.plan import Material, paper_line, paper_share, sample_operations
 from stages.video.picture import write_png
 from stages.video.sink import VideoSink
 from stages.wan import vae as codec
@@ -33,6 +34,7 @@ from stages.wan.denoise import scheduler_of
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import Layout, layout
 from stages.wan.loading import load_image_encoder, load_transformer, load_vae
+from stages.wan.machine import DEFAULTS
 from tests.train.conftest import ENCODE, LENGTH, OVERLAP, SIDE
 from tests.wan.clips import frames, write_cond
 
@@ -250,3 +252,17 @@ def test_a_photo_and_a_clip_are_framed_alike(base: ModelFolder, tmp_path: Path) 
     encode_clip(line, cond, encoders, tmp_path / "clip.safetensors", ENCODE, config, Provenance("encode", {}))
     shown, trained = (load_file(tmp_path / f"{name}.safetensors") for name in ("latents", "clip"))
     assert torch.equal(trained["reference_latents"][0, 0], shown["reference_latents"])
+
+
+def test_the_papers_hours() -> None:
+    """What the plan says of the paper's run is what a count by hand says: 909.8 TFLOP a forward pass (971.9 with an
+    auxiliary frame, in one sample of twenty), three times the linears and four and a half times attention for a step
+    with checkpointing, LoRA's 179.6 million numbers four times; one sample a card in 55.4 seconds of an H20's 148."""
+    plain, auxiliary = 3 * 517.4 + 4.5 * 392.4, 3 * 541.9 + 4.5 * 430.0
+    lora = 4 * 2 * (0.95 * 21_504 + 0.05 * 22_528) * 179.6e6 / 1e12
+    tera = 0.95 * plain + 0.05 * auxiliary + lora
+    linear, attention = sample_operations(DEFAULTS, Material(), TrainConfig())
+    assert (linear + attention) / 1e12 == pytest.approx(tera, rel=1e-3)
+    share = tera / (100 * 3600 / 6500) / 148
+    assert paper_share(DEFAULTS) == pytest.approx(share, rel=1e-3)
+    assert f"{share:.0%}" in paper_line(DEFAULTS)
