@@ -34,6 +34,7 @@ from stages.wan.count import transformer_operations
 from stages.wan.denoise import Guide, denoise, noise
 from stages.wan.devices import measured_device
 from stages.wan.layout import Layout, condition, layout
+from stages.wan.machine import DEFAULTS
 from stages.wan.run_config import RunConfig
 from stages.wan.speed import calibrate, speed_up, warm
 from stages.wan.transformer import EmoshTransformer3DModel
@@ -43,11 +44,8 @@ STATED_RATE = 790e12
 """Operations a second that the aim of 23.0 s was stated at."""
 ARMS = ("exact", "pipeline", "fast", "vae")
 """In order of worth: a run that is stopped has answered the first questions."""
-TRANSFORMER: dict[str, Any] = {
-    "patch_size": (1, 2, 2), "num_attention_heads": 40, "attention_head_dim": 128, "in_channels": 36,
-    "out_channels": 16, "text_dim": 4096, "freq_dim": 256, "ffn_dim": 13824, "num_layers": 40, "image_dim": 1280,
-    "added_kv_proj_dim": 5120,
-}  # fmt: skip
+TRANSFORMER: dict[str, Any] = DEFAULTS
+"""The 14B model's."""
 TINY: dict[str, Any] = {
     **TRANSFORMER, "num_attention_heads": 2, "attention_head_dim": 16, "text_dim": 32, "freq_dim": 32, "ffn_dim": 64,
     "num_layers": 2, "image_dim": 32, "added_kv_proj_dim": 32,

@@ -137,7 +137,8 @@ class Diffusion:
     def check_encoding(self, prompt: str) -> None:
         """Refuse, by headers, networks that could not make latents, and a folder that lacks one. Raises InputError."""
         from stages.wan.conditioning import kept_prompt
-        from stages.wan.recognise import check_encoders, check_vae
+        from stages.wan.recognise import check_encoders
+        from stages.wan.whole import check_vae
 
         check_vae(self.folder.part("vae"))
         check_encoders(self.folder.path)

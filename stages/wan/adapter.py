@@ -21,12 +21,11 @@ from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
 from stages.wan.finite import check_finite
 from stages.wan.fit import PREFIX, check_fit, check_lora, converted
-from stages.wan.folder import header
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import silenced
-from stages.wan.recognise import EMBEDDING, expected_shapes
 from stages.wan.shards import FLOATS, read_header
 from stages.wan.transformer import EmoshTransformer3DModel
+from stages.wan.whole import EMBEDDING, expected_shapes
 
 KIND, SCHEMA = "adapter", 1
 NAME = "emosh"
@@ -94,11 +93,7 @@ def write_adapter(path: Path, tensors: dict[str, Tensor], rank: int, alpha: floa
 
 def read_adapter(path: Path) -> Adapter:
     """An adapter's header. Raises InputError for another file."""
-    from safetensors import safe_open
-
-    names = header(_safetensors(path))
-    with safe_open(path, framework="numpy") as file:
-        fields = file.metadata() or {}
+    names, fields = read_header(_safetensors(path))
     if fields.get("emosh_kind") != KIND:
         raise InputError(f"{path} is no emosh adapter; give a further LoRA with --set loras, not as the adapter")
     versions = fields.get("emosh_schema"), fields.get("emosh_layout")
@@ -124,16 +119,16 @@ def check_adapter(path: Path, config: dict[str, Any]) -> Adapter:
     """
     adapter = read_adapter(path)
     heads, size = config.get("num_attention_heads", 40), config.get("attention_head_dim", 128)
-    shape = header(path).get(f"{PREFIX}{EMBEDDING}.bias", ("", ()))[1]
-    if not shape:
+    entries = {name.removeprefix(PREFIX): entry for name, entry in read_header(path)[0].items()}
+    bias = entries.get(f"{EMBEDDING}.bias")
+    if bias is None or not bias.shape:
         raise InputError(f"{path} holds no motion embedding; it is not a whole adapter")
     for what, own, base in (
-        ("width", shape[0], heads * size),
+        ("width", bias.shape[0], heads * size),
         ("number of blocks", adapter.blocks, config.get("num_layers", 40)),
     ):
         if own != base:
             raise InputError(f"{path} was trained on another base: its {what} is {own}, the base's {base}")
-    entries = {name.removeprefix(PREFIX): entry for name, entry in read_header(path)[0].items()}
     check_fit(path, {name: each for name, each in entries.items() if name not in OWN}, config, adapter.rank)
     expected = expected_shapes(config)
     for name in OWN:
@@ -204,7 +199,7 @@ def _activate(model: EmoshTransformer3DModel, name: str, scale: float) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
-    header(_safetensors(path))
+    read_header(_safetensors(path))
     tensors = load_file(path)
     check_finite(path, tensors)
     return tensors

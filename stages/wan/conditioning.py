@@ -15,12 +15,12 @@ from torch import Tensor
 
 from stages.artifacts.atomic import atomic_path
 from stages.errors import InputError
-from stages.wan.folder import ModelFolder, header
+from stages.wan.folder import ModelFolder
+from stages.wan.layout import TEXT_TOKENS
+from stages.wan.shards import read_header
 
 PROMPT = "视频中的人在做动作"
 """Wan-Animate's own prompt, "the people in the video are doing actions"; the paper names none."""
-TEXT_TOKENS = 512
-"""The attention tells text from image by this number; it is not a choice."""
 PROMPT_FILE = "prompt_embeds.safetensors"
 """In a model folder or in the cache: embeddings by prompt, so that the text encoder need not be there."""
 
@@ -66,7 +66,7 @@ def kept_prompt(folder: ModelFolder, cache: Path | None, prompt: str) -> Float[T
     if cache is not None:
         files.append(cache / f"prompt-{text_encoder_identity(folder)}-{name}.safetensors")
     for file in files:
-        if file.is_file() and name in header(file):
+        if file.is_file() and name in read_header(file)[0]:
             return _read(file, name, folder)
     return None
 

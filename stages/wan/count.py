@@ -22,9 +22,8 @@ from torch.utils._pytree import tree_leaves
 
 from stages.wan.codec import KIND as BLOCK_CODEC
 from stages.wan.codec import BlockCodec
-from stages.wan.layout import LATENT_CHANNELS, SPATIAL_FACTOR, Layout
+from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout
 
-TEXT_TOKENS, IMAGE_TOKENS = 512, 257
 BLOCKS_COUNTED = 2
 """Activations do not grow with the number of blocks; two are enough to have one handing over to the next."""
 FRAMES_COUNTED = (9, 13)
@@ -148,8 +147,8 @@ def _transformer_peak(described: str, layout: Layout, height: int, width: int, d
 
 def meta_transformer(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
     """The transformer without memory: parameters on the meta device, of the types that loading gives them."""
-    from stages.wan.recognise import transformer_config
     from stages.wan.transformer import EmoshTransformer3DModel
+    from stages.wan.whole import transformer_config
 
     with torch.device("meta"):
         model = EmoshTransformer3DModel(**transformer_config(config))

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from stages.errors import InputError
 from stages.wan.loading import silenced
-from stages.wan.recognise import expected_shapes
 from stages.wan.shards import FLOATS, Entry, read_header
+from stages.wan.whole import expected_shapes
 
 PREFIX = "transformer."
 TYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
-from stages.wan.recognise import EMBEDDING, check_transformer
-from stages.wan.shards import FLOATS, Entry, read_folder, read_header
+from stages.wan.shards import FLOATS, Entry, read_folder
+from stages.wan.whole import EMBEDDING, check_transformer
 
 KINDS = {
     "WanAnimateTransformer3DModel": "animate",
@@ -80,11 +80,6 @@ def _config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError(f"{file} is damaged; fetch it again")
     return config
-
-
-def header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Name -> (dtype, shape) of one safetensors file. Raises InputError for a damaged or cut-off one."""
-    return {name: (entry.dtype, entry.shape) for name, entry in read_header(path)[0].items()}
 
 
 def _dtype(path: Path, entries: dict[str, Entry]) -> str:

@@ -21,6 +21,8 @@ TEMPORAL_FACTOR, SPATIAL_FACTOR, PATCH = 4, 8, 2
 """Frames of a latent, pixels of a latent's side, latents of a token's side."""
 SIZE_STEP = SPATIAL_FACTOR * PATCH
 LATENT_CHANNELS, MASK_CHANNELS = 16, 4
+TEXT_TOKENS, IMAGE_TOKENS = 512, 257
+"""Of the prompt and of the photo. diffusers tells one from the other by the first number, wherever there are both."""
 
 
 @dataclass(frozen=True)

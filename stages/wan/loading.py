@@ -18,8 +18,8 @@ from stages.wan.codec import KIND as BLOCK_CODEC
 from stages.wan.codec import BlockCodec, load_codec
 from stages.wan.finite import check_finite
 from stages.wan.folder import ModelFolder
-from stages.wan.recognise import EMBEDDING, check_vae
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
+from stages.wan.whole import EMBEDDING, check_vae
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 

@@ -17,10 +17,8 @@ import torch
 
 from stages.errors import InputError
 from stages.wan import ranks
-from stages.wan.layout import LATENT_CHANNELS, SPATIAL_FACTOR, Layout
+from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout
 from stages.wan.run_config import RunConfig
-
-TEXT_TOKENS, IMAGE_TOKENS = 512, 257
 
 
 def speed_up(transformer: Any, run: RunConfig, num_inference_steps: int, device: torch.device | str) -> list[str]:

@@ -13,8 +13,9 @@ import pytest
 from stages.errors import InputError
 from stages.wan import prepare as preparing
 from stages.wan.prepare import prepare
-from stages.wan.recognise import FACE_MODULES, recognise
+from stages.wan.recognise import recognise
 from stages.wan.shards import read_folder
+from stages.wan.whole import FACE_MODULES
 from tests.wan.tiny_weights import animate_transformer, i2v_transformer
 
 

@@ -23,7 +23,7 @@ from stages.generate.wan.source import Running, Source, check_source, opened, wa
 from stages.progress import Progress, silent
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
-from stages.wan.layout import LAYOUT_VERSION, layout
+from stages.wan.layout import LAYOUT_VERSION, TEXT_TOKENS, layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft")
 """Whose versions stand in the record."""
-TEXT_TOKENS = 512
-"""diffusers tells text from image tokens by this number, wherever there are image tokens."""
 LEAST_SHARE = 0.05
 """Of a frame's raw size, that a kept and a final one take together at the very least."""
 

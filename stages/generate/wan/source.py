@@ -61,7 +61,7 @@ def check_source(source: Source, config: WanConfig) -> None:
     """Refuse, by headers alone, weights that do not fit each other."""
     from stages.wan.adapter import check_adapter
     from stages.wan.fit import check_lora
-    from stages.wan.recognise import check_vae
+    from stages.wan.whole import check_vae
 
     check_vae(source.folder.part("vae"))
     if source.adapter is not None:
