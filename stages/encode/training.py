@@ -106,7 +106,7 @@ def encode_clip(
             latents[name].append(array)
         progress("encoding windows", number + 1, len(starts))
     random = np.random.default_rng([config.seed, *provenance.fingerprint().encode()])
-    references, embeds = _references([kept[row] for row in seen], encoders, config, random)  # type: ignore[misc]
+    references, embeds = _references([kept[row] for row in seen], info, encoders, config, random)  # type: ignore[misc]
     plane, length = (info.height // 8, info.width // 8), (span - 1) // 4 + 1
     tensors = declared_clip(
         len(starts),
@@ -153,13 +153,13 @@ def candidates(frames: int, count: int) -> list[int]:
 def _windows(
     clip: ClipLine, cond: Path, info: VideoInfo, span: int, starts: list[int], kept: dict[int, np.ndarray | None]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(video, map) of every window as the clip is read; the rows of `kept` are filled on the way."""
+    """(video, map) of every window as the clip is read; the rows of `kept` are filled, unfitted, on the way."""
     ends, held = {start + span for start in starts}, []
     coming = _frames(clip.video, clip.first_frame, clip.frames)
     for row, (frame, drawn) in enumerate(zip(coming, _frames(cond, 0, clip.frames), strict=True)):
         shown = fitted(frame, info)
         if row in kept:
-            kept[row] = shown
+            kept[row] = frame
         held = [*held[-(span - 1) :], (shown, drawn)] if span > 1 else [(shown, drawn)]
         if row + 1 in ends:
             yield np.stack([each for each, _ in held]), np.stack([each for _, each in held])
@@ -176,15 +176,16 @@ def _frames(path: Path, first: int, count: int) -> Iterator[np.ndarray]:
 
 
 def _references(
-    pictures: list[np.ndarray], encoders: Encoders, config: CacheConfig, random: np.random.Generator
+    pictures: list[np.ndarray], info: VideoInfo, encoders: Encoders, config: CacheConfig, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Latents (candidates 2 16 1 h w) and CLIP tokens (candidates 2 tokens dim) of each picture, plain and moved."""
+    """Latents (candidates 2 16 1 h w) and CLIP tokens (candidates 2 tokens dim) of each picture, plain and moved. As of
+    the photo later, CLIP sees it whole, and the VAE fitted into the map's picture."""
     from stages.wan import vae as codec
 
     latents, embeds = [], []
     for picture in pictures:
         both = picture, moved(picture, config, random)
-        latents.append([array_of(codec.encode(encoders.vae, pixels_of(each[None]))) for each in both])
+        latents.append([array_of(codec.encode(encoders.vae, pixels_of(fitted(each, info)[None]))) for each in both])
         embeds.append([_seen(encoders, each) for each in both])
     return np.array(latents), np.array(embeds)
 

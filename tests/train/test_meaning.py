@@ -237,8 +237,8 @@ def test_eight_bits_pass_gradients_on(base: ModelFolder, cache: TrainingCache) -
 
 
 def test_a_photo_and_a_clip_are_framed_alike(base: ModelFolder, tmp_path: Path) -> None:
-    """A wide picture gives the same reference latents, bit for bit, as the photo of `emosh encode` and as a frame of a
-    clip that is trained on."""
+    """A wide picture gives the same reference latents and CLIP tokens, bit for bit, as the photo of `emosh encode` and
+    as a frame of a clip that is trained on."""
     photo, clip, cond = tmp_path / "photo.png", tmp_path / "clip.mp4", tmp_path / "cond.mp4"
     picture = frames(1, (48, 20), seed=3)[0]
     write_png(photo, picture)
@@ -252,6 +252,7 @@ def test_a_photo_and_a_clip_are_framed_alike(base: ModelFolder, tmp_path: Path) 
     encode_clip(line, cond, encoders, tmp_path / "clip.safetensors", ENCODE, config, Provenance("encode", {}))
     shown, trained = (load_file(tmp_path / f"{name}.safetensors") for name in ("latents", "clip"))
     assert torch.equal(trained["reference_latents"][0, 0], shown["reference_latents"])
+    assert torch.equal(trained["image_embeds"][0, 0], shown["image_embeds"])
 
 
 def test_the_papers_hours() -> None:
