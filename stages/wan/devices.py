@@ -7,6 +7,7 @@ small convolutions at far less: both are estimates, which benchmarks/gpu_generat
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +54,8 @@ DEVICES = (
 
 
 def known_device(name: str) -> Device | None:
-    """The row of a card by the name that torch reports, such as "NVIDIA H100 80GB HBM3"."""
-    words = name.replace("-", " ").upper()
+    """The row of a card by the name that torch reports, such as "NVIDIA H100 80GB HBM3", or one types: RTX4090."""
+    words = re.sub(r"(RTX|PRO)(?=[P\d])", r"\1 ", name.replace("-", " ").upper())
     for device in DEVICES:
         if device.match in words:
             rest = words.partition(device.match)[2]

@@ -279,7 +279,7 @@ def _too_small(least: Plan, limit: float, host_bytes: float, run: RunConfig) -> 
     forced = [name for name in ("offload", "storage", "vae_tiling") if getattr(run, name) != "auto"]
     loosen = f"set wan_run.{forced[0]}=auto" if forced else "use a smaller picture (render-cond --size 384x384)"
     return (
-        f"{limit / GB:.1f} GB of card memory are not enough: {least.placement.said()} needs "
+        f"{limit / GB:.1f} GB of memory are not enough: {least.placement.said()} needs "
         f"{least.peak.peak_bytes / GB:.1f} GB ({least.peak.name}); {loosen}"
     )
 

@@ -226,7 +226,7 @@ def test_animate_with_wan(clip: Clip, model: Path, drawn: Path, tmp_path: Path) 
     plan = emosh(*command, "--plan")
     assert plan.code == 0, plan.err
     assert plan.out.startswith(f"plan: {FRAMES} frames in 1 chunk")
-    assert "card memory are not enough" in refused(*command, "--plan", "--vram", "0.5")
+    assert "memory are not enough" in refused(*command, "--plan", "--vram", "0.5")
     assert list(tmp_path.iterdir()) == []
     said = emosh(*command, "--json")
     assert said.code == 0, said.err
@@ -241,7 +241,7 @@ def test_options_of_the_run_reach_the_model(drawn: Path, model: Path, tmp_path: 
     latents = drawn.with_suffix(".emosh") / "clip.safetensors"
     command = ("generate", "--latents", latents, "--model", model, "--device", "cpu", "--set",
                "wan.num_inference_steps=2", "--set", "wan.dtype=float32")  # fmt: skip
-    assert "card memory are not enough" in refused(*command, "-o", tmp_path / "no.mp4", "--vram", "0.5")
+    assert "memory are not enough" in refused(*command, "-o", tmp_path / "no.mp4", "--vram", "0.5")
     drawings = {}
     for name, more in {
         "plain": (),
