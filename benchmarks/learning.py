@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,31 @@ def score(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path) -> None
     print((out / "table.md").read_text())
 
 
+def curve(run: Path) -> None:
+    """Draw a run's loss, of single steps and averaged over fifty, from its TensorBoard events into RUN/curve.png."""
+    from matplotlib import pyplot
+
+    losses = np.array([loss for _, loss in sorted(dict(_losses(run)).items())])
+    figure, axes = pyplot.subplots(figsize=(8, 3), layout="constrained")
+    axes.semilogy(np.arange(len(losses)) + 1, losses, color="0.8", linewidth=0.6)
+    usual = np.convolve(losses, np.ones(span := min(50, len(losses))) / span, "valid")
+    axes.semilogy(np.arange(len(usual)) + (span + 1) / 2, usual, color="tab:blue")
+    axes.set(xlabel="step", ylabel="flow loss", yticks=(2, 1, 0.5, 0.3, 0.2), yticklabels=("2", "1", ".5", ".3", ".2"))
+    axes.minorticks_off()
+    figure.savefig(run / "curve.png", dpi=100)
+
+
+def _losses(run: Path) -> Iterator[tuple[int, float]]:
+    """(step, loss) of a run's event files; one that was stopped repeats steps, and may end within one."""
+    Event = import_module("tensorboardX.proto.event_pb2").Event  # made by protobuf as it is imported
+    for path in sorted(run.glob("*/events.out.tfevents.*")):
+        data = memoryview(path.read_bytes())
+        while len(data) >= 12 and len(data) >= (whole := 16 + int.from_bytes(data[:8], "little")):
+            event = Event.FromString(bytes(data[12 : whole - 4]))
+            yield from ((event.step, value.simple_value) for value in event.summary.value if value.tag == "loss")
+            data = data[whole:]
+
+
 def table(found: dict, first: str) -> str:
     """Means with intervals, and each arm's paired difference to the first one."""
     lines = []
@@ -236,9 +262,9 @@ def _emosh(*words: object) -> None:
 
 
 def main() -> int:
-    """Run one of the two."""
+    """Run one of the three."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("prepare", "score"))
+    parser.add_argument("what", choices=("prepare", "score", "curve"))
     parser.add_argument("work", type=Path)
     parser.add_argument("--clips", type=int, default=1300)
     parser.add_argument("--held", type=int, default=48)
@@ -247,6 +273,9 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.what == "prepare":
         prepare(chosen.work, chosen.clips)
+        return 0
+    if chosen.what == "curve":
+        curve(chosen.work)
         return 0
     arms = {}
     for text in chosen.arm:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboardX import SummaryWriter
 
 from benchmarks import learning
 from stages.body.store import open_body
@@ -36,3 +37,21 @@ def test_scores_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.Monkey
         assert all(set(clip) == {"psnr", "ssim", "late psnr", "person psnr"} for clip in figures.values())
     assert (tmp_path / "scored" / "table.md").read_text().count("| copy of the reference |") == 2
     assert (tmp_path / "scored" / "sheet.png").is_file()
+
+
+def test_the_curve_of_a_run_that_was_stopped(tmp_path: Path) -> None:
+    """Steps done twice count once, as they were done last; what a killed run left half written ends the file."""
+    (tmp_path / "emosh").mkdir()
+    for number, losses in enumerate(({1: 3.0, 2: 2.0, 3: 9.0, 4: 8.0}, {3: 1.5, 4: 1.0})):
+        with SummaryWriter(str(tmp_path / "emosh"), filename_suffix=f".{number}") as writer:
+            for step, loss in losses.items():
+                writer.add_scalar("loss", loss, step)
+                writer.add_scalar("grad_norm", 7.0, step)
+    first, second = sorted((tmp_path / "emosh").iterdir())
+    first.write_bytes(first.read_bytes()[:-60])
+    assert dict(learning._losses(tmp_path)) == {1: 3.0, 2: 2.0, 3: 1.5, 4: 1.0}
+    assert max(loss for _, loss in learning._losses(tmp_path)) == 9.0
+    second.unlink()
+    assert list(dict(learning._losses(tmp_path))) == [1, 2, 3]
+    learning.curve(tmp_path)
+    assert (tmp_path / "curve.png").is_file()
