@@ -230,7 +230,7 @@ def opened(model: str | None, adapter: str | None, device: str, console: Console
     folder = open_folder(model_folder(home()) if model is None else _named(model, home()))
     found = _adapter(adapter, model is None, home())
     if found is None and adapted:
-        console.note("no adapter: the model has never seen emosh's condition maps; it draws with the base as it is")
+        console.note("no adapter: a base that emosh did not train has never seen its condition maps")
     return Diffusion(folder, found, checked_device(device), console)
 
 
