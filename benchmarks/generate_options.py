@@ -22,15 +22,15 @@ import torch
 from torch import nn
 
 from benchmarks.gpu_generate import TINY, Job, inputs
-from emosh_cli.config import resolve
+from emosh_cli.settings import resolve
+from stages.wan.acceleration import calibrate, speed_up, warm
 from stages.wan.config import WanConfig
-from stages.wan.count import stays_float32
+from stages.wan.cost import stays_float32
 from stages.wan.denoise import denoise
 from stages.wan.layout import Layout
 from stages.wan.offload import place
 from stages.wan.placement import Placement
 from stages.wan.run_config import RunConfig
-from stages.wan.speed import calibrate, speed_up, warm
 from stages.wan.transformer import EmoshTransformer3DModel
 
 SEEMS = "random weights"

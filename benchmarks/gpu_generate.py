@@ -26,17 +26,17 @@ from typing import Any
 
 import torch
 
-from emosh_cli.config import resolve
+from emosh_cli.settings import resolve
 from stages.errors import InputError
 from stages.wan import vae as codec
+from stages.wan.acceleration import calibrate, speed_up, warm
 from stages.wan.config import WanConfig
-from stages.wan.count import transformer_operations
+from stages.wan.cost import transformer_operations
 from stages.wan.denoise import Guide, denoise, noise
-from stages.wan.devices import measured_device
+from stages.wan.device_speeds import measured_device
 from stages.wan.layout import Layout, condition, layout
 from stages.wan.machine import DEFAULTS
 from stages.wan.run_config import RunConfig
-from stages.wan.speed import calibrate, speed_up, warm
 from stages.wan.transformer import EmoshTransformer3DModel
 
 FLOOR_AIM, PIPELINE_AIM = 1.25, 1.5

@@ -35,7 +35,7 @@ from benchmarks.gpu_generate import TRANSFORMER, Clock, Job, device_name, fresh_
 from stages.artifacts.manifest import read_manifest
 from stages.artifacts.motion import load_motion, select_rows
 from stages.artifacts.provenance import Provenance
-from stages.artifacts.streamed import Declared, streamed
+from stages.artifacts.streamed_safetensors import Declared, streamed
 from stages.artifacts.training_cache import (
     CLIP,
     COMMON,
@@ -49,7 +49,7 @@ from stages.train import loop
 from stages.train.config import TrainConfig
 from stages.train.model import prepared, tuned
 from stages.train.plan import Hardware, Material, make_plan
-from stages.wan.devices import measured_device
+from stages.wan.device_speeds import measured_device
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.transformer import EmoshTransformer3DModel
 
@@ -201,7 +201,7 @@ def material(clips: Path, count: int) -> Tensor:
 
 def new_base(folder: Path, windows: Tensor, scale: Scale, device: torch.device) -> None:
     """Write the trained VAE and a transformer of random weights, whole or not at all."""
-    from stages.wan.small import new_small_model
+    from stages.wan.small_model import new_small_model
 
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)

@@ -33,8 +33,8 @@ from stages.body.model import Body
 from stages.body.store import open_body
 from stages.evaluate.averages import interval
 from stages.evaluate.metrics import psnr, ssim
+from stages.people.clips import Person, made_person, pictures, scene
 from stages.people.config import PeopleConfig
-from stages.people.people import Person, made_person, pictures, scene
 from stages.render_cond.render import RenderCondConfig, render_frames, write_condition
 from stages.retarget.retarget import RetargetConfig, retarget
 from stages.video.source import read_frames
@@ -61,8 +61,8 @@ class Task:
 
 def prepare(work: Path, clips: int) -> None:
     """Clips, codec, random model, cache."""
-    from stages.wan.codec import fit_codec
-    from stages.wan.small import new_small_model
+    from stages.wan.fixed_codec import fit_codec
+    from stages.wan.small_model import new_small_model
 
     _emosh("curate", "--synthetic", clips, "-o", work / "clips", "--config", "people-64")
     body = open_body()
@@ -108,9 +108,9 @@ class Arm:
     def __init__(self, model: Path, sac: bool, hybrid: bool, disentangle: bool) -> None:
         import torch
 
-        from emosh_cli.config import resolve
+        from emosh_cli.settings import resolve
         from stages.generate.wan.draw import Models
-        from stages.generate.wan.source import Source
+        from stages.generate.wan.model_weights import Source
         from stages.wan.folder import open_folder
         from stages.wan.loading import load_transformer, load_vae
 
@@ -126,7 +126,7 @@ class Arm:
         """The result's frames."""
         from stages.encode.encode import encode
         from stages.generate.wan.generate import generate
-        from stages.video.picture import write_png
+        from stages.video.png import write_png
 
         place.mkdir(parents=True, exist_ok=True)
         photo, cond, latents, out = (
@@ -179,7 +179,7 @@ def score(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path) -> None
         print(kind, task.name, {name: round(found[kind][name][-1]["psnr"], 2) for name in drawn}, flush=True)
     (out / "figures.json").write_text(json.dumps(found, indent=1))
     (out / "table.md").write_text(table(found, next(iter(opened))))
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     write_png(out / "sheet.png", np.concatenate(sheet).repeat(2, 0).repeat(2, 1))
     print((out / "table.md").read_text())
@@ -242,7 +242,7 @@ def _strip(task: Task, body: Body, drawn: list[Pictures]) -> np.ndarray:
 
 def people_config() -> PeopleConfig:
     """The settings that all of them are made with."""
-    from emosh_cli.config import resolve
+    from emosh_cli.settings import resolve
 
     return resolve(("people",), ["people-64"], [], {})["people"]
 

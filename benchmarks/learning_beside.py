@@ -29,9 +29,9 @@ from stages.body.smplx_layout import joint
 from stages.body.store import open_body
 from stages.errors import InputError
 from stages.generate.puppet.generate import PuppetConfig, generate
-from stages.people.people import made_person, pictures
+from stages.people.clips import made_person, pictures
 from stages.track.track import track
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from stages.video.source import read_frames
 

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.track_synthetic import random_motion
 from stages.artifacts.motion import Motion
 from stages.body.model import Body
-from stages.body.stock_smplx import load_stock_smplx
+from stages.body.smplx_package import load_stock_smplx
 from stages.body.store import body_path, open_body
 from stages.detect.observations import Observations
 from stages.track.config import TrackConfig

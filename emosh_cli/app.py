@@ -51,11 +51,11 @@ def _end_at_once(code: int) -> NoReturn:
 def build() -> typer.Typer:
     """The application with every command."""
     from emosh_cli import commands
-    from emosh_cli.two_words import Commands
+    from emosh_cli.subcommands import Group
 
     app = typer.Typer(
         name="emosh",
-        cls=Commands,
+        cls=Group,
         rich_markup_mode="rich",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -119,15 +119,15 @@ def _usage(error: typer.TyperException) -> int:
 def _unexpected(error: BaseException) -> int:
     """What escaped a command, or happened before one began."""
     from emosh_cli.console import debugging
-    from emosh_cli.sentences import sentence
+    from emosh_cli.errors import message_of
 
     if debugging():
         import traceback
 
         traceback.print_exc()
-    said = sentence(error)
-    sys.stderr.write(f"emosh: {said.text}\n")
-    return said.code
+    message = message_of(error)
+    sys.stderr.write(f"emosh: {message.text}\n")
+    return message.code
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -130,6 +130,15 @@ class Console:
             sys.stdout.write(f"{output}\n")
             sys.stdout.flush()
 
+    def plan(self, lines: list[str], **fields: Any) -> None:
+        """End a run that made nothing: what it would do, a line each, or in one JSON object as `plan`."""
+        self.close()
+        if self.as_json:
+            self.data({"plan": lines, **fields})
+        else:
+            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.flush()
+
     def data(self, value: dict[str, Any]) -> None:
         """One JSON object on stdout."""
         sys.stdout.write(json.dumps(value, default=str) + "\n")

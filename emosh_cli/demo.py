@@ -60,7 +60,7 @@ def _chain(ref: Path, drive: Path, out: Path, self_driven: bool) -> int:
 def _astronaut(path: Path) -> Path:
     from skimage.data import astronaut
 
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     write_png(path, astronaut())
     return path

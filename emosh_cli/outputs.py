@@ -139,7 +139,7 @@ def _check_folder(out: Path) -> None:
 
 
 def _check_overwritten(out: Path, kind: Kind) -> None:
-    from emosh_cli.stamps import stage_of
+    from emosh_cli.provenance_reader import stage_of
 
     if not kind.stages:
         raise InputError(f"{out} exists, and a {kind.name} cannot say who wrote it; overwrite it with --force")

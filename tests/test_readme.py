@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from stages.artifacts.motion import load_motion, save_motion
     from stages.body.store import open_body
     from stages.retarget.scripted import scripted_motion
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     folder = tmp_path_factory.mktemp("readme")
     write_png(folder / "a.png", astronaut())

@@ -1,4 +1,4 @@
-"""One file per command; each imports its stage when it runs, never when it is imported."""
+"""One file per command: options in, one call, what to say. No command knows another; stages are imported as it runs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
         encode,
         evaluate,
         evaluate_ablate,
+        evaluate_study,
         export,
         gallery,
         generate,
@@ -23,14 +24,13 @@ def register(app: typer.Typer) -> None:
         render_cond,
         retarget,
         sign,
-        study,
         track,
         train,
         view,
     )
 
     for module in (
-        animate, generate, track, retarget, render_cond, encode, evaluate, evaluate_ablate, study, curate, train,
-        inspect, sign, export, view, gallery, models, doctor, config,
+        animate, generate, track, retarget, render_cond, encode, evaluate, evaluate_ablate, evaluate_study, curate,
+        train, inspect, sign, export, view, gallery, models, doctor, config,
     ):  # fmt: skip
         module.register(app)

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from emosh_cli import config as settings
-from emosh_cli.run import MACHINE, Run, command
+from emosh_cli import settings
+from emosh_cli.command import MACHINE, command
+from emosh_cli.run import Run
+from emosh_cli.subcommands import Group
 from stages.errors import InputError
 
 Section = Annotated[
@@ -25,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(
         name="config",
+        cls=Group,
         help="Settings: what there is, presets, and a file to start from.\n\nExample: emosh config show track",
         no_args_is_help=True,
         rich_markup_mode="rich",

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emosh_cli import options, people
-from emosh_cli.outputs import CLIPS, settle_folder
-from emosh_cli.run import STAGES, Run, command
+from emosh_cli import options
+from emosh_cli.command import STAGES, command
+from emosh_cli.run import Run
 from stages.errors import InputError
 
 if TYPE_CHECKING:
-    from emosh_cli.commands.curate_engines import Engine
-    from emosh_cli.commands.curate_jobs import WindowJob
-    from stages.artifacts.provenance import Provenance
-    from stages.curate.records import VideoRecord, WindowRecord
-    from stages.curate.verdicts import Verdict
+    from emosh_cli.workers.local import Engine
 
-MOST_CHANGES = 3
-MANIFEST, SUMMARY, CURATION = "manifest.jsonl", "summary.html", "curation.json"
+SYNTHETIC = "Made-up people"
 
 Videos = Annotated[
     Path | None,
@@ -39,6 +32,30 @@ EngineName = Annotated[
                  "cluster of RAY_ADDRESS or a Ray of its own (pip install 'emosh\\[ray]')."),
 ]  # fmt: skip
 
+Synthetic = Annotated[
+    int | None,
+    typer.Option(
+        "--synthetic",
+        metavar="N",
+        help="Instead of choosing clips, draw N of made-up people, their exact motion beside each.",
+        rich_help_panel=SYNTHETIC,
+        show_default=False,
+    ),
+]
+First = Annotated[
+    int, typer.Option("--first", metavar="N", min=0, help="Number of the first one drawn.", rich_help_panel=SYNTHETIC)
+]
+Motions = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--motion",
+        metavar="NPZ",
+        help="Move half of them as in this tracked motion. May be repeated.",
+        rich_help_panel=SYNTHETIC,
+        show_default=False,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -50,9 +67,9 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         workers: Workers = 0,
         engine: EngineName = "local",
-        synthetic: people.Synthetic = None,
-        first: people.First = 0,
-        motion: people.Motions = None,
+        synthetic: Synthetic = None,
+        first: First = 0,
+        motion: Motions = None,
         body: options.Body = "open",
     ) -> None:
         """Find the clips worth training on in a folder of videos, and track them.
@@ -74,235 +91,27 @@ def register(app: typer.Typer) -> None:
         if synthetic is not None:
             if videos is not None:
                 raise InputError("--synthetic draws its own clips; leave the videos away")
-            people.write_synthetic(run, synthetic, first, out, motion or [], _engine(engine, workers), body)
+            from emosh_cli.workflows.synthetic_clips import write_synthetic
+
+            write_synthetic(run, synthetic, first, out, motion or [], _engine(engine, workers), body)
         elif videos is None:
             raise InputError("name the folder of videos, or draw clips of made-up people with --synthetic N")
         elif first or motion:
             raise InputError("--first and --motion are for made-up people; add --synthetic N, or leave them away")
         else:
-            _curate(run, videos, out, workers, engine, body)
+            from emosh_cli.workflows import curation
 
-
-@dataclass(frozen=True)
-class _Curation:
-    """What all steps share. Jobs are given whole paths: a worker may have another working folder."""
-
-    run: Run
-    folder: Path
-    target: Path
-    configs: dict[str, Any]
-    engine: Engine
-    body: str
-
-    def look_through(self, names: dict[Path, str]) -> dict[str, VideoRecord]:
-        """The record of every video, by name."""
-        from emosh_cli.commands.curate_engines import DIED, results
-        from emosh_cli.commands.curate_jobs import VideoJob, look_through
-        from stages.curate.records import Source, VideoRecord
-
-        folder, target, config = self.folder.absolute(), self.target.absolute(), self.configs["curate"]
-        jobs = [VideoJob(path.absolute(), folder, name, target, config) for path, name in names.items()]
-        found: dict[str, VideoRecord] = {}
-        for job, record in results(self.engine, look_through, jobs, self.run.console.progress, "videos looked through"):
-            said = job.path.relative_to(folder).as_posix()
-            found[job.name] = record or VideoRecord(job.name, Source(said, 0, 0, ""), error=f"killed: {DIED}")
-        return found
-
-    def measure(self, videos: dict[str, VideoRecord]) -> tuple[dict[str, WindowRecord], int]:
-        """The record of every window that must be tracked, by name, and how many of those there were already."""
-        from emosh_cli.commands.curate_engines import DIED, results
-        from emosh_cli.commands.curate_jobs import measure_window, remembered
-        from stages.curate.records import WindowRecord
-
-        jobs = [job for video in videos.values() for job in self.window_jobs(video)]
-        known = {job.name: record for job in jobs if (record := remembered(job)) is not None}
-        left = [job for job in jobs if job.name not in known]
-        found = dict(known)
-        for job, record in results(self.engine, measure_window, left, self.run.console.progress, "windows measured"):
-            found[job.name] = record or WindowRecord(job.name, job.place.of(job.sha256), error=f"killed: {DIED}")
-        return found, len(known)
-
-    def window_jobs(self, video: VideoRecord) -> list[WindowJob]:
-        """Of the windows that nothing known of the whole video rejects."""
-        from emosh_cli.commands.curate_jobs import WindowJob
-        from stages.curate.filters import reasons
-        from stages.curate.verdicts import video_figures
-
-        config, figures = self.configs["curate"], video_figures(video)
-        if video.error is not None or reasons(figures, config):
-            return []
-        body = str(Path(self.body).absolute()) if self.body.endswith(".npz") else self.body
-        return [
-            WindowJob(
-                video.window_name(number), self.folder.absolute() / video.source.path, video.source.sha256, place,
-                video.fps, figures, self.target.absolute(), config, self.configs["track"], body,
-            )
-            for number, place in enumerate(video.windows)
-        ]  # fmt: skip
-
-
-def _curate(run: Run, videos: Path, out: Path | None, workers: int, engine: str, body: str) -> None:
-    from stages.curate.records import names_of, recorded_videos, videos_in
-
-    if not videos.exists():
-        raise InputError(f"{videos} does not exist, expected a folder of videos")
-    folder = videos if videos.is_dir() else videos.parent
-    beside = videos if videos.name else videos.resolve()
-    target = settle_folder(out, CLIPS, [], run.force, beside, "-clips", CURATION)
-    if target.resolve() == folder.resolve():
-        raise InputError(f"{target} holds the videos; clips go into a folder of their own, choose another -o")
-    found = videos_in(folder, target) if videos.is_dir() else [videos]
-    if not found:
-        raise InputError(f"{videos} holds no video (.mp4, .mov, .mkv, .webm, .avi ...), nor does a folder in it")
-    known = (folder / each.source.path for each in recorded_videos(target))
-    found = sorted({*found, *(path for path in known if path.is_file())})
-    configs = run.configured_all(("curate", "track"))
-    chosen = _engine(engine, workers)
-    record = _record(run, configs, body, folder)
-    _refuse_other(target, record, folder, run.force)
-    if run.dry_run:
-        run.planned([f"curate {len(found)} videos of {videos} -> {target}"], output=str(target / MANIFEST))
-        return
-    _begin(target, record, run.force)
-    curation = _Curation(run, folder, target, configs, chosen, body)
-    gone = _settle_old(curation, names := names_of(found, folder))
-    records = curation.look_through(names)
-    windows, remembered = curation.measure(records)
-    verdicts = _verdicts(curation, records | gone, windows)
-    _finish(curation, verdicts, remembered, len(gone))
+            curation.curate(run, videos, out, _engine(engine, workers), body)
 
 
 def _engine(name: str, workers: int) -> Engine:
-    from emosh_cli.commands import curate_engines
+    """What runs the jobs: processes of this machine, or Ray."""
+    from emosh_cli.workers import local
 
     if name == "local":
-        return curate_engines.local(workers or curate_engines.workers_here())
+        return local.local(workers or local.workers_here())
     if name != "ray":
         raise InputError(f"--engine {name}: choose local or ray")
-    from emosh_cli.commands.curate_ray import on_ray
+    from emosh_cli.workers.ray_cluster import on_ray
 
     return on_ray(workers)
-
-
-# ---- one folder, one set of settings
-def _record(run: Run, configs: dict[str, Any], body: str, folder: Path) -> Provenance:
-    """What decides what is measured; thresholds and the folder's place do not."""
-    from stages.artifacts.provenance import Provenance, config_dict
-    from stages.body.store import open_body
-    from stages.curate.config import THRESHOLDS
-    from stages.detect.detectors import check_files, weights_of
-
-    curate, track = (config_dict(configs[name]) for name in ("curate", "track"))
-    check_files(track["detector"])
-    measuring = {f"curate.{key}": value for key, value in curate.items() if key not in THRESHOLDS}
-    thresholds = {key: value for key, value in curate.items() if key in THRESHOLDS}
-    weights = {"body": open_body(body, progress=run.console.progress).sha256, **weights_of(track["detector"])}
-    notes = {"videos": str(folder.resolve()), "thresholds": thresholds}
-    measuring |= {f"track.{key}": value for key, value in track.items()}
-    return Provenance("curate", measuring, weights=weights, notes=notes)
-
-
-def _refuse_other(target: Path, record: Provenance, folder: Path, force: bool) -> None:
-    """Refuse a folder that was curated with other settings, or from another folder of videos."""
-    from emosh_cli.pipeline import changes
-    from emosh_cli.stamps import provenance_of
-    from stages.curate.records import recorded_videos
-
-    before = provenance_of(target / CURATION)
-    if before is None or force:
-        return
-    if before.fingerprint() != record.fingerprint():
-        told = changes(before, record)
-        more = f" and {len(told) - MOST_CHANGES} more" if len(told) > MOST_CHANGES else ""
-        raise InputError(
-            f"{target} was curated otherwise: {'; '.join(told[:MOST_CHANGES])}{more}; choose another -o, or begin anew "
-            "with --force"
-        )
-    known = recorded_videos(target)
-    if known and before.notes.get("videos") != record.notes["videos"]:
-        sizes = [each.source for each in known if (folder / each.source.path).is_file()]
-        if not any(each.size == (folder / each.path).stat().st_size for each in sizes):
-            raise InputError(f"{target} holds clips of {before.notes.get('videos')}; choose another -o for {folder}")
-
-
-def _begin(target: Path, record: Provenance, force: bool) -> None:
-    """Make the folder, and write down what it is made with before anything else."""
-    from stages.artifacts.atomic import atomic_path
-    from stages.curate.records import forget, recorded_videos
-
-    target.mkdir(exist_ok=True)
-    if force:
-        for video in recorded_videos(target):
-            forget(target, video)
-    curation = {"kind": "curation", "schema": 1, "provenance": json.loads(record.to_json())}
-    with atomic_path(target / CURATION) as part:
-        part.write_text(json.dumps(curation, indent=1) + "\n", encoding="utf-8")
-
-
-def _settle_old(curation: _Curation, names: dict[Path, str]) -> dict[str, VideoRecord]:
-    """Forget what was made of files that have changed; the records of videos that are no longer there, by name."""
-    from stages.curate.records import forget, recorded_videos
-
-    paths = {path.relative_to(curation.folder).as_posix(): path for path in names}
-    gone = {}
-    for video in recorded_videos(curation.target):
-        path = paths.get(video.source.path)
-        if path is None:
-            gone[video.name] = video
-        elif names[path] != video.name or not video.source.is_still(path):
-            curation.run.console.note(f"{path} has changed since its clips were made; they are made again")
-            forget(curation.target, video)
-    return gone
-
-
-# ---- what is written at the end
-def _verdicts(curation: _Curation, videos: dict[str, VideoRecord], windows: dict[str, WindowRecord]) -> list[Verdict]:
-    from stages.curate.records import kept
-    from stages.curate.verdicts import verdicts
-
-    found: list[Verdict] = []
-    for video in sorted(videos.values(), key=lambda each: each.source.path):
-        names = [video.window_name(number) for number in range(len(video.windows))]
-        own = {name: record for name in names if (record := windows.get(name) or kept(curation.target, name))}
-        found += verdicts(video, own, curation.folder, curation.target, curation.configs["curate"])
-    return found
-
-
-def _finish(curation: _Curation, verdicts: list[Verdict], remembered: int, gone: int) -> None:
-    from stages.artifacts.manifest import write_manifest
-    from stages.artifacts.provenance import VERSION
-    from stages.curate.page import write_page
-    from stages.curate.records import remove_work
-    from stages.curate.verdicts import counted
-
-    target, run = curation.target, curation.run
-    remove_work(target)
-    write_manifest(target / MANIFEST, [each.line for each in verdicts])
-    _remove_rejected(target, verdicts)
-    write_page(target / SUMMARY, f"Clips of {curation.folder}", verdicts, curation.configs["curate"], VERSION)
-    accepted = [each.line for each in verdicts if each.line.reason is None]
-    counts = counted(verdicts)
-    if gone:
-        run.console.note(f"{gone} videos of earlier runs are gone; their clips stay")
-    for word in ("unreadable", "failed", "killed"):
-        if counts.get(word):
-            run.console.note(f"{counts[word]} {word}: see {target / MANIFEST}")
-    most = ", ".join(f"{word} {count}" for word, count in list(counts.items())[:5])
-    minutes = sum(float(each.frames / each.fps) for each in accepted) / 60
-    said = f"{len(accepted)} clips accepted, {minutes:.1f} minutes; rejected: {most or 'none'}; see {target / SUMMARY}"
-    run.done(
-        target / MANIFEST, said, accepted=len(accepted), rejected=len(verdicts) - len(accepted), reasons=counts,
-        remembered=remembered, page=str(target / SUMMARY),
-    )  # fmt: skip
-
-
-def _remove_rejected(target: Path, verdicts: list[Verdict]) -> None:
-    """Clips that were accepted under other thresholds."""
-    from stages.curate.records import recorded_videos, remove_clip
-
-    accepted = {each.line.video for each in verdicts if each.line.reason is None}
-    for video in recorded_videos(target):
-        for number in range(len(video.windows)):
-            name = video.window_name(number)
-            if target / f"{name}.mp4" not in accepted:
-                remove_clip(target, name)

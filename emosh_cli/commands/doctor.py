@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from emosh_cli.run import MACHINE, Run, command
+from emosh_cli.command import MACHINE, command
+from emosh_cli.run import Run
 from stages.errors import InputError
 
 if TYPE_CHECKING:
-    from emosh_cli.health import Finding
+    from emosh_cli.workflows.installation import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh doctor
         """
-        from emosh_cli.health import examine
+        from emosh_cli.workflows.installation import examine
 
         findings = examine()
         if run.console.as_json:

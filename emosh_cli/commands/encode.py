@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from emosh_cli import diffusion, options
-from emosh_cli.commands.animate import check_photo
+from emosh_cli import options
+from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import LATENTS, need, settle
-from emosh_cli.run import STAGES, Run, command
+from emosh_cli.run import Run
 from stages.errors import InputError
 
 Ref = Annotated[Path | None, typer.Option("--ref", metavar="PHOTO", help="The reference: a photo of the person.")]
@@ -37,8 +37,8 @@ def register(app: typer.Typer) -> None:
         manifest: Manifest = None,
         jobs: Jobs = 0,
         out: options.Out = None,
-        model: diffusion.Model = None,
-        device: diffusion.Device = "auto",
+        model: options.Model = None,
+        device: options.Device = "auto",
         body: options.Body = "open",
     ) -> None:
         """Turn photo and condition map into latents, once, for the diffusion model or its training.
@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
         if manifest is not None:
             if ref is not None or cond is not None:
                 raise InputError("--manifest encodes whole clips; leave --ref and --cond away")
-            from emosh_cli.commands.encode_manifest import encode_manifest
+            from emosh_cli.workflows.training_set import encode_manifest
 
             encode_manifest(run, manifest, out, model, device, body, jobs)
             return
@@ -67,12 +67,14 @@ def _encode(run: Run, ref: Path, cond: Path, out: Path | None, model: str | None
     need(cond, "a condition map")
     target = settle(out, LATENTS, [ref, cond], run.force, beside=cond, ending=f"-{ref.stem}")
     config = run.configured("encode")
+    from emosh_cli.workflows import diffusion_model
+    from emosh_cli.workflows.animation import check_photo
     from stages.encode.encode import described, encode
     from stages.wan.offload import memory_sentences
 
     check_photo(ref)
     info, _ = described(cond)
-    opened = diffusion.opened(model, "none", device, run.console, adapted=False)
+    opened = diffusion_model.opened(model, "none", device, run.console, adapted=False)
     opened.check_encoding(config.prompt)
     if run.dry_run:
         size = f"{info.width}x{info.height}"

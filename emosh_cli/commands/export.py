@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emosh_cli import options, pipes
+from emosh_cli.command import FILES, command
 from emosh_cli.outputs import AMASS, BVH, GLB, PIPE, WAN_ANIMATE, Kind, need, settle, settle_folder
-from emosh_cli.run import FILES, Run, command
+from emosh_cli.run import Run
 from stages.errors import InputError
 
 if TYPE_CHECKING:

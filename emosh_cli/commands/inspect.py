@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emosh_cli import pipes
+from emosh_cli.command import FILES, command
 from emosh_cli.outputs import PIPE, need
-from emosh_cli.run import FILES, Run, command
+from emosh_cli.run import Run
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _describe(path: Path) -> Described:
 
 def _describe_export(path: Path) -> Described:
     """A file for other programs: what it was made from."""
-    from emosh_cli.stamps import provenance_of
+    from emosh_cli.provenance_reader import provenance_of
     from stages.artifacts.describe import Described
 
     record = provenance_of(path)

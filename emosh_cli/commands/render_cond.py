@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from emosh_cli import options, pipes
+from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import CONDITION, need, settle
-from emosh_cli.run import STAGES, Run, command
+from emosh_cli.run import Run
 from stages.errors import InputError
 
 Size = Annotated[
@@ -20,9 +21,6 @@ Size = Annotated[
 Zoom = Annotated[
     str | None,
     typer.Option("--zoom", metavar="FACTOR|FROM:TO", help="Move the camera nearer: 2 halves its distance."),
-]
-NoHybrid = Annotated[
-    bool, typer.Option("--no-hybrid", help="Only the coloured mesh, no drawn key lines: the paper's ablation.")
 ]
 
 
@@ -36,7 +34,7 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         size: Size = None,
         zoom: Zoom = None,
-        no_hybrid: NoHybrid = False,
+        no_hybrid: options.NoHybrid = False,
         body: options.Body = "open",
     ) -> None:
         """Draw a motion as a condition map: a lossless mp4, one frame per row.

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emosh_cli import options, pipes
+from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import MOTION, PIPE, need, settle
-from emosh_cli.run import STAGES, Run, command
-
-if TYPE_CHECKING:
-    from stages.artifacts.motion import Motion
-
-NoDisentangle = Annotated[
-    bool,
-    typer.Option("--no-disentangle", help="Keep the driver's body shape: the paper's ablation."),
-]
+from emosh_cli.run import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +21,7 @@ def register(app: typer.Typer) -> None:
         motion: options.MotionArgument,
         ref: options.RefMotion,
         out: options.Out = None,
-        no_disentangle: NoDisentangle = False,
+        no_disentangle: options.NoDisentangle = False,
         body: options.Body = "open",
     ) -> None:
         """Give a motion the body shape of the reference, and report what that changed.
@@ -51,6 +43,7 @@ def _retarget(run: Run, motion: Path, ref: Path, out: Path | None, no_disentangl
     if run.dry_run:
         run.planned([f"retarget {motion} onto {ref} -> {target}"], output=str(target))
         return
+    from emosh_cli.workflows.tracking import reference_motion
     from stages.artifacts.motion import load_motion, save_motion
     from stages.body.store import open_body
     from stages.retarget.retarget import retarget
@@ -62,11 +55,3 @@ def _retarget(run: Run, motion: Path, ref: Path, out: Path | None, no_disentangl
     result, report = retarget(driver, reference, opened, configs["retarget"], run.console.progress)
     pipes.write(target, lambda path: save_motion(path, result))
     run.done(None if target == PIPE else target, str(report), report=report.to_dict())
-
-
-def reference_motion(run: Run, ref: Path, body: str, config: Any) -> Motion:
-    """Load the reference's motion, or track the photo."""
-    from emosh_cli.commands.track import tracked
-    from stages.artifacts.motion import load_motion
-
-    return load_motion(ref) if ref.suffix == ".npz" else tracked(run, ref, body, config)

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from emosh_cli import options
+from emosh_cli.command import FILES, command
 from emosh_cli.outputs import VIDEO, need, settle
-from emosh_cli.run import FILES, Run, command
+from emosh_cli.run import Run
 from stages.errors import InputError
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A result of emosh.", show_default=False)]

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from emosh_cli import options
+from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import MOTION, OVERLAY, OVERLAY_OF_PHOTO, PIPE, need, settle
-from emosh_cli.run import STAGES, Run, command
+from emosh_cli.run import Run
 from stages.errors import InputError
 
-if TYPE_CHECKING:
-    from stages.artifacts.motion import Motion
-    from stages.track.config import TrackConfig
-
 Source = Annotated[Path, typer.Argument(metavar="VIDEO|PHOTO", help="What to track.", show_default=False)]
-Person = Annotated[
-    int | None,
-    typer.Option("--person", metavar="N", min=0, help="Whom to track: 0 the largest, 1 the next.", show_default="0"),
-]
 Overlay = Annotated[
     Path | None, typer.Option("--overlay", metavar="MP4|PNG", help="Also draw the fitted body over the source, here.")
 ]
@@ -55,7 +48,7 @@ def register(app: typer.Typer) -> None:
         source: Source,
         out: options.Out = None,
         overlay: Overlay = None,
-        person: Person = None,
+        person: options.Person = None,
         solver: Solver = None,
         body: options.Body = "open",
         prior: PriorFiles = [],  # noqa: B006  typer makes the list anew for every call
@@ -91,10 +84,11 @@ def _track(
             [f"track {source} ({frames}, {described.width}x{described.height}) -> {target}"], output=str(target)
         )
         return
-    motion = tracked(run, source, body, config, **others)
     from emosh_cli import pipes
+    from emosh_cli.workflows.tracking import summarized, tracked
     from stages.artifacts.motion import save_motion
 
+    motion = tracked(run, source, body, config, **others)
     if overlay is not None:
         from stages.body.store import open_body
         from stages.track.overlay import write_overlay
@@ -103,26 +97,3 @@ def _track(
     pipes.write(target, lambda path: save_motion(path, motion))
     summary, figures = summarized(motion, run.seconds)
     run.done(None if target == PIPE else target, summary, summary_figures=figures, overlay=overlay)
-
-
-def tracked(run: Run, source: Path, body: str, config: TrackConfig, **others: Any) -> Motion:
-    """Track with the run's progress; also used where a reference is given as a photo."""
-    from emosh_cli.chain import say_others
-    from stages.body.store import open_body
-    from stages.track.track import track
-
-    opened = open_body(body, progress=run.console.progress)
-    motion = track(source, opened, config, progress=run.console.progress, **others)
-    say_others(run.console, motion, source)
-    return motion
-
-
-def summarized(motion: Motion, seconds: float) -> tuple[str, dict]:
-    """The line under a tracked clip, and the same as figures."""
-    from dataclasses import asdict
-
-    from stages.track.summary import summarize
-
-    summary = summarize(motion)
-    pace = "" if len(motion) == 1 else f" {len(motion) / max(seconds, 1e-9):.1f} frames/s,"
-    return f"{summary}{pace} {seconds:.1f} s", asdict(summary)

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from emosh_cli import options, pipes
+from emosh_cli.command import FILES, command
 from emosh_cli.outputs import RECORDING, need, settle
-from emosh_cli.run import FILES, Run, command
+from emosh_cli.run import Run
 
 Video = Annotated[
     Path | None,

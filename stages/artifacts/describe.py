@@ -17,7 +17,7 @@ import numpy as np
 from stages.artifacts.motion import PARTS
 from stages.artifacts.npz import read_npz
 from stages.artifacts.schema import Schema
-from stages.artifacts.streamed import StreamedReader
+from stages.artifacts.streamed_safetensors import StreamedReader
 from stages.errors import InputError
 
 MAX_HEADER_BYTES = 100_000_000

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
-from stages.artifacts.streamed import Declared, StreamedReader
+from stages.artifacts.streamed_safetensors import Declared, StreamedReader
 from stages.errors import InputError
 
 LATENTS = Schema(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,13 @@ def config_dict(config: Any) -> dict[str, Any]:
     assert is_dataclass(config)
     assert not isinstance(config, type)
     return json.loads(json.dumps(asdict(config), default=str))
+
+
+@cache
+def code_digest() -> str:
+    """sha256 over the sources of `stages`: what a stage computes may change between two commits of one version."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
-from stages.artifacts.streamed import Declared, StreamedReader
+from stages.artifacts.streamed_safetensors import Declared, StreamedReader
 from stages.errors import InputError
 
 PLANE = "latent_height latent_width"

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from stages.video.segment import Moment, read_stretch
 from stages.video.sink import VideoSink
-from stages.video.stretch import Moment, read_stretch
 
 
 def cut_clip(

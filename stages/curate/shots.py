@@ -15,8 +15,8 @@ from pathlib import Path
 from stages.curate.config import CurateConfig
 from stages.errors import InputError
 from stages.progress import Progress, silent
+from stages.video.segment import Moment, checksum
 from stages.video.source import VideoInfo, decoded, opened, probe
-from stages.video.stretch import Moment, checksum
 
 UNTIMED = -(2**63)
 

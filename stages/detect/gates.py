@@ -17,7 +17,7 @@ from stages.detect.evidence import FACE_CHIN, FACE_TOP
 from stages.detect.face_angle import face_angles_degrees
 from stages.detect.hands import WRISTS, doubled_hand
 from stages.detect.observations import EVIDENCE, PARTS, Observations
-from stages.detect.sightings import SHOULDERS_PER_HEAD
+from stages.detect.person_detections import SHOULDERS_PER_HEAD
 from stages.errors import InputError
 
 TORSO = [11, 12, 23, 24]

@@ -17,11 +17,11 @@ from stages.detect.config import DetectConfig
 from stages.detect.crops import Box, clip_box, grown, plan
 from stages.detect.lanes import Lane, cut_into_lanes, run_lanes
 from stages.detect.networks import Networks, is_too_small
+from stages.detect.observation_arrays import Rows
 from stages.detect.observations import Observations
-from stages.detect.people import LONGEST_ABSENCE, Person, link, only, without_others
+from stages.detect.person_detections import Sighting, face_region, sight, tiles
 from stages.detect.reader import Reader
-from stages.detect.rows import Rows
-from stages.detect.sightings import Sighting, face_region, sight, tiles
+from stages.detect.tracklets import LONGEST_ABSENCE, Person, link, only, without_others
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.video.source import Frame, VideoInfo, probe, read_frames

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from stages.artifacts.disk import check_room
 from stages.artifacts.latents import LatentsHeader, declared
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
-from stages.artifacts.streamed import streamed
+from stages.artifacts.streamed_safetensors import streamed
 from stages.encode.config import EncodeConfig
 from stages.encode.windows import windows
 from stages.errors import InputError

@@ -66,7 +66,7 @@ PRESETS = {
         "draws at 512x512 whatever the reference's shape, so other shapes were squeezed",
     ),
 }  # fmt: skip
-"""By the name that runs.toml gives as `preset`."""
+"""By the name that comparison.toml gives as `preset`."""
 
 
 def baseline(name: str, where: str) -> Baseline:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.evaluate.averages import averages
-from stages.evaluate.circumstances import circumstances
+from stages.evaluate.conditions import circumstances
 from stages.evaluate.config import EvaluateConfig
 from stages.evaluate.pairs import pairs
 from stages.evaluate.pose_error import pose_error

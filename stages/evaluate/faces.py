@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 
 from stages.detect.crops import cut, grown
 from stages.detect.networks import Networks
-from stages.detect.sightings import find_faces
+from stages.detect.person_detections import find_faces
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 

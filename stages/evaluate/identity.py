@@ -19,6 +19,7 @@ from stages.errors import InputError
 from stages.evaluate.averages import averages, interval
 from stages.evaluate.colour import trend
 from stages.evaluate.faces import Face, find_face
+from stages.evaluate.networks.chosen import MetricNetworks, face_network
 from stages.progress import Progress, silent
 from stages.video.photo import read_photo
 from stages.video.source import probe, read_frames
@@ -49,6 +50,16 @@ def identity(result: Path, photo: Path, embed: Embed, progress: Progress = silen
             yaws.append(None if face is None else yaw(face))
             progress("identity", len(seconds), info.frame_count)
     return figures(seconds, cosines, yaws, float(info.fps))
+
+
+def identity_section(
+    result: Path, photo: Path, progress: Progress = silent
+) -> tuple[dict[str, Any] | None, MetricNetworks]:
+    """The section `identity` with the installed face network; None where there is none, with the reason."""
+    embed, used = face_network()
+    if embed is None:
+        return None, used
+    return {**identity(result, photo, embed, progress), "networks": used.files}, used
 
 
 def yaw(face: Face) -> float:

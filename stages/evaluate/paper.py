@@ -1,7 +1,7 @@
 """What the paper itself reports, as far as a text at hand holds it; nothing is filled in from memory.
 
 arXiv 2606.28026's tables were not available as text here. `KNOWN` holds the figures that were noted from them, with
-what is not known about each; users who have the paper put its rows beside theirs with [published.NAME] in runs.toml.
+what is not known about each. Users who have the paper put its rows beside theirs: [published.NAME] in comparison.toml.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A user study's pairs: every clip of our method against the same clip of every other, under names that tell nothing.
 
 A folder of results holds `ref/NAME.png` (or .jpg), `drive/NAME.mp4`, and one folder a method with `NAME.mp4`. Or
-they are named by the runs.toml of `evaluate --table`: a set's photos are the references, its truth what drives.
+they are named by the comparison.toml of `evaluate --table`: a set's photos are the references, its truth what drives.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.errors import InputError
-from stages.evaluate.runs import read_runs
+from stages.evaluate.comparison import read_comparison
 
 REF, DRIVE = "ref", "drive"
 PHOTOS, VIDEOS = (".png", ".jpg", ".jpeg", ".webp"), (".mp4", ".mov", ".mkv", ".webm")
@@ -106,8 +106,8 @@ def _laid_out(runs: Path) -> Found:
 
 
 def _listed(runs: Path) -> Found:
-    """What a runs.toml names; clips are called SET/NAME."""
-    named = read_runs(runs)
+    """What a comparison.toml names; clips are called SET/NAME."""
+    named = read_comparison(runs)
     both = [each for each in named.truths if each in named.photos]
     if not both:
         raise InputError(f"{runs}: a study needs a set with truth (what drives) and photos")

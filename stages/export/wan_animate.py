@@ -25,7 +25,7 @@ from stages.export.wan_drawing import FACE_PX, cut_face, draw_face, draw_skeleto
 from stages.export.wan_points import whole_bodies
 from stages.progress import Progress, silent
 from stages.raster.rasterizer import rasterizer
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from stages.video.source import read_frames, read_photo
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages.errors import InputError
-from stages.wan.catalogue import missing, part
+from stages.wan.weights import missing, part
 
 BACKENDS = {
     "puppet": "stages.generate.puppet.generate:generate",

@@ -20,9 +20,9 @@ from stages.track import losses as terms
 from stages.track.adamw_body import TorchBody, collapse_vertices, rotation_matrices, spread_vertices
 from stages.track.collapse import shape_columns
 from stages.track.config import TrackConfig
-from stages.track.observed import BODY_POINTS, Group
 from stages.track.solvers import Losses, Task
 from stages.track.state import EXPRESSION_START, JOINTS_START, ROOT_COLUMNS, State
+from stages.track.targets import BODY_POINTS, Group
 
 PARTS = ("body", "face", "left_hand", "right_hand")
 CORE_POINTS = (11, 12, 13, 14, 15, 16, 23, 24)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from stages.track.cores import invert, on_all_cores
+from stages.track.threads import invert, on_all_cores
 
 
 def solve(

@@ -24,16 +24,16 @@ from stages.priors.prior import Prior
 from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
 from stages.track.config import TrackConfig
-from stages.track.initial import first_guess
+from stages.track.initial_guess import first_guess
 from stages.track.jacobian import place
 from stages.track.objective import Problem
-from stages.track.observed import BODY_POINTS, KNEES, VISIBILITY_MIN, Group, Scene, collapsed_parts, groups_of, inside
 from stages.track.overlay import DOUBTED, GATE_ANGLES
 from stages.track.prior_targets import expected, rows_of, started_from, with_prior_depth
-from stages.track.priors import priors_of
+from stages.track.regularizers import priors_of
 from stages.track.solvers import Task, solver
 from stages.track.state import State, concatenate, joint_columns, joint_places, kinematics
 from stages.track.summary import FACE_PER_SHOULDERS
+from stages.track.targets import BODY_POINTS, KNEES, VISIBILITY_MIN, Group, Scene, collapsed_parts, groups_of, inside
 from stages.track.terms import NEVER, check_terms, groups_without, priors_without
 
 LEG_JOINTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("hip", "knee", "ankle", "foot"))

@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float
 
 from stages.body.rotations import rotvec_from_matrix
 from stages.track.collapse import Skeleton
-from stages.track.cores import on_all_cores
 from stages.track.jacobian import Placed, columns_of, measure, place
-from stages.track.observed import Group
-from stages.track.priors import Priors
+from stages.track.regularizers import Priors
 from stages.track.state import ROOT_COLUMNS, Kinematics, State, kinematics
+from stages.track.targets import Group
+from stages.track.threads import on_all_cores
 
 FRAMES_AT_ONCE = 32
 """Frames whose Jacobians a core holds at the same time."""

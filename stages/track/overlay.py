@@ -33,7 +33,7 @@ def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress:
 
     Streams: one frame in memory. `out` ending in .png or .jpg with a photo gives a picture.
     """
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
     from stages.video.sink import VideoSink
 
     frames = overlay_frames(source, motion, body)

@@ -17,7 +17,7 @@ from stages.detect.observations import Observations
 from stages.priors.prior import BODY_JOINTS, EYES, HANDS, JAW, Prior
 from stages.track.collapse import Skeleton
 from stages.track.config import TrackConfig
-from stages.track.priors import Priors
+from stages.track.regularizers import Priors
 from stages.track.state import EXPRESSION_START, JOINTS_START, State, joint_places
 
 ROWS_AT_ONCE = 16

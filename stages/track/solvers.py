@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 from stages.body.model import Body
 from stages.track.config import SOLVERS, TrackConfig
 from stages.track.objective import Problem
-from stages.track.observed import Group
 from stages.track.state import State
+from stages.track.targets import Group
 
 Losses = dict[str, Float[np.ndarray, "frames"]]
 """Unweighted value of each of `terms.TERMS` that the solver has, per frame."""

@@ -63,3 +63,15 @@ def summarize(motion: Motion) -> TrackSummary:
         **{f"valid_{part}": share for part, share in shares.items()},
         **{f"error_{part}": error for part, error in errors.items()},
     )
+
+
+def mean_errors(motion: Motion) -> dict[str, float | None]:
+    """Mean over valid rows: pixels per part, and as a share of face height (face, hands) or shoulder width (body)."""
+    found: dict[str, float | None] = {}
+    for column, part in enumerate(PARTS):
+        rows = motion.valid[:, column]
+        size = motion.shoulder_width_px if part == "body" else motion.face_height_px
+        sized = rows & (size > 0)
+        found[f"{part}_px"] = float(motion.error_px[rows, column].mean()) if rows.any() else None
+        found[f"{part}_share"] = float((motion.error_px[sized, column] / size[sized]).mean()) if sized.any() else None
+    return found

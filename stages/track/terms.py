@@ -14,9 +14,9 @@ from jaxtyping import Float
 from stages.errors import InputError
 from stages.track.jacobian import place
 from stages.track.objective import Problem, group_losses, link_residuals, prior_losses, with_groups
-from stages.track.observed import Group
-from stages.track.priors import Priors
+from stages.track.regularizers import Priors
 from stages.track.state import EXPRESSION_START, ROOT_COLUMNS, State, kinematics
+from stages.track.targets import Group
 
 TERMS: dict[str, str] = {
     "keypoints_body": "reprojection of body points, by confidence, core joints amplified (L2D, paper eq. 8)",

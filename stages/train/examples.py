@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.artifacts.training_cache import CachedWindow, TrainingCache
-from stages.train.draws import Draw
+from stages.train.random_draws import Draw
 from stages.wan.denoise import noise
 from stages.wan.layout import Layout, condition, layout
 

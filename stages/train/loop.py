@@ -22,11 +22,11 @@ from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.train import checkpoint as store
 from stages.train.config import TrainConfig
-from stages.train.draws import draw
 from stages.train.examples import example, together
-from stages.train.folder import MODEL, write_folder
 from stages.train.model import trainable, tuned
 from stages.train.objective import first_judged, sample_loss
+from stages.train.random_draws import draw
+from stages.train.save_model import MODEL, write_folder
 from stages.train.schedule import Mean, learning_rate
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import LAYOUT_VERSION

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.train.config import TrainConfig
-from stages.train.stored import store
+from stages.train.linear_8bit import store
 from stages.wan.adapter import NAME, add_adapter
 from stages.wan.folder import ModelFolder
 from stages.wan.loading import DTYPES, load_transformer

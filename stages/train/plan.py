@@ -1,6 +1,6 @@
 """What a training run needs and takes, said before anything is loaded: memory of each GPU, seconds a step, hours.
 
-Operations are counted as in `stages/wan/count.py`. Of frozen linears the way back computes only the gradient of their
+Operations are counted as in `stages/wan/cost.py`. Of frozen linears the way back computes only the gradient of their
 input: as many operations as the way forth. Attention's way back is two and a half times its way forth (it computes
 the scores again). With checkpointing every block is computed twice. Activations of one block, forth and back, are
 counted on the meta device. Rates are the device's; hours are at those rates, without loading, logging or waiting.
@@ -22,8 +22,8 @@ import torch
 from stages.errors import InputError
 from stages.train.config import TrainConfig
 from stages.wan.config import WanConfig
-from stages.wan.count import LiveBytes, meta_inputs, meta_transformer, transformer_operations
-from stages.wan.devices import Device, known_device, measured_device
+from stages.wan.cost import LiveBytes, meta_inputs, meta_transformer, transformer_operations
+from stages.wan.device_speeds import Device, known_device, measured_device
 from stages.wan.layout import Layout, layout
 from stages.wan.plan import GB, RESERVE_BYTES, ROUNDING, Networks, spoken
 

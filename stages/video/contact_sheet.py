@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.source import probe, read_frames
 
 MARGIN_PX = 6

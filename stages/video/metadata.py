@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages.errors import InputError
+from stages.video.display import HD_LINES, UNSPECIFIED_COLORSPACE
 from stages.video.photo import photo_size
-from stages.video.upright import HD_LINES, UNSPECIFIED_COLORSPACE
 
 MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 RANGES = {1: "limited", 2: "full"}

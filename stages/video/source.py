@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from stages.errors import InputError
+from stages.video.display import Upright
 from stages.video.photo import photo_size, read_photo
-from stages.video.upright import Upright
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -19,13 +19,13 @@ from torch import Tensor
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
-from stages.wan.finite import check_finite
-from stages.wan.fit import PREFIX, check_fit, check_lora, converted
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import silenced
-from stages.wan.shards import FLOATS, read_header
+from stages.wan.lora_check import PREFIX, check_fit, check_lora, converted
+from stages.wan.nan_check import check_finite
+from stages.wan.part_check import EMBEDDING, expected_shapes
+from stages.wan.safetensors_headers import FLOATS, read_header
 from stages.wan.transformer import EmoshTransformer3DModel
-from stages.wan.whole import EMBEDDING, expected_shapes
 
 KIND, SCHEMA = "adapter", 1
 NAME = "emosh"

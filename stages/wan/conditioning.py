@@ -17,7 +17,7 @@ from stages.artifacts.atomic import atomic_path
 from stages.errors import InputError
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import TEXT_TOKENS
-from stages.wan.shards import read_header
+from stages.wan.safetensors_headers import read_header
 
 PROMPT = "视频中的人在做动作"
 """Wan-Animate's own prompt, "the people in the video are doing actions"; the paper names none."""

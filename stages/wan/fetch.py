@@ -16,8 +16,8 @@ from stages.artifacts.disk import check_room
 from stages.artifacts.provenance import sha256_file
 from stages.errors import InputError
 from stages.progress import Progress, silent
-from stages.wan.catalogue import Weights
-from stages.wan.store import HOME_ELSEWHERE
+from stages.wan.install import HOME_ELSEWHERE
+from stages.wan.weights import Weights
 
 
 @dataclass(frozen=True)

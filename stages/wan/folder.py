@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
-from stages.wan.shards import FLOATS, Entry, read_folder
-from stages.wan.whole import EMBEDDING, check_transformer
+from stages.wan.part_check import EMBEDDING, check_transformer
+from stages.wan.safetensors_headers import FLOATS, Entry, read_folder
 
 KINDS = {
     "WanAnimateTransformer3DModel": "animate",

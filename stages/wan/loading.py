@@ -14,12 +14,12 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
 from stages.errors import InputError
-from stages.wan.codec import KIND as BLOCK_CODEC
-from stages.wan.codec import BlockCodec, load_codec
-from stages.wan.finite import check_finite
+from stages.wan.fixed_codec import KIND as BLOCK_CODEC
+from stages.wan.fixed_codec import BlockCodec, load_codec
 from stages.wan.folder import ModelFolder
+from stages.wan.nan_check import check_finite
+from stages.wan.part_check import EMBEDDING, check_vae
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
-from stages.wan.whole import EMBEDDING, check_vae
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from stages.wan.config import WanConfig
-from stages.wan.devices import Device, known_device, measured_device
+from stages.wan.device_speeds import Device, known_device, measured_device
 from stages.wan.plan import Clip, Networks, Plan, choose
 from stages.wan.run_config import RunConfig
 

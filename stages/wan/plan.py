@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from stages.errors import InputError
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
-from stages.wan.devices import Device
+from stages.wan.device_speeds import Device
 from stages.wan.layout import Layout, layout
 from stages.wan.placement import Placement
 from stages.wan.run_config import RunConfig
@@ -141,21 +141,21 @@ class Networks:
     def _meta(self) -> torch.nn.Module:
         import torch
 
-        from stages.wan.count import meta_transformer
+        from stages.wan.cost import meta_transformer
 
         return meta_transformer(self.transformer, getattr(torch, self.wan.dtype))
 
     @cached_property
     def transformer_bytes(self) -> int:
         """As it is loaded, norms in float32."""
-        from stages.wan.count import parameter_bytes
+        from stages.wan.cost import parameter_bytes
 
         return parameter_bytes(self._meta)
 
     @cached_property
     def block_bytes(self) -> int:
         """Of one block."""
-        from stages.wan.count import parameter_bytes
+        from stages.wan.cost import parameter_bytes
 
         return parameter_bytes(self._meta.blocks[0])  # type: ignore[index, arg-type]
 
@@ -175,7 +175,7 @@ class Networks:
         """As it is loaded."""
         import torch
 
-        from stages.wan.count import meta_vae, parameter_bytes
+        from stages.wan.cost import meta_vae, parameter_bytes
 
         return parameter_bytes(meta_vae(self.vae, getattr(torch, self.wan.vae_dtype)))
 
@@ -184,7 +184,7 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
     """Count one placement."""
     import torch
 
-    from stages.wan.count import transformer_operations, transformer_peak_bytes, vae_costs
+    from stages.wan.cost import transformer_operations, transformer_peak_bytes, vae_costs
 
     wan = networks.wan
     chunks = plan_chunks(clip.frames, clip.chunk_frames, clip.overlap_frames)

@@ -17,11 +17,11 @@ from stages.artifacts.atomic import atomic_path
 from stages.artifacts.disk import check_room
 from stages.errors import InputError
 from stages.progress import Progress, silent
-from stages.wan.finite import check_finite
+from stages.wan.install import HOME_ELSEWHERE
+from stages.wan.nan_check import check_finite
+from stages.wan.part_check import EMBEDDING, FACE_MODULES, check_transformer, transformer_config
 from stages.wan.recognise import TRANSFORMERS
-from stages.wan.shards import FLOATS, Entry, read_folder, read_header
-from stages.wan.store import HOME_ELSEWHERE
-from stages.wan.whole import EMBEDDING, FACE_MODULES, check_transformer, transformer_config
+from stages.wan.safetensors_headers import FLOATS, Entry, read_folder, read_header
 
 STEM = "diffusion_pytorch_model"
 """diffusers' own name for a model's weights."""

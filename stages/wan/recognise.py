@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
-from stages.wan.shards import Entry, read_folder, read_header
-from stages.wan.whole import (
+from stages.wan.part_check import (
     EMBEDDING,
     FACE_MODULES,
     LATENT_CHANNELS,
@@ -20,6 +19,7 @@ from stages.wan.whole import (
     read_config,
     types_of,
 )
+from stages.wan.safetensors_headers import Entry, read_folder, read_header
 
 TRANSFORMERS = ("WanAnimateTransformer3DModel", "WanTransformer3DModel", "EmoshTransformer3DModel")
 MODEL_CLASSES = {

@@ -8,7 +8,7 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from stages.wan.codec import BlockCodec
+from stages.wan.fixed_codec import BlockCodec
 
 Vae = AutoencoderKLWan | BlockCodec
 """Wan's, or the fixed codec that a small model has in its place."""

@@ -16,7 +16,7 @@ from stages.body.landmarks import Embedding
 from stages.body.licensed import LICENSED, file_licensed, licensed, read_licensed
 from stages.body.model import Body, load_body, pose_body, shape_vector, shaped_template
 from stages.body.smplx_layout import SELECTED_VERTICES, joint
-from stages.body.stock_smplx import load_stock_smplx
+from stages.body.smplx_package import load_stock_smplx
 from stages.errors import InputError
 from tests.body.licensed_files import EXPRESSIONS, HEAD_SHAPES, SHAPES, Models, models, write_files
 

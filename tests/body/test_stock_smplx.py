@@ -7,7 +7,7 @@ import pytest
 
 from stages.body.model import Body, pose_body, shape_vector, shaped_template
 from stages.body.smplx_layout import SELECTED_VERTICES
-from stages.body.stock_smplx import load_stock_smplx
+from stages.body.smplx_package import load_stock_smplx
 
 torch = pytest.importorskip("torch")
 FRAMES = 3

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from emosh_cli.commands.curate_jobs import VideoJob, look_through
+from emosh_cli.workers.curate_jobs import VideoJob, look_through
 from stages.curate.records import VideoRecord
 
 
@@ -48,7 +48,7 @@ def _die() -> None:
 
 def on_ray(folder: Path, out: Path) -> None:
     """All videos of the folder on a local Ray, its workers killed; prints each one's name and length."""
-    from emosh_cli.commands.curate_ray import on_ray
+    from emosh_cli.workers.ray_cluster import on_ray
     from stages.curate.config import CurateConfig
 
     jobs = [VideoJob(path, folder, path.stem, out, CurateConfig()) for path in sorted(folder.glob("*.mp4"))]

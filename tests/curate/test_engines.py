@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emosh_cli.commands.curate_engines import KILLED, Engine, local
-from emosh_cli.commands.curate_jobs import VideoJob, look_through
+from emosh_cli.workers.curate_jobs import VideoJob, look_through
+from emosh_cli.workers.local import KILLED, Engine, local
 from stages.curate import records
 from stages.curate.config import CurateConfig
 from stages.video.sink import VideoSink

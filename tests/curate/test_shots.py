@@ -14,8 +14,8 @@ from stages.curate.config import CurateConfig
 from stages.curate.cut import cut_clip
 from stages.curate.shots import Span, find_shots, spans
 from stages.errors import InputError
+from stages.video.segment import read_stretch
 from stages.video.source import probe, read_frames
-from stages.video.stretch import read_stretch
 
 CUTS = (0, 17, 40)
 FRAMES = 60

@@ -14,7 +14,7 @@ from stages.detect.onnx_network import check_network, open_network
 from stages.detect.yolox import cells, letterboxed, people_boxes, suppressed
 from stages.errors import InputError
 from stages.progress import silent
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from tests.motions import standing
 from tests.track.synthetic import observe
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stages.detect.crops import clip_box, cut, cut_square, overlap, plan
-from stages.detect.people import link, without_others
-from stages.detect.sightings import Sighting
+from stages.detect.person_detections import Sighting
+from stages.detect.tracklets import link, without_others
 
 
 def _sighting(frame: int, x: float, height: float = 50.0) -> Sighting:

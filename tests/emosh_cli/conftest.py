@@ -43,7 +43,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory, body: Body) -> Clip:
 
     from stages.artifacts.motion import load_motion, save_motion
     from stages.retarget.scripted import scripted_motion
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     folder = tmp_path_factory.mktemp("clip")
     photo, drive, script = folder / "photo.png", folder / "drive.mp4", folder / "script.npz"

@@ -54,7 +54,7 @@ def test_a_near_miss_is_suggested(own_folder: Path) -> None:
 
 def test_nobody_in_the_picture(own_folder: Path) -> None:
     """A picture without a person is refused by `track`, and leaves no motion."""
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     grey = np.linspace(60, 200, 160)[None, :, None].repeat(120, 0).repeat(3, 2)
     write_png(Path("wall.png"), grey.astype(np.uint8))

@@ -54,13 +54,13 @@ def test_models_add_files_what_it_checked(networks: Path, home: Path) -> None:
     assert "huggingface.co/yzd-v/DWPose" in refused("models", "fetch", "dwpose")
 
 
-def test_the_catalogue_places_are_the_detectors_own(home: Path) -> None:
+def test_the_model_table_places_are_the_detectors_own(home: Path) -> None:
     """`emosh models` lists every network file of every detector in the place where the detector looks."""
-    from emosh_cli import catalogue
+    from emosh_cli.workflows import model_files
     from stages.detect.detectors import NETWORK_FILES
 
-    places = {entry.name: catalogue.place(entry) for entry in catalogue.CATALOGUE}
-    assert tuple(NETWORK_FILES) == catalogue.DETECTOR_NAMES
+    places = {entry.name: model_files.place(entry) for entry in model_files.MODEL_FILES}
+    assert tuple(NETWORK_FILES) == model_files.DETECTOR_NAMES
     assert all(places[name] == file.where() for name, file in NETWORK_FILES.items())
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.errors import InputError
 from stages.video.sink import VideoSink
 from tests.command_line import emosh, refused
+from tests.emosh_cli.dying import dies
 from tests.evaluate.tiny_networks import TinyI3d, TinyInception, TinyVgg16, scripted
 
 QUICK = ("--set", "evaluate.size=32", "--jobs", "1")
@@ -48,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
         for name, off in (("near", 4), ("far", 40)):
             write(tmp_path / name / f"{number}.mp4", [frame + np.uint8(off) for frame in frames])
     write(tmp_path / "far" / "more.mp4", [np.zeros((32, 32, 3), np.uint8)] * 2)
-    (tmp_path / "runs.toml").write_text(RUNS)
+    (tmp_path / "comparison.toml").write_text(RUNS)
     return tmp_path
 
 
@@ -64,7 +63,7 @@ def networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tables_with_every_network(folder: Path, networks: None) -> None:
     """The closer method is bold in every column; the report holds pooled FID, why FVD is refused, networks, recipe and
     the clip that was left out; the texts hold the same."""
-    words = ("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK)
+    words = ("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK)
     said = emosh(*words, "--set", "evaluate.fvd_frames=10")
     assert said.code == 0, said.err
     report = json.loads((folder / "t.json").read_text())
@@ -93,7 +92,7 @@ def test_tables_with_every_network(folder: Path, networks: None) -> None:
 
 def test_fvd_where_clips_are_enough(folder: Path, networks: None) -> None:
     """With three clips asked for, FVD of flat shifts is their squared distance in the tiny network's features."""
-    said = emosh("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK,
+    said = emosh("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK,
                  "--set", "evaluate.fvd_least_clips=3", "--set", "evaluate.fvd_frames=10")  # fmt: skip
     assert said.code == 0, said.err
     pooled = json.loads((folder / "t.json").read_text())["pooled"]
@@ -105,7 +104,7 @@ def test_a_rerun_measures_only_what_changed(folder: Path) -> None:
     """All remembered; one clip changed: one measured; --force: none remembered; the figures are the same."""
 
     def summary(*more: object) -> str:
-        said = emosh("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK, *more)
+        said = emosh("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK, *more)
         assert said.code == 0, said.err
         return said.err
 
@@ -121,7 +120,7 @@ def test_a_rerun_measures_only_what_changed(folder: Path) -> None:
 def test_two_processes_give_the_same_tables(folder: Path) -> None:
     """On several cores, in whatever order clips end, the tables are those of one."""
     for jobs in (1, 2):
-        said = emosh("evaluate", "--table", folder / "runs.toml", "-o", folder / f"{jobs}.json", "--jobs", jobs,
+        said = emosh("evaluate", "--table", folder / "comparison.toml", "-o", folder / f"{jobs}.json", "--jobs", jobs,
                      "--set", "evaluate.size=32", "-q")  # fmt: skip
         assert said.code == 0, said.err
         assert said.out == f"{folder / f'{jobs}.json'}\n"
@@ -135,7 +134,7 @@ def test_a_clip_that_cannot_be_compared_is_named_and_the_others_are_kept(folder:
     the others are remembered."""
     whole = (folder / "far" / "2.mp4").read_bytes()
     write(folder / "far" / "2.mp4", [np.zeros((32, 32, 3), np.uint8)] * 3)
-    words = ("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK)
+    words = ("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK)
     line = refused(*words)
     assert "far, set toy, clip 2" in line
     assert "ends after 3 frames" in line
@@ -146,8 +145,8 @@ def test_a_clip_that_cannot_be_compared_is_named_and_the_others_are_kept(folder:
 
 def test_a_baselines_own_size_is_held_to(folder: Path) -> None:
     """A file that is not of the size that the preset's code writes is refused with that size and the preset's trap."""
-    (folder / "runs.toml").write_text(RUNS.replace('preset = "ours"', 'preset = "moore-aa"'))
-    line = refused("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK)
+    (folder / "comparison.toml").write_text(RUNS.replace('preset = "ours"', 'preset = "moore-aa"'))
+    line = refused("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK)
     assert "32x32, its preset says 512x784" in line
     assert "side by side" in line
     assert "size = [32, 32]" in line
@@ -160,8 +159,8 @@ def test_half_the_rate_is_paired_by_stride(folder: Path) -> None:
     for number in range(3):
         frames = [frame.rgb for frame in read_frames(folder / "real" / f"{number}.mp4")][::2]
         write(folder / "near" / f"{number}.mp4", frames, 12)
-    (folder / "runs.toml").write_text(RUNS.replace('preset = "ours"', "stride = 2"))
-    said = emosh("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK)
+    (folder / "comparison.toml").write_text(RUNS.replace('preset = "ours"', "stride = 2"))
+    said = emosh("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK)
     assert said.code == 0, said.err
     report = json.loads((folder / "t.json").read_text())
     assert report["tables"][0]["rows"][0]["cells"][0]["value"] == 100
@@ -171,12 +170,12 @@ def test_half_the_rate_is_paired_by_stride(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--table", "runs.toml", "--truth", "real/0.mp4"), "--table names all its videos itself"),
+        (("--table", "comparison.toml", "--truth", "real/0.mp4"), "--table names all its videos itself"),
         (("--table", "none.toml"), "none.toml does not exist"),
         (("--table", "real/0.mp4"), "cannot be read"),
-        (("--table", "runs.toml", "-o", "t.csv"), "a report is written as .json"),
-        (("--table", "runs.toml", "--set", "evaluate.protocol=disko"), "choose one of emosh, disco"),
-        ((), "--table runs.toml"),
+        (("--table", "comparison.toml", "-o", "t.csv"), "a report is written as .json"),
+        (("--table", "comparison.toml", "--set", "evaluate.protocol=disko"), "choose one of emosh, disco"),
+        ((), "--table comparison.toml"),
     ],
 )
 def test_bad_requests(folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], expected: str) -> None:
@@ -188,7 +187,7 @@ def test_bad_requests(folder: Path, monkeypatch: pytest.MonkeyPatch, words: tupl
 def test_somebodys_markdown_is_not_overwritten(folder: Path) -> None:
     """A t.md that lies there without a report of ours is refused; a dry run lists the clips and writes nothing."""
     (folder / "t.md").write_text("mine")
-    words = ("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK)
+    words = ("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK)
     assert "t.md exists and emosh did not write it" in refused(*words)
     (folder / "t.md").unlink()
     said = emosh(*words, "--dry-run")
@@ -198,7 +197,7 @@ def test_somebodys_markdown_is_not_overwritten(folder: Path) -> None:
 
 def test_the_disco_protocol_over_clips(folder: Path, networks: None) -> None:
     """DisCo's recipe takes FID as pytorch-fid resizes, LPIPS fed [0,1], has no FVD, and prints its tiny L1."""
-    said = emosh("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK,
+    said = emosh("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK,
                  "--set", "evaluate.protocol=disco")  # fmt: skip
     assert said.code == 0, said.err
     report = json.loads((folder / "t.json").read_text())
@@ -212,12 +211,10 @@ def test_the_disco_protocol_over_clips(folder: Path, networks: None) -> None:
 
 def test_a_process_that_is_killed_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that dies ends the run in one line with what to do; what others measured is kept."""
-    from emosh_cli.commands import evaluate_table
-
-    monkeypatch.setattr("emosh_cli.clip_job.run_quietly", os._exit)
-    exit_codes: list = [7, 7]
-    with pytest.raises(InputError, match="--jobs 1"):
-        list(evaluate_table.results_of(exit_codes, 2))
+    monkeypatch.setattr("emosh_cli.workers.clip_metrics.run_quietly", dies)
+    line = refused("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK, "--jobs", 2)
+    assert "--jobs 1" in line
+    assert "set toy, clip" in line
 
 
 def test_the_first_frame_does_not_hide_the_others(folder: Path) -> None:
@@ -227,7 +224,7 @@ def test_the_first_frame_does_not_hide_the_others(folder: Path) -> None:
     for number in range(3):
         real, own = ([each.rgb for each in read_frames(folder / name / f"{number}.mp4")] for name in ("real", "near"))
         write(folder / "near" / f"{number}.mp4", [real[0], *own[1:]])
-    assert emosh("evaluate", "--table", folder / "runs.toml", "-o", folder / "t.json", *QUICK).code == 0
+    assert emosh("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK).code == 0
     text = (folder / "t.md").read_text()
     assert f"| near | **{(100 + 11 * 36.0896) / 12:.2f}**" in text
     assert "without frame 0, near on toy: PSNR 36.09" in text

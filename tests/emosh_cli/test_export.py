@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from tests.command_line import emosh, refused
 from tests.emosh_cli.conftest import Clip
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from emosh_cli.runs import find_runs
+from emosh_cli.workflows.find_results import find_results
 from tests.browser import opened
 from tests.command_line import emosh, refused
 from tests.emosh_cli.conftest import Clip
@@ -43,7 +43,7 @@ def page(runs: Path) -> Path:
 
 def test_runs_are_found_by_what_they_say(runs: Path, clip: Clip) -> None:
     """Both results are runs, driving video and report are none; parts are matched by their bytes."""
-    first, second = find_runs(runs)
+    first, second = find_results(runs)
     assert [run.result.name for run in (first, second)] == ["result.mp4", "second <b>.mp4"]
     assert first.photo is not None
     assert first.photo.read_bytes() == clip.photo.read_bytes()
@@ -58,7 +58,7 @@ def test_a_changed_driver_is_not_shown(runs: Path, clip: Clip, tmp_path: Path) -
     """A video of the driver's name with other bytes is not taken for the driver: the one that was tracked is."""
     copied = shutil.copytree(runs / "first", tmp_path / "runs")
     shutil.copy(clip.result, copied / clip.drive.name)
-    (run,) = (run for run in find_runs(copied) if run.result.name == "result.mp4")
+    (run,) = (run for run in find_results(copied) if run.result.name == "result.mp4")
     assert run.driver == clip.drive
 
 
@@ -68,7 +68,7 @@ def test_the_motion_that_generate_was_given(clip: Clip, tmp_path: Path) -> None:
     shutil.copytree(clip.work, work)
     shutil.copy(clip.result, tmp_path / "made.mp4")
     (work / "drive.npz").rename(tmp_path / "some name.npz")
-    (run,) = find_runs(tmp_path)
+    (run,) = find_results(tmp_path)
     assert run.driver_motion == tmp_path / "some name.npz"
     assert run.driver == clip.drive
 
@@ -165,4 +165,4 @@ def test_the_report_is_of_this_result(runs: Path, tmp_path: Path) -> None:
     report = json.loads(path.read_text())
     report["provenance"]["inputs"]["video"] = "0" * 64
     path.write_text(json.dumps(report))
-    assert all(run.report is None for run in find_runs(copied))
+    assert all(run.report is None for run in find_results(copied))

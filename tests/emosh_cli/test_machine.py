@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from emosh_cli import catalogue, health
-from emosh_cli.config import read_pyproject
-from emosh_cli.sentences import sentence
+from emosh_cli.errors import message_of
+from emosh_cli.settings import read_pyproject
+from emosh_cli.workflows import installation, model_files
 from stages.errors import InputError
 from tests.command_line import emosh
 
@@ -23,7 +23,7 @@ def test_doctor_lists_every_requirement() -> None:
     found = {finding["name"]: finding for finding in said.json["findings"]}
     for name in ("torch", "mediapipe", "anny", "av", "numba"):
         assert found[name]["said"] == metadata.version(name)
-    assert {"pytorch3d", *health.EXTRAS} <= found.keys()
+    assert {"pytorch3d", *installation.EXTRAS} <= found.keys()
     assert "memory" in emosh("doctor").out
 
 
@@ -31,14 +31,14 @@ def test_every_extra_of_the_project_is_in_doctors_list() -> None:
     """doctor knows the extras that pyproject offers, each by the package that it brings."""
     project = read_pyproject(Path(__file__).parents[2] / "pyproject.toml")["project"]
     offered = {name: needs for name, needs in project["optional-dependencies"].items() if name != "dev"}
-    brought = {extra: package for package, (extra, _) in health.EXTRAS.items()}
+    brought = {extra: package for package, (extra, _) in installation.EXTRAS.items()}
     assert brought.keys() == offered.keys()
     assert all(offered[extra][0].startswith(package) for extra, package in brought.items())
 
 
 def test_doctor_says_how_to_add_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing or outdated package is named with the command that adds it, and the exit code is 2."""
-    monkeypatch.setattr(health, "_requirements", lambda: ["nosuchpackage>=3", "typer>=99"])
+    monkeypatch.setattr(installation, "_requirements", lambda: ["nosuchpackage>=3", "typer>=99"])
     said = emosh("doctor")
     assert said.code == 2
     assert 'pip install "nosuchpackage>=3"' in said.out
@@ -53,13 +53,13 @@ def test_doctor_says_how_to_add_what_is_missing(monkeypatch: pytest.MonkeyPatch)
 )  # fmt: skip
 def test_versions_are_compared_by_number(version: str, wanted: str, fits: bool) -> None:
     """Requirements are met by number, not by spelling."""
-    assert health._satisfies(version, wanted) is fits
+    assert installation._satisfies(version, wanted) is fits
 
 
 def test_models_states_licence_and_source_of_every_file() -> None:
     """models lists each file with licence, source and place, and says which are installed."""
     rows = emosh("models", "list", "--json").json["models"]
-    assert {row["name"] for row in rows} == {entry.name for entry in catalogue.CATALOGUE}
+    assert {row["name"] for row in rows} == {entry.name for entry in model_files.MODEL_FILES}
     assert all(row["licence"] and row["source"] and row["place"] for row in rows)
     assert {row["name"]: row["installed"] for row in rows}["open"] is True
     assert "licence" in emosh("models", "list").out
@@ -89,7 +89,7 @@ def errors() -> Iterator[tuple[BaseException, int, str]]:
 @pytest.mark.parametrize(("error", "code", "text"), list(errors()), ids=lambda value: type(value).__name__)
 def test_every_exception_is_one_line(error: BaseException, code: int, text: str) -> None:
     """What the user can mend is code 2, Ctrl-C is 130, everything else is our bug and 1; always one line."""
-    said = sentence(error)
+    said = message_of(error)
     assert said.code == code
     assert text in said.text
     assert "\n" not in said.text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emosh_cli import catalogue
+from emosh_cli.workflows import model_files
 from tests.command_line import emosh, refused
 from tests.wan.tiny_hub import serving
 from tests.wan.tiny_weights import animate_transformer, i2v_transformer, lora, pipeline
@@ -99,9 +99,9 @@ def test_a_body_model_is_filed_by_name(tmp_path: Path, home: Path) -> None:
 
     from stages.body.licensed import LICENSED
 
-    rows = {entry.name: catalogue.place(entry) for entry in catalogue.CATALOGUE}
+    rows = {entry.name: model_files.place(entry) for entry in model_files.MODEL_FILES}
     assert {row.name: home / "licensed" / row.file for row in LICENSED}.items() <= rows.items()
-    assert tuple(row.name for row in LICENSED) == catalogue.LICENSED_NAMES
+    assert tuple(row.name for row in LICENSED) == model_files.LICENSED_NAMES
     np.savez(tmp_path / "other.npz", trans=np.zeros(3))
     assert "array 'v_template' is missing" in refused("models", "add", "smplx", tmp_path / "other.npz")
     np.save(tmp_path / "ids.npy", np.arange(6))
@@ -126,13 +126,13 @@ def test_fetch_says_size_and_licence_first(tmp_path: Path, home: Path, monkeypat
     notes = [event["text"] for event in said.events if event["event"] == "note"]
     assert notes[0].startswith("wan-vae: 0.00 GB in 2 files, licence Apache-2.0, from Wan-AI/Wan2.1-T2V-1.3B")
     assert "downloading" in notes[-1]
-    assert installed() == set(catalogue_names("wan"))
+    assert installed() == set(names_of("wan"))
     assert "installed already" in refused("models", "fetch", "wan")
 
 
-def catalogue_names(group: str) -> tuple[str, ...]:
+def names_of(group: str) -> tuple[str, ...]:
     """The parts of a group."""
-    from stages.wan.catalogue import GROUPS
+    from stages.wan.weights import GROUPS
 
     return GROUPS[group]
 
@@ -150,7 +150,7 @@ def test_nothing_to_prepare(home: Path) -> None:
     assert "emosh models add FOLDER" in refused("models", "prepare")
 
 
-def test_the_catalogue_is_one_table() -> None:
+def test_the_model_table_is_one_table() -> None:
     """The command line's rows carry the stages' names, each once."""
-    names = [entry.name for entry in catalogue.CATALOGUE]
+    names = [entry.name for entry in model_files.MODEL_FILES]
     assert len(names) == len(set(names))

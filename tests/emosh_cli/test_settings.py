@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from emosh_cli import config as settings
-from emosh_cli.config import SECTIONS, config_class, presets, resolve
+from emosh_cli import settings
+from emosh_cli.settings import SECTIONS, config_class, presets, resolve
 from tests.command_line import emosh, refused
 
 ALL = tuple(SECTIONS)

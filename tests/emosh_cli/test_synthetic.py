@@ -41,7 +41,7 @@ def test_killed_workers_lose_and_double_nothing(tmp_path: Path, monkeypatch: pyt
     calm, wild = tmp_path / "calm", tmp_path / "wild"
     assert emosh("curate", "--synthetic", "4", "-o", str(calm), *SMALL).code == 0
     with monkeypatch.context() as patched:
-        patched.setattr("stages.people.people.draw_person", dying.dies_once)
+        patched.setattr("stages.people.clips.draw_person", dying.dies_once)
         said = emosh("curate", "--synthetic", "4", "-o", str(wild), *SMALL, "--jobs", "2")
     assert said.code == 0, said.err
     assert (tmp_path / "wild-1").exists()

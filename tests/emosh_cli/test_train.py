@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emosh_cli.commands import encode_manifest
-from emosh_cli.commands.train import begin_anew
+from emosh_cli.workflows import training_set
+from emosh_cli.workflows.training import begin_anew
 from stages.artifacts.manifest import ClipLine, read_manifest, write_manifest
 from stages.errors import InputError
 from tests.command_line import emosh, refused
@@ -104,7 +104,7 @@ def test_two_workers_one_killed(
     """Two processes, of which one is killed at work and takes the other's clip with it, write every file that one
     process writes, byte by byte, and nothing else; they leave out the same bad clip. The lines' order does not matter.
     """
-    monkeypatch.setattr(encode_manifest, "encode_one", dying.dies_once)
+    monkeypatch.setattr(training_set, "encode_one", dying.dies_once)
     out, turned = tmp_path / "cache", manifest.with_name("turned.jsonl")
     write_manifest(turned, read_manifest(manifest)[::-1])
     said = emosh("encode", "--manifest", turned, "-o", out, "--model", model, "--json", *ENCODE, "--jobs", "2")
@@ -125,7 +125,7 @@ def test_a_cache_that_was_stopped_early_goes_on(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(encode_manifest, "encode_one", stopped)
+    monkeypatch.setattr(training_set, "encode_one", stopped)
     assert emosh(*words, *ENCODE).code == 130
     assert [path.name for path in out.iterdir()] == ["common.safetensors"]
     assert "no whole training cache" in refused("train", out, "--model", model, "-o", tmp_path / "run")

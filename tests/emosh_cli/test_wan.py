@@ -176,7 +176,7 @@ def test_numbers_that_are_none_leave_nothing(model: Path, drawn: Path, tmp_path:
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
-    from stages.artifacts.streamed import StreamedReader
+    from stages.artifacts.streamed_safetensors import StreamedReader
 
     work, broken = tmp_path / "work", {"latents": tmp_path / "clip.safetensors", "model": tmp_path / "model"}
     work.mkdir()

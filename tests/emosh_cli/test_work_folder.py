@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from emosh_cli.console import Console
-from emosh_cli.pipeline import WorkFolder, changes
+from emosh_cli.workflows.work_folder import WorkFolder, changes
 from stages.artifacts.provenance import Provenance
 from tests.command_line import Said, emosh
 from tests.emosh_cli.conftest import FPS, FRAMES, SMALL, Clip

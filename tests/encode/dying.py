@@ -6,13 +6,13 @@ import os
 import signal
 from pathlib import Path
 
-from emosh_cli.commands import encode_jobs
-from emosh_cli.commands.encode_jobs import ClipJob, Encoded
+from emosh_cli.workers import encode_jobs
+from emosh_cli.workers.encode_jobs import Encoded, EncodeJob
 
 encode_one = encode_jobs.encode_one
 
 
-def dies_once(job: ClipJob) -> Encoded:
+def dies_once(job: EncodeJob) -> Encoded:
     """`encode_one`, but the first clip's worker is killed when its map's drawing has begun."""
     mark = Path(f"{job.out}-killed")
     if job.number == 0 and not mark.exists():

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from stages.artifacts.latents import Latents
-from stages.artifacts.streamed import Declared, StreamedReader, streamed
+from stages.artifacts.streamed_safetensors import Declared, StreamedReader, streamed
 from stages.encode.config import EncodeConfig
 from stages.encode.encode import described, encode, fitted
 from stages.encode.windows import windows

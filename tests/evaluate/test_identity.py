@@ -11,7 +11,7 @@ import pytest
 from stages.errors import InputError
 from stages.evaluate.faces import FIVE_POINTS, TEMPLATE, align, find_face, similarity
 from stages.evaluate.identity import figures, identity
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.sink import VideoSink
 
 

@@ -13,10 +13,11 @@ from safetensors.torch import save_file
 
 from stages.body.store import home
 from stages.errors import InputError
-from stages.evaluate.networks import filing, opened
-from stages.evaluate.networks.filing import file_network, installed
+from stages.evaluate.networks import load
 from stages.evaluate.networks.inception import RESIZES, features
-from stages.evaluate.networks.known import KNOWN, NAMES, known
+from stages.evaluate.networks.install import file_network
+from stages.evaluate.networks.installed import PARTS, installed
+from stages.evaluate.networks.known_files import KNOWN, NAMES, known
 from stages.evaluate.networks.lpips import LAYERS, metric
 from tests.evaluate.tiny_networks import TinyArcface, TinyI3d, TinyInception, TinyVgg16, backbone, lins, scripted
 
@@ -70,7 +71,7 @@ def test_lpips_from_every_form_of_weights(tmp_path: Path, net: str, form: str) -
         path = tmp_path / f"{net}{number}.{form if form != 'whole' else 'pth'}"
         torch.save(weights, path) if path.suffix == ".pth" else save_file(weights, path)
         file_network("lpips", path, tmp_path, trust=True)
-    found = opened.lpips(tmp_path, net)
+    found = load.lpips(tmp_path, net)
     assert found is not None
     measure = metric(found[0], "-1..1")
     expected = reference_lpips(net, backbone(net), heads, FIRST, SECOND)
@@ -80,21 +81,21 @@ def test_lpips_from_every_form_of_weights(tmp_path: Path, net: str, form: str) -
     assert measure(FIRST, FIRST) == 0
     assert metric(found[0], "0..1")(FIRST, SECOND) != pytest.approx(expected, rel=1e-2)
     assert len(found[1]) == 2
-    assert opened.lpips(tmp_path, "vgg" if net == "alex" else "alex") is None
+    assert load.lpips(tmp_path, "vgg" if net == "alex" else "alex") is None
 
 
 def test_half_of_lpips_is_not_enough(tmp_path: Path) -> None:
     """A backbone without its heads is no LPIPS."""
     torch.save(backbone("alex"), tmp_path / "a.pth")
     file_network("lpips", tmp_path / "a.pth", tmp_path, trust=True)
-    assert opened.lpips(tmp_path, "alex") is None
+    assert load.lpips(tmp_path, "alex") is None
     assert [filed.part for filed in installed(tmp_path).values()] == ["lpips-alex-backbone"]
 
 
 def test_lpips_as_torchscript_is_fed_0_to_255(tmp_path: Path) -> None:
     """NVIDIA's form takes 0..255: black against white has the distance that its features have there."""
     file_network("lpips", scripted(TinyVgg16(), tmp_path / "vgg16.pt"), tmp_path, trust=True)
-    found = opened.lpips(tmp_path, "vgg")
+    found = load.lpips(tmp_path, "vgg")
     assert found is not None
     assert metric(found[0], "-1..1")(ZEROS, ONES) == pytest.approx(1.0)
     assert metric(found[0], "0..1")(ZEROS, ONES) == pytest.approx(0.25)
@@ -104,7 +105,7 @@ def test_inception_as_torchscript(tmp_path: Path) -> None:
     """`layers` of the picture over 128: flat greys have known features, whichever way they are resized."""
     file_network("inception", scripted(TinyInception(), tmp_path / "i.pt"), tmp_path, trust=True)
     for resize, expected in (("clean", (255 - 128) / 128), ("fidelity", (255 - 128) / 128), ("pytorch", 1.0)):
-        found = opened.inception(tmp_path, resize)
+        found = load.inception(tmp_path, resize)
         assert found is not None
         assert found[0]([ONES, ONES])[1] == pytest.approx([*[expected] * 3, expected**2], rel=1e-5)
 
@@ -196,13 +197,13 @@ def test_our_inception_is_the_published_one() -> None:
 def test_i3d_sees_the_short_side_and_the_centre(tmp_path: Path) -> None:
     """Frames go in as StyleGAN-V feeds them: [-1, 1], short side 224, centre; a white bar outside is not seen."""
     file_network("i3d", scripted(TinyI3d(), tmp_path / "i3d.pt"), tmp_path, trust=True)
-    found = opened.i3d(tmp_path)
+    found = load.i3d(tmp_path)
     assert found is not None
     wide = np.full((64, 128, 3), 0, np.uint8)
     wide[:, :16] = 255
     assert found[0]([wide] * 10)[0] == pytest.approx([-1, -1, -1, 0, 0, 0], abs=1e-6)
     assert found[0]([ZEROS, ONES] * 5)[0] == pytest.approx([0, 0, 0, 2, 2, 2], abs=1e-5)
-    assert opened.video_tensor([wide] * 10).shape == (3, 10, 224, 224)
+    assert load.video_tensor([wide] * 10).shape == (3, 10, 224, 224)
 
 
 def test_arcface_as_torchscript_and_onnx(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_arcface_as_torchscript_and_onnx(tmp_path: Path) -> None:
         place = tmp_path / name
         place.mkdir()
         file_network("arcface", write(place / "face.bin"), place, trust=True)
-        found = opened.arcface(place)
+        found = load.arcface(place)
         assert found is not None
         answers.append(found[0](faces))
     assert np.linalg.norm(answers[0], axis=1) == pytest.approx([1, 1])
@@ -250,7 +251,7 @@ def test_only_known_or_trusted_files_are_filed(tmp_path: Path) -> None:
         assert known(each.sha256) is each
         assert len(each.sha256) == 64
         assert each.name in NAMES
-        assert each.part in filing.PARTS
+        assert each.part in PARTS
 
 
 def test_a_published_file_under_another_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +299,7 @@ def test_a_filed_network_that_changed_is_refused(tmp_path: Path) -> None:
     place = filed.path(tmp_path)
     place.write_bytes(place.read_bytes() + b"x")
     with pytest.raises(InputError, match="not as it was added"):
-        opened.i3d(tmp_path)
+        load.i3d(tmp_path)
     record = place.with_suffix(".json")
     assert json.loads(record.read_text())["trusted"] is True
     record.write_text("{")
@@ -315,7 +316,7 @@ def test_layers_are_torchvisions() -> None:
 @pytest.mark.parametrize("net", ["alex"])
 def test_the_published_sanity_number(net: str) -> None:
     """With the real network installed: zeros against ones, 64 x 64, is the published 0.8140 (common_metrics)."""
-    found = opened.lpips(home(), net)
+    found = load.lpips(home(), net)
     if found is None or any(filed.trusted for filed in found[1]):
         pytest.skip("the published LPIPS network is not installed here (emosh models add lpips FILE)")
     assert metric(found[0], "-1..1")(ZEROS, ONES) == pytest.approx(0.8140, abs=5e-4)
@@ -323,7 +324,7 @@ def test_the_published_sanity_number(net: str) -> None:
 
 def test_the_published_sanity_number_of_fvd() -> None:
     """With the real I3D installed: eight clips of 30 frames of zeros against ones have FVD 151 (common_metrics)."""
-    found = opened.i3d(home())
+    found = load.i3d(home())
     if found is None or found[1].trusted:
         pytest.skip("the published I3D network is not installed here (emosh models add i3d FILE)")
     black, white = (found[0]([each] * 30)[0] for each in (ZEROS, ONES))

@@ -15,7 +15,7 @@ from stages.artifacts.provenance import sha256_file
 from stages.errors import InputError
 from stages.evaluate.evaluate import EvaluateConfig, evaluate_paired
 from stages.evaluate.square import content, like_truth, square
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.sink import VideoSink
 
 SMALL = EvaluateConfig(size=64)

@@ -11,7 +11,7 @@ import pytest
 
 from stages.errors import InputError
 from stages.evaluate import disco
-from stages.evaluate.circumstances import lossy
+from stages.evaluate.conditions import lossy
 from stages.evaluate.evaluate import EvaluateConfig, evaluate_paired
 from stages.evaluate.metrics import ssim
 from stages.evaluate.protocols import PROTOCOLS, protocol

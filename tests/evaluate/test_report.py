@@ -20,7 +20,7 @@ def sections(tmp_path_factory):
     """A real report's sections: a small picture against itself."""
     import numpy as np
 
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     path = tmp_path_factory.mktemp("report") / "a.png"
     write_png(path, np.arange(3 * 32 * 32, dtype=np.uint8).reshape(32, 32, 3))

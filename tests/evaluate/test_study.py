@@ -15,7 +15,7 @@ from stages.errors import InputError
 from stages.evaluate.study_answers import find_key, read_judgements, read_key
 from stages.evaluate.study_design import StudyConfig, design
 from stages.video.metadata import read_metadata
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from tests.browser import opened
 from tests.command_line import emosh, refused
@@ -62,8 +62,8 @@ def test_every_clip_is_paired_with_every_method(runs: Path) -> None:
 
 
 def test_the_table_s_own_file_will_do(runs: Path, tmp_path: Path) -> None:
-    """The runs.toml of `evaluate --table` gives the same pairs as the folder, named by their set."""
-    listed = tmp_path / "runs.toml"
+    """The comparison.toml of `evaluate --table` gives the same pairs as the folder, named by their set."""
+    listed = tmp_path / "comparison.toml"
     lines = [f'[sets.all]\ntruth = "{runs}/drive"\nphotos = "{runs}/ref"']
     lines += [f'[methods.{name}]\nall = "{runs}/{name}"' for name in ("secretours", *OTHERS)]
     listed.write_text("\n".join(lines))

@@ -14,7 +14,7 @@ from stages.errors import InputError
 from stages.export.wan_animate import padded, picked_rows, picture_size, write_wan_animate
 from stages.export.wan_drawing import COLOURS, draw_skeleton
 from stages.export.wan_points import face_box, whole_bodies
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
 from tests.motions import joint, standing

@@ -36,7 +36,7 @@ def astronaut(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Astronaut
     import skimage.data
 
     from stages.track.track import track
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     rgb = skimage.data.astronaut()
     path = tmp_path_factory.mktemp("astronaut") / "astronaut.png"

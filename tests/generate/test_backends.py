@@ -11,7 +11,7 @@ from stages.errors import InputError
 from stages.generate import backends
 from stages.generate.backends import BACKENDS, choose
 from stages.generate.puppet.config import PuppetConfig
-from stages.wan.catalogue import GROUPS, WEIGHTS, missing
+from stages.wan.weights import GROUPS, WEIGHTS, missing
 
 
 def install(home: Path, *names: str) -> None:

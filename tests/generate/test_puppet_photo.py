@@ -61,7 +61,7 @@ def test_the_background_is_the_photo_where_it_is_not_covered(astronaut: Astronau
 def test_the_mouth_opens_with_the_jaw(astronaut: Astronaut, tmp_path: Path) -> None:
     """With the jaw a quarter radian down, the lips detected anew are 6 % of the face further apart."""
     from stages.generate.puppet.generate import detect_face
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     clip = repeated(astronaut.motion, np.arange(2) / 25)
     clip.poses[:, pose_columns("jaw")] = [[0.0, 0, 0], [0.3, 0, 0]]

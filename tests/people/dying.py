@@ -8,10 +8,10 @@ from pathlib import Path
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.manifest import ClipLine
-from stages.people import people
-from stages.people.people import PersonJob
+from stages.people import clips
+from stages.people.clips import PersonJob
 
-draw_person = people.draw_person
+draw_person = clips.draw_person
 
 
 def dies_once(job: PersonJob) -> ClipLine:
@@ -20,7 +20,7 @@ def dies_once(job: PersonJob) -> ClipLine:
         return draw_person(job)
     mark.touch()
     if job.number == 1:
-        people.save_motion = _half_written
+        clips.save_motion = _half_written
     line = draw_person(job)
     _die()
     return line

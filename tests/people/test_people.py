@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emosh_cli.commands.curate_engines import local
+from emosh_cli.workers.local import local
 from stages.artifacts.motion import load_motion
 from stages.body.camera import UPRIGHT
 from stages.body.model import Body, joint_transforms, pose_motion
 from stages.body.rotations import matrix_from_rotvec
 from stages.body.store import open_body
 from stages.errors import InputError
+from stages.people.clips import PersonJob, draw_person, made_person, opened, pictures, scene
 from stages.people.config import BACKGROUNDS, PeopleConfig
 from stages.people.dressed import MATERIALS, _cut, _draped, dress
 from stages.people.looks import Cloth, draw_looks
 from stages.people.motions import eased, from_tracked, in_camera
 from stages.people.painted import patterned
-from stages.people.people import PersonJob, draw_person, made_person, opened, pictures, scene
 from stages.raster.shading import vertex_normals
 from stages.render_cond.render import RenderCondConfig, render_frames
 
@@ -121,7 +121,7 @@ def test_both_eyes_blink_together(body: Body) -> None:
 def test_another_body_is_refused(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
     """Garments are cut for the open body; one with pose correctives is refused by its file."""
     other = replace(body, posedirs=np.zeros((len(body.v_template), 3, 486), np.float32), path=Path("ehm.npz"))
-    monkeypatch.setattr("stages.people.people.load_body", lambda _: other)
+    monkeypatch.setattr("stages.people.clips.load_body", lambda _: other)
     with pytest.raises(InputError, match=r"open body; ehm\.npz is another"):
         opened(other.path, ())
 

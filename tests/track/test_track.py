@@ -16,7 +16,7 @@ from stages.errors import InputError
 from stages.track.overlay import write_overlay
 from stages.track.summary import summarize
 from stages.track.track import track
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
 

@@ -14,7 +14,7 @@ from stages.artifacts.provenance import Provenance
 from stages.artifacts.training_cache import CacheIndex, TrainingCache
 from stages.encode.cache_config import CacheConfig
 from stages.encode.config import EncodeConfig
-from stages.encode.training import encode_clip, encode_common, load_encoders
+from stages.encode.training_clips import encode_clip, encode_common, load_encoders
 from stages.wan.folder import ModelFolder, open_folder
 from stages.wan.layout import LAYOUT_VERSION
 from tests.wan import tiny

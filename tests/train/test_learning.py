@@ -12,9 +12,9 @@ from tensorboardX import SummaryWriter
 
 from benchmarks import learning
 from stages.body.store import open_body
-from stages.people.people import made_person, pictures
-from stages.wan.codec import fit_codec
-from stages.wan.small import new_small_model
+from stages.people.clips import made_person, pictures
+from stages.wan.fixed_codec import fit_codec
+from stages.wan.small_model import new_small_model
 
 
 def test_scores_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,17 +15,17 @@ from safetensors.torch import load_file
 from stages.artifacts.manifest import ClipLine
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.training_cache import TrainingCache
+from stages.encode.augment import moved
 from stages.encode.cache_config import CacheConfig
 from stages.encode.encode import encode
-from stages.encode.moved import moved
-from stages.encode.training import encode_clip, load_encoders
+from stages.encode.training_clips import encode_clip, load_encoders
 from stages.train.config import TrainConfig
-from stages.train.draws import Draw, draw, shifted
 from stages.train.examples import assembled, example, outside
 from stages.train.model import prepared, tuned
 from stages.train.objective import flow_loss, sample_loss
 from stages.train.plan import Material, paper_line, paper_share, sample_operations
-from stages.video.picture import write_png
+from stages.train.random_draws import Draw, draw, shifted
+from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from stages.wan import vae as codec
 from stages.wan.adapter import TARGETS
@@ -216,7 +216,7 @@ def test_cached_latents_equal_pixels(
 def test_eight_bits_pass_gradients_on(base: ModelFolder, cache: TrainingCache) -> None:
     """With the base's linears stored in 8 bits the step is that of a base rounded to 8 bits, gradients and all, with
     checkpointing as without, and with the blocks' inputs kept in host memory."""
-    from stages.train.stored import DTYPE, StoredLinear
+    from stages.train.linear_8bit import DTYPE, StoredLinear
 
     rounded = prepared(load_transformer(base, torch.float32), CONFIG)
     for module in rounded.blocks.modules():

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stages.artifacts.streamed import StreamedReader
+from stages.artifacts.streamed_safetensors import StreamedReader
 from stages.artifacts.training_cache import TrainingCache
 from stages.errors import InputError
 from stages.train import checkpoint, loop

@@ -17,26 +17,26 @@ from stages.artifacts.training_cache import CacheIndex, TrainingCache
 from stages.encode.cache_config import CacheConfig
 from stages.encode.config import EncodeConfig
 from stages.encode.encode import encode
-from stages.encode.training import encode_clip, encode_common, load_encoders
+from stages.encode.training_clips import encode_clip, encode_common, load_encoders
 from stages.errors import InputError
 from stages.evaluate.metrics import psnr
 from stages.generate.wan.generate import generate
-from stages.generate.wan.source import Source
+from stages.generate.wan.model_weights import Source
 from stages.train import loop
 from stages.train.config import TrainConfig
-from stages.train.draws import draw
 from stages.train.examples import example, together
 from stages.train.model import prepared, trainable, tuned
 from stages.train.objective import sample_loss
+from stages.train.random_draws import draw
 from stages.train.schedule import Mean, learning_rate
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.source import read_frames
-from stages.wan.codec import fit_codec
 from stages.wan.config import WanConfig
+from stages.wan.fixed_codec import fit_codec
 from stages.wan.folder import ModelFolder, open_folder
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import load_transformer
-from stages.wan.small import new_small_model
+from stages.wan.small_model import new_small_model
 from tests.wan.clips import write_cond
 from tests.wan.test_codec import moving
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 from video_clips import corner_colours, quadrants
 
 from stages.errors import InputError
-from stages.video.picture import write_png
+from stages.video.png import write_png
 from stages.video.source import probe, read_frames, read_photo
 
 UPRIGHT = ["red", "green", "blue", "grey"]

@@ -88,7 +88,7 @@ def test_short_sound_stays_short(make_video, tmp_path):
 
 def test_no_sound_gives_none(make_video, tmp_path):
     """A silent clip, a GIF or a photo as the source of sound gives a result without a sound track."""
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     silent = make_video("silent.mp4", moving(5))
     write_png(tmp_path / "photo.png", moving(1)[0])

@@ -24,7 +24,7 @@ def frames(count: int, size: tuple[int, int] = (32, 32), seed: int = 0) -> np.nd
 
 def write_photo(path: Path, size: tuple[int, int] = (32, 32)) -> Path:
     """A photo of noise on a gradient."""
-    from stages.video.picture import write_png
+    from stages.video.png import write_png
 
     write_png(path, frames(1, size, seed=9)[0])
     return path

@@ -10,10 +10,10 @@ import torch
 
 from stages.errors import InputError
 from stages.wan import vae
-from stages.wan.codec import WEIGHTS, BlockCodec, fit_codec
+from stages.wan.fixed_codec import WEIGHTS, BlockCodec, fit_codec
 from stages.wan.folder import open_folder
 from stages.wan.loading import load_vae
-from stages.wan.small import new_small_model
+from stages.wan.small_model import new_small_model
 
 
 def moving(count: int = 17, side: int = 32, seed: int = 0) -> np.ndarray:

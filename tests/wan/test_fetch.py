@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from stages.errors import InputError
-from stages.wan.catalogue import part
 from stages.wan.fetch import ask, fetch
 from stages.wan.recognise import recognise
+from stages.wan.weights import part
 from tests.wan.tiny_hub import COMMIT, serving
 from tests.wan.tiny_weights import pipeline
 

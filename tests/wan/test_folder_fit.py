@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
 from stages.wan import adapter
-from stages.wan.fit import check_lora
+from stages.wan.lora_check import check_lora
 from stages.wan.transformer import EmoshTransformer3DModel
 from tests.wan import tiny
 

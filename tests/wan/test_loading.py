@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
 from stages.wan import adapter
-from stages.wan.fit import left_out
 from stages.wan.folder import open_folder
 from stages.wan.loading import load_image_encoder, load_text_encoder, load_transformer, load_vae
+from stages.wan.lora_check import left_out
 from tests.wan import tiny
 from tests.wan.test_transformer import inputs, motion
 

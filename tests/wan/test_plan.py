@@ -9,7 +9,7 @@ import torch
 
 from stages.errors import InputError
 from stages.wan.config import WanConfig
-from stages.wan.count import (
+from stages.wan.cost import (
     LiveBytes,
     _vae_counted,
     meta_inputs,
@@ -19,7 +19,7 @@ from stages.wan.count import (
     transformer_peak_bytes,
     vae_costs,
 )
-from stages.wan.devices import DEVICES, known_device, measured_device
+from stages.wan.device_speeds import DEVICES, known_device, measured_device
 from stages.wan.layout import layout
 from stages.wan.plan import Clip, Networks, Placement, choose, make_plan
 from stages.wan.run_config import NO_EFFECT, RunConfig

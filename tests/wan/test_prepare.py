@@ -12,10 +12,10 @@ import pytest
 
 from stages.errors import InputError
 from stages.wan import prepare as preparing
+from stages.wan.part_check import FACE_MODULES
 from stages.wan.prepare import prepare
 from stages.wan.recognise import recognise
-from stages.wan.shards import read_folder
-from stages.wan.whole import FACE_MODULES
+from stages.wan.safetensors_headers import read_folder
 from tests.wan.tiny_weights import animate_transformer, i2v_transformer
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from stages.errors import InputError
 from stages.wan.recognise import recognise
-from stages.wan.shards import read_folder, read_header
+from stages.wan.safetensors_headers import read_folder, read_header
 from tests.wan.tiny_weights import animate_transformer, i2v_transformer, lora, pipeline
 
 

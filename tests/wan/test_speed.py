@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stages.errors import InputError
+from stages.wan.acceleration import cache_config, calibrate, fold_adapters, speed_up, warm
 from stages.wan.config import WanConfig
 from stages.wan.denoise import Guide, denoise, noise
 from stages.wan.fp8_linear import Fp8Linear, reference, replace_linears
@@ -16,7 +17,6 @@ from stages.wan.layout import condition, layout
 from stages.wan.offload import memory_sentences, place
 from stages.wan.plan import Placement
 from stages.wan.run_config import RunConfig
-from stages.wan.speed import cache_config, calibrate, fold_adapters, speed_up, warm
 from stages.wan.transformer import EmoshTransformer3DModel
 from tests.wan.tiny import TRANSFORMER
 
@@ -88,7 +88,7 @@ def test_presets_stay_within_their_tolerance(
     """What the presets exact and fast switch on, compiling apart, keeps the latents as near as they say."""
     from dataclasses import replace
 
-    from emosh_cli.config import resolve
+    from emosh_cli.settings import resolve
 
     run = replace(resolve(("wan_run",), [preset], [], {})["wan_run"], compile=False)
     model = copy.deepcopy(transformer)

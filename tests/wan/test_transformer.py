@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from stages.wan.part_check import EMBEDDING
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
-from stages.wan.whole import EMBEDDING
 from tests.wan import tiny
 
 DTYPES = (torch.float32, torch.bfloat16)

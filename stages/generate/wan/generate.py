@@ -18,8 +18,8 @@ from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.errors import InputError
 from stages.generate.wan.draw import Models, beginning, draw_chunk
 from stages.generate.wan.drift import ChunkStatistics, measured
+from stages.generate.wan.model_weights import Running, Source, check_source, opened, warmed
 from stages.generate.wan.resume import ChunkStore
-from stages.generate.wan.source import Running, Source, check_source, opened, warmed
 from stages.progress import Progress, silent
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig

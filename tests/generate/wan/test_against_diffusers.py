@@ -15,7 +15,7 @@ from stages.artifacts.latents import Latents
 from stages.encode.config import EncodeConfig
 from stages.encode.encode import encode
 from stages.generate.wan.draw import Models, beginning, draw_chunk
-from stages.generate.wan.source import Source, opened
+from stages.generate.wan.model_weights import Source, opened
 from stages.wan import vae as codec
 from stages.wan.chunks import plan_chunks
 from stages.wan.conditioning import PROMPT

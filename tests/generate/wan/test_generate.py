@@ -27,7 +27,7 @@ from stages.encode.config import EncodeConfig
 from stages.encode.encode import encode
 from stages.errors import InputError
 from stages.generate.wan import generate as stage
-from stages.generate.wan.source import Source, described
+from stages.generate.wan.model_weights import Source, described
 from stages.video.metadata import read_metadata
 from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
@@ -41,7 +41,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from stages.generate.wan.generate import generate
-from stages.generate.wan.source import described
+from stages.generate.wan.model_weights import described
 from stages.wan.config import WanConfig
 from stages.wan.folder import open_folder
 folder, clip, out, work = map(Path, sys.argv[1:])
@@ -380,7 +380,7 @@ def changed(clip: Path, folder: Path, metadata: dict[str, str], **tensors: np.nd
     """A copy of the latents with something else in them."""
     from safetensors.numpy import load_file, save_file
 
-    from stages.artifacts.streamed import StreamedReader
+    from stages.artifacts.streamed_safetensors import StreamedReader
 
     path = folder / "changed.safetensors"
     save_file({**load_file(clip), **tensors}, path, {**StreamedReader(clip).metadata, **metadata})

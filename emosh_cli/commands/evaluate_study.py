@@ -1,0 +1,134 @@
+"""`emosh evaluate study`: a user study as a page, and its figures from raters' answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emosh_cli import options
+from emosh_cli.command import STAGES, command
+from emosh_cli.outputs import STUDY_FIGURES, STUDY_PAGE, need, settle
+from emosh_cli.run import Run
+from stages.errors import InputError
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RUNS|FILE...",
+        help="A folder of results, or the comparison.toml of --table; with --answers, raters' files.",
+        show_default=False,
+    ),
+]
+Answers = Annotated[bool, typer.Option("--answers", help="Compute figures: the arguments are raters' answers.")]
+Ours = Annotated[
+    str | None,
+    typer.Option("--ours", metavar="METHOD", help="The folder of your method: compared with every other.",
+                 show_default=False),
+]  # fmt: skip
+Clips = Annotated[
+    int | None,
+    typer.Option("--clips", metavar="N", min=1, help="Only N clips, by chance. Without it: all.", show_default=False),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Chance of order, choice of clips and intervals.")]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="JSON",
+        help="Which video is whose: written with the page, read with --answers. Without it: NAME.key.json beside them.",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "evaluate study", STAGES)
+    def study(
+        run: Run,
+        paths: Paths,
+        ours: Ours = None,
+        clips: Clips = None,
+        seed: Seed = 0,
+        answers: Answers = False,
+        key: KeyFile = None,
+        out: options.Out = None,
+    ) -> None:
+        """Ask people: make a page of nameless pairs, A or B, that works offline, and count what they said.
+
+        RUNS holds ref/NAME.png, drive/NAME.mp4, and a folder a method with NAME.mp4.
+
+        Send the page around; raters send back the file it saves. Keep the key.
+
+        Then, for good, same and bad per method, with intervals and agreement:
+        emosh evaluate study --answers ann.json bo.json
+
+        Example: emosh evaluate study runs --ours emosh -o study.html
+        """
+        if answers:
+            _figures(run, paths, key, seed, out)
+        else:
+            _page(run, paths, ours, clips, seed, key, out)
+
+
+def _page(
+    run: Run, paths: list[Path], ours: str | None, clips: int | None, seed: int, key: Path | None, out: Path | None
+) -> None:
+    runs = paths[0]
+    if len(paths) > 1:
+        raise InputError("a study is made from one folder; did you mean --answers, with raters' files?")
+    if not runs.is_dir() and not (runs.is_file() and runs.suffix == ".toml"):
+        raise InputError(
+            f"{runs} is no folder of results and no comparison.toml; with --answers it may be a rater's file"
+        )
+    if ours is None:
+        raise InputError("say which folder is your method: --ours NAME")
+    from stages.evaluate.study_design import design
+
+    config = run.configured("study")
+    made = design(runs, ours, seed, clips)
+    files = [path for pair in made.pairs for path in (pair.ref, pair.drive, pair.ours, pair.other)]
+    target = settle(out, STUDY_PAGE, files, run.force, beside=runs.resolve(), ending="-study")
+    key = key or target.with_suffix(".key.json")
+    if made.left_out:
+        run.console.note(f"left out, for want of a file: {', '.join(made.left_out)}")
+    summary = f"{len(made.pairs)} pairs of {ours} against {', '.join(made.methods)}"
+    if run.dry_run:
+        run.planned([f"{summary} -> {target}, key {key}"], output=str(target))
+        return
+    from stages.evaluate.study_page import write_study
+
+    name = write_study(target, key, made, config, seed, run.console.progress)
+    size = target.stat().st_size / 2**20
+    run.done(target, f"{summary}; {size:.1f} MiB; the key is {key}", study=name, key=str(key), pairs=len(made.pairs))
+
+
+def _figures(run: Run, answers: list[Path], key: Path | None, seed: int, out: Path | None) -> None:
+    from stages.artifacts.atomic import atomic_path
+    from stages.artifacts.provenance import Provenance, sha256_file
+    from stages.evaluate.study_answers import find_key, read_judgements, read_key
+    from stages.evaluate.study_figures import as_markdown, study_figures
+
+    for path in answers:
+        need(path, "a rater's answers")
+    key = need(key or find_key(answers), "a study's key")
+    target = settle(out, STUDY_FIGURES, [*answers, key], run.force, beside=key.with_suffix(""), ending="-figures")
+    known = read_key(key)
+    judged = read_judgements(answers, known)
+    if run.dry_run:
+        run.planned([f"figures of {len(answers)} raters -> {target}"], output=str(target))
+        return
+    figures = study_figures(judged, seed)
+    inputs = {"key": sha256_file(key), **{f"answers{row}": sha256_file(path) for row, path in enumerate(answers)}}
+    record = Provenance("study-figures", inputs=inputs, seed=seed)
+    whole = {"provenance": json.loads(record.to_json()), "study": known.study, "ours": known.ours, **figures}
+    with atomic_path(target) as part:
+        part.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    table = as_markdown(figures, known.ours)
+    for line in table.splitlines():
+        run.console.note(line)
+    run.done(target, f"{figures['raters']} raters, {figures['judgements']} judgements", **figures, markdown=table)

@@ -1,0 +1,264 @@
+"""One clip of one method, measured in a process of its own and remembered: the jobs of `emosh evaluate --table`.
+
+What a clip's figures were made from is its fingerprint; a file of that name holds them, written whole after its
+features, so a run that was stopped anywhere goes on with the clips that are missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stages.artifacts.motion import Motion
+    from stages.body.model import Body
+    from stages.evaluate.config import EvaluateConfig
+    from stages.evaluate.shape_section import TrackPicture
+    from stages.track.config import TrackConfig
+
+
+@dataclass(frozen=True)
+class ClipJob:
+    """Everything a worker needs; all of it can be sent to another process."""
+
+    method: str
+    where: str
+    clip: str
+    result: Path
+    truth: Path | None
+    photo: Path | None
+    sizes: tuple[tuple[int, int], ...]
+    size_note: str
+    config: EvaluateConfig
+    track: TrackConfig
+    body: str
+    shape: bool
+    cache: Path
+    code: str
+    networks: tuple[tuple[str, str], ...]
+    fresh: bool = False
+    """Measure it again though it is remembered."""
+
+    def describe(self) -> str:
+        """For a message."""
+        return f"{self.method}, set {self.where}, clip {self.clip}"
+
+
+def run_quietly(job: ClipJob) -> tuple[dict[str, Any], bool]:
+    """`run` without what libraries print. Raises InputError that names the clip."""
+    from stages.quiet import quiet
+
+    try:
+        with quiet():
+            return run(job)
+    except InputError as error:
+        raise InputError(f"{job.describe()}: {error}") from error
+
+
+def run(job: ClipJob) -> tuple[dict[str, Any], bool]:
+    """The clip's record, and whether it was remembered."""
+    fingerprint = _fingerprint(job)
+    place = job.cache / f"{fingerprint[:32]}.json"
+    known = None if job.fresh else _remembered(place, fingerprint)
+    if known is not None:
+        return known, True
+    _check_size(job)
+    record = {
+        "fingerprint": fingerprint,
+        "method": job.method,
+        "set": job.where,
+        "clip": job.clip,
+        **_measure(job, place),
+    }
+    _write(place, lambda part: part.write_text(json.dumps(record, allow_nan=False), encoding="utf-8"))
+    return record, False
+
+
+def features(cache: Path, record: dict[str, Any]) -> dict[str, np.ndarray]:
+    """A record's rows: fid, fvd of the result, truth_fid, truth_fvd of the truth; those that there are."""
+    import numpy as np
+
+    found: dict[str, np.ndarray] = {}
+    for name in record["features"]:
+        with np.load(cache / name, allow_pickle=False) as stored:
+            found |= {key: stored[key] for key in stored.files}
+    return found
+
+
+def _fingerprint(job: ClipJob) -> str:
+    from stages.artifacts.provenance import Provenance, config_dict, sha256_file
+
+    files = {"result": job.result, "truth": job.truth, "photo": job.photo}
+    inputs = {role: sha256_file(path) for role, path in files.items() if path is not None}
+    config = {"evaluate": config_dict(job.config), "shape": job.shape, "sizes": [list(size) for size in job.sizes]}
+    if job.shape:
+        config |= {"track": config_dict(job.track), "body": job.body}
+    return Provenance("evaluate-clip", config, inputs, {**dict(job.networks), "code": job.code}).fingerprint()
+
+
+def _remembered(place: Path, fingerprint: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = record.get("fingerprint") == fingerprint and all((place.parent / n).is_file() for n in record["features"])
+    return record if whole else None
+
+
+def _check_size(job: ClipJob) -> None:
+    """Refuse a file that is not of the size that the method's own code writes."""
+    from stages.video.source import probe
+
+    info = probe(job.result)
+    if job.sizes and (info.width, info.height) not in job.sizes:
+        wanted = " or ".join(f"{width}x{height}" for width, height in job.sizes)
+        note = f" ({job.size_note})" if job.size_note else ""
+        raise InputError(
+            f"{job.result} is {info.width}x{info.height}, its preset says {wanted}"
+            f"{note}; if it is right, set size = [{info.width}, {info.height}]"
+        )
+
+
+def _measure(job: ClipJob, place: Path) -> dict[str, Any]:
+    """Figures by the tables' keys, counts, and the feature files' names."""
+    figures: dict[str, float] = {}
+    record: dict[str, Any] = {"figures": figures, "features": [], "frames": 0, "lossy": []}
+    if job.truth is not None:
+        _pictures(job, place, record)
+    record["curves"] = _colour(job)
+    if job.photo is not None:
+        record["curves"] |= _identity(job, figures)
+        if job.shape:
+            _shape(job, figures)
+    return record
+
+
+def _pictures(job: ClipJob, place: Path, record: dict[str, Any]) -> None:
+    from stages.evaluate.distribution import Gather
+    from stages.evaluate.evaluate import evaluate_paired
+    from stages.evaluate.networks import chosen
+
+    assert job.truth is not None
+    used = chosen.paired(job.config)
+    extract = chosen.many(job.config)
+    ours, theirs = (Gather(*extract, job.config.fvd_frames) for _ in range(2))
+    truth_place = job.cache / f"truth-{_truth_fingerprint(job)[:32]}.npz"
+    known = truth_place.is_file() and not job.fresh
+
+    def watch(result: np.ndarray, truth: np.ndarray) -> None:
+        ours.add(result)
+        if not known:
+            theirs.add(truth)
+
+    section = evaluate_paired(job.result, job.truth, job.config, networks=used.metrics, watch=watch)
+    for key in ("psnr", "psnr_uint8", "ssim", "l1", "lpips_alex", "lpips_vgg"):
+        if key in section:
+            record["figures"][key] = section[key]["mean"]
+            if section[key]["mean_without_frame_0"] is not None:
+                record["figures"][f"{key}_without_frame_0"] = section[key]["mean_without_frame_0"]
+    record |= {"frames": section["frames"], "lossy": section["lossy"], "files": section["files"]}
+    rows = ours.rows()
+    if rows:
+        own = place.with_suffix(".npz")
+        _save(own, rows)
+        if not known:
+            _save(truth_place, {f"truth_{name}": values for name, values in theirs.rows().items()})
+        record["features"] = [own.name, truth_place.name]
+
+
+def _truth_fingerprint(job: ClipJob) -> str:
+    """Of what decides the truth's own features: not the result."""
+    from stages.artifacts.provenance import Provenance, config_dict, sha256_file
+
+    assert job.truth is not None
+    config = {key: value for key, value in config_dict(job.config).items() if key != "fit"}
+    weights = {**dict(job.networks), "code": job.code}
+    return Provenance("evaluate-truth", config, {"truth": sha256_file(job.truth)}, weights).fingerprint()
+
+
+def _colour(job: ClipJob) -> dict[str, Any]:
+    """Colour over time: figure -> times and values."""
+    from stages.evaluate.colour import colour_over_time
+
+    section = colour_over_time(job.result, job.truth, job.config)
+    return {
+        f"colour {figure}": [section["seconds"], section[figure]["per_frame"]]
+        for figure in ("from_start", "from_truth")
+        if figure in section
+    }
+
+
+def _identity(job: ClipJob, figures: dict[str, float]) -> dict[str, Any]:
+    """Adds the figures; its curve, where a face network is installed."""
+    from stages.evaluate.identity import identity_section
+
+    assert job.photo is not None
+    section, _ = identity_section(job.result, job.photo)
+    if section is None:
+        return {}
+    figures |= {"ips_misses_as_zero": section["misses_as_zero"]["mean"], "detection_rate": section["detection_rate"]}
+    if section["cosine"]["mean"] is not None:
+        figures["ips"] = section["cosine"]["mean"]
+    return {"identity": [section["seconds"], section["cosine"]["per_frame"]]}
+
+
+def _shape(job: ClipJob, figures: dict[str, float]) -> None:
+    from stages.artifacts.provenance import config_dict
+    from stages.body.store import open_body
+    from stages.evaluate.shape_section import PhotoMotions, shape_section
+
+    assert job.photo is not None
+    body = open_body(job.body)
+    section = shape_section(
+        job.result, job.photo, job.config.shape_frames, body, picture_tracker(body, job.track),
+        kept=PhotoMotions(job.cache / "photos-tracked", config_dict(replace(job.track, person=0))),
+    )  # fmt: skip
+    ours, own = section["to_reference"], section["repeat"]
+    figures |= {
+        "shape_cosine": ours["betas_cosine"],
+        "shape_sizeless": ours["sizeless_cosine"],
+        "shape_height_cm": ours["difference_cm"]["height"],
+    }
+    if own is not None:
+        figures["shape_repeat"] = own["betas_cosine"]
+
+
+def picture_tracker(body: Body, config: TrackConfig) -> TrackPicture:
+    """What tracks the largest person in one picture: a path in, the motion out, None where nobody is in it."""
+    from stages.track.track import track
+
+    alone = replace(config, person=0)
+
+    def tracked(path: Path) -> Motion | None:
+        try:
+            return track(path, body, alone)
+        except InputError:
+            return None
+
+    return tracked
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    import numpy as np
+
+    _write(path, lambda part: np.savez(part, **arrays))  # type: ignore[arg-type]
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    from stages.artifacts.atomic import atomic_path
+
+    with atomic_path(path) as part:
+        write(part)
+
+
+def as_dict(job: ClipJob) -> dict[str, Any]:
+    """For a report: what was compared, without what only a worker needs."""
+    kept = ("method", "where", "clip", "result", "truth", "photo")
+    return {key: str(value) for key, value in asdict(job).items() if key in kept and value is not None}

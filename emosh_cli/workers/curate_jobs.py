@@ -1,0 +1,201 @@
+"""The two steps of a curation that other processes do: look through a video, measure a window. Each does nothing where
+its record says that it is done, so it may be called again, by anyone, at any time."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from stages.artifacts.motion import Motion
+    from stages.body.model import Body
+    from stages.curate.config import CurateConfig
+    from stages.curate.records import Source, VideoRecord, WindowPlace, WindowRecord
+    from stages.track.config import TrackConfig
+
+UNEXPECTED = "failed"
+"""How the reason begins that is not remembered: the next run tries again."""
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """Look through one video: `path`, in the folder of videos `folder`, whose clips will be called `name`."""
+
+    path: Path
+    folder: Path
+    name: str
+    out: Path
+    config: CurateConfig
+
+
+@dataclass(frozen=True)
+class WindowJob:
+    """Measure one window, and keep it if it passes."""
+
+    name: str
+    source: Path
+    sha256: str
+    """The source's, when it was looked through."""
+    place: WindowPlace
+    fps: str
+    figures: dict[str, float]
+    """What is known before it is tracked."""
+    out: Path
+    config: CurateConfig
+    track: TrackConfig
+    body: str
+
+
+def look_through(job: VideoJob) -> VideoRecord:
+    """The video's record. A file that cannot be read gets one that says why. Raises InputError for a full disk."""
+    from stages.curate.records import Source, VideoRecord, looked_through, write_record
+
+    known = looked_through(job.out, job.name)
+    if known is not None and known.source.is_still(job.path):
+        return known
+    source = None
+    try:
+        source = Source.of(job.path, job.folder)
+        record = _looked(job, source)
+        write_record(job.out, record)
+    except Exception as error:
+        refuse_full_disk(error)
+        record = VideoRecord(
+            job.name, source or Source(job.path.relative_to(job.folder).as_posix(), 0, 0, ""), error=worded(error)
+        )
+        if source is not None and isinstance(error, InputError):
+            write_record(job.out, record)
+    return record
+
+
+def _looked(job: VideoJob, source: Source) -> VideoRecord:
+    from stages.curate.records import VideoRecord, WindowPlace
+    from stages.curate.shots import find_shots, spans
+
+    shots = find_shots(job.path, job.config.cut_score)
+    windows, short = spans(shots.starts, shots.frame_count, job.config)
+    moments = [shots.moment(each.first) for each in windows]
+    places = [WindowPlace(m.index, each.frames, m.pts, m.checksum) for m, each in zip(moments, windows, strict=True)]
+    return VideoRecord(
+        job.name, source, shots.info.width, shots.info.height, str(shots.info.fps), shots.frame_count, tuple(places),
+        tuple((each.first, each.frames) for each in short),
+    )  # fmt: skip
+
+
+def remembered(job: WindowJob) -> WindowRecord | None:
+    """The window's record where nothing is left to do: it was rejected, or its clip lies in its place."""
+    from stages.curate.filters import is_measured, reasons
+    from stages.curate.records import kept
+
+    known = kept(job.out, job.name)
+    if known is None or known.of != job.place.of(job.sha256):
+        return None
+    if known.error is not None:
+        return known
+    if not is_measured(known.figures):
+        return None
+    return known if reasons(known.figures, job.config) or known.is_kept(job.out) else None
+
+
+def measure_window(job: WindowJob) -> WindowRecord:
+    """The window's record; its clip and motion lie in their places if it passes. Raises InputError for a full disk."""
+    from stages.curate.records import WindowRecord, write_record
+    from stages.quiet import quiet
+
+    known = remembered(job)
+    if known is not None:
+        return known
+    try:
+        with quiet():
+            record = _measured(job)
+    except Exception as error:
+        refuse_full_disk(error)
+        record = WindowRecord(job.name, job.place.of(job.sha256), error=worded(error))
+        if not isinstance(error, InputError):
+            return record
+    write_record(job.out, record)
+    return record
+
+
+def _measured(job: WindowJob) -> WindowRecord:
+    """Cut, track, judge; what passes is moved into its place, the motion first."""
+    from stages.artifacts.motion import save_motion
+    from stages.artifacts.provenance import sha256_file
+    from stages.curate.figures import figures_of
+    from stages.curate.filters import reasons
+    from stages.curate.records import CLIP_SUFFIXES, WindowRecord, work_place
+
+    of, work = job.place.of(job.sha256), work_place(job.out, job.name)
+    work.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        letters = _cut(job, work)
+        motion = _tracked(job, work)
+        figures = {**job.figures, **figures_of(motion, _body(job.body)), "letters": float(letters)}
+        if reasons(figures, job.config):
+            return WindowRecord(job.name, of, figures)
+        clip, motion_file = made = [job.out / f"{job.name}{suffix}" for suffix in CLIP_SUFFIXES]
+        clip.parent.mkdir(parents=True, exist_ok=True)
+        save_motion(motion_file, motion)
+        work.replace(clip)
+    finally:
+        work.unlink(missing_ok=True)
+    return WindowRecord(
+        job.name, of, figures, None, {path.suffix: sha256_file(path) for path in made},
+        {path.suffix: path.stat().st_size for path in made},
+    )  # fmt: skip
+
+
+def _cut(job: WindowJob, work: Path) -> int:
+    """Write the window's clip; how many letters stand in a row in it."""
+    from stages.artifacts.provenance import Provenance
+    from stages.curate.cut import cut_clip
+    from stages.curate.still_text import StillText
+    from stages.video.segment import Moment
+
+    first = Moment(job.place.first, job.place.pts, job.place.checksum)
+    notes = {"source": job.source.name, "first_frame": job.place.first, "frames": job.place.frames}
+    record = Provenance("curate", {"lossless": job.config.lossless}, notes=notes)
+    metadata, text = {"comment": record.to_json()}, StillText()
+    cut_clip(job.source, first, job.place.frames, work, Fraction(job.fps), job.config.lossless, metadata, text.see)
+    return text.letters()
+
+
+def _tracked(job: WindowJob, work: Path) -> Motion:
+    """As `emosh track` does it, of the cut file, and named after what the clip will be called."""
+    from stages.track.track import track
+
+    try:
+        motion = track(work, _body(job.body), job.track)
+    except InputError as error:
+        raise InputError(str(error).replace(str(work), f"frames {job.place.first} on")) from error
+    notes = {**motion.provenance.notes, "source": f"{Path(job.name).name}.mp4"}
+    return replace(motion, provenance=replace(motion.provenance, notes=notes))
+
+
+@cache
+def _body(name: str) -> Body:
+    from stages.body.store import open_body
+
+    return open_body(name)
+
+
+def worded(error: Exception) -> str:
+    """Why, for a line of the manifest: one sentence."""
+    if isinstance(error, InputError):
+        return " ".join(str(error).split())
+    return " ".join(f"{UNEXPECTED}: {type(error).__name__}: {error}".split())
+
+
+def refuse_full_disk(error: Exception) -> None:
+    """Raise what nothing can go on after."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise error
+        cause = cause.__cause__

@@ -1,0 +1,170 @@
+"""From a photo and a driving video, or a motion, to the animated video: what `animate` and `generate` do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosh_cli.outputs import PIPE
+from emosh_cli.run import Run
+from emosh_cli.workflows import diffusion_model
+from emosh_cli.workflows.pipeline import SECTIONS, Pipeline
+from emosh_cli.workflows.work_folder import WorkFolder
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from stages.artifacts.motion import Motion
+    from stages.artifacts.provenance import Provenance
+
+BACKEND_SECTIONS = {"puppet": ("puppet",), "wan": ("encode", "wan", "wan_run")}
+"""Backend -> the sections of settings that only it reads."""
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """What a command line says of the diffusion model: its folder, its adapter, and where it runs."""
+
+    model: str | None = None
+    adapter: str | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a result is drawn from and with. `flags` are the command's own, by section of the settings."""
+
+    ref: Path
+    out: Path
+    backend: str = "auto"
+    body: str = "open"
+    flags: dict[str, dict[str, Any]] = field(default_factory=dict)
+    choice: ModelChoice = ModelChoice()
+
+
+def check_photo(ref: Path) -> None:
+    """Refuse a video, an artifact or a damaged picture given as the reference."""
+    from stages.video.source import probe
+
+    if ref.suffix.lower() == ".npz":
+        raise InputError(f"{ref} is a motion; --ref takes the photo here, since its pixels are drawn")
+    if not probe(ref).is_photo:
+        raise InputError(f"{ref} is a video; --ref takes a photo of the person to animate")
+
+
+def checked_framing(framing: str | None) -> str | None:
+    """One of the two framings. Raises InputError for anything else."""
+    if framing not in (None, "ref", "drive"):
+        raise InputError(f"--framing {framing}: choose ref or drive")
+    return framing
+
+
+def open_pipeline(run: Run, request: Request, making: bool = True) -> Pipeline:
+    """Everything that can be refused before work begins: backend, model, settings, work folder.
+
+    Without `making` no work folder is made.
+    """
+    from stages.body.store import home
+    from stages.generate.backends import choose
+
+    choice = request.choice
+    name, why = choose(request.backend, home(), choice.model is not None, choice.device)
+    run.console.note(f"backend: {name}, {why}")
+    configs = run.configured_all(SECTIONS[name], flags_of(name, request.flags))
+    model = None
+    if name == "wan":
+        model = diffusion_model.opened(choice.model, choice.adapter, choice.device, run.console)
+        model.check(configs)
+        if making:
+            model.check_runnable(configs)
+    work = WorkFolder(request.out, run.console, run.force, run.dry_run or not making)
+    return Pipeline(request.ref, request.out, configs, request.body, run.console, work, name, model)
+
+
+def flags_of(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The flags that a backend reads. Raises InputError for one that only the other backend reads."""
+    for other, sections in BACKEND_SECTIONS.items():
+        given = [key for section in sections for key, value in flags.get(section, {}).items() if value is not None]
+        if given and other != backend:
+            name = given[0].replace("_", "-")
+            raise InputError(f"--{name} is an option of the {other} backend; choose it with --backend {other}")
+    if backend == "puppet":
+        for section, key in (("retarget", "disentangle"), ("render_cond", "hybrid")):
+            if flags.get(section, {}).get(key) is False:
+                raise InputError(
+                    f"--no-{key} changes nothing of a puppet, which is cut from the photo and reads no condition map; "
+                    "it needs --backend wan"
+                )
+    return {section: each for section, each in flags.items() if section in SECTIONS[backend]}
+
+
+# ---- the steps
+def animate(pipeline: Pipeline, drive: Path) -> Path:
+    """Track photo and driving video, and draw the result."""
+    driver = pipeline.track(drive, "drive.npz", "video")
+    reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
+    return retarget_and_draw(pipeline, driver, reference, drive)
+
+
+def generate_from_motion(pipeline: Pipeline, driver: Path, loaded: Motion, given: Path) -> Path:
+    """Draw a motion that lies in `driver`; `given` is the name that the user gave for it, which may be a pipe."""
+    reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
+    audio_from = sound(loaded.provenance, given)
+    if is_retargeted(loaded, reference, pipeline):
+        return pipeline.generate(reference, driver, pipeline.render(driver), audio_from)
+    return retarget_and_draw(pipeline, driver, reference, audio_from)
+
+
+def retarget_and_draw(pipeline: Pipeline, driver: Path, reference: Path, audio_from: Path | None) -> Path:
+    """Retarget, render the condition map, and generate."""
+    target = pipeline.retarget(driver, reference)
+    return pipeline.generate(reference, target, pipeline.render(target), audio_from)
+
+
+def is_retargeted(motion: Motion, reference: Path, pipeline: Pipeline) -> bool:
+    """Whether the motion was retargeted onto this very reference, or deliberately not given its shape."""
+    from stages.artifacts.motion import load_motion
+
+    if motion.provenance.stage != "retarget" or not reference.exists():
+        return motion.provenance.stage == "retarget" and pipeline.work.dry
+    import numpy as np
+
+    theirs = load_motion(reference)
+    disentangled = motion.provenance.config.get("disentangle")
+    if (pipeline.configs["retarget"].disentangle, disentangled) == (False, True):
+        raise InputError("the motion has the reference's shape already; --no-disentangle needs the driver's own motion")
+    same = np.array_equal(motion.betas, theirs.betas) and np.array_equal(motion.head_betas, theirs.head_betas)
+    if same or disentangled is False:
+        return True
+    pipeline.console.note("the motion was retargeted onto another person; it is retargeted again onto this reference")
+    return False
+
+
+def sound(record: Provenance, given: Path) -> Path | None:
+    """The driving video, if it can still be found and has sound: as its path was given, or beside the file."""
+    from stages.video.source import probe
+
+    source = record.notes.get("source")
+    path = source.get("path") if isinstance(source, dict) else source
+    if not isinstance(path, str):
+        return None
+    beside = [] if given == PIPE else [given.parent / Path(path).name]
+    for candidate in (Path(path), *beside):
+        if candidate.is_file():
+            try:
+                return candidate if probe(candidate).has_audio else None
+            except InputError:
+                return None
+    return None
+
+
+def say_made(run: Run, pipeline: Pipeline, result: Path) -> None:
+    """The result's path, or the plan of a dry run."""
+    if run.dry_run:
+        run.planned([*pipeline.work.plan, f"-> {result}"], output=str(result))
+        return
+    made = [step for step in pipeline.work.plan if not step.endswith(": cached")]
+    took = f"drawn by {pipeline.backend} in {run.seconds:.1f} s" if made else "nothing had changed"
+    summary = f"{took}; the steps are in {pipeline.work.folder}"
+    work = str(pipeline.work.folder)
+    run.done(result, summary, backend=pipeline.backend, work=work, steps=pipeline.work.plan, **pipeline.reports)

@@ -1,0 +1,231 @@
+"""The diffusion model as commands ask for it: which folder, which adapter, where it runs, what it all hashes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosh_cli.console import Console
+from emosh_cli.workflows.work_folder import WorkFolder
+from stages.artifacts.provenance import Provenance, code_digest, config_dict
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from stages.artifacts.latents import Latents
+    from stages.generate.wan.model_weights import Source
+    from stages.wan.config import WanConfig
+    from stages.wan.folder import ModelFolder
+    from stages.wan.plan import Clip, Plan
+    from stages.wan.run_config import RunConfig
+
+SECTIONS = ("encode", "wan", "wan_run")
+
+
+@dataclass
+class DiffusionModel:
+    """A checked model folder and adapter, on a device."""
+
+    folder: ModelFolder
+    adapter: Path | None
+    device: str
+    console: Console
+
+    @cached_property
+    def cache(self) -> Path:
+        """Where digests and prompt embeddings are remembered."""
+        from stages.body.store import home
+
+        return home() / "cache"
+
+    def encode(self, work: WorkFolder, label: str, photo: Path, cond: Path, config: Any, output: Path) -> None:
+        """The step from photo and condition map to latents."""
+        weights = self.encode_weights()
+
+        def make(path: Path) -> None:
+            from stages.encode.encode import encode
+            from stages.wan.offload import memory_sentences
+
+            with memory_sentences(None, "encoding"):
+                encode(
+                    photo, cond, self.folder, config, path,
+                    device=self.device, cache=self.cache, weights=weights, progress=self.console.progress,
+                )  # fmt: skip
+
+        inputs = {"photo": work.digest(photo), "cond": work.digest(cond)}
+        expected = Provenance("encode", config_dict(config), inputs, {**weights, "code": code_digest()})
+        work.step(label, output, expected, make)
+
+    def encode_weights(self) -> dict[str, str]:
+        """What latents are made with: VAE and CLIP by their sha256, the text encoder by its files' names and sizes."""
+        from stages.wan.conditioning import text_encoder_identity
+        from stages.wan.digests import folder_digests
+
+        digests = folder_digests(self.folder, ("vae", "image_encoder"), self.cache, self.console.progress)
+        return {**digests, "text_encoder": text_encoder_identity(self.folder)}
+
+    def check(self, configs: dict[str, Any], latents: Latents | None = None) -> None:
+        """Refuse, before anything is hashed or computed, weights that do not fit each other, or the latents; without
+        latents, encoders that could not make them. `configs` maps SECTIONS to frozen configs. Raises InputError.
+        """
+        from stages.generate.wan.generate import check
+        from stages.generate.wan.model_weights import Source, check_source, left_out
+
+        config, source = configs["wan"], Source(self.folder, self.adapter, {})
+        if latents is None:
+            self.check_encoding(configs["encode"].prompt)
+            check_source(source, config)
+        else:
+            check(latents, source, config)
+        for path, names in left_out(config).items():
+            self.console.note(f"{path}: diffusers has no place for, and leaves out: {', '.join(names)}")
+
+    def check_runnable(self, configs: dict[str, Any]) -> None:
+        """Refuse options that cannot run here, which a plan may ask about. Raises InputError."""
+        from stages.wan.acceleration import check_runnable
+
+        heads = self.folder.config["num_attention_heads"]
+        check_runnable(configs["wan_run"], configs["wan"].num_inference_steps, heads, self.device)
+
+    def check_encoding(self, prompt: str) -> None:
+        """Refuse, by headers, networks that could not make latents, and a folder that lacks one. Raises InputError."""
+        from stages.wan.conditioning import kept_prompt
+        from stages.wan.part_check import check_vae
+        from stages.wan.recognise import check_encoders
+
+        check_vae(self.folder.part("vae"))
+        check_encoders(self.folder.path)
+        needed = ["image_encoder", "image_processor"] if self.folder.sees else []
+        if self.folder.reads and kept_prompt(self.folder, self.cache, prompt) is None:
+            needed += ["text_encoder", "tokenizer"]
+        for name in needed:
+            self.folder.part(name)
+
+    def source(self, config: WanConfig) -> Source:
+        """The weights a clip is drawn with, hashed."""
+        from stages.generate.wan.model_weights import described
+
+        return described(self.folder, self.adapter, config, self.cache, self.console.progress)
+
+    def plan(self, clip: Clip, config: WanConfig, run: RunConfig) -> Plan:
+        """Memory and time of a clip, from configs alone. Raises InputError where it does not fit."""
+        from stages.wan.machine import planned
+
+        return planned(self.folder, clip, config, run, self.device)
+
+    def generate(
+        self,
+        work: WorkFolder,
+        latents: Path,
+        config: WanConfig,
+        run: RunConfig,
+        output: Path,
+        audio_from: Path | None,
+    ) -> dict[str, Any]:
+        """The step from latents to the video; what there is to report of it."""
+        source, drifted = self.source(config), work.folder / "drift.json"
+
+        def make(path: Path) -> None:
+            from stages.generate.wan.drift import drift, write_report
+            from stages.generate.wan.generate import generate
+            from stages.generate.wan.model_weights import Running
+
+            plan = self.plan(clip_of(latents), config, run)
+            self.console.note(plan.line())
+            statistics = generate(
+                latents, source, config, path, work.folder / "chunks",
+                device=self.device, running=Running(run, plan.placement), audio_from=audio_from, code=code_digest(),
+                progress=self.console.progress,
+            )  # fmt: skip
+            write_report(drifted, statistics)
+            found = drift(statistics)
+            if found is not None:
+                advice = "; --color-anchor holds the colours" if found.is_notable and not config.color_anchor else ""
+                self.console.note(f"{found}{advice}")
+
+        inputs = {"latents": work.digest(latents)}
+        if audio_from is not None:
+            inputs["audio"] = work.digest(audio_from)
+        settings = {**config_dict(config), **config_dict(run)}
+        expected = Provenance("generate-wan", settings, inputs, {**source.weights, "code": code_digest()})
+        work.step("generate (wan)", output, expected, make)
+        return read_report(drifted)
+
+
+def clip_of(latents: Path) -> Clip:
+    """What encoded latents hold."""
+    from stages.artifacts.latents import Latents
+    from stages.wan.plan import Clip
+
+    header = Latents(latents).header
+    return Clip(header.frames, header.height, header.width, header.chunk_frames, header.overlap_frames)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """What the last run measured, or nothing."""
+    import json
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def opened(
+    model: str | None, adapter: str | None, device: str, console: Console, adapted: bool = True
+) -> DiffusionModel:
+    """Everything about the model that can be refused by looking at headers. Raises InputError.
+
+    `adapted`: an adapter matters, so that its absence is worth a word.
+    """
+    from stages.body.store import home
+    from stages.wan.folder import open_folder
+    from stages.wan.weights import model_folder
+
+    folder = open_folder(model_folder(home()) if model is None else _named(model, home()))
+    found = _adapter(adapter, model is None, home())
+    if found is None and adapted:
+        console.note("no adapter: a base that emosh did not train has never seen its condition maps")
+    return DiffusionModel(folder, found, checked_device(device), console)
+
+
+def _named(model: str, home: Path) -> Path:
+    """A folder's path, or a name in emosh's models/."""
+    given, inside = Path(model), home / "models" / model
+    if not given.is_dir() and inside.is_dir():
+        return inside
+    return given
+
+
+def _adapter(adapter: str | None, installed: bool, home: Path) -> Path | None:
+    """The file asked for, else the installed one where the installed model is used."""
+    from stages.generate.backends import ADAPTER
+    from stages.wan.weights import part
+
+    if adapter is None:
+        return part(ADAPTER).where(home) if installed and part(ADAPTER).installed(home) else None
+    if adapter == "none":
+        return None
+    if not Path(adapter).is_file():
+        raise InputError(f"{adapter} does not exist, expected an adapter .safetensors, or none")
+    return Path(adapter)
+
+
+def checked_device(device: str) -> str:
+    """`auto` is the first GPU, else the CPU. Raises InputError for a device that is not there."""
+    import re
+
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        return device
+    match = re.fullmatch(r"cuda(?::(\d+))?", device)
+    if not match:
+        raise InputError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count()
+    if int(match[1] or 0) >= count:
+        raise InputError(f"--device {device}: {count} GPUs are here that this torch can use; choose auto or cpu")
+    return device

@@ -1,0 +1,46 @@
+"""From latents that `encode` wrote to the video: the second half of the diffusion model's pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosh_cli.run import Run
+from emosh_cli.workflows import diffusion_model
+from emosh_cli.workflows.animation import ModelChoice, sound
+from emosh_cli.workflows.diffusion_model import DiffusionModel
+from emosh_cli.workflows.work_folder import WorkFolder
+from stages.artifacts.latents import Latents
+
+
+@dataclass(frozen=True)
+class LatentsToVideo:
+    """Checked latents, and the model that will draw them. `configs` maps wan and wan_run to frozen configs."""
+
+    run: Run
+    latents: Path
+    audio_from: Path | None
+    out: Path
+    model: DiffusionModel
+    configs: dict[str, Any]
+
+    @staticmethod
+    def open(run: Run, latents: Path, out: Path, choice: ModelChoice, configs: dict[str, Any]) -> LatentsToVideo:
+        """Everything that can be refused before work begins. Raises InputError."""
+        opened = Latents(latents)
+        model = diffusion_model.opened(choice.model, choice.adapter, choice.device, run.console)
+        model.check(configs, opened)
+        return LatentsToVideo(run, latents, sound(opened.header.provenance, latents), out, model, configs)
+
+    def plan_lines(self) -> list[str]:
+        """What drawing them would take."""
+        clip = diffusion_model.clip_of(self.latents)
+        return self.model.plan(clip, self.configs["wan"], self.configs["wan_run"]).lines()
+
+    def draw(self) -> tuple[dict[str, Any], WorkFolder]:
+        """What there is to report of the video, and the work folder. Draws nothing in a dry run."""
+        self.model.check_runnable(self.configs)
+        work = WorkFolder(self.out, self.run.console, self.run.force, self.run.dry_run)
+        wan, wan_run = self.configs["wan"], self.configs["wan_run"]
+        return self.model.generate(work, self.latents, wan, wan_run, self.out, self.audio_from), work

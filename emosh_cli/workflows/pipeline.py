@@ -1,0 +1,182 @@
+"""The stages in order, from photo and driver to the animated video, each step kept in a work folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from emosh_cli.console import Console
+from emosh_cli.workflows.tracking import tell_of_others
+from emosh_cli.workflows.work_folder import UNMADE, WorkFolder
+from stages.artifacts.provenance import Provenance, code_digest, config_dict
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    from emosh_cli.workflows.diffusion_model import DiffusionModel
+    from stages.artifacts.motion import Motion
+    from stages.body.model import Body
+    from stages.wan.plan import Clip
+
+SECTIONS = {
+    "puppet": ("track", "retarget", "render_cond", "puppet"),
+    "wan": ("track", "retarget", "render_cond", "encode", "wan", "wan_run"),
+}
+"""Sections of the settings that a backend's pipeline reads."""
+
+
+@dataclass
+class Pipeline:
+    """One result's steps. `configs` maps the backend's SECTIONS to frozen configs; `diffusion` is the wan backend's."""
+
+    ref: Path
+    out: Path
+    configs: dict[str, Any]
+    body_name: str
+    console: Console
+    work: WorkFolder
+    backend: str
+    diffusion: DiffusionModel | None = None
+    reports: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def body(self) -> Body:
+        """The body file, baked on first use."""
+        from stages.body.store import open_body
+
+        return open_body(self.body_name, progress=self.console.progress)
+
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """What every step is made with besides its inputs."""
+        if self.work.dry and not self._body_is_there():
+            return {"body": UNMADE, "code": code_digest()}
+        return {"body": self.body.sha256, "code": code_digest()}
+
+    def _body_is_there(self) -> bool:
+        from stages.body.store import body_path
+
+        return Path(self.body_name).suffix == ".npz" or body_path(self.body_name).exists()
+
+    # ---- steps
+    def track(self, source: Path, name: str, role: str) -> Path:
+        """Track a video or a photo into the work folder; `person` of the settings is meant for the driving video."""
+        from stages.detect.detectors import weights_of
+
+        config = self.configs["track"] if role == "video" else replace(self.configs["track"], person=0)
+
+        def make(output: Path) -> None:
+            from stages.artifacts.motion import save_motion
+            from stages.track.track import track
+
+            motion = track(source, self.body, config, progress=self.console.progress)
+            save_motion(output, motion)
+            tell_of_others(self.console, motion, source)
+
+        output = self.work.folder / name
+        self._step(f"track {source.name}", output, "track", config, {role: source}, make, weights_of(config.detector))
+        return output
+
+    def retarget(self, driver: Path, reference: Path) -> Path:
+        """Put the driver's movement into the reference's body."""
+
+        def make(output: Path) -> None:
+            from stages.artifacts.motion import save_motion
+            from stages.retarget.retarget import retarget
+
+            motions = self._load(driver), self._load(reference)
+            target, report = retarget(*motions, self.body, self.configs["retarget"], self.console.progress)
+            save_motion(output, target)
+            self.reports["retarget"] = report.to_dict()
+            self.console.note(f"retarget: {report}")
+
+        output = self.work.folder / "target.npz"
+        self._step(
+            "retarget", output, "retarget", self.configs["retarget"], {"driver": driver, "reference": reference}, make
+        )
+        return output
+
+    def render(self, target: Path) -> Path:
+        """Draw the condition map."""
+
+        def make(output: Path) -> None:
+            from stages.render_cond.render import write_condition
+
+            write_condition(self._load(target), self.body, self.configs["render_cond"], output, self.console.progress)
+
+        output = self.work.folder / "cond.mp4"
+        self._step("render-cond", output, "render_cond", self.configs["render_cond"], {"motion": target}, make)
+        return output
+
+    def generate(self, reference: Path, target: Path, cond: Path, audio_from: Path | None) -> Path:
+        """Draw the result with the backend that was chosen."""
+        if self.diffusion is None:
+            return self.puppet(reference, target, audio_from)
+        latents = self.work.folder / "clip.safetensors"
+        self.diffusion.encode(self.work, "encode", self.ref, cond, self.configs["encode"], latents)
+        self.reports |= self.diffusion.generate(
+            self.work, latents, self.configs["wan"], self.configs["wan_run"], self.out, audio_from
+        )
+        return self.out
+
+    def clip(self, frames: int) -> Clip:
+        """What the wan backend is to draw, for its plan."""
+        from stages.wan.plan import Clip
+
+        render, encode = self.configs["render_cond"], self.configs["encode"]
+        return Clip(frames, render.height, render.width, encode.chunk_frames, encode.overlap_frames)
+
+    def plan_lines(self, frames: int) -> list[str]:
+        """What drawing that many frames would take. Raises InputError for the puppet, which needs no plan."""
+        if self.diffusion is None:
+            raise InputError(
+                "--plan is for the wan backend; the puppet needs no plan: leave it out, or add --backend wan"
+            )
+        return self.diffusion.plan(self.clip(frames), self.configs["wan"], self.configs["wan_run"]).lines()
+
+    def puppet(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
+        """Draw the result with the puppet."""
+
+        def make(output: Path) -> None:
+            from stages.generate.puppet.generate import generate
+
+            generate(
+                self.ref,
+                self._load(reference),
+                self._load(target),
+                self.body,
+                self.configs["puppet"],
+                output,
+                audio_from=audio_from,
+                progress=self.console.progress,
+            )
+
+        inputs = {"photo": self.ref, "reference": reference, "motion": target}
+        if audio_from is not None:
+            inputs["audio"] = audio_from
+        stage, config = f"generate-{self.backend}", self.configs["puppet"]
+        self._step(f"generate ({self.backend})", self.out, stage, config, inputs, make)
+        return self.out
+
+    # ---- how a step is fingerprinted
+    def _step(
+        self,
+        label: str,
+        output: Path,
+        stage: str,
+        config: Any,
+        inputs: dict[str, Path],
+        make: Callable[[Path], None],
+        weights: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        digests = {role: self.work.digest(path) for role, path in inputs.items()}
+        expected = Provenance(stage, config_dict(config), digests, {**self.weights, **weights})
+        self.work.step(label, output, expected, make)
+
+    def _load(self, path: Path) -> Motion:
+        from stages.artifacts.motion import load_motion
+
+        return load_motion(path)

@@ -1,0 +1,98 @@
+"""A training run: its plan, its folder, and the run itself with validation clips."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosh_cli.outputs import RUN, settle_folder
+from emosh_cli.run import Run
+from emosh_cli.workflows import diffusion_model
+from emosh_cli.workflows.validation import validation_pairs, validator
+
+if TYPE_CHECKING:
+    from stages.artifacts.training_cache import TrainingCache
+    from stages.train.config import TrainConfig
+    from stages.train.plan import TrainingPlan
+
+
+def train(run: Run, cache: Path, out: Path | None, validation: Path | None, model: str | None, device: str) -> None:
+    """Train an adapter on a cache, or continue the run that lies in `out`."""
+    from stages.artifacts.training_cache import TrainingCache
+    from stages.wan.context_parallel import is_helper
+
+    run.console.quiet |= is_helper()  # one process speaks for all; each still tells its own error
+    configs = run.configured_all(("train", "wan"))
+    config, opened_cache = configs["train"], TrainingCache(cache)
+    target = settle_folder(out, RUN, [], True, cache, "-run", "adapter.safetensors")
+    opened = diffusion_model.opened(model, "none", device, run.console, adapted=False)
+    pairs = [] if validation is None else validation_pairs(validation)
+    said = planned(config, opened_cache, opened.folder.config, None, opened.device)
+    run.console.note(said.line())
+    if run.dry_run:
+        run.planned([said.line(), f"train on {len(opened_cache)} windows of {cache} -> {target}"], output=str(target))
+        return
+    from stages.train import loop
+    from stages.wan.digests import folder_digests
+
+    target.mkdir(exist_ok=True)
+    accelerator = loop.made_accelerator(config, target, cpu=opened.device == "cpu")
+    if run.force and accelerator.is_main_process:
+        begin_anew(target)
+    accelerator.wait_for_everyone()
+    weights = folder_digests(opened.folder, ("transformer",), opened.cache, run.console.progress)
+    validate = validator(pairs, opened, configs["wan"], target) if pairs else None
+    trained = loop.train(
+        opened.folder, opened_cache, config, target,
+        accelerator=accelerator, weights=weights, validate=validate, progress=run.console.progress,
+    )  # fmt: skip
+    if is_helper():
+        return
+    loss = f", loss {trained.losses[-1]:.4f}" if trained.losses else ", nothing left to do"
+    run.done(trained.adapter, f"step {trained.step}{loss}", step=trained.step, **_last(trained.validations))
+
+
+def _last(validations: list[dict[str, float]]) -> dict[str, Any]:
+    return {"validation": validations[-1]} if validations else {}
+
+
+def begin_anew(folder: Path) -> None:
+    """Remove a run's checkpoints and its finished model: what --force asks for."""
+    from stages.train.save_model import MODEL
+
+    for pattern in ("adapter-*.safetensors", "state-*.safetensors"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
+
+
+def plan(run: Run, cache: Path | None, hardware: str | None, model: str | None) -> None:
+    """Say what a run would need and take."""
+    from stages.artifacts.training_cache import TrainingCache
+    from stages.wan.folder import open_folder
+    from stages.wan.machine import DEFAULTS
+
+    config = run.configured("train")
+    described = DEFAULTS if model is None else {**DEFAULTS, **open_folder(Path(model)).config}
+    found = planned(config, None if cache is None else TrainingCache(cache), described, hardware, "auto")
+    from stages.train.plan import paper_line
+
+    paper = [paper_line(described)] if described["num_layers"] == DEFAULTS["num_layers"] else []
+    run.planned([*found.lines(), *paper], **found.figures())
+
+
+def planned(
+    config: TrainConfig, cache: TrainingCache | None, transformer: dict[str, Any], hardware: str | None, device: str
+) -> TrainingPlan:
+    """The plan of a run, for the cards here or for others. Raises InputError where it would not fit here."""
+    from stages.train.plan import Material, checked, here, make_plan, parsed_hardware
+    from stages.wan.machine import DEFAULTS
+
+    index = None if cache is None else cache.index
+    material = Material() if index is None else Material(
+        index.height, index.width, index.chunk_frames, index.overlap_frames
+    )  # fmt: skip
+    cards = here(device) if hardware is None else parsed_hardware(hardware)
+    plan = make_plan({**DEFAULTS, **transformer}, material, config, cards)
+    return plan if hardware is not None or device == "auto" else checked(plan)

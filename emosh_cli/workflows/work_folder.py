@@ -1,0 +1,124 @@
+"""The work folder: every artifact beside a stamp of what it was made from, so that a rerun makes only what changed.
+
+`out.mp4`'s work folder is `out.emosh/`. `NAME.stamp.json` holds the provenance an artifact was made with and its
+sha256. A step is skipped only when the provenance it would be made with is that of the stamp and the file's bytes are
+those that were stamped; mere existence never counts. The stamp is written after the file, each atomically, so a run
+killed anywhere leaves at worst an artifact without a stamp, which is made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from emosh_cli.console import Console
+from stages.artifacts.atomic import atomic_path
+from stages.artifacts.provenance import Provenance, sha256_file
+from stages.errors import InputError
+
+UNMADE = "not made yet"
+
+
+class WorkFolder:
+    """Makes artifacts or finds them made. The folder comes with the first; `dry` only says what would happen."""
+
+    def __init__(self, result: Path, console: Console, force: bool = False, dry: bool = False) -> None:
+        self.folder = result.with_suffix(".emosh")
+        self.console, self.force, self.dry = console, force, dry
+        self.plan: list[str] = []
+        self._digests: dict[Path, str] = {}
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder} is a file; it must be free for the work folder of {result}")
+
+    def digest(self, path: Path) -> str:
+        """sha256 of an input, read once per run; UNMADE for what a dry run has only planned."""
+        if path not in self._digests:
+            self._digests[path] = sha256_file(path)
+        return self._digests[path]
+
+    def step(self, label: str, output: Path, expected: Provenance, make: Callable[[Path], None]) -> bool:
+        """Bring `output` up to date by calling `make(output)` if needed. Returns whether it was made."""
+        reason = "asked for with --force" if self.force else self._reason(output, expected)
+        if reason is None:
+            self._say(f"{label}: cached")
+            return False
+        self._say(f"{label}: {reason}")
+        if self.dry:
+            self._digests[output] = UNMADE
+            return True
+        stamp = self._stamp(output)
+        stamp.unlink(missing_ok=True)
+        self.folder.mkdir(exist_ok=True)
+        try:
+            make(output)
+        except BaseException:
+            with suppress(OSError):
+                self.folder.rmdir()  # where nothing is in it yet
+            raise
+        self._digests[output] = sha256_file(output)
+        record = {"output": str(output), "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
+        with atomic_path(stamp) as part:
+            part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        return True
+
+    def _say(self, text: str) -> None:
+        self.plan.append(text)
+        if not self.dry:
+            self.console.note(text)
+
+    def _stamp(self, output: Path) -> Path:
+        return self.folder / f"{output.name}.stamp.json"
+
+    def _reason(self, output: Path, expected: Provenance) -> str | None:
+        """Why `output` must be made; None when it is up to date."""
+        if not output.exists():
+            return "to be made" if self.dry else "making it"
+        try:
+            stamped = json.loads(self._stamp(output).read_text(encoding="utf-8"))
+            before = Provenance.from_json(json.dumps(stamped["provenance"]))
+        except FileNotFoundError:
+            return "made again, since there is no record of how it was made"
+        except (ValueError, KeyError, TypeError):
+            return "made again, since the record of how it was made is damaged"
+        if before.fingerprint() != expected.fingerprint():
+            return f"made again, since {'; '.join(changes(before, expected))}"
+        if stamped.get("sha256") != sha256_file(output):
+            return f"made again, since {output.name} is not as it was written"
+        self._digests[output] = str(stamped["sha256"])
+        return None
+
+
+def changes(before: Provenance, now: Provenance) -> list[str]:
+    """What differs between two provenances, in words."""
+    old, new = _flat(before), _flat(now)
+    said = []
+    for key in sorted(old.keys() | new.keys()):
+        was, is_ = old.get(key, "absent"), new.get(key, "absent")
+        if was != is_:
+            said.append(_worded(key, was, is_))
+    return said or ["the record changed"]
+
+
+def _worded(key: str, was: object, is_: object) -> str:
+    """One difference; digests say nothing to a reader, so only what they are of is named."""
+    group, _, name = key.partition(".")
+    if key == "weights.code":
+        return "emosh's own code changed"
+    if group in ("inputs", "weights"):
+        return f"the {name} changed"
+    return f"{name if group == 'config' else key} was {was}, now {is_}"
+
+
+def _flat(provenance: Provenance) -> dict[str, Any]:
+    fields = {key: value for key, value in asdict(provenance).items() if key != "notes"}
+    flat: dict[str, Any] = {}
+    for key, value in json.loads(json.dumps(fields, default=str)).items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{name}": inner for name, inner in value.items()})
+        else:
+            flat[key] = value
+    return flat

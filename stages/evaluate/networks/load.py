@@ -1,0 +1,190 @@
+"""Opening what was filed: each network as a plain function, on the card where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from stages.errors import InputError
+from stages.evaluate.networks.installed import InstalledNetwork, checked, installed
+
+Rgb = UInt8[np.ndarray, "height width 3"]
+Features = Callable[[list[Rgb]], Float[np.ndarray, "pictures features"]]
+FACE_SIDE = 112
+FACE_MEAN = FACE_SCALE = 127.5
+VIDEO_SIDE = 224
+
+
+def device() -> str:
+    """ "cuda" where a card is there."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def lpips(home: Path, net: str) -> tuple[Any, list[InstalledNetwork]] | None:
+    """`lpips.Distance` with "alex" or "vgg", and the files it is made of; None where it is not installed."""
+    from stages.evaluate.networks.lpips import from_torchscript, from_weights
+
+    filed = installed(home)
+    halves = [filed.get(f"lpips-{net}-{half}") for half in ("backbone", "lins")]
+    if halves[0] is not None and halves[1] is not None:
+        backbone, lins = (_tensors(checked(half, home)) for half in halves if half is not None)
+        return from_weights(net, backbone, lins, device()), [half for half in halves if half is not None]
+    whole = filed.get(f"lpips-{net}")
+    if whole is None:
+        return None
+    return from_torchscript(_script(checked(whole, home)), device()), [whole]
+
+
+def inception(home: Path, resize: str) -> tuple[Features, InstalledNetwork] | None:
+    """Features of pictures brought to 299 pixels as `resize` (a key of `inception.RESIZES`) does."""
+    filed = installed(home).get("inception")
+    return None if filed is None else (_inception(filed, checked(filed, home), resize), filed)
+
+
+def i3d(home: Path) -> tuple[Features, InstalledNetwork] | None:
+    """Features of one window of frames: a list of frames in, one row out."""
+    filed = installed(home).get("i3d")
+    return None if filed is None else (_i3d(checked(filed, home)), filed)
+
+
+def arcface(home: Path) -> tuple[Features, InstalledNetwork] | None:
+    """Unit-length embeddings of aligned faces, 112 x 112 RGB."""
+    filed = installed(home).get("arcface")
+    return None if filed is None else (_arcface(filed, checked(filed, home)), filed)
+
+
+def try_once(filed: InstalledNetwork, path: Path) -> None:
+    """Run a file once on a grey picture. Raises InputError when it is not what it was added as."""
+    from stages.evaluate.networks.lpips import LAYERS, features, from_torchscript
+
+    grey = np.full((128, 128, 3), 128, np.uint8)
+    try:
+        if filed.part.endswith("-lins"):
+            return
+        if filed.part.endswith("-backbone"):
+            import torch
+
+            features(filed.part.split("-")[1], _tensors(path), torch.zeros(1, 3, 128, 128))
+            return
+        if filed.part == "lpips-vgg":
+            assert "vgg" in LAYERS
+            import torch
+
+            shape = tuple(from_torchscript(_script(path), device())(*(torch.zeros(1, 3, 64, 64),) * 2).shape)
+            rows, good = [1], shape == (1,)
+        else:
+            given = [grey] * 10 if filed.part == "i3d" else [np.full((FACE_SIDE, FACE_SIDE, 3), 128, np.uint8)]
+            build = {"inception": lambda: _inception(filed, path, "clean"), "i3d": lambda: _i3d(path),
+                     "arcface": lambda: _arcface(filed, path)}  # fmt: skip
+            found = build[filed.part]()(given)
+            rows, good = list(found.shape), found.ndim == 2 and len(found) == 1 and bool(np.isfinite(found).all())
+    except InputError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:120]
+        raise InputError(f"{filed.source} cannot be run as {filed.part} ({said})") from error
+    if not good:
+        raise InputError(f"{filed.source} is no {filed.part}: it gives {rows} for one picture, expected one row")
+
+
+# ---- each network
+def _inception(filed: InstalledNetwork, path: Path, resize: str) -> Features:
+    import torch
+
+    from stages.evaluate.networks.inception import RESIZES, features
+
+    where = device()
+    if filed.form == "torchscript":
+        module = _script(path)
+
+        def run(batch: Any) -> Any:
+            return module.layers(batch)
+    else:
+        weights = {key: value.to(where) for key, value in _tensors(path).items()}
+
+        def run(batch: Any) -> Any:
+            return features(weights, batch)
+
+    def found(pictures: list[Rgb]) -> np.ndarray:
+        with torch.inference_mode():
+            batch = torch.stack([RESIZES[resize](each) for each in pictures]).to(where)
+            return run(batch).reshape(len(pictures), -1).float().cpu().numpy()
+
+    return found
+
+
+def _i3d(path: Path) -> Features:
+    import torch
+
+    module = _script(path)
+
+    def found(frames: list[Rgb]) -> np.ndarray:
+        with torch.inference_mode():
+            video = video_tensor(frames)[None].to(device())
+            return module(video, rescale=False, resize=False, return_features=True).reshape(1, -1).float().cpu().numpy()
+
+    return found
+
+
+def video_tensor(frames: list[Rgb]) -> Any:
+    """(3, frames, 224, 224) in [-1, 1], as StyleGAN-V's FVD: short side bilinear to 224, centre cut out."""
+    import math
+
+    import torch
+    from torch.nn.functional import interpolate
+
+    unit = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 255
+    height, width = unit.shape[2:]
+    scale = VIDEO_SIDE / min(height, width)
+    size = (VIDEO_SIDE, math.ceil(width * scale)) if height < width else (math.ceil(height * scale), VIDEO_SIDE)
+    resized = interpolate(unit, size, mode="bilinear", align_corners=False)
+    top, left = (size[0] - VIDEO_SIDE) // 2, (size[1] - VIDEO_SIDE) // 2
+    cut = resized[:, :, top : top + VIDEO_SIDE, left : left + VIDEO_SIDE]
+    return (cut.permute(1, 0, 2, 3) - 0.5) * 2
+
+
+def _arcface(filed: InstalledNetwork, path: Path) -> Features:
+    if filed.form == "onnx":
+        from stages.detect.onnx_network import open_network
+
+        network = open_network(path)
+
+        def run(batch: np.ndarray) -> np.ndarray:
+            return np.concatenate([network.run(each[None])[0] for each in batch])
+    else:
+        import torch
+
+        module = _script(path)
+
+        def run(batch: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                return module(torch.from_numpy(batch).to(device())).float().cpu().numpy()
+
+    def found(faces: list[Rgb]) -> np.ndarray:
+        batch = (np.stack(faces).astype(np.float32) - FACE_MEAN) / FACE_SCALE
+        embedded = run(np.ascontiguousarray(batch.transpose(0, 3, 1, 2))).reshape(len(faces), -1)
+        return embedded / np.maximum(np.linalg.norm(embedded, axis=1, keepdims=True), 1e-12)
+
+    return found
+
+
+def _tensors(path: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def _script(path: Path) -> Any:
+    import warnings
+
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*", category=DeprecationWarning)
+        return torch.jit.load(str(path), map_location=device()).eval()

@@ -1,0 +1,101 @@
+"""A stretch of a long video, frame for frame, without decoding all that lies before it.
+
+Seeking is a promise that containers and codecs keep only mostly, so a stretch begins at a `Moment`: a frame's number,
+its time stamp, and a checksum of its pixels. Where the frame that a seek finds is another one, the video is read from
+its beginning, and the stretch is the same.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.errors import InputError
+from stages.video.display import Upright
+from stages.video.source import PHOTO_FPS, Frame, decoded, opened
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One frame of a video: its number from 0, its time stamp in the stream's ticks, its picture's checksum."""
+
+    index: int
+    pts: int | None
+    checksum: int
+
+
+def checksum(frame: VideoFrame) -> int:
+    """crc32 of the coded frame's first plane, its padding left out: what tells one picture from its neighbours."""
+    import numpy as np
+
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[arg-type]
+    used = min(plane.line_size, plane.width * -(-frame.format.components[0].bits // 8))
+    return zlib.crc32(rows[:, :used].tobytes())
+
+
+def read_stretch(path: Path, first: Moment, count: int) -> Iterator[Frame]:
+    """Yield `count` upright frames from `first` on; `index` is the video's, `pts_seconds` counts from the stretch's own
+    first frame.
+
+    Raises InputError as `read_frames` does, and when the video ends before the stretch does or is another one.
+    """
+    path, found = Path(path), 0
+    with opened(path) as (container, stream):
+        frames = _sought(path, container, stream, first) if first.index else None
+        if frames is not None:
+            yield from _upright(path, frames, stream, first, count)
+            return
+    with opened(path) as (container, stream):
+        frames = islice(decoded(path, container, stream), first.index, None)
+        for frame in _upright(path, frames, stream, first, count):
+            yield frame
+            found += 1
+    if not found:
+        raise InputError(f"{path} ends before frame {first.index}; it is not the file it was")
+
+
+def _sought(path: Path, container: InputContainer, stream: VideoStream, first: Moment) -> Iterator[VideoFrame] | None:
+    """The frames from `first` on, or None where seeking does not find that very frame."""
+    import av.error
+
+    if first.pts is None:
+        return None
+    try:
+        container.seek(first.pts, stream=stream, backward=True)
+        frames = decoded(path, container, stream)
+        for frame in frames:
+            if frame.pts is None or frame.pts > first.pts:
+                return None
+            if frame.pts == first.pts:
+                return chain([frame], frames) if checksum(frame) == first.checksum else None
+    except (av.error.FFmpegError, InputError):
+        return None
+    return None
+
+
+def _upright(
+    path: Path, frames: Iterator[VideoFrame], stream: VideoStream, first: Moment, count: int
+) -> Iterator[Frame]:
+    rate = float(stream.guessed_rate or PHOTO_FPS)
+    start, upright, found = 0.0, None, 0
+    for found, frame in enumerate(islice(frames, count), start=1):
+        index = first.index + found - 1
+        seconds = index / rate if frame.time is None else frame.time
+        if upright is None:
+            start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
+        elif not upright.fits(frame):
+            raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
+        yield Frame(partial(upright.rgb, frame), index, max(0.0, seconds - start))
+    if 0 < found < count:
+        raise InputError(f"{path} ends at frame {first.index + found}; it is not the file it was")

@@ -1,0 +1,271 @@
+"""What a forward pass costs, counted before any weight is loaded: operations by formula, memory on the meta device.
+
+Operations are two per multiply-add, of matrix products, attention and convolutions only. Memory is what lives at the
+worst moment besides weights and inputs, as torch's eager mode allocates it with a fused attention (which keeps no
+tokens x tokens matrix). Deliberately does not know the allocator's rounding, nor any device.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from stages.wan.fixed_codec import KIND as BLOCK_CODEC
+from stages.wan.fixed_codec import BlockCodec
+from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout
+
+BLOCKS_COUNTED = 2
+"""Activations do not grow with the number of blocks; two are enough to have one handing over to the next."""
+FRAMES_COUNTED = (9, 13)
+"""From the third group of four frames on, each costs the VAE the same."""
+TILE, TILE_STRIDE = 256, 192
+"""diffusers' tiles of the VAE, in pixels."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Of one forward pass."""
+
+    linear: float
+    attention: float
+
+    @property
+    def total(self) -> float:
+        """Both."""
+        return self.linear + self.attention
+
+
+def read_tokens(config: Mapping[str, Any]) -> tuple[int, int]:
+    """How many tokens of text and of the picture the cross-attention reads: one empty one where a model is blind."""
+    return (TEXT_TOKENS, IMAGE_TOKENS) if config["image_dim"] else (1, 0)
+
+
+def transformer_operations(config: Mapping[str, Any], layout: Layout, height: int, width: int) -> Operations:
+    """One forward pass of the transformer over a chunk; `height` and `width` in pixels."""
+    tokens, d = layout.tokens(height, width), config["num_attention_heads"] * config["attention_head_dim"]
+    patch = config["patch_size"][0] * config["patch_size"][1] * config["patch_size"][2]
+    image_dim, text_dim = config["image_dim"] or 0, config["text_dim"]
+    text_tokens, image_tokens = read_tokens(config)
+    block = tokens * d * d * 6 + (text_tokens + image_tokens) * d * d * 2 + tokens * d * config["ffn_dim"] * 2
+    attention = 2 * tokens * (tokens + text_tokens + image_tokens) * d
+    video_tokens = tokens * layout.video // layout.slots
+    around = (
+        tokens * d * patch * (config["in_channels"] + config["out_channels"])
+        + video_tokens * d * patch * LATENT_CHANNELS
+        + text_tokens * (text_dim * d + d * d)
+        + image_tokens * (image_dim * image_dim + image_dim * d)
+        + config["freq_dim"] * d + d * d + 6 * d * d
+    )  # fmt: skip
+    layers = config["num_layers"]
+    return Operations(2.0 * (layers * block + around), 2.0 * layers * attention)
+
+
+@dataclass(frozen=True)
+class VaeCost:
+    """Of encoding or decoding one clip: operations, and bytes alive at the worst moment."""
+
+    operations: float
+    peak_bytes: int
+
+
+class LiveBytes(TorchDispatchMode):
+    """While on, `peak` is the most bytes that tensors made inside held at once. Storages in `apart` do not count."""
+
+    def __init__(self, apart: list[torch.Tensor]) -> None:
+        super().__init__()
+        self._apart = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in apart}
+        self._live: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._now = 0
+        self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation, forget what has died, and add what is new."""
+        result = func(*args, **(kwargs or {}))
+        for key in [key for key, (reference, _) in self._live.items() if reference.expired()]:
+            self._now -= self._live.pop(key)[1]
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self._add(tensor.untyped_storage())
+        self.peak = max(self.peak, self._now)
+        return result
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        reference = StorageWeakRef(storage)
+        if reference.cdata not in self._live and reference.cdata not in self._apart:
+            self._live[reference.cdata] = (reference, storage.nbytes())
+            self._now += storage.nbytes()
+
+
+class _FusedAttention(TorchFunctionMode):
+    """Attention as a fused kernel allocates it: the result and nothing beside."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            query = (kwargs or {}).get("query", args[0] if args else None)
+            assert query is not None
+            return torch.empty_like(query)
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _counting(apart: list[torch.Tensor]) -> Iterator[LiveBytes]:
+    with torch.no_grad(), _FusedAttention(), LiveBytes(apart) as live:
+        yield live
+
+
+def transformer_peak_bytes(
+    config: Mapping[str, Any],
+    layout: Layout,
+    height: int,
+    width: int,
+    dtype: torch.dtype = torch.bfloat16,
+    blocks: int = BLOCKS_COUNTED,
+) -> int:
+    """Most bytes alive during a forward pass besides weights and inputs."""
+    return _transformer_peak(json.dumps({**config, "num_layers": blocks}), layout, height, width, dtype)
+
+
+@lru_cache
+def _transformer_peak(described: str, layout: Layout, height: int, width: int, dtype: torch.dtype) -> int:
+    config = json.loads(described)
+    model = meta_transformer(config, dtype)
+    inputs = meta_inputs(config, layout, height, width, dtype)
+    with _counting([*model.parameters(), *model.buffers(), *inputs.values()]) as live:
+        model(**inputs, return_dict=False)
+    return live.peak
+
+
+def meta_transformer(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
+    """The transformer without memory: parameters on the meta device, of the types that loading gives them."""
+    from stages.wan.part_check import transformer_config
+    from stages.wan.transformer import EmoshTransformer3DModel
+
+    with torch.device("meta"):
+        model = EmoshTransformer3DModel(**transformer_config(config))
+    for name, parameter in model.named_parameters():
+        parameter.data = parameter.data.to(torch.float32 if stays_float32(name) else dtype)
+    return model.requires_grad_(False).eval()
+
+
+def meta_inputs(
+    config: Mapping[str, Any], layout: Layout, height: int, width: int, dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """Inputs of one forward pass, without memory."""
+    h, w = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
+
+    def empty(*shape: int) -> torch.Tensor:
+        return torch.empty(shape, dtype=dtype, device="meta")
+
+    return {
+        "hidden_states": empty(1, config["in_channels"], layout.slots, h, w),
+        "timestep": torch.empty(1, device="meta"),
+        "encoder_hidden_states": empty(1, read_tokens(config)[0], config["text_dim"]),
+        "encoder_hidden_states_image": empty(1, read_tokens(config)[1], config["image_dim"] or 0),
+        "motion_hidden_states": empty(1, LATENT_CHANNELS, layout.video, h, w),
+    }
+
+
+def stays_float32(name: str) -> bool:
+    """Whether diffusers keeps the transformer's parameter of that name in float32."""
+    return bool(_float32_modules() & set(name.split(".")))
+
+
+@cache
+def _float32_modules() -> frozenset[str]:
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+
+    return frozenset(WanTransformer3DModel._keep_in_fp32_modules or ())
+
+
+def vae_costs(
+    config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype, tiling: bool = False
+) -> tuple[VaeCost, VaeCost]:
+    """(encoding, decoding) of a clip of 4n + 1 frames. Two short clips are counted; beyond, both grow by the frame.
+
+    With `tiling` the peak is an upper bound: a tile's, and every tile's result beside it.
+    """
+    if tiling and max(height, width) > TILE:
+        return _tiled(config, frames, height, width, dtype)
+    return _vae_costs(json.dumps(dict(config)), frames, height, width, dtype)
+
+
+@lru_cache
+def _vae_costs(described: str, frames: int, height: int, width: int, dtype: torch.dtype) -> tuple[VaeCost, VaeCost]:
+    config = json.loads(described)
+    short, longer = (_vae_counted(config, count, height, width, dtype) for count in FRAMES_COUNTED)
+    groups = (frames - FRAMES_COUNTED[0]) // 4
+    both = []
+    for first, second in zip(short, longer, strict=True):
+        operations = first.operations + groups * (second.operations - first.operations)
+        peak = first.peak_bytes + max(0, groups * (second.peak_bytes - first.peak_bytes))
+        both.append(VaeCost(max(0.0, operations), peak))
+    return both[0], both[1]
+
+
+def _tiled(
+    config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype
+) -> tuple[VaeCost, VaeCost]:
+    """diffusers' tiles of 256 pixels, 192 apart."""
+    rows, columns = (sum(min(TILE, side - at) for at in range(0, side, TILE_STRIDE)) for side in (height, width))
+    tile = min(TILE, height), min(TILE, width)
+    encoding, decoding = vae_costs(config, frames, *tile, dtype)
+    share = rows * columns / (tile[0] * tile[1])
+    pixels = 3 * frames * rows * columns * dtype.itemsize
+    return (
+        VaeCost(encoding.operations * share, encoding.peak_bytes + pixels // 12),
+        VaeCost(decoding.operations * share, decoding.peak_bytes + pixels),
+    )
+
+
+def _vae_counted(
+    config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype, tiling: bool = False
+) -> tuple[VaeCost, VaeCost]:
+    vae = meta_vae(config, dtype)
+    if tiling:
+        vae.enable_tiling()
+    pixels = torch.empty(1, 3, frames, height, width, dtype=dtype, device="meta")
+    shape = 1, LATENT_CHANNELS, (frames - 1) // 4 + 1, height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
+    latents = torch.empty(shape, dtype=dtype, device="meta")
+    return _vae_cost(vae, vae.encode, pixels), _vae_cost(vae, vae.decode, latents)
+
+
+def _vae_cost(vae: Any, run: Any, given: torch.Tensor) -> VaeCost:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.no_grad(), FlopCounterMode(display=False) as operations:
+        run(given)
+    with _counting([*vae.parameters(), *vae.buffers(), given]) as live:
+        run(given)
+    return VaeCost(float(operations.get_total_flops()), live.peak)
+
+
+def meta_vae(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
+    """The VAE without memory."""
+    import inspect
+
+    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+
+    if config.get("_class_name") == BLOCK_CODEC:
+        with torch.device("meta"):
+            return BlockCodec().to(dtype).requires_grad_(False).eval()
+    known = inspect.signature(AutoencoderKLWan.__init__).parameters
+    with torch.device("meta"):
+        vae = AutoencoderKLWan(**{key: value for key, value in config.items() if key in known})
+    for parameter in vae.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return vae.requires_grad_(False).eval()
+
+
+def parameter_bytes(model: torch.nn.Module) -> int:
+    """Bytes of a model's parameters as they stand."""
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
