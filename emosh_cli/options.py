@@ -1,4 +1,4 @@
-"""Options and arguments that mean the same in every command."""
+"""Options and arguments that several commands share. They mean the same in every command."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ Ref = Annotated[
 ]
 RefMotion = Annotated[
     Path,
-    typer.Option("--ref", metavar="PHOTO|NPZ", help="The reference: a photo (tracked first) or its tracked motion."),
+    typer.Option(
+        "--ref", metavar="PHOTO|NPZ", help="The reference: a photo of the person, or the motion tracked from it."
+    ),
 ]
 MotionArgument = Annotated[
-    Path, typer.Argument(metavar="MOTION", help="A motion .npz; - reads standard input.", show_default=False)
+    Path, typer.Argument(metavar="MOTION", help="A motion .npz. - reads standard input.", show_default=False)
 ]
 Out = Annotated[
     Path | None,
@@ -27,88 +29,106 @@ Out = Annotated[
         "-o",
         "--out",
         metavar="PATH",
-        help="Where the result goes. Without it: beside the input, named after it.",
+        help="Where to write the result. Without it: beside the input, with a name like the input's.",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]
 Body = Annotated[
     str,
-    typer.Option("--body", metavar="NAME|NPZ", help="The body model: open, ehm, or a body file."),
+    typer.Option("--body", metavar="NAME|NPZ", help="The body model: open, ehm, or a body file (.npz)."),
 ]
 
 # ---- what several stages take
 Person = Annotated[
     int | None,
-    typer.Option("--person", metavar="N", min=0, help="Whom to track: 0 the largest, 1 the next.", show_default="0"),
+    typer.Option(
+        "--person",
+        metavar="N",
+        min=0,
+        help="Which person to track: 0 is the largest in the picture, 1 the next.",
+        show_default="0",
+    ),
 ]
 NoDisentangle = Annotated[
     bool,
-    typer.Option("--no-disentangle", help="Keep the driver's body shape: the paper's ablation."),
+    typer.Option("--no-disentangle", help="Keep the driver's body shape (the paper's ablation)."),
 ]
 NoHybrid = Annotated[
-    bool, typer.Option("--no-hybrid", help="Only the coloured mesh, no drawn key lines: the paper's ablation.")
+    bool, typer.Option("--no-hybrid", help="Draw only the coloured mesh, without key lines (the paper's ablation).")
 ]
 Backend = Annotated[
     str,
     typer.Option(
         "--backend",
         metavar="auto|wan|puppet",
-        help="What draws the result. auto: wan where its weights, an adapter and a GPU are there, else puppet.",
+        help="What draws the result. auto: wan if weights, adapter and a GPU are there, else puppet.",
     ),
 ]
 Framing = Annotated[
     str | None,
-    typer.Option("--framing", metavar="ref|drive", help="Keep the photo's framing, or the driver's camera.",
-                 show_default="ref"),
-]  # fmt: skip
+    typer.Option(
+        "--framing",
+        metavar="ref|drive",
+        help="ref: keep the framing of the photo. drive: follow the driver's camera.",
+        show_default="ref",
+    ),
+]
 TableJobs = Annotated[
     int,
-    typer.Option("--jobs", metavar="N", min=0, help="Processes that measure many clips.", show_default="one per core"),
+    typer.Option(
+        "--jobs", metavar="N", min=0, help="Number of processes that measure clips.", show_default="one per core"
+    ),
 ]
 
 # ---- the diffusion model
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="DIR|NAME", help="A diffusers folder, or one in emosh's models/.",
-        show_default="what emosh models list shows as installed", rich_help_panel=DIFFUSION,
+        "--model", metavar="DIR|NAME", help="A diffusers folder, or the name of a folder in emosh's models/.",
+        show_default="the installed model", rich_help_panel=DIFFUSION,
     ),
 ]  # fmt: skip
 Adapter = Annotated[
     str | None,
     typer.Option(
-        "--adapter", metavar="FILE|none", help="EMOSH's training on top of the model; none: the model alone.",
+        "--adapter", metavar="FILE|none", help="The adapter from EMOSH's training. none: no adapter.",
         show_default="the installed one", rich_help_panel=DIFFUSION,
     ),
 ]  # fmt: skip
 Device = Annotated[
     str,
-    typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the model runs.", rich_help_panel=DIFFUSION),
+    typer.Option(
+        "--device", metavar="auto|cpu|cuda[:N]", help="Device that the model runs on.", rich_help_panel=DIFFUSION
+    ),
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", help="Of the noise; the same seed, the same video.", show_default="0",
+    typer.Option("--seed", metavar="N", help="Seed of the noise. The same seed gives the same video.", show_default="0",
                  rich_help_panel=DIFFUSION),
 ]  # fmt: skip
 NoSac = Annotated[
     bool,
-    typer.Option("--no-sac", help="No anchor to the first chunk: the paper's ablation.", rich_help_panel=DIFFUSION),
+    typer.Option(
+        "--no-sac", help="Do not anchor later chunks to the first (the paper's ablation).", rich_help_panel=DIFFUSION
+    ),
 ]
 ColorAnchor = Annotated[
     bool,
-    typer.Option("--color-anchor", help="Hold each chunk's colours to the one before.", rich_help_panel=DIFFUSION),
+    typer.Option(
+        "--color-anchor", help="Match the colours of each chunk to the chunk before it.", rich_help_panel=DIFFUSION
+    ),
 ]
 Vram = Annotated[
     float | None,
     typer.Option(
-        "--vram", metavar="GB", help="Stay within this much card memory: picks offload, 8-bit storage, tiles.",
-        show_default="what is free", rich_help_panel=DIFFUSION,
+        "--vram", metavar="GB", help="Use at most this much GPU memory: offloads, stores 8 bits, tiles.",
+        show_default="all that is free", rich_help_panel=DIFFUSION,
     ),
 ]  # fmt: skip
 PlanOnly = Annotated[
     bool,
-    typer.Option("--plan", help="Say what lives where, every step's peak memory and time, and draw nothing.",
+    typer.Option("--plan", help="Print where each part runs, and the peak memory and time of each step. Draw nothing.",
                  rich_help_panel=DIFFUSION),
 ]  # fmt: skip
 
@@ -118,7 +138,7 @@ _Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE.toml|PRESET",
-        help="A TOML file or a preset (see: emosh config list). May be repeated; the later wins.",
+        help="A TOML file or a preset (see: emosh config list). May be repeated: a later one wins.",
         rich_help_panel=SETTINGS,
         show_default=False,
     ),
@@ -128,27 +148,31 @@ _Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="One setting (see: emosh config show). May be repeated.",
+        help="Change one setting (see: emosh config show). May be repeated.",
         rich_help_panel=SETTINGS,
         show_default=False,
     ),
 ]
 _DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Check everything, say what would be made, make nothing.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--dry-run", help="Check everything and print what would be made. Make nothing.", rich_help_panel=OUTPUT
+    ),
 ]
 _Force = Annotated[
     bool,
     typer.Option(
-        "--force", help="Overwrite a file that emosh did not write; redo what is cached.", rich_help_panel=OUTPUT
+        "--force", help="Overwrite a file that emosh did not write. Make cached steps again.", rich_help_panel=OUTPUT
     ),
 ]
 _Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Only the result's path, and errors.", rich_help_panel=OUTPUT)
+    bool, typer.Option("-q", "--quiet", help="Print only the path of the result, and errors.", rich_help_panel=OUTPUT)
 ]
 _Json = Annotated[
     bool,
-    typer.Option("--json", help="A JSON object on stdout; progress as JSON lines on stderr.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--json", help="Print a JSON object on stdout, and progress as JSON lines on stderr.", rich_help_panel=OUTPUT
+    ),
 ]
 
 WORK: dict[str, tuple[Any, Any]] = {

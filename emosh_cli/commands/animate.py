@@ -13,7 +13,7 @@ from emosh_cli.outputs import VIDEO, need, settle
 from emosh_cli.run import Run
 from stages.errors import InputError
 
-Drive = Annotated[Path, typer.Option("--drive", metavar="VIDEO", help="The driving video: whose motion is used.")]
+Drive = Annotated[Path, typer.Option("--drive", metavar="VIDEO", help="The driving video. Its motion is used.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,9 +37,11 @@ def register(app: typer.Typer) -> None:
         plan: options.PlanOnly = False,
         body: options.Body = "open",
     ) -> None:
-        """The whole chain: track both, retarget, draw the condition map, generate.
+        """Animate the person in a photo with the motion of a video: all stages in one command.
 
-        Every intermediate file is kept in OUT.emosh/ beside the result; a rerun makes only what changed.
+        It tracks photo and video, retargets the motion, draws the condition map
+        and generates the result. Every intermediate file is kept in OUT.emosh/
+        beside the result, and a rerun makes only what changed.
 
         Example: emosh animate --ref photo.png --drive video.mp4 -o out.mp4
         """

@@ -17,7 +17,7 @@ from stages.errors import InputError
 Section = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SECTION]", help=f"One of {', '.join(settings.SECTIONS)}; all without it.", show_default=False
+        metavar="[SECTION]", help=f"One of {', '.join(settings.SECTIONS)}. Without it: all.", show_default=False
     ),
 ]
 Path_ = Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write.")]
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="config",
         cls=Group,
-        help="Settings: what there is, presets, and a file to start from.\n\nExample: emosh config show track",
+        help="Show settings and presets, and write a settings file to start from.\n\nExample: emosh config show track",
         no_args_is_help=True,
         rich_markup_mode="rich",
     )
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "show", "Commands")
     def show(run: Run, section: Section = None) -> None:
-        """Show settings with type, value and meaning; --config and --set show what they change.
+        """Show settings with type, value and meaning. --config and --set show what they would change.
 
         Example: emosh config show track --set solver=adamw
         """

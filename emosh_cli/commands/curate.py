@@ -19,17 +19,19 @@ SYNTHETIC = "Made-up people"
 
 Videos = Annotated[
     Path | None,
-    typer.Argument(metavar="VIDEOS", help="A folder of videos, with the folders in it.", show_default=False),
+    typer.Argument(
+        metavar="VIDEOS", help="A folder of videos. Folders inside it are searched too.", show_default=False
+    ),
 ]
 Workers = Annotated[
     int,
-    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Processes at work at a time, each on one core.",
+    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Number of processes, one per core.",
                  show_default="as many as cores and memory allow"),
 ]  # fmt: skip
 EngineName = Annotated[
     str,
-    typer.Option("--engine", metavar="local|ray", help="local: processes of this machine; ray: Ray Data, on the "
-                 "cluster of RAY_ADDRESS or a Ray of its own (pip install 'emosh\\[ray]')."),
+    typer.Option("--engine", metavar="local|ray", help="local: processes on this machine. ray: Ray Data, on the "
+                 "cluster of RAY_ADDRESS or a new local one (pip install 'emosh\\[ray]')."),
 ]  # fmt: skip
 
 Synthetic = Annotated[
@@ -37,20 +39,23 @@ Synthetic = Annotated[
     typer.Option(
         "--synthetic",
         metavar="N",
-        help="Instead of choosing clips, draw N of made-up people, their exact motion beside each.",
+        help="Draw N clips of made-up people instead, each with its exact motion.",
         rich_help_panel=SYNTHETIC,
         show_default=False,
     ),
 ]
 First = Annotated[
-    int, typer.Option("--first", metavar="N", min=0, help="Number of the first one drawn.", rich_help_panel=SYNTHETIC)
+    int,
+    typer.Option(
+        "--first", metavar="N", min=0, help="Number of the first clip that is drawn.", rich_help_panel=SYNTHETIC
+    ),
 ]
 Motions = Annotated[
     list[Path] | None,
     typer.Option(
         "--motion",
         metavar="NPZ",
-        help="Move half of them as in this tracked motion. May be repeated.",
+        help="Move half of the people as in this tracked motion. May be repeated.",
         rich_help_panel=SYNTHETIC,
         show_default=False,
     ),
@@ -74,30 +79,30 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Find the clips worth training on in a folder of videos, and track them.
 
-        Every video is cut at its shots into windows of 77 to 154 frames.
-        Each is tracked, and kept when it shows one moving person whose face
-        and hands can be seen: as NAME-0001.mp4, its motion NAME-0001.npz.
+        Every video is cut at its shots into windows of 77 to 154 frames. Each
+        window is tracked. It is kept if it shows one moving person whose face
+        and hands are visible: NAME-0001.mp4 with its motion NAME-0001.npz.
 
-        manifest.jsonl says of every window what it shows, and why it was
-        rejected; summary.html draws each figure with its threshold, so that
-        you can choose those for your footage (emosh config show curate).
-        Another threshold is applied to what is measured already.
+        manifest.jsonl lists every window with its figures and, if it was
+        rejected, the reason. summary.html draws each figure with its threshold,
+        so that you can choose thresholds for your footage (emosh config show
+        curate). A new threshold is applied to the figures measured before.
 
-        Stopped at any moment, the same command goes on.
+        If the command is stopped, run it again and it continues.
         Next: emosh encode --manifest clips/manifest.jsonl -o cache/
 
         Example: emosh curate videos/ -o clips/
         """
         if synthetic is not None:
             if videos is not None:
-                raise InputError("--synthetic draws its own clips; leave the videos away")
+                raise InputError("--synthetic draws its own clips; leave VIDEOS out")
             from emosh_cli.workflows.synthetic_clips import write_synthetic
 
             write_synthetic(run, synthetic, first, out, motion or [], _engine(engine, workers), body)
         elif videos is None:
             raise InputError("name the folder of videos, or draw clips of made-up people with --synthetic N")
         elif first or motion:
-            raise InputError("--first and --motion are for made-up people; add --synthetic N, or leave them away")
+            raise InputError("--first and --motion are for made-up people; add --synthetic N, or leave them out")
         else:
             from emosh_cli.workflows import curation
 

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "doctor", MACHINE, works=False)
     def doctor(run: Run) -> None:
-        """Say what is installed, what is missing, and the exact command that adds it.
+        """Print what is installed, what is missing, and the command that adds it.
 
         Example: emosh doctor
         """

@@ -17,12 +17,14 @@ Ref = Annotated[Path | None, typer.Option("--ref", metavar="PHOTO", help="The re
 Cond = Annotated[Path | None, typer.Option("--cond", metavar="MP4", help="The condition map, from emosh render-cond.")]
 Manifest = Annotated[
     Path | None,
-    typer.Option("--manifest", metavar="JSONL", help="Encode a training set instead: emosh curate's manifest.jsonl."),
+    typer.Option(
+        "--manifest", metavar="JSONL", help="Encode a training set instead: the manifest.jsonl of emosh curate."
+    ),
 ]
 Jobs = Annotated[
     int,
-    typer.Option("--jobs", "--workers", metavar="N", min=0, help="With --manifest: clips at work at a time, each on a "
-                 "core of its own.", show_default="as many as cores and memory allow; 1 on a GPU"),
+    typer.Option("--jobs", "--workers", metavar="N", min=0, help="With --manifest: number of clips that are encoded at the "
+                 "same time, one per core.", show_default="as many as cores and memory allow; 1 on a GPU"),
 ]  # fmt: skip
 
 
@@ -41,11 +43,11 @@ def register(app: typer.Typer) -> None:
         device: options.Device = "auto",
         body: options.Body = "open",
     ) -> None:
-        """Turn photo and condition map into latents, once, for the diffusion model or its training.
+        """Encode photo and condition map as latents, for the diffusion model or for its training.
 
-        With --manifest a folder of clips becomes a training cache: a file a
-        clip, whole or not there, so that a stopped run goes on. A clip that
-        cannot be encoded is said and left out.
+        With --manifest a folder of clips becomes a training cache with one file
+        per clip. A stopped run continues with the missing clips. A clip that
+        cannot be encoded is named and left out.
         Next: emosh train cache/ -o run/
 
         Example: emosh encode --ref photo.png --cond cond.mp4 -o clip.safetensors

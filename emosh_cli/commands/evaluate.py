@@ -16,32 +16,38 @@ from stages.errors import InputError
 if TYPE_CHECKING:
     from emosh_cli.workflows.evaluation import EvaluationInputs
 
-Result = Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="The video to judge.", show_default=False)]
+Result = Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="The result to measure.", show_default=False)]
 TableFile = Annotated[
     Path | None,
-    typer.Option("--table", metavar="TOML", help="Instead of one video: folders of real videos and of "
-                 "several methods' results, named in this file, as the paper's tables."),
+    typer.Option("--table", metavar="TOML", help="Compare several methods over many clips instead. The file "
+                 "names the folders of real videos and of results."),
 ]  # fmt: skip
 Truth = Annotated[
     Path | None,
-    typer.Option("--truth", metavar="VIDEO", help="The real video, frame by frame: PSNR, L1, SSIM, LPIPS, colour."),
+    typer.Option("--truth", metavar="VIDEO", help="The real video: PSNR, L1, SSIM, LPIPS and colour of each frame."),
 ]
 MotionFile = Annotated[
     Path | None,
-    typer.Option("--motion", metavar="NPZ", help="The motion that drove it: pose error of the result tracked again."),
+    typer.Option(
+        "--motion",
+        metavar="NPZ",
+        help="The motion that drove the result: the result is tracked again and the poses compared.",
+    ),
 ]
 RefPhoto = Annotated[
     Path | None,
-    typer.Option("--ref", metavar="PHOTO", help="The reference photo: body shape, and identity with ArcFace."),
+    typer.Option(
+        "--ref", metavar="PHOTO", help="The reference photo: body shape, and identity if ArcFace is installed."
+    ),
 ]
 Tracked = Annotated[
     Path | None,
-    typer.Option("--tracked", metavar="NPZ", help="The result's own motion, where it is tracked already."),
+    typer.Option("--tracked", metavar="NPZ", help="The motion of the result, if you tracked it already."),
 ]
 Plot = Annotated[
     Path | None,
     typer.Option(
-        "--plot", metavar="SVG", help="Also draw colour and identity over time, here.",
+        "--plot", metavar="SVG", help="Also draw colour and identity over time into this file.",
         rich_help_panel=options.OUTPUT, show_default=False,
     ),
 ]  # fmt: skip
@@ -66,10 +72,14 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Measure a result against the real video, its photo, or the motion that drove it, into a report.json.
 
-        Every figure stands beside how it was made; what could not be measured is listed with the reason.
-        With --table, several methods over many clips: means, intervals and the best, as JSON, Markdown, LaTeX and CSV;
-        a rerun goes on where one was stopped. The README shows the file it takes.
-        What people think of results: emosh evaluate study --help
+        The report says how each figure was made, and lists what could not be
+        measured with the reason.
+
+        With --table it compares several methods over many clips and writes means,
+        intervals and the best as JSON, Markdown, LaTeX and CSV. A rerun continues
+        where a run was stopped. docs/evaluate.md shows the file.
+
+        To ask people what they think of results: emosh evaluate study --help
 
         Example: emosh evaluate out.mp4 --truth drive.mp4 --ref photo.png -o report.json
         """

@@ -13,9 +13,7 @@ from emosh_cli.run import Run
 
 Pairs = Annotated[
     Path,
-    typer.Argument(
-        metavar="FOLDER", help="drive/NAME.mp4 and, unless people drive themselves, ref/NAME.png.", show_default=False
-    ),
+    typer.Argument(metavar="FOLDER", help="A folder with drive/NAME.mp4 and ref/NAME.png.", show_default=False),
 ]
 
 
@@ -35,10 +33,11 @@ def register(app: typer.Typer) -> None:
         seed: options.Seed = None,
         body: options.Body = "open",
     ) -> None:
-        """Draw every pair whole, then with one of the paper's switches off at a time, and print Table 4 of it.
+        """Draw every pair with the whole method and with one part switched off, and print the paper's Table 4.
 
-        Without a ref folder people drive themselves: the photo is the driver's first frame, and the driver the truth.
-        Videos are kept in OUT.emosh/; a rerun makes only what changed. Settings are written as section.key=value.
+        Without a ref folder the first frame of each driving video is the photo, and
+        the driving video is the truth. Videos are kept in OUT.emosh/, and a rerun
+        makes only what changed. Write settings as section.key=value.
 
         Example: emosh evaluate ablate pairs -o ablation.json
         """

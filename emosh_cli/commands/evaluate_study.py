@@ -18,27 +18,32 @@ Paths = Annotated[
     list[Path],
     typer.Argument(
         metavar="RUNS|FILE...",
-        help="A folder of results, or the comparison.toml of --table; with --answers, raters' files.",
+        help="A folder of results, or the comparison.toml of --table. With --answers: the files of the raters.",
         show_default=False,
     ),
 ]
-Answers = Annotated[bool, typer.Option("--answers", help="Compute figures: the arguments are raters' answers.")]
+Answers = Annotated[bool, typer.Option("--answers", help="Compute figures from the files of the raters.")]
 Ours = Annotated[
     str | None,
-    typer.Option("--ours", metavar="METHOD", help="The folder of your method: compared with every other.",
+    typer.Option("--ours", metavar="METHOD", help="The folder of your method. It is compared with every other.",
                  show_default=False),
 ]  # fmt: skip
 Clips = Annotated[
     int | None,
-    typer.Option("--clips", metavar="N", min=1, help="Only N clips, by chance. Without it: all.", show_default=False),
+    typer.Option(
+        "--clips", metavar="N", min=1, help="Use N clips, chosen at random. Without it: all.", show_default=False
+    ),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Chance of order, choice of clips and intervals.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", help="Seed of the order, the choice of clips and the intervals.")
+]
 KeyFile = Annotated[
     Path | None,
     typer.Option(
         "--key",
         metavar="JSON",
-        help="Which video is whose: written with the page, read with --answers. Without it: NAME.key.json beside them.",
+        help="The file that says which video is whose, written with the page and read with --answers. Without it: "
+        "NAME.key.json beside them.",
         show_default=False,
     ),
 ]
@@ -58,13 +63,13 @@ def register(app: typer.Typer) -> None:
         key: KeyFile = None,
         out: options.Out = None,
     ) -> None:
-        """Ask people: make a page of nameless pairs, A or B, that works offline, and count what they said.
+        """Make a page that asks people to compare results, and count their answers.
 
-        RUNS holds ref/NAME.png, drive/NAME.mp4, and a folder a method with NAME.mp4.
+        RUNS holds ref/NAME.png, drive/NAME.mp4, and one folder per method with
+        NAME.mp4. The page shows pairs A and B without names and works offline.
 
-        Send the page around; raters send back the file it saves. Keep the key.
-
-        Then, for good, same and bad per method, with intervals and agreement:
+        Send the page to raters. Each sends back the file that the page saves.
+        Keep the key file, and count with it:
         emosh evaluate study --answers ann.json bo.json
 
         Example: emosh evaluate study runs --ours emosh -o study.html
@@ -83,7 +88,7 @@ def _page(
         raise InputError("a study is made from one folder; did you mean --answers, with raters' files?")
     if not runs.is_dir() and not (runs.is_file() and runs.suffix == ".toml"):
         raise InputError(
-            f"{runs} is no folder of results and no comparison.toml; with --answers it may be a rater's file"
+            f"{runs} is neither a folder of results nor a comparison.toml; add --answers to read the files of raters"
         )
     if ours is None:
         raise InputError("say which folder is your method: --ours NAME")

@@ -26,17 +26,24 @@ To = Annotated[
     typer.Option(
         "--to",
         metavar="FORMAT",
-        help="amass, glb, bvh or wan-animate. Without it: told by the suffix of -o (.npz, .glb, .bvh, a folder).",
+        help="amass, glb, bvh or wan-animate. Without it: chosen by the suffix of -o (.npz, .glb, .bvh, a folder).",
         show_default=False,
     ),
 ]
 Fps = Annotated[
-    int | None, typer.Option("--fps", metavar="N", min=1, max=1000, help="Whole frame rate; the motion's own, rounded."
-                             " Blender's add-on wants at least 30.", show_default=False)
-]  # fmt: skip
+    int | None,
+    typer.Option(
+        "--fps",
+        metavar="N",
+        min=1,
+        max=1000,
+        help="Frame rate, a whole number. Blender's add-on needs at least 30.",
+        show_default="the motion's own, rounded",
+    ),
+]
 Photo = Annotated[
     Path | None,
-    typer.Option("--ref", metavar="PHOTO", help="wan-animate: the photo to animate; it gives the size.",
+    typer.Option("--ref", metavar="PHOTO", help="wan-animate: the photo to animate. It decides the size.",
                  show_default=False),
 ]  # fmt: skip
 Video = Annotated[
@@ -44,7 +51,7 @@ Video = Annotated[
     typer.Option(
         "--video",
         metavar="VIDEO",
-        help="wan-animate: cut the face out of this driving video. Without it: drawn from the fitted body.",
+        help="wan-animate: cut the face out of this driving video. Without it: the face is drawn from the fitted body.",
         show_default=False,
     ),
 ]
@@ -73,15 +80,15 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         body: options.Body = "open",
     ) -> None:
-        """Write a motion for other programs: upright (y up), on the floor, flat hands.
+        """Write a motion for other programs: upright (y up), on the floor, with a flat hand as rest pose.
 
         .npz: AMASS, for Blender's SMPL-X add-on (choose "AMASS (Y-up)" there).
 
-        .glb: the skinned person, animated, with facial actions; any glTF viewer.
+        .glb: the animated person with skin and facial actions, for any glTF viewer.
 
         .bvh: the skeleton alone, in centimetres.
 
-        a folder: what Wan-Animate's generate.py reads, with --ref PHOTO.
+        a folder: the input of Wan-Animate's generate.py; it needs --ref PHOTO.
 
         Example: emosh export drive.npz -o drive.glb
         """

@@ -17,8 +17,8 @@ from stages.errors import InputError
 Runs = Annotated[
     Path, typer.Argument(metavar="RUNS", help="A folder with results of animate or generate.", show_default=False)
 ]
-Embed = Annotated[bool, typer.Option("--embed", help="Put the videos into the page: one file to send around.")]
-NoOverlay = Annotated[bool, typer.Option("--no-overlay", help="Do not draw an overlay where a run has none.")]
+Embed = Annotated[bool, typer.Option("--embed", help="Put the videos into the page, so that it is one file.")]
+NoOverlay = Annotated[bool, typer.Option("--no-overlay", help="Do not draw an overlay for results that have none.")]
 Title = Annotated[
     str | None, typer.Option("--title", metavar="TEXT", help="Heading. Without it: the folder's name.",
                              show_default=False)
@@ -38,12 +38,12 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         body: options.Body = "open",
     ) -> None:
-        """Make a page of all runs in a folder: photo, driver, overlay, condition, result and figures.
+        """Make a page of all results in a folder: photo, driver, overlay, condition, result and figures.
 
-        Results, and what made them, are found by what the files say of themselves.
+        Results and their inputs are found by the provenance inside the files.
 
-        The page needs no network: small copies of the videos lie in NAME-files
-        beside it, or in the page with --embed. The keyboard does everything.
+        The page needs no network and can be used with the keyboard alone. Small
+        copies of the videos lie in NAME-files beside it, or in it with --embed.
 
         Example: emosh gallery out -o gallery.html
         """

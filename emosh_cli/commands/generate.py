@@ -18,7 +18,11 @@ Ref = Annotated[
 ]
 MotionFile = Annotated[
     Path | None,
-    typer.Option("--motion", metavar="NPZ", help="Any motion; one not yet retargeted is. - reads standard input."),
+    typer.Option(
+        "--motion",
+        metavar="NPZ",
+        help="A motion .npz. It is retargeted first if it is not yet. - reads standard input.",
+    ),
 ]
 Latents = Annotated[
     Path | None,
@@ -50,10 +54,11 @@ def register(app: typer.Typer) -> None:
         plan: options.PlanOnly = False,
         body: options.Body = "open",
     ) -> None:
-        """Draw the person in the photo moving as in the motion.
+        """Draw the person in the photo with the movement of the motion.
 
-        What is missing in between is made in OUT.emosh/: the photo's motion, the retargeted one, map and latents.
-        Long videos are drawn chunk by chunk: a run that was killed goes on from its last whole chunk.
+        Missing steps are made in OUT.emosh/: the photo's motion, the retargeted
+        motion, the condition map and the latents. The diffusion model draws a
+        long video in chunks, and a killed run continues after its last whole chunk.
 
         Example: emosh generate --ref photo.png --motion drive.npz -o out.mp4
         """

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 ARTIFACT = "a motion, body file, video, report, safetensors file or export"
 Files = Annotated[
     list[Path],
-    typer.Argument(metavar="FILE...", help="Any artifact; - reads a motion from standard input.", show_default=False),
+    typer.Argument(
+        metavar="FILE...", help="Any file of emosh. - reads a motion from standard input.", show_default=False
+    ),
 ]
 SHORT = 64
 """Longer provenance values are cut in the table; --json has them whole."""
@@ -35,7 +37,8 @@ def register(app: typer.Typer) -> None:
     def inspect(run: Run, files: Files) -> None:
         """Show what a file holds: arrays, shapes, share of valid frames per part, and how it was made.
 
-        Reads motions and body files (.npz), videos, photos, reports (.json) and safetensors headers.
+        It reads motions and body files (.npz), videos, photos, reports (.json) and
+        the headers of safetensors files.
 
         Example: emosh inspect drive.npz
         """

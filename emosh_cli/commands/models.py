@@ -33,19 +33,20 @@ LicensedFile = Annotated[
     Path | None,
     typer.Argument(
         metavar="[FILE]",
-        help="Its file, where the first word is a name: smplx, flame, dwpose, lpips.",
+        help="The file, if the first word is a name: smplx, flame, dwpose, lpips.",
         show_default=False,
     ),
 ]
 As = Annotated[
     str | None,
-    typer.Option("--name", metavar="NAME", help="Which model it is. Without it: told by its config and headers."),
+    typer.Option("--name", metavar="NAME", help="Name of the model. Without it: recognised by its config and headers."),
 ]
-Copy = Annotated[bool, typer.Option("--copy", help="Copy it. Without it: a link to where it lies.")]
+Copy = Annotated[bool, typer.Option("--copy", help="Copy the files. Without it: emosh links to them.")]
 Trust = Annotated[
     bool,
     typer.Option(
-        "--trust", help="Take a network file (lpips, inception, i3d, arcface) of unknown sha256: it can run code."
+        "--trust",
+        help="Accept a network file (lpips, inception, i3d, arcface) of unknown sha256. Such a file can run code.",
     ),
 ]
 Transformer = Annotated[
@@ -59,7 +60,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="models",
         cls=Group,
-        help="Model files: licence, source, where each goes.\n\nExample: emosh models list",
+        help="Install model files, and list them with licence and source.\n\nExample: emosh models list",
         no_args_is_help=True,
         rich_markup_mode="rich",
     )
@@ -67,7 +68,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "list", "Commands", works=False)
     def list_(run: Run) -> None:
-        """List every model file with its licence, source, size and sha256, and whether it is installed.
+        """List every model file with licence, source, size and sha256, and whether it is installed.
 
         Example: emosh models list
         """
@@ -79,7 +80,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "bake", "Commands", works=False)
     def bake(run: Run, name: Baked) -> None:
-        """Make a body file. `open` needs only the installed packages, `ehm` your own SMPL-X and FLAME.
+        """Make a body file. open needs only the installed packages. ehm needs your own SMPL-X and FLAME files.
 
         Example: emosh models bake open
         """
@@ -99,10 +100,11 @@ def register(app: typer.Typer) -> None:
     def add(
         run: Run, source: Source, file: LicensedFile = None, name: As = None, copy: Copy = False, trust: Trust = False
     ) -> None:
-        """File model files that you have, after checking that they are whole and the right ones.
+        """Install model files that you have, after checking that they are complete and the right ones.
 
-        A diffusers pipeline folder is filed part by part. Only configs and headers are read, no weights.
-        A body's file is named first: emosh models add smplx SMPLX_NEUTRAL_2020.npz
+        A diffusers pipeline folder is installed part by part. Only configs and
+        headers are read. For other files, name the model first:
+        emosh models add smplx SMPLX_NEUTRAL_2020.npz
 
         Example: emosh models add Wan2.2-Animate-14B-Diffusers
         """
@@ -119,7 +121,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "fetch", "Commands", works=False)
     def fetch(run: Run, name: Fetched) -> None:
-        """Download a model file whose licence allows it; size and licence are said first.
+        """Download a model whose licence allows it. Size and licence are printed first.
 
         Example: emosh models fetch wan
         """
@@ -129,7 +131,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "prepare", "Commands", works=False)
     def prepare(run: Run, folder: Transformer = None) -> None:
-        """Make the bf16 base from fp32 shards, once: half the size, and it loads in half the memory.
+        """Convert the fp32 shards of a transformer to bf16, once. It halves their size and the memory to load them.
 
         Example: emosh models prepare
         """

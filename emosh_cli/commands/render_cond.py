@@ -20,7 +20,11 @@ Size = Annotated[
 ]
 Zoom = Annotated[
     str | None,
-    typer.Option("--zoom", metavar="FACTOR|FROM:TO", help="Move the camera nearer: 2 halves its distance."),
+    typer.Option(
+        "--zoom",
+        metavar="FACTOR|FROM:TO",
+        help="Move the camera nearer. 2 halves its distance; 1:2 does so over the clip.",
+    ),
 ]
 
 
@@ -37,7 +41,7 @@ def register(app: typer.Typer) -> None:
         no_hybrid: options.NoHybrid = False,
         body: options.Body = "open",
     ) -> None:
-        """Draw a motion as a condition map: a lossless mp4, one frame per row.
+        """Draw a motion as a condition map: a lossless mp4 with one frame per row.
 
         Example: emosh render-cond target.npz -o cond.mp4 --size 512x512
         """

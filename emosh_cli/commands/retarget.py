@@ -26,7 +26,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Give a motion the body shape of the reference, and report what that changed.
 
-        Pose, expression and camera stay the driver's; body and head shape become the reference's (eq. 3).
+        Pose, expression and camera stay those of the driver. Body and head shape
+        become those of the reference (paper eq. 3).
 
         Example: emosh retarget drive.npz --ref photo.png -o target.npz
         """

@@ -15,9 +15,12 @@ from stages.errors import InputError
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A result of emosh.", show_default=False)]
 Certificate = Annotated[
-    Path, typer.Option("--certificate", metavar="PEM", help="Your certificate chain, the signer's first.")
+    Path,
+    typer.Option(
+        "--certificate", metavar="PEM", help="Your certificate chain. The certificate of the signer comes first."
+    ),
 ]
-Key = Annotated[Path, typer.Option("--key", metavar="PEM", help="The signer's private key.")]
+Key = Annotated[Path, typer.Option("--key", metavar="PEM", help="The private key of the signer.")]
 Algorithm = Annotated[str, typer.Option("--algorithm", metavar="NAME", help="es256, es384, ps256, ed25519, ...")]
 
 
@@ -33,7 +36,7 @@ def register(app: typer.Typer) -> None:
         algorithm: Algorithm = "es256",
         out: options.Out = None,
     ) -> None:
-        """Sign a result with your certificate: C2PA, read by `emosh inspect` and by any viewer of content credentials.
+        """Sign a result with your certificate (C2PA). emosh inspect and viewers of content credentials read it.
 
         Example: emosh sign out.mp4 --certificate chain.pem --key key.pem -o signed.mp4
         """

@@ -15,26 +15,29 @@ from stages.errors import InputError
 
 Source = Annotated[Path, typer.Argument(metavar="VIDEO|PHOTO", help="What to track.", show_default=False)]
 Overlay = Annotated[
-    Path | None, typer.Option("--overlay", metavar="MP4|PNG", help="Also draw the fitted body over the source, here.")
+    Path | None,
+    typer.Option("--overlay", metavar="MP4|PNG", help="Also write the source with the fitted body drawn over it."),
 ]
 PriorFiles = Annotated[
     list[Path],
-    typer.Option("--prior", metavar="FILE", help="Another tracker's result on this clip: GVHMR .pt, HaMeR, TEASER, "
-                 "SMPLer-X folder, EHM-Tracker, AMASS, motion .npz. May be repeated.", show_default=False),
+    typer.Option("--prior", metavar="FILE", help="Start from another tracker's result on this clip: GVHMR .pt, HaMeR, "
+                 "TEASER, SMPLer-X folder, EHM-Tracker, AMASS, motion .npz. May be repeated.", show_default=False),
 ]  # fmt: skip
 Keypoints = Annotated[
     Path | None,
-    typer.Option("--keypoints", metavar="FILE", help="2-D points of DWPose or OpenPose: npz, JSON, or OpenPose's "
-                 "folder.", show_default=False),
+    typer.Option("--keypoints", metavar="FILE", help="Use 2-D points of DWPose or OpenPose from a file: npz, JSON, or "
+                 "OpenPose's folder.", show_default=False),
 ]  # fmt: skip
 
 Solver = Annotated[
     str | None,
-    typer.Option("--solver", metavar="gn|adamw", help="gn: ours, fast; adamw: the paper's recipe.", show_default="gn"),
+    typer.Option(
+        "--solver", metavar="gn|adamw", help="gn: Gauss-Newton, fast. adamw: the paper's recipe.", show_default="gn"
+    ),
 ]
 Detector = Annotated[
     str | None,
-    typer.Option("--detector", metavar="mediapipe|dwpose", help="What finds the 2-D points; dwpose runs your own ONNX "
+    typer.Option("--detector", metavar="mediapipe|dwpose", help="What finds the 2-D points. dwpose runs your own ONNX "
                  "files (emosh models add dwpose FILE).", show_default="mediapipe"),
 ]  # fmt: skip
 
@@ -57,7 +60,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Track one person: body, hands, face and camera, one row per frame.
 
-        Writes an AMASS-shaped .npz; frames without the person are marked invalid, never dropped.
+        The result is a .npz with the keys of AMASS. Frames without the person are
+        marked invalid and stay in the file.
 
         Example: emosh track drive.mp4 -o drive.npz --overlay overlay.mp4
         """

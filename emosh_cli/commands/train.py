@@ -19,15 +19,17 @@ Cache = Annotated[
 Validation = Annotated[
     Path | None,
     typer.Option(
-        "--validation", metavar="DIR", help="NAME.safetensors from emosh encode, NAME.mp4 the real video beside it."
+        "--validation",
+        metavar="DIR",
+        help="A folder with NAME.safetensors from emosh encode and the real video NAME.mp4 beside it.",
     ),
 ]
 PlanOnly = Annotated[
-    bool, typer.Option("--plan", help="Say memory per GPU, seconds per step and hours of the run; train nothing.")
+    bool, typer.Option("--plan", help="Print memory per GPU, seconds per step and hours of the run. Train nothing.")
 ]
 Hardware = Annotated[
     str | None,
-    typer.Option("--hardware", metavar="NxCARD", help="Plan for other cards than those here, such as 8xH100."),
+    typer.Option("--hardware", metavar="NxCARD", help="Plan for other GPUs than those here, for example 8xH100."),
 ]
 
 

@@ -14,7 +14,7 @@ from emosh_cli.run import Run
 
 Video = Annotated[
     Path | None,
-    typer.Option("--video", metavar="VIDEO", help="The video that was tracked: shown behind the keypoints.",
+    typer.Option("--video", metavar="VIDEO", help="The video that was tracked. It is shown behind the keypoints.",
                  show_default=False),
 ]  # fmt: skip
 
@@ -30,9 +30,9 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         body: options.Body = "open",
     ) -> None:
-        """Write a recording to look at a motion from every side: body, keypoints, camera, video and errors together.
+        """Record a motion for the rerun viewer: body, keypoints, camera, video and errors on one timeline.
 
-        Open it with rerun, which comes with the extra (pip install "emosh\\[view]"): rerun drive.rrd
+        Open it with rerun, which comes with pip install "emosh\\[view]": rerun drive.rrd
 
         Example: emosh view drive.npz --video drive.mp4 -o drive.rrd
         """
