@@ -23,9 +23,15 @@ Manifest = Annotated[
 ]
 Jobs = Annotated[
     int,
-    typer.Option("--jobs", "--workers", metavar="N", min=0, help="With --manifest: number of clips that are encoded at the "
-                 "same time, one per core.", show_default="as many as cores and memory allow; 1 on a GPU"),
-]  # fmt: skip
+    typer.Option(
+        "--jobs",
+        "--workers",
+        metavar="N",
+        min=0,
+        help="With --manifest: number of clips that are encoded at the same time, one per core.",
+        show_default="as many as cores and memory allow; 1 on a GPU",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
