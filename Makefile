@@ -12,7 +12,7 @@ TINY   ?=
 BIN    := $(VENV)/bin
 EMOSH  := $(BIN)/emosh
 
-.PHONY: env demo test bench-track gpu-train check lint types arrows wheel clean help
+.PHONY: env docs-map demo test bench-track gpu-train check lint types arrows wheel clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -78,6 +78,10 @@ types: env
 
 arrows: env
 	$(BIN)/lint-imports
+
+# ---- docs/pictures/house.svg, from the imports
+docs-map: env
+	$(BIN)/python docs/make_map.py
 
 wheel: env
 	$(BIN)/python -m build --wheel --no-isolation --outdir $(OUT)/wheel .
