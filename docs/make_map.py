@@ -1,7 +1,7 @@
 """`make docs-map`: the house as a picture, drawn from the code's own imports and from the layers in pyproject.toml.
 
-A room is a folder of the command line or of the stages. Each box says what the room is for, how many lines it has, and
-which rooms it imports; what follows from another import is left out, and so are `artifacts` and the files beside the
+A room is a folder of the command line or of the stages. Each box says what the room is for and which rooms it
+imports; what follows from another import is left out, and so are `artifacts` and the files beside the
 folders, which nearly everything imports. Big arrows point from floor to floor: nothing imports upwards.
 """
 
@@ -18,7 +18,7 @@ import networkx
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "pictures" / "house.svg"
-WIDTH, LEFT, BOX, GAP, BETWEEN = 1200, 120, 112, 12, 40
+WIDTH, LEFT, BOX, GAP, BETWEEN = 1200, 120, 104, 12, 40
 COMMAND_LINE = ("commands", "workflows", "workers")
 EVERYWHERE = ("frame", "artifacts", "ground")
 """Rooms that nearly everything imports."""
@@ -29,8 +29,13 @@ COLOURS = ("#f8dfda", "#dbe7f7", "#e0f0de")
 def main() -> None:
     """Write the picture."""
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(drawn(floors(), imports()), encoding="utf-8")
+    OUT.write_text(picture(), encoding="utf-8")
     print(OUT.relative_to(ROOT))
+
+
+def picture() -> str:
+    """The house as it is now, as SVG text."""
+    return drawn(floors(), imports())
 
 
 def floors() -> list[tuple[str, list[list[str]]]]:
@@ -66,16 +71,14 @@ def imports() -> dict[str, list[str]]:
     return {room: sorted(reduced.successors(room)) for room in reduced}
 
 
-def about(room: str) -> tuple[str, int]:
-    """What a room says of itself in its first sentence, and its lines of code."""
+def about(room: str) -> str:
+    """What a room says of itself in its first sentence; of the files beside the folders, their names."""
     if room in ("frame", "ground"):
         files = list((ROOT / ("emosh_cli" if room == "frame" else "stages")).glob("*.py"))
-        told = ", ".join(sorted(path.stem for path in files if not path.stem.startswith("__")))
-        return told, sum(len(path.read_text().splitlines()) for path in files)
+        return ", ".join(sorted(path.stem for path in files if not path.stem.startswith("__")))
     folder = ROOT / ("emosh_cli" if room in COMMAND_LINE else "stages") / room
     told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-    sentence = " ".join(told.split()).split(". ")[0].rstrip(".")
-    return sentence, sum(len(path.read_text().splitlines()) for path in folder.rglob("*.py"))
+    return " ".join(told.split()).split(". ")[0].rstrip(".")
 
 
 def drawn(rows: list[tuple[str, list[list[str]]]], used: dict[str, list[str]]) -> str:
@@ -100,17 +103,14 @@ def drawn(rows: list[tuple[str, list[list[str]]]], used: dict[str, list[str]]) -
 
 
 def box(room: str, used: list[str], left: float, top: float, wide: float, colour: str) -> str:
-    """A room with its name, its lines of code, what it is for, and what it imports."""
-    told, lines = about(room)
+    """A room with its name, what it is for, and what it imports."""
     title = {"frame": FRAME, "ground": GROUND}.get(room, f"{room}/")
-    count = _text(left + wide - 7, top + 18, f"{lines:,} lines", 10, colour="#666", anchor="end")
-    words = textwrap.wrap(told, int(wide / 6))
+    words = textwrap.wrap(about(room), int(wide / 6))
     uses = textwrap.wrap(f"imports {', '.join(used)}", int(wide / 6)) if used else []
     room_for = 6 - len(uses)
     return "\n".join([
         f'<rect x="{left:.0f}" y="{top:.0f}" width="{wide:.0f}" height="{BOX}" rx="4" fill="{colour}" stroke="#999"/>',
         _text(left + 8, top + 18, title, 13, "bold"),
-        count,
         *(_text(left + 8, top + 35 + 12.5 * row, line, 10.5) for row, line in enumerate(words[:room_for])),
         *(
             _text(left + 8, top + BOX - 8 - 12.5 * row, line, 10.5, colour="#1a4f8a")
@@ -119,13 +119,9 @@ def box(room: str, used: list[str], left: float, top: float, wide: float, colour
     ])  # fmt: skip
 
 
-def _text(
-    x: float, y: float, words: str, size: float, weight: str = "normal", colour: str = "#222", anchor: str = "start"
-) -> str:
-    return (
-        f'<text x="{x:.0f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{colour}" '
-        f'text-anchor="{anchor}">{escape(words)}</text>'
-    )
+def _text(x: float, y: float, words: str, size: float, weight: str = "normal", colour: str = "#222") -> str:
+    style = f'font-size="{size}" font-weight="{weight}" fill="{colour}"'
+    return f'<text x="{x:.0f}" y="{y:.1f}" {style}>{escape(words)}</text>'
 
 
 def _down(top: float, tall: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -54,3 +55,13 @@ def test_a_broken_rule_is_found(tmp_path: Path) -> None:
     broken = [name for name, verdict in verdicts(tmp_path).items() if verdict == "BROKEN"]
     for rule in RULES:
         assert any(name.startswith(rule) for name in broken), (rule, broken)
+
+
+def test_the_map_is_the_house() -> None:
+    """The picture of the rooms is the one that the imports give today: `make docs-map` draws it again."""
+    spec = importlib.util.spec_from_file_location("make_map", ROOT / "docs" / "make_map.py")
+    assert spec is not None
+    assert spec.loader is not None
+    make_map = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_map)
+    assert make_map.OUT.read_text(encoding="utf-8") == make_map.picture()
