@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, UInt8
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import VERSION, Provenance
 from stages.body.model import JOINT_NAMES, Body
+from stages.drawing.skin import skin_colours
 from stages.export.amass import record
 from stages.export.glb_buffer import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, Buffer, write_glb
 from stages.export.skeleton import local_rotations, rest_joints, root_positions
@@ -26,16 +27,6 @@ from stages.raster.shading import vertex_normals
 INFLUENCES = 4
 STILL_M = 1e-6
 """Morph target offsets below this are none."""
-SKIN = (168, 120, 96)
-PAINT: tuple[tuple[tuple[str, ...], tuple[int, int, int]], ...] = (
-    (("left_eye_socket", "right_eye_socket"), (120, 70, 60)),
-    (("mouth_cavity", "tongue"), (110, 40, 40)),
-    (("lips",), (150, 86, 78)),
-    (("left_brow", "right_brow"), (70, 50, 40)),
-    (("left_eyeball", "right_eyeball", "teeth"), (225, 225, 220)),
-    (("left_iris", "right_iris"), (40, 30, 26)),
-)
-"""Named vertex sets and their colours (linear, 0-255), the later over the earlier: nobody's likeness."""
 
 
 def export_glb(
@@ -112,7 +103,7 @@ def _mesh(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
     attributes = {
         "POSITION": buffer.add(vertices, ARRAY_BUFFER, bounds=True),
         "NORMAL": buffer.add(vertex_normals(vertices, body.faces), ARRAY_BUFFER),
-        "COLOR_0": buffer.add(colours(body), ARRAY_BUFFER, normalized=True),
+        "COLOR_0": buffer.add(skin_colours(body), ARRAY_BUFFER, normalized=True),
         "JOINTS_0": buffer.add(joints, ARRAY_BUFFER),
         "WEIGHTS_0": buffer.add(weights, ARRAY_BUFFER),
     }
@@ -137,15 +128,6 @@ def _target(buffer: Buffer, body: Body, column: int) -> int:
     offsets = body.exprdirs[:, :, column]
     rows: Int[np.ndarray, "moved"] = np.flatnonzero(np.abs(offsets).max(1) > STILL_M)
     return buffer.add_sparse(len(offsets), rows, offsets[rows])
-
-
-def colours(body: Body) -> UInt8[np.ndarray, "vertices 4"]:
-    """Linear RGBA of each vertex."""
-    rgba = np.full((len(body.v_template), 4), 255, np.uint8)
-    rgba[:, :3] = SKIN
-    for names, colour in PAINT:
-        rgba[np.any([body.sets[name] for name in names], 0), :3] = colour
-    return rgba
 
 
 def _skin(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:

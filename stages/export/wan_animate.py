@@ -20,9 +20,11 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, sha256_file
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
+from stages.drawing.face import FACE_PX, box_of, cut_face, draw_face
+from stages.drawing.frames import View, posed_frames
+from stages.drawing.skeleton import draw_skeleton
+from stages.drawing.whole_body import looked_up
 from stages.errors import InputError
-from stages.export.wan_drawing import FACE_PX, cut_face, draw_face, draw_skeleton
-from stages.export.wan_points import whole_bodies
 from stages.progress import Progress, silent
 from stages.raster.rasterizer import rasterizer
 from stages.video.png import write_png
@@ -75,9 +77,12 @@ def write_wan_animate(
             open_files.enter_context(VideoSink(folder / name, *size, fps, metadata=comment))  # type: ignore[arg-type]
             for name, size in ((POSE, (width, height)), (FACE, (FACE_PX, FACE_PX)))
         )
-        for count, frame in enumerate(whole_bodies(motion, body, rows)):
-            pose_sink.write(padded(draw_skeleton(frame, *motion.image_size), width, height))
-            picture = draw_face(frame, body, draw) if faces is None else cut_face(next(faces), frame)
+        view = View.own(motion)
+        whole = looked_up(body, view)
+        for count, frame in enumerate(posed_frames(motion, body, view, rows)):
+            pose_sink.write(padded(draw_skeleton(whole(frame), *motion.image_size), width, height))
+            box = box_of(frame, *motion.image_size)
+            picture = draw_face(frame, box, body, draw) if faces is None else cut_face(next(faces), box)
             face_sink.write(picture)
             outside += not picture.any()
             progress("drawing Wan-Animate's input", count + 1, len(rows))

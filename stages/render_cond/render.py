@@ -14,24 +14,20 @@ from jaxtyping import Float, UInt8
 
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict
-from stages.body.camera import project
-from stages.body.model import Body, Posed, keypoints_from, motion_template, pose_body
+from stages.body.model import Body
 from stages.body.same_body import require_same_body
+from stages.drawing.drawings import DrawingOptions, drawing
+from stages.drawing.frames import View, posed_frames
 from stages.errors import InputError
 from stages.progress import Progress, silent
-from stages.raster.rasterizer import Rasterizer, rasterizer
-from stages.raster.shading import interpolate_averaged, vertex_normals
-from stages.render_cond.colours import semantic_rgb, shaded
-from stages.render_cond.key_lines import Canvas, draw_key_lines
-from stages.render_cond.palette import VERSION
-
-ROWS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class RenderCondConfig:
     """How the condition map is drawn."""
 
+    drawing: str = "mesh"
+    """What is drawn: mesh, the paper's map; skeleton, Wan-Animate's; openpose, depth, normal or shaded for others."""
     width: int = 512
     height: int = 512
     hybrid: bool = True
@@ -54,7 +50,12 @@ def write_condition(
         config=config_dict(config),
         inputs={"motion": motion.provenance.fingerprint()},
         weights={"body": body.sha256},
-        notes={"kind": "condition-map", "colours": VERSION, "source": motion.provenance.notes.get("source")},
+        notes={
+            "kind": "condition-map",
+            "drawing": config.drawing,
+            "colours": drawing(config.drawing).version,
+            "source": motion.provenance.notes.get("source"),
+        },
     )
     with VideoSink(
         out,
@@ -79,44 +80,12 @@ def render_frames(
     another body file or options that make no sense.
     """
     check(motion, body, config)
-    draw = rasterizer(config.rasterizer)
-    template, rgb = motion_template(body, motion), semantic_rgb(body)
-    K = fitted_intrinsics(motion, config)
-    trans = motion.trans + _dolly(motion, config.zoom)
-    for start in range(0, len(motion), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        posed = pose_body(body, template, motion.poses[rows], trans[rows], motion.expression[rows], motion.head_scale)
-        for row, seen in enumerate(motion.valid[rows, 0]):
-            if not seen:
-                yield np.zeros((config.height, config.width, 3), np.uint8)
-                continue
-            one = Posed(posed.vertices[row : row + 1], posed.joints[row : row + 1], posed.transforms[row : row + 1])
-            yield _frame(body, template, one, K[start + row], rgb, config, draw)
-
-
-def _frame(
-    body: Body,
-    template: Float[np.ndarray, "vertices 3"],
-    posed: Posed,
-    K: Float[np.ndarray, "3 3"],
-    rgb: Float[np.ndarray, "vertices 3"],
-    config: RenderCondConfig,
-    draw: Rasterizer,
-) -> UInt8[np.ndarray, "height width 3"]:
-    factor = config.supersample
-    pixels = project(posed.vertices[0], K)
-    fine = pixels * np.array([factor, factor, 1], np.float32)
-    fragments = draw(fine, body.faces, config.width * factor, config.height * factor)
-    colours = shaded(rgb, vertex_normals(posed.vertices[0], body.faces))
-    picture = interpolate_averaged(fragments, body.faces, colours, factor)
-    picture = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
-    if config.hybrid:
-        centre = np.s_[factor // 2 :: factor, factor // 2 :: factor]
-        face = fragments.face[centre]
-        part = np.where(face < 0, -1, body.part[body.faces[np.maximum(face, 0), 0]])
-        canvas = Canvas(picture, np.ascontiguousarray(fragments.depth[centre]), part)
-        draw_key_lines(canvas, body, project(posed.joints[0], K), project(keypoints_from(body, template, posed)[0], K))
-    return picture
+    view = View.fitted(motion, config.width, config.height)
+    options = DrawingOptions(config.supersample, config.rasterizer, config.hybrid)
+    paint = drawing(config.drawing).painter(motion, body, view, options)
+    black = np.zeros((config.height, config.width, 3), np.uint8)
+    for frame in posed_frames(motion, body, view, shift=_dolly(motion, config.zoom)):
+        yield paint(frame) if frame.seen["body"] else black.copy()
 
 
 def check(motion: Motion, body: Body, config: RenderCondConfig) -> None:
@@ -125,21 +94,7 @@ def check(motion: Motion, body: Body, config: RenderCondConfig) -> None:
     if min(config.width, config.height) < 16 or config.supersample < 1:
         raise InputError(f"cannot draw {config.width}x{config.height} with supersample {config.supersample}")
     _zoom_range(config.zoom)
-
-
-def fitted_intrinsics(motion: Motion, config: RenderCondConfig) -> Float[np.ndarray, "frames 3 3"]:
-    """The motion's camera with its whole picture fitted into the map and centred."""
-    width, height = motion.image_size
-    scale = min(config.width / width, config.height / height)
-    fit = np.array(
-        [
-            [scale, 0, (config.width - scale * width) / 2],
-            [0, scale, (config.height - scale * height) / 2],
-            [0, 0, 1],
-        ],
-        np.float32,
-    )
-    return fit @ motion.K
+    drawing(config.drawing)
 
 
 def _zoom_range(zoom: str) -> tuple[float, float]:

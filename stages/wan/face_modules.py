@@ -61,7 +61,7 @@ class FaceBlock(WanTransformerBlock):
         self, hidden_states: Tensor, encoder_hidden_states: Tensor, temb: Tensor, rotary_emb: tuple[Tensor, Tensor]
     ) -> Tensor:
         """As the parent's, then the adapter's own addition."""
-        hidden_states = super().forward(hidden_states, encoder_hidden_states, temb, rotary_emb)
+        hidden_states = super().forward(hidden_states, encoder_hidden_states, temb, rotary_emb)  # type: ignore[arg-type]
         adapter, tokens = self._face
         if tokens.value is None:
             return hidden_states
@@ -70,7 +70,7 @@ class FaceBlock(WanTransformerBlock):
 
 TransformerBlockRegistry.register(
     model_class=FaceBlock,
-    metadata=TransformerBlockMetadata(return_hidden_states_index=0, return_encoder_hidden_states_index=None),
+    metadata=TransformerBlockMetadata(return_hidden_states_index=0, return_encoder_hidden_states_index=None),  # type: ignore[arg-type]
 )
 
 
@@ -127,7 +127,7 @@ class AnimateTransformer3DModel(EmoshTransformer3DModel):
         self, pixels: Float[Tensor, "frames 3 size size"], batch: int | None = None
     ) -> Float[Tensor, "frames features"]:
         """The numbers of each face picture (RGB in [-1, 1]) that the face encoder reads, frame by frame."""
-        batch = batch or self.config["motion_encoder_batch_size"]
+        batch = int(batch or self.config["motion_encoder_batch_size"])
         return torch.cat([self.motion_encoder(some) for some in torch.split(pixels, batch)])
 
     def forward(self, hidden_states: Tensor, *args: Any, face_motion: Tensor | None = None, **more: Any) -> Any:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from stages.body.model import Body
+from stages.drawing.face import face_box
+from stages.drawing.frames import View, posed_frames
+from stages.drawing.skeleton import COLOURS, draw_skeleton
+from stages.drawing.whole_body import WholeBody, looked_up
 from stages.errors import InputError
 from stages.export.wan_animate import padded, picked_rows, picture_size, write_wan_animate
-from stages.export.wan_drawing import COLOURS, draw_skeleton
-from stages.export.wan_points import face_box, whole_bodies
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
@@ -82,11 +84,18 @@ def test_the_folder(body: Body, tmp_path: Path, photo: Path) -> None:
     assert made.faces_outside == 0
 
 
+def points_of(motion: Motion, body: Body) -> WholeBody:
+    """The points of a motion's first row in its own picture."""
+    view = View.own(motion)
+    (frame,) = posed_frames(motion, body, view, np.array([0]))
+    return looked_up(body, view)(frame)
+
+
 def test_points_lie_where_the_body_is(body: Body) -> None:
     """Right is right, hands hang on wrists, a point outside the picture or of an unmeasured hand is not drawn."""
     motion = standing(body, 1)
     motion.valid[:, 3] = False
-    (frame,) = whole_bodies(motion, body, np.array([0]))
+    frame = points_of(motion, body)
     nose, neck, right, left = frame.body[[0, 1, 2, 5], :2]
     assert nose[1] < neck[1]
     assert right[0] < neck[0] < left[0]
@@ -104,14 +113,14 @@ def test_a_profile_hides_the_far_ear(body: Body) -> None:
     """Turned a quarter to the picture's right, the head shows one ear and one eye."""
     motion = standing(body, 1)
     motion.poses[:, joint("neck")] = [0, np.pi / 2, 0]
-    (frame,) = whole_bodies(motion, body, np.array([0]))
+    frame = points_of(motion, body)
     assert frame.body[[16, 17], 2].tolist() == [1, 0]
     assert frame.body[[14, 15], 2].tolist() == [1, 0]
 
 
 def test_the_drawing_has_their_colours(body: Body) -> None:
     """On black: joints in full colour, limbs at 60 %, nothing else but the hands' hues; thin as theirs at this size."""
-    (frame,) = whole_bodies(standing(body, 1), body, np.array([0]))
+    frame = points_of(standing(body, 1), body)
     frame = replace(frame, left_hand=frame.left_hand * 0, right_hand=frame.right_hand * 0)
     picture = draw_skeleton(frame, 512, 512)
     found = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()} - {(0, 0, 0)}

@@ -11,10 +11,10 @@ import pytest
 
 from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, pose_motion
+from stages.drawing.palette import VERSION
+from stages.drawing.semantic import semantic_rgb
 from stages.errors import InputError
-from stages.render_cond.colours import semantic_rgb
-from stages.render_cond.palette import VERSION
-from stages.render_cond.render import RenderCondConfig, fitted_intrinsics, render_frames, write_condition
+from stages.render_cond.render import RenderCondConfig, render_frames, write_condition
 from stages.video.metadata import read_metadata
 from stages.video.source import probe, read_frames
 from tests.motions import standing
@@ -86,7 +86,7 @@ def test_a_face_turned_away_is_not_drawn(body: Body) -> None:
 def test_the_whole_picture_is_fitted_and_centred(body: Body) -> None:
     """A landscape picture keeps its aspect inside a square map."""
     motion = standing(body, 1, size=(640, 480))
-    K = fitted_intrinsics(motion, RenderCondConfig())
+    K = View.fitted(motion, 512, 512).K
     corners = np.array([[0, 0, 1], [640, 480, 1]]) @ np.linalg.inv(motion.K[0]).T
     np.testing.assert_allclose((corners @ K[0].T)[:, :2], [[0, 64], [512, 448]], atol=1e-3)
 

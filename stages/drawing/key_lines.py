@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from stages.body.model import JOINT_NAMES, PART_NAMES, Body
-from stages.render_cond.draw import draw_dot, draw_line
-from stages.render_cond.palette import BONES, FACE_LINES, FINGERS, JOINT_DOTS, WHITE
+from stages.body.model import JOINT_NAMES, PART_NAMES
+from stages.drawing.lines import draw_dot, draw_line
+from stages.drawing.palette import BONES, FACE_LINES, FINGERS, JOINT_DOTS, WHITE
 
 BONE_HALF_WIDTH_PX = 3.2
 """At 512 pixels of height; everything thicker than a line grows with the picture."""
@@ -34,11 +34,8 @@ class Canvas:
         return self.depth.shape[0] / 512
 
 
-def draw_key_lines(
-    canvas: Canvas, body: Body, joints: Float[np.ndarray, "55 3"], keypoints: Float[np.ndarray, "keypoints 3"]
-) -> None:
-    """Draw limbs, fingers, face in place. `joints` and `keypoints` are x, y in pixels and z in metres."""
-    named = dict(zip(body.keypoint_names, keypoints, strict=True))
+def draw_key_lines(canvas: Canvas, joints: Float[np.ndarray, "55 3"], named: dict[str, Float[np.ndarray, "3"]]) -> None:
+    """Draw limbs, fingers, face in place. `joints` and the named keypoints are x, y in pixels and z in metres."""
     _limbs(canvas, joints)
     for side in ("left", "right"):
         _fingers(canvas, side, named)

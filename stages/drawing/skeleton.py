@@ -1,8 +1,8 @@
-"""The pictures that Wan-Animate reads: its skeleton on black, and a face on 512 x 512.
+"""Wan-Animate's skeleton on black.
 
 Colours, widths and order are those of Wan-Video/Wan2.2's `human_visualization.py`, `draw_aapose_new` with "v2" sticks:
 limbs at 60 % as tapered ellipses, joints as discs over them, each hand as lines around the colour circle with blue
-discs. The face is cut out of the driving picture there; here it may also be the fitted body's own.
+discs.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import colorsys
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from stages.artifacts.motion import Motion
 from stages.body.model import Body
-from stages.export.glb import colours
-from stages.export.wan_points import WholeBody
-from stages.raster.rasterizer import Rasterizer
-from stages.raster.shading import interpolate_averaged, vertex_normals
+from stages.drawing.drawings import DrawingOptions, Painter
+from stages.drawing.frames import PosedFrame, View
+from stages.drawing.whole_body import WholeBody, looked_up
 
-FACE_PX = 512
 LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13), (1, 0),
     (0, 14), (14, 16), (0, 15), (15, 17), (13, 18), (10, 19),
@@ -32,8 +31,16 @@ COLOURS = (
 """Limbs take them in order at 60 %, points in order."""
 FINGERS = tuple((finger * 4 + part if part else 0, finger * 4 + part + 1) for finger in range(5) for part in range(4))
 HAND_RGB = (0, 0, 255)
-AMBIENT, DIFFUSE = 0.35, 0.65
-SUPERSAMPLE = 2
+
+
+def painter(motion: Motion, body: Body, view: View, options: DrawingOptions) -> Painter:
+    """Draws the points that the tracker saw and that the head does not hide."""
+    whole = looked_up(body, view, options.rasterizer)
+
+    def paint(frame: PosedFrame) -> UInt8[np.ndarray, "height width 3"]:
+        return draw_skeleton(whole(frame), view.width, view.height)
+
+    return paint
 
 
 def draw_skeleton(frame: WholeBody, width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -77,28 +84,3 @@ def _hand(picture: np.ndarray, hand: Float[np.ndarray, "21 3"], thick: int) -> N
 
 def _whole(point: np.ndarray) -> tuple[int, int]:
     return int(point[0]), int(point[1])
-
-
-def cut_face(rgb: UInt8[np.ndarray, "h w 3"], frame: WholeBody) -> UInt8[np.ndarray, "512 512 3"]:
-    """The driving picture inside the face's box, stretched to 512 x 512; black where the face is outside."""
-    import cv2
-
-    left, right, top, bottom = frame.face_box
-    if right <= left or bottom <= top:
-        return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
-    return cv2.resize(np.ascontiguousarray(rgb[top:bottom, left:right]), (FACE_PX, FACE_PX))
-
-
-def draw_face(frame: WholeBody, body: Body, draw: Rasterizer) -> UInt8[np.ndarray, "512 512 3"]:
-    """The fitted body inside the face's box, lit from the camera: expression and gaze without the driver's likeness."""
-    left, right, top, bottom = frame.face_box
-    if right <= left or bottom <= top:
-        return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
-    size = SUPERSAMPLE * FACE_PX
-    scale = np.array([size / (right - left), size / (bottom - top), 1])
-    screen = ((frame.screen - [left, top, 0]) * scale).astype(np.float32)
-    fragments = draw(screen, body.faces, size, size)
-    facing = np.abs(vertex_normals(frame.vertices, body.faces)[:, 2:])
-    light = (AMBIENT + DIFFUSE * facing) * colours(body)[:, :3] / 255
-    shaded = interpolate_averaged(fragments, body.faces, light.astype(np.float32), SUPERSAMPLE)
-    return (255 * np.clip(shaded, 0, 1) ** (1 / 2.2)).astype(np.uint8)

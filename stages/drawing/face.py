@@ -1,0 +1,68 @@
+"""The face that Wan-Animate reads, on 512 x 512: cut out of the driving picture, or drawn from the fitted body."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from stages.body.model import Body
+from stages.drawing.frames import PosedFrame
+from stages.drawing.skin import skin_colours
+from stages.raster.rasterizer import Rasterizer
+from stages.raster.shading import interpolate_averaged, vertex_normals
+
+FACE_PX = 512
+AMBIENT, DIFFUSE = 0.35, 0.65
+SUPERSAMPLE = 2
+JAW = (127, 234, 93, 132, 58, 172, 136, 150, 176, 152, 400, 379, 365, 397, 288, 361, 323, 454, 356)
+BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
+FACE_POINTS = tuple(f"face_{number:03d}" for number in (*JAW, *BROWS))
+"""The outermost of the 68 face points: the jaw from eye to eye and the brows. Only their box is used."""
+FACE_AREA = 1.3
+"""How much larger the face's box is than its points'; three quarters of the added height lie above."""
+
+FaceBox = tuple[int, int, int, int]
+"""left, right, top, bottom in pixels, inside the picture; empty where the face is outside it."""
+
+
+def box_of(frame: PosedFrame, width: int, height: int) -> FaceBox:
+    """The box of a frame's face in a picture of that size."""
+    return face_box(np.array([frame.keypoints[name][:2] for name in FACE_POINTS]), width, height)
+
+
+def face_box(points: Float[np.ndarray, "points 2"], width: int, height: int) -> FaceBox:
+    """Wan-Animate's rule (`get_face_bboxes` of its preprocess): FACE_AREA times the points' box, cut to the picture."""
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    grown = np.sqrt(FACE_AREA) - 1
+    sideways, up = (right - left) * grown / 2, (bottom - top) * grown / 4
+    return (
+        int(max(left - sideways, 0)),
+        int(min(right + sideways, width)),
+        int(max(top - 3 * up, 0)),
+        int(min(bottom + up, height)),
+    )
+
+
+def cut_face(rgb: UInt8[np.ndarray, "h w 3"], box: FaceBox) -> UInt8[np.ndarray, "512 512 3"]:
+    """The picture inside the box, stretched to 512 x 512; black where the face is outside."""
+    import cv2
+
+    left, right, top, bottom = box
+    if right <= left or bottom <= top:
+        return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
+    return cv2.resize(np.ascontiguousarray(rgb[top:bottom, left:right]), (FACE_PX, FACE_PX))
+
+
+def draw_face(frame: PosedFrame, box: FaceBox, body: Body, draw: Rasterizer) -> UInt8[np.ndarray, "512 512 3"]:
+    """The fitted body inside the box, lit from the camera: expression and gaze without the driver's likeness."""
+    left, right, top, bottom = box
+    if right <= left or bottom <= top:
+        return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
+    size = SUPERSAMPLE * FACE_PX
+    scale = np.array([size / (right - left), size / (bottom - top), 1])
+    screen = ((frame.screen - [left, top, 0]) * scale).astype(np.float32)
+    fragments = draw(screen, body.faces, size, size)
+    facing = np.abs(vertex_normals(frame.vertices, body.faces)[:, 2:])
+    light = (AMBIENT + DIFFUSE * facing) * skin_colours(body)[:, :3] / 255
+    shaded = interpolate_averaged(fragments, body.faces, light.astype(np.float32), SUPERSAMPLE)
+    return (255 * np.clip(shaded, 0, 1) ** (1 / 2.2)).astype(np.uint8)
