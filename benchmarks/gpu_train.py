@@ -187,7 +187,8 @@ def learn(work: Path, scale: Scale, device: torch.device) -> None:
 def material(clips: Path, count: int) -> Tensor:
     """(windows 3 17 64 64) uint8: the first window of each clip, and of its condition map; the VAE must code both."""
     from stages.body.store import open_body
-    from stages.render_cond.render import RenderCondConfig, render_frames
+    from stages.render_cond.config import RenderCondConfig
+    from stages.render_cond.render import render_frames
     from stages.video.source import read_frames
 
     body, found = open_body(), []

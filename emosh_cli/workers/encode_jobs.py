@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stages.encode.cache_config import CacheConfig
     from stages.encode.config import EncodeConfig
     from stages.encode.training_clips import Encoders
-    from stages.render_cond.render import RenderCondConfig
+    from stages.render_cond.config import RenderCondConfig
 
 WORKING = ".drawing"
 """Folder in a cache for the condition maps at work."""
