@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
-from stages.body.camera import resized
+from stages.body.camera import resize_intrinsics
 from stages.body.model import Body, motion_template
 from stages.body.same_body import require_same_body
 from stages.errors import InputError
@@ -83,7 +83,9 @@ def render_frames(
             config.pitch_bias_degrees,
         )  # fmt: skip
     width, height = puppet.size
-    K = resized(anchored.K, width / anchored.image_size[0], height / anchored.image_size[1]).astype(np.float32)
+    K = resize_intrinsics(anchored.K, width / anchored.image_size[0], height / anchored.image_size[1]).astype(
+        np.float32
+    )
     for row in range(len(anchored)):
         yield draw_frame(puppet, anchored.poses[row], anchored.trans[row], anchored.expression[row], K[row])
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from stages.artifacts.motion import Motion
-from stages.body.camera import project, resized
+from stages.body.camera import project, resize_intrinsics
 from stages.body.model import Body, joint_transforms, motion_template
 from stages.body.rotations import matrix_from_rotvec
 from stages.generate.puppet.draw import skin
@@ -113,7 +113,9 @@ def make_view(photo: UInt8[np.ndarray, "height width 3"], reference: Motion, rig
     """Resize the photo to `size`, continue it where the body leaves it, and pose the body in it."""
     width, height = size
     picture = resize_photo(photo, size)
-    K = resized(reference.K[0], width / reference.image_size[0], height / reference.image_size[1]).astype(np.float32)
+    K = resize_intrinsics(reference.K[0], width / reference.image_size[0], height / reference.image_size[1]).astype(
+        np.float32
+    )
     transforms = rig.transforms(reference.poses[0], reference.trans[0])
     offsets = rig.offsets(reference.poses[0], reference.expression[0])
     vertices = rig.skin(offsets, transforms)
