@@ -94,7 +94,7 @@ def test_jaw_opens_by_expression_and_by_joint(body: Body) -> None:
 
 
 def test_a_blink_closes_the_lids(body: Body) -> None:
-    """At eyeBlinkLeft 1 the left upper lid meets or overlaps the lower lid, by at most 4 mm; the right eye stays open."""
+    """At eyeBlinkLeft 1 the left upper lid meets the lower one or overlaps it by up to 4 mm; the right eye is open."""
     rows = {n: body.keypoint_names.index(f"face_{n:03d}") for n in (386, 374, 159, 145)}
     regressor = np.zeros((len(body.keypoint_names), len(body.v_template)))
     np.add.at(regressor, (body.keypoint_row, body.keypoint_column), body.keypoint_value)
