@@ -10,7 +10,7 @@ from stages.body.model import Body
 from stages.drawing.drawings import DrawingOptions, Painter
 from stages.drawing.frames import PosedFrame, View
 from stages.drawing.key_lines import Canvas, draw_key_lines
-from stages.drawing.semantic import semantic_rgb, shaded
+from stages.drawing.semantic import semantic_rgb, shade
 from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
 
@@ -22,7 +22,7 @@ def painter(motion: Motion, body: Body, view: View, options: DrawingOptions) -> 
     def paint(frame: PosedFrame) -> UInt8[np.ndarray, "height width 3"]:
         fine = frame.screen * np.array([factor, factor, 1], np.float32)
         fragments = draw(fine, body.faces, view.width * factor, view.height * factor)
-        colours = shaded(rgb, vertex_normals(frame.vertices, body.faces))
+        colours = shade(rgb, vertex_normals(frame.vertices, body.faces))
         picture = interpolate_averaged(fragments, body.faces, colours, factor)
         picture = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
         if options.hybrid:

@@ -139,4 +139,4 @@ def test_golden_skeleton() -> None:
     assert hashlib.sha256(picture.tobytes()).hexdigest() == GOLDEN
 
 
-GOLDEN = ""
+GOLDEN = "a6f2c7404dddc5a422f18194f484b968186d25cb9248282a94b52b4ebe7c801f"
