@@ -67,7 +67,7 @@ def told""",
 def trained(base: ModelFolder, cache: TrainingCache, config: TrainConfig, out: Path, **more) -> loop.Trained:
     """A run on the CPU."""
     out.mkdir(exist_ok=True)
-    return loop.train(base, cache, config, out, accelerator=loop.made_accelerator(config, out, cpu=True), **more)
+    return loop.train(base, cache, config, out, accelerator=loop.make_accelerator(config, out, cpu=True), **more)
 
 
 def two_processes(words: list[str]) -> list[subprocess.Popen]:
@@ -108,9 +108,9 @@ def test_resumed_bit_for_bit(base: ModelFolder, cache: TrainingCache, whole, tmp
 
 def test_checkpoints_kept(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
     """Only the newest checkpoints are kept, and a finished run has nothing left to do."""
-    trained(base, cache, replace(CONFIG, save_every=1, keep=2), tmp_path)
+    trained(base, cache, replace(CONFIG, save_every=1, keep_checkpoints=2), tmp_path)
     assert [each.step for each in checkpoint.checkpoints(tmp_path)] == [3, 4]
-    again = trained(base, cache, replace(CONFIG, save_every=1, keep=2), tmp_path)
+    again = trained(base, cache, replace(CONFIG, save_every=1, keep_checkpoints=2), tmp_path)
     assert (again.losses, again.step) == ([], 4)
 
 
@@ -190,7 +190,7 @@ def test_one_process_dies(base: ModelFolder, cache: TrainingCache, whole, tmp_pa
             run.kill()
             run.communicate()
     last = checkpoint.checkpoints(out)[-1].step
-    assert told["text"] == f"another process of this run was lost; run it again to go on from step {last}"
+    assert told["text"] == f"another process of this run ended; run it again to continue from step {last}"
     assert last >= 2
     assert not list(out.glob(".*"))
     weights = folder_digests(base, ("transformer",), None)
@@ -208,7 +208,7 @@ def test_a_loss_that_is_not_finite(base: ModelFolder, cache: TrainingCache, tmp_
         return real(*given) * (float("nan") if len(calls) == 3 * 4 else 1.0)
 
     monkeypatch.setattr(loop, "sample_loss", broken)
-    with pytest.raises(InputError, match=r"the loss of step 3 is not finite; the checkpoint of step 2 is whole"):
+    with pytest.raises(InputError, match=r"the loss of step 3 is not finite; the checkpoint of step 2 is complete"):
         trained(base, cache, CONFIG, tmp_path)
     monkeypatch.setattr(loop, "sample_loss", real)
     assert [each.step for each in checkpoint.checkpoints(tmp_path)] == [2]
