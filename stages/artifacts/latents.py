@@ -39,6 +39,14 @@ LATENTS = Schema(
             "motion_latents", "chunks 16 latent_frames latent_height latent_width", "float",
             "the condition map, chunk by chunk", finite=False,
         ),
+        Field(
+            "face_motion", "frames face_features", "float",
+            "Wan-Animate's numbers of the face in each frame", required=False, finite=False,
+        ),
+        Field(
+            "blank_face_motion", "1 face_features", "float", "the same of no face, for guidance",
+            required=False, finite=False,
+        ),
         Field("pts_seconds", "frames", "float", "time of each frame after the first", finite=False),
     ),
 )  # fmt: skip
@@ -134,27 +142,44 @@ class Latents:
         """One tensor. Raises InputError for values that are not finite."""
         return self._file.read(name)
 
+    @property
+    def drawing(self) -> str:
+        """What the condition map shows; maps of versions before there were several show the mesh."""
+        return str(self.header.provenance.notes.get("drawing", "mesh"))
+
     def motion(self, chunk: int) -> Float[np.ndarray, "16 latent_frames latent_height latent_width"]:
         """The motion latents of one chunk; other chunks are not read."""
         return self._file.read("motion_latents", chunk)
 
 
 def declare_latents(
-    header: LatentsHeader, chunks: int, image: tuple[int, int], text: tuple[int, int], negative: bool
+    header: LatentsHeader,
+    chunks: int,
+    image: tuple[int, int],
+    text: tuple[int, int],
+    negative: bool = False,
+    face_features: int = 0,
 ) -> dict[str, Declared]:
-    """All tensors of a file to be written, in file order. `image` and `text` are (tokens, channels)."""
+    """Declare every tensor of a new file, in its order. `image` and `text` are (tokens, channels).
+
+    `negative`: with a negative prompt. `face_features`: numbers per face, 0 for a clip without faces.
+    """
     plane = header.height // 8, header.width // 8
-    latent_frames = (header.chunk_frames - 1) // 4 + 1
+    span = (header.chunk_frames - 1) // 4 + 1
     tensors = {
         "image_embeds": Declared("F32", image),
         "prompt_embeds": Declared("F32", text),
         "negative_prompt_embeds": Declared("F32", text),
         "reference_latents": Declared("F32", (16, 1, *plane)),
-        "grey_latents": Declared("F32", (16, latent_frames, *plane)),
-        "motion_latents": Declared("F32", (chunks, 16, latent_frames, *plane)),
+        "grey_latents": Declared("F32", (16, span, *plane)),
+        "motion_latents": Declared("F32", (chunks, 16, span, *plane)),
+        "face_motion": Declared("F32", (header.frames, face_features)),
+        "blank_face_motion": Declared("F32", (1, face_features)),
         "pts_seconds": Declared("F64", (header.frames,)),
     }
-    return {name: each for name, each in tensors.items() if negative or name != "negative_prompt_embeds"}
+    left_out = [] if negative else ["negative_prompt_embeds"]
+    left_out += [] if face_features else ["face_motion", "blank_face_motion"]
+    return {name: each for name, each in tensors.items() if name not in left_out}
 
 
 def _header(path: Path, metadata: dict[str, str]) -> LatentsHeader:

@@ -14,6 +14,7 @@ from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.artifacts.streamed_safetensors import write_streamed
 from stages.encode.config import EncodeConfig
+from stages.encode.faces import Faces, resized_face
 from stages.encode.windows import windows
 from stages.errors import InputError
 from stages.progress import Progress, silent
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from stages.wan.folder import ModelFolder
 
 COND = "make one with: emosh render-cond MOTION -o cond.mp4"
+MESH, SKELETON = "mesh", "skeleton"
+READABLE = (MESH, SKELETON)
+"""Drawings that a model here can read: the mesh with an adapter, the skeleton with Wan-Animate's own weights."""
 
 
 def encode(
@@ -41,12 +45,14 @@ def encode(
     device: str = "cpu",
     cache: Path | None = None,
     weights: dict[str, str] | None = None,
+    faces: Faces | None = None,
     progress: Progress = silent,
 ) -> None:
     """Write the latents of a photo animated by a condition map to `out`. `cache` keeps prompt embeddings between runs.
 
     The photo is fitted into the map's size with black borders, as in Wan-Animate; CLIP reads the photo without borders.
-    Memory does not grow with the clip's length. `weights` are the sha256 of the folder's files, for the record.
+    Memory does not grow with the clip's length. `weights` are the sha256 of the folder's files, for the record. `faces`
+    are the pictures of the face in each frame, which Wan-Animate's skeleton needs beside it.
     Raises InputError for a file that is not a condition map, for a size that the model cannot read, and for a full
     disk, before anything is loaded.
     """
@@ -56,8 +62,9 @@ def encode(
     info, record = read_condition_map(cond)
     rgb = read_photo(photo)
     chunks = plan_chunks(info.frame_count or 0, config.chunk_frames, config.overlap_frames)
-    header = _header(photo, cond, info, record, config, weights or {})
-    least = declare_latents(header, len(chunks), (0, 0), (0, 0), negative=False).values()
+    header = _header(photo, cond, info, record, config, weights or {}, faces)
+    face_features = _check_faces(cond, record, folder, faces)
+    least = declare_latents(header, len(chunks), (0, 0), (0, 0), face_features=face_features).values()
     check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {header.frames} frames")
     image = _image_embeds(rgb, folder, device)
     prompts = {
@@ -67,7 +74,9 @@ def encode(
         }),
     }  # fmt: skip
     text = prompts["prompt_embeds"].shape
-    tensors = declare_latents(header, len(chunks), image.shape, (text[0], text[1]), len(prompts) > 1)  # type: ignore[arg-type]
+    tensors = declare_latents(
+        header, len(chunks), (image.shape[0], image.shape[1]), (text[0], text[1]), len(prompts) > 1, face_features
+    )
     autoencoder = load_vae(folder, DTYPES[config.vae_dtype], device)
     with write_streamed(out, tensors, header.to_metadata()) as file:
         file.write("image_embeds", image)
@@ -83,7 +92,53 @@ def encode(
             progress("encoding the condition map", number + 1, len(chunks))
         for _ in frames:
             pass
+        if faces is not None:
+            numbers = _face_motion(faces, header.frames, folder, device, progress)
+            file.write("face_motion", numbers[:-1])
+            file.write("blank_face_motion", numbers[-1:])
         file.write("pts_seconds", np.array(times))
+
+
+def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Faces | None) -> int:
+    """Numbers per face, 0 where the map needs none. Raises InputError for a map that no model here reads."""
+    drawn = str(record.notes.get("drawing", "mesh"))
+    if drawn not in READABLE:
+        raise InputError(
+            f"{cond} shows {drawn}, which no model of emosh reads; draw it anew with: emosh render-cond MOTION "
+            f"--drawing {'|'.join(READABLE)}"
+        )
+    if drawn != SKELETON:
+        return 0
+    if not folder.has_face:
+        from stages.wan.loading import FACE_ADVICE
+
+        raise InputError(f"{cond} shows the skeleton, but {folder.path} has no face modules; {FACE_ADVICE}")
+    if faces is None:
+        raise InputError(f"{cond} shows the skeleton, which needs the face beside it: give --motion NPZ (and --video)")
+    from stages.wan.face_modules import FACE_CONFIG, face_config
+
+    return {**FACE_CONFIG, **face_config(folder.config)}["motion_encoder_dim"]
+
+
+def _face_motion(
+    faces: Faces, count: int, folder: ModelFolder, device: str, progress: Progress
+) -> Float[np.ndarray, "frames_and_one features"]:
+    """The numbers of every frame's face, and of a blank picture last. Raises InputError for another number of faces."""
+    import torch
+
+    from stages.wan.face_modules import encode_faces
+    from stages.wan.loading import load_motion_encoder
+
+    encoder = load_motion_encoder(folder, device)
+    found: list[np.ndarray] = []
+    for number, rgb in enumerate(faces.pictures()):
+        pixels = to_pixels(resized_face(rgb, encoder.size)[None])[:, :, 0].to(device)
+        found.append(encode_faces(encoder, pixels)[0].cpu().numpy())
+        progress("encoding the face", number + 1, count)
+    if len(found) != count:
+        raise InputError(f"{faces.source} gives {len(found)} faces, the condition map has {count} frames")
+    blank = -torch.ones(1, 3, encoder.size, encoder.size, device=device)
+    return np.stack([*found, encode_faces(encoder, blank)[0].cpu().numpy()])
 
 
 def read_condition_map(cond: Path) -> tuple[VideoInfo, Provenance]:
@@ -120,16 +175,24 @@ def fit_to_map(rgb: UInt8[np.ndarray, "h w 3"], info: VideoInfo) -> UInt8[np.nda
 
 
 def _header(
-    photo: Path, cond: Path, info: VideoInfo, record: Provenance, config: EncodeConfig, weights: dict[str, str]
+    photo: Path,
+    cond: Path,
+    info: VideoInfo,
+    record: Provenance,
+    config: EncodeConfig,
+    weights: dict[str, str],
+    faces: Faces | None,
 ) -> LatentsHeader:
     provenance = Provenance(
         "encode",
         config=config_dict(config),
-        inputs={"photo": sha256_file(photo), "cond": sha256_file(cond)},
+        inputs={"photo": sha256_file(photo), "cond": sha256_file(cond), **({} if faces is None else faces.inputs)},
         weights=weights,
         notes={
             "photo": Path(photo).name,
+            "drawing": record.notes.get("drawing", MESH),
             "colours": record.notes.get("colours"),
+            "face": None if faces is None else faces.kind,
             "hybrid": record.config.get("hybrid"),
             "source": record.notes.get("source"),
         },

@@ -23,8 +23,9 @@ class WanConfig:
     """Shift of the noise levels (flow sigmas): above 1, more steps are spent at high noise. 5 as in Wan-Animate."""
     guidance_scale: float = 1.0
     """Strength of classifier-free guidance against the negative prompt. 1 is off and takes half the time."""
-    sac: bool = True
-    """Spatially-aligned conditioning (SAC): every later chunk also reads the first latent of chunk 1 (paper 3.4)."""
+    sac: bool | None = None
+    """Whether chunks after the first see the first chunk's first latent (paper 3.4). none: with the mesh, but not with
+    Wan-Animate's skeleton, whose weights were never trained with it."""
     renoise: bool = False
     """At every step, replace the reference and SAC latents by the known ones with noise of that step's level. Off: the
     sampler denoises them like all others."""

@@ -30,6 +30,14 @@ class Embeddings:
     negative_prompt_embeds: Float[Tensor, "1 text text_dim"] | None = None
 
 
+@dataclass(frozen=True)
+class FaceMotion:
+    """Numbers of the face in each frame of one chunk, and of a blank face."""
+
+    motion: Float[Tensor, "1 frames features"]
+    blank: Float[Tensor, "1 1 features"]
+
+
 def make_scheduler(config: WanConfig, device: torch.device | str = "cpu") -> Any:
     """A new scheduler with its timesteps set. Schedulers keep state, so every chunk needs a new one.
 
@@ -67,10 +75,13 @@ def denoise(
     config: WanConfig,
     lead: int = 1,
     progress: Progress = silent,
+    faces: FaceMotion | None = None,
 ) -> Float[Tensor, "1 16 slots h w"]:
     """Denoise one chunk. `latents` is its noise. With `renoise`, the first `lead` slots get new noise at every step.
 
-    Step caches of the transformer are emptied first, because the chunk before may have another length or photo.
+    `faces` are the numbers of the face in exactly the chunk's frames; guidance compares with a blank face, as
+    Wan-Animate does. Step caches of the transformer are emptied first, because the chunk before may have another length
+    or photo.
     """
     transformer._reset_stateful_cache()
     device, dtype = latents.device, transformer.dtype
@@ -82,6 +93,10 @@ def denoise(
     if config.guidance_scale > 1:
         assert embeddings.negative_prompt_embeds is not None
         prompts["uncond"] = embeddings.negative_prompt_embeds.to(device, dtype)
+    face_inputs = {} if faces is None else {
+        "cond": {"face_motion": faces.motion.to(device, dtype)},
+        "uncond": {"face_motion": faces.blank.expand_as(faces.motion).to(device, dtype)},
+    }  # fmt: skip
     for step, timestep in enumerate(scheduler.timesteps):
         sigma = float(scheduler.sigmas[step])
         if config.renoise:
@@ -100,6 +115,7 @@ def denoise(
                     encoder_hidden_states_image=image_embeds,
                     motion_hidden_states=motion,
                     return_dict=False,
+                    **face_inputs.get(name, {}),
                 )[0]
         predicted = flow["cond"]
         if "uncond" in flow:

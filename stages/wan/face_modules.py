@@ -12,6 +12,7 @@ where a hook behind the block would add it twice.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -39,6 +40,31 @@ FACE_CONFIG: dict[str, Any] = {
     "motion_encoder_batch_size": 8,
 }
 """Keys of a Wan-Animate config that only the face modules read, with diffusers' defaults."""
+
+
+def face_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a config that the face modules read."""
+    return {key: config[key] for key in FACE_CONFIG if key in config}
+
+
+def motion_encoder(config: Mapping[str, Any]) -> WanAnimateMotionEncoder:
+    """The encoder of face pictures that a config describes, without its weights."""
+    face = {**FACE_CONFIG, **face_config(config)}
+    return WanAnimateMotionEncoder(
+        size=face["motion_encoder_size"],
+        style_dim=face["motion_style_dim"],
+        motion_dim=face["motion_dim"],
+        out_dim=face["motion_encoder_dim"],
+        channels=face["motion_encoder_channel_sizes"],
+    )
+
+
+@torch.no_grad()
+def encode_faces(
+    encoder: WanAnimateMotionEncoder, pixels: Float[Tensor, "frames 3 size size"], batch: int = 8
+) -> Float[Tensor, "frames features"]:
+    """The numbers of each face picture (RGB in [-1, 1]) that the face encoder reads, frame by frame."""
+    return torch.cat([encoder(some) for some in torch.split(pixels, batch)])
 
 
 class FaceTokens:
@@ -92,13 +118,7 @@ class AnimateTransformer3DModel(EmoshTransformer3DModel):
         self.register_to_config(**face)
         heads, head_dim, eps = (self.config[key] for key in ("num_attention_heads", "attention_head_dim", "eps"))
         width = heads * head_dim
-        self.motion_encoder = WanAnimateMotionEncoder(
-            size=face["motion_encoder_size"],
-            style_dim=face["motion_style_dim"],
-            motion_dim=face["motion_dim"],
-            out_dim=face["motion_encoder_dim"],
-            channels=face["motion_encoder_channel_sizes"],
-        )
+        self.motion_encoder = motion_encoder(face)
         self.face_encoder = WanAnimateFaceEncoder(
             in_dim=face["motion_encoder_dim"],
             out_dim=width,
@@ -121,14 +141,6 @@ class AnimateTransformer3DModel(EmoshTransformer3DModel):
             assert isinstance(adapter, WanAnimateFaceBlockCrossAttention)
             block.follow(adapter, self._tokens)
             self.blocks[number * every] = block
-
-    @torch.no_grad()
-    def encode_face(
-        self, pixels: Float[Tensor, "frames 3 size size"], batch: int | None = None
-    ) -> Float[Tensor, "frames features"]:
-        """The numbers of each face picture (RGB in [-1, 1]) that the face encoder reads, frame by frame."""
-        batch = int(batch or self.config["motion_encoder_batch_size"])
-        return torch.cat([self.motion_encoder(some) for some in torch.split(pixels, batch)])
 
     def forward(self, hidden_states: Tensor, *args: Any, face_motion: Tensor | None = None, **more: Any) -> Any:
         """As the parent's; `face_motion` (batch, frames, features) holds the numbers of exactly the chunk's frames.

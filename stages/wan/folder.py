@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
-from stages.wan.part_check import EMBEDDING, check_transformer
+from stages.wan.part_check import EMBEDDING, check_transformer, has_face
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder
 
 KINDS = {
     "WanAnimateTransformer3DModel": "animate",
     "WanTransformer3DModel": "i2v",
     "EmoshTransformer3DModel": "emosh",
+    "AnimateTransformer3DModel": "animate",
 }
 """Class in transformer/config.json -> kind of base."""
 EXPECTED = "give a diffusers folder, such as Wan2.2-Animate-14B-Diffusers"
@@ -34,6 +35,8 @@ class ModelFolder:
     config: dict[str, Any]
     has_motion_embedding: bool
     """Whether the folder has motion embedding weights. A plain Wan2.1-I2V has none."""
+    has_face: bool = False
+    """Whether the folder has Wan-Animate's face modules."""
 
     @property
     def has_image_encoder(self) -> bool:
@@ -64,7 +67,8 @@ def open_folder(path: Path) -> ModelFolder:
         raise InputError(f"{path}: its transformer is a {config.get('_class_name')}; {EXPECTED}")
     entries = read_folder(path / "transformer")
     check_transformer(path / "transformer", config, entries)
-    return ModelFolder(path, kind, _dtype(path, entries), config, f"{EMBEDDING}.weight" in entries)
+    embedded = f"{EMBEDDING}.weight" in entries
+    return ModelFolder(path, kind, _dtype(path, entries), config, embedded, has_face(entries))
 
 
 def _config(path: Path) -> dict[str, Any]:

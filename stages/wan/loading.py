@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+from diffusers.models.transformers.transformer_wan_animate import WanAnimateMotionEncoder
+from safetensors import safe_open
 
 from stages.errors import InputError
 from stages.wan.fixed_codec import KIND as BLOCK_CODEC
@@ -19,20 +21,26 @@ from stages.wan.fixed_codec import BlockCodec, load_codec
 from stages.wan.folder import ModelFolder
 from stages.wan.nan_check import check_finite
 from stages.wan.part_check import EMBEDDING, check_vae
+from stages.wan.safetensors_headers import read_folder
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
 
+FACE_ADVICE = "use Wan2.2-Animate-14B as the base (emosh models fetch wan, then emosh models prepare)"
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
 def load_transformer(
-    folder: ModelFolder, dtype: torch.dtype = torch.bfloat16, device: torch.device | str = "cpu"
+    folder: ModelFolder, dtype: torch.dtype = torch.bfloat16, device: torch.device | str = "cpu", face: bool = False
 ) -> EmoshTransformer3DModel:
     """The transformer, frozen, in evaluation mode. Norms and time embedding stay float32, as the folder keeps them.
 
-    A plain Wan2.1-I2V gets a motion embedding of zeros. Motion has no effect until an adapter replaces it.
+    A plain Wan2.1-I2V gets a motion embedding of zeros. Motion has no effect until an adapter replaces it. `face`:
+    with Wan-Animate's face modules, which the folder must have.
     """
+    from stages.wan.face_modules import AnimateTransformer3DModel
+
+    kind = AnimateTransformer3DModel if face else EmoshTransformer3DModel
     with quiet_libraries():
-        model = EmoshTransformer3DModel.from_pretrained(
+        model = kind.from_pretrained(
             folder.path, subfolder="transformer", torch_dtype=dtype, local_files_only=True, **_device_map(device)
         )
     assert isinstance(model, EmoshTransformer3DModel)
@@ -42,6 +50,28 @@ def load_transformer(
     assert not unset, f"{unset[:3]} have no value; only {EMBEDDING} may be absent"
     check_finite(folder.part("transformer"), model.state_dict())
     return model.requires_grad_(False).eval()
+
+
+def load_motion_encoder(folder: ModelFolder, device: torch.device | str = "cpu") -> WanAnimateMotionEncoder:
+    """Wan-Animate's encoder of face pictures alone, frozen, in float32: 23 million parameters of the transformer.
+
+    Raises InputError where the folder has no face modules.
+    """
+    from stages.wan.face_modules import motion_encoder
+
+    if not folder.has_face:
+        raise InputError(f"{folder.path} has no face modules; {FACE_ADVICE}")
+    place = folder.part("transformer")
+    encoder = motion_encoder(folder.config)
+    prefix = "motion_encoder."
+    tensors = {}
+    for name, entry in read_folder(place).items():
+        if name.startswith(prefix):
+            with safe_open(str(entry.file), framework="pt") as file:
+                tensors[name.removeprefix(prefix)] = file.get_tensor(name).float()
+    check_finite(place, tensors)
+    encoder.load_state_dict(tensors)
+    return encoder.requires_grad_(False).eval().to(device)
 
 
 def load_vae(

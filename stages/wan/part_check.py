@@ -17,7 +17,7 @@ from stages.errors import InputError
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder
 
 FACE_MODULES = ("face_adapter.", "face_encoder.", "motion_encoder.")
-"""Modules of Wan-Animate's face branch, which EMOSH does not load."""
+"""Modules of Wan-Animate's face branch. A folder has all of them or none."""
 EMBEDDING = "pose_patch_embedding"
 LATENT_CHANNELS = 16
 I2V_CHANNELS = 36
@@ -45,7 +45,7 @@ def class_name(config: Mapping[str, Any]) -> str:
 def check_transformer(folder: Path, config: Mapping[str, Any], entries: Mapping[str, Entry]) -> None:
     """Compare tensor names and shapes with the model that the config describes, built on the meta device.
 
-    Tolerated: Wan-Animate's face modules, and an absent motion embedding. Raises InputError for anything else.
+    A motion embedding and the face modules may be absent, each as a whole. Raises InputError for anything else.
     """
     own = class_name(config) == "EmoshTransformer3DModel"
     if config.get("in_channels") != I2V_CHANNELS or not (config.get("image_dim") or own):
@@ -54,8 +54,8 @@ def check_transformer(folder: Path, config: Mapping[str, Any], entries: Mapping[
             f"{folder} is a Wan transformer with {channels} input channels; "
             f"give an image-to-video one with {I2V_CHANNELS}, such as Wan2.2-Animate-14B or Wan2.1-I2V-14B"
         )
-    expected = expected_shapes(config)
-    shapes = {name: entry.shape for name, entry in entries.items() if not name.startswith(FACE_MODULES)}
+    expected = expected_shapes(config, has_face(entries))
+    shapes = {name: entry.shape for name, entry in entries.items()}
     optional = {f"{EMBEDDING}.weight", f"{EMBEDDING}.bias"}
     absent = expected.keys() - shapes.keys() - (set() if optional & shapes.keys() else optional)
     _refuse_tensors(folder, "lacks", sorted(absent))
@@ -69,12 +69,25 @@ def check_transformer(folder: Path, config: Mapping[str, Any], entries: Mapping[
             )
 
 
-def expected_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Tensor name -> shape of the transformer that the config describes, with the motion embedding."""
+def has_face(entries: Mapping[str, Entry]) -> bool:
+    """Whether tensors of the face modules are among them."""
+    return any(name.startswith(FACE_MODULES) for name in entries)
+
+
+def expected_shapes(config: Mapping[str, Any], face: bool = False) -> dict[str, tuple[int, ...]]:
+    """Tensor name -> shape of the transformer that the config describes, with the motion embedding.
+
+    `face`: with the face modules too.
+    """
     import torch
     from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
+    from stages.wan.face_modules import AnimateTransformer3DModel, face_config
+
     with torch.device("meta"):
+        if face:
+            model = AnimateTransformer3DModel(**transformer_config(config), **face_config(config))
+            return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         model = WanTransformer3DModel(**transformer_config(config))
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     width, patch = config["num_attention_heads"] * config["attention_head_dim"], tuple(config["patch_size"])

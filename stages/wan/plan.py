@@ -206,9 +206,9 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
             encoding.peak_bytes, encoding.operations, _time(encoding.operations, convolution),
         )
     )  # fmt: skip
-    kinds = [("step of chunk 1", 1, layout(clip.chunk_frames, clip.overlap_frames, True, wan.sac))]
+    kinds = [("step of chunk 1", 1, layout(clip.chunk_frames, clip.overlap_frames, True, wan.sac is not False))]
     if len(chunks) > 1:
-        later = layout(clip.chunk_frames, clip.overlap_frames, False, wan.sac)
+        later = layout(clip.chunk_frames, clip.overlap_frames, False, wan.sac is not False)
         kinds.append(("step of a later chunk", len(chunks) - 1, later))
     for name, count, slots in kinds:
         operations = transformer_operations(networks.transformer, slots, clip.height, clip.width)

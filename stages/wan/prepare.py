@@ -1,8 +1,8 @@
 """Convert a transformer's fp32 shards to a bf16 base, once, one tensor at a time.
 
 Tensors that diffusers keeps in fp32 when it loads in bf16 (norms, time embedding, modulation) stay fp32, so the loaded
-base equals the original loaded in bf16, bit for bit. Wan-Animate's face modules are left out. Memory holds one tensor
-and its bf16 copy. A stopped run continues after the last finished shard.
+base equals the original loaded in bf16, bit for bit. Memory holds one tensor and its bf16 copy. A stopped run continues
+after the last finished shard.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.wan.install import HOME_ELSEWHERE
 from stages.wan.nan_check import check_finite
-from stages.wan.part_check import EMBEDDING, FACE_MODULES, check_transformer, transformer_config
+from stages.wan.part_check import EMBEDDING, check_transformer, has_face, transformer_config
 from stages.wan.recognise import TRANSFORMERS
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder, read_header
 
@@ -38,6 +38,8 @@ def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
     """
     if out.exists():
         raise InputError(f"{out} already exists; move it away to make it again")
+    from stages.wan.face_modules import face_config
+
     config, entries = _read(source)
     targets = base_entries(entries)
     shards = _by_shard(entries, targets)
@@ -55,7 +57,10 @@ def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
         progress("preparing shards", done + 1, len(shards))
     _write_index(part, shards, total)
     kind = "EmoshTransformer3DModel" if f"{EMBEDDING}.weight" in targets else "WanTransformer3DModel"
-    _write_json(part / "config.json", {**transformer_config(config), "_class_name": kind})
+    kept = transformer_config(config)
+    if has_face(targets):
+        kind, kept = "AnimateTransformer3DModel", {**kept, **face_config(config)}
+    _write_json(part / "config.json", {**kept, "_class_name": kind})
     (part / SOURCE).unlink()
     part.replace(out)
     return total
@@ -63,13 +68,11 @@ def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
 
 def base_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
     """The tensors of the base with their number types."""
-    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+    from stages.wan.face_modules import AnimateTransformer3DModel
 
-    kept = set(WanTransformer3DModel._keep_in_fp32_modules or ())
+    kept = set(AnimateTransformer3DModel._keep_in_fp32_modules or ())
     return {
-        name: replace(entry, dtype="F32" if kept & set(name.split(".")) else "BF16")
-        for name, entry in entries.items()
-        if not name.startswith(FACE_MODULES)
+        name: replace(entry, dtype="F32" if kept & set(name.split(".")) else "BF16") for name, entry in entries.items()
     }
 
 

@@ -10,18 +10,20 @@ from typing import Any
 from stages.errors import InputError
 from stages.wan.part_check import (
     EMBEDDING,
-    FACE_MODULES,
     LATENT_CHANNELS,
     check_layers,
     check_transformer,
     check_vae_shapes,
     class_name,
     dtype_text,
+    has_face,
     read_config,
 )
 from stages.wan.safetensors_headers import Entry, read_folder, read_header
 
-TRANSFORMERS = ("WanAnimateTransformer3DModel", "WanTransformer3DModel", "EmoshTransformer3DModel")
+OWN_TRANSFORMERS = ("EmoshTransformer3DModel", "AnimateTransformer3DModel")
+"""Classes of the bf16 base that `prepare` writes."""
+TRANSFORMERS = ("WanAnimateTransformer3DModel", "WanTransformer3DModel", *OWN_TRANSFORMERS)
 MODEL_CLASSES = {
     "AutoencoderKLWan": "wan-vae",
     "CLIPVisionModel": "wan-clip",
@@ -97,14 +99,13 @@ def _transformer(folder: Path, config: dict[str, Any]) -> Recognised:
     check_transformer(folder, config, entries)
     types = dtype_text(folder, entries)
     embedded = f"{EMBEDDING}.weight" in entries
-    kept = {name: entry for name, entry in entries.items() if not name.startswith(FACE_MODULES)}
-    is_base = class_name(config) == "EmoshTransformer3DModel"
+    is_base = class_name(config) in OWN_TRANSFORMERS
     name = "wan-base" if is_base else "wan-animate" if embedded else "wan-i2v"
     width = config["num_attention_heads"] * config["attention_head_dim"]
     description = (
         f"{class_name(config)}, {config['num_layers']} blocks of width {width}, {types}, "
         f"{'with' if embedded else 'without'} a motion embedding"
-        f"{', face modules left out' if len(kept) < len(entries) else ''}"
+        f"{', with face modules' if has_face(entries) else ''}"
     )
     return Recognised(name, folder, description, sum(entry.size_bytes for entry in entries.values()))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from stages.wan.face_modules import AnimateTransformer3DModel
+from stages.wan.face_modules import AnimateTransformer3DModel, encode_faces
 from stages.wan.transformer import EmoshTransformer3DModel
 from tests.wan import tiny
 from tests.wan.test_transformer import DTYPES, inputs, motion
@@ -42,7 +42,7 @@ def faces(dtype: torch.dtype = torch.float32, frames: int = 9) -> torch.Tensor:
 
 
 def face_motion(model: AnimateTransformer3DModel, pixels: torch.Tensor) -> torch.Tensor:
-    return model.encode_face(pixels[0].transpose(0, 1))[None]
+    return encode_faces(model.motion_encoder, pixels[0].transpose(0, 1))[None]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -114,7 +114,8 @@ def test_face_numbers_do_not_depend_on_the_batch(theirs: Any) -> None:
     """Encoding in batches of 1 and of 9 gives the same numbers within float32's rounding."""
     model = ours(theirs)
     pixels = faces()[0].transpose(0, 1)
-    torch.testing.assert_close(model.encode_face(pixels, 1), model.encode_face(pixels, 9), rtol=1e-5, atol=1e-6)
+    one, nine = (encode_faces(model.motion_encoder, pixels, batch) for batch in (1, 9))
+    torch.testing.assert_close(one, nine, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("config", ["first_block", "mag"])

@@ -20,9 +20,9 @@ from stages.artifacts.latents import Latents
 from stages.generate.wan.color_anchor import match_colours
 from stages.progress import Progress, silent
 from stages.wan import vae as codec
-from stages.wan.chunks import Chunk
+from stages.wan.chunks import Chunk, source_row
 from stages.wan.config import WanConfig
-from stages.wan.denoise import Embeddings, denoise, noise
+from stages.wan.denoise import Embeddings, FaceMotion, denoise, noise
 from stages.wan.layout import condition, layout
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ def draw_chunk(
     )
     motion = _tensor(latents.motion(chunk.number), device)
     denoised = denoise(
-        models.transformer, start, known_slots, motion, read_embeddings(latents), config, slots.lead, progress
-    )
+        models.transformer, start, known_slots, motion, read_embeddings(latents), config, slots.lead, progress,
+        faces=read_faces(latents, chunk),
+    )  # fmt: skip
     anchor = denoised[:, :, slots.lead : slots.lead + 1].cpu() if carried.anchor is None else carried.anchor
     frames = codec.decode(models.vae, denoised[:, :, slots.lead :])
     if config.color_anchor and carried.tail is not None:
@@ -80,6 +81,15 @@ def draw_chunk(
     own = frames[:, :, chunk.known :]
     tail = own[:, :, -header.overlap_frames :].cpu().clone()
     return own[:, :, : chunk.new].cpu(), replace(carried, noise_state=generator.get_state(), anchor=anchor, tail=tail)
+
+
+def read_faces(latents: Latents, chunk: Chunk) -> FaceMotion | None:
+    """The faces of exactly the chunk's frames; past the clip's end they turn back with the condition map."""
+    if not latents.has("face_motion"):
+        return None
+    header, faces = latents.header, latents.read("face_motion")
+    rows = [source_row(chunk.start + number, header.frames) for number in range(header.chunk_frames)]
+    return FaceMotion(_tensor(faces[rows]), _tensor(latents.read("blank_face_motion")))
 
 
 def _known(latents: Latents, carried: Carried, models: Models) -> Float[Tensor, "1 16 video h w"]:

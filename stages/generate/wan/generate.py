@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,7 @@ def generate(
     from stages.wan.offload import explained_out_of_memory
 
     latents = Latents(path)
+    source, config = fit_to_drawing(source, config, latents)
     check_inputs(latents, source, config)
     running = running or RunPlan()
     record = provenance(path, latents, source, config, device, running)
@@ -122,6 +124,15 @@ def _load(source: Source, config: WanConfig, device: str, running: RunPlan, late
         lengths.append(layout(header.chunk_frames, header.overlap_frames, False, config.sac))
     compile_models(models, running, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
     return models
+
+
+def fit_to_drawing(source: Source, config: WanConfig, latents: Latents) -> tuple[Source, WanConfig]:
+    """Load the face modules for a clip with faces; leave SAC off for it unless it is asked for.
+
+    Wan-Animate's own weights were never trained with SAC.
+    """
+    face = latents.has("face_motion")
+    return replace(source, face=face), replace(config, sac=not face if config.sac is None else config.sac)
 
 
 def check_inputs(latents: Latents, source: Source, config: WanConfig) -> None:

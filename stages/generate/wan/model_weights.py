@@ -22,11 +22,15 @@ PARTS = ("transformer", "vae")
 
 @dataclass(frozen=True)
 class Source:
-    """A checked model folder, emosh's adapter, and role -> sha256 of everything that is loaded."""
+    """A checked model folder, emosh's adapter, and role -> sha256 of everything that is loaded.
+
+    `face`: with Wan-Animate's face modules.
+    """
 
     folder: ModelFolder
     adapter: Path | None
     weights: dict[str, str]
+    face: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,10 @@ def check_source(source: Source, config: WanConfig) -> None:
             f"{source.folder.path} has no motion embedding, so the motion would have no effect; "
             "give EMOSH's adapter with --adapter, or use Wan2.2-Animate-14B as the base"
         )
+    if source.face and not source.folder.has_face:
+        from stages.wan.loading import FACE_ADVICE
+
+        raise InputError(f"{source.folder.path} has no face modules, which the skeleton needs; {FACE_ADVICE}")
     for path, _ in _loras(config):
         check_lora(path, source.folder.config)
 
@@ -91,6 +99,8 @@ def load_models(source: Source, config: WanConfig, device: str, running: RunPlan
     from stages.wan.offload import apply_placement, explained_out_of_memory
 
     running = running or RunPlan()
+    if source.face and running.config.context_parallel != "none":
+        raise InputError("context parallel does not work with a face yet; leave wan_run.context_parallel out")
     if not context_parallel.is_helper():
         heads = source.folder.config["num_attention_heads"]
         check_runnable(running.config, config.num_inference_steps, heads, device)
@@ -98,7 +108,7 @@ def load_models(source: Source, config: WanConfig, device: str, running: RunPlan
     placement, dtype = running.placement, DTYPES[config.dtype]
     on_cpu_first = placement.group_offload or placement.fp8_storage
     with explained_out_of_memory(placement, "loading the model"):
-        transformer = load_transformer(source.folder, dtype, "cpu" if on_cpu_first else device)
+        transformer = load_transformer(source.folder, dtype, "cpu" if on_cpu_first else device, source.face)
         if source.adapter is not None:
             load_adapter(transformer, source.adapter, config.adapter_scale)
         for path, scale in _loras(config):

@@ -1,0 +1,188 @@
+"""The chunk loop with a face against diffusers' own `WanAnimatePipeline`, on the same tiny weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stages.artifacts.latents import Latents
+from stages.encode.config import EncodeConfig
+from stages.encode.encode import encode
+from stages.encode.faces import Faces
+from stages.errors import InputError
+from stages.generate.wan.draw import Models, before_first_chunk, draw_chunk, read_faces
+from stages.generate.wan.generate import fit_to_drawing, generate
+from stages.generate.wan.model_weights import Source, hash_source, load_models
+from stages.video.source import read_frames
+from stages.wan.chunks import plan_chunks
+from stages.wan.config import WanConfig
+from stages.wan.folder import ModelFolder, open_folder
+from stages.wan.loading import load_image_encoder, load_text_encoder
+from tests.wan import tiny
+from tests.wan.clips import frames, write_cond, write_photo
+
+LENGTH = 17
+FACE_PX = 16
+CONFIG = WanConfig(num_inference_steps=3, dtype="float32", seed=3)
+OVERLAPS = (1, 5)
+
+
+def clip_frames(overlap: int) -> int:
+    """Frames of three chunks that end with the clip, since diffusers fails on some lengths that do not."""
+    return LENGTH + 2 * (LENGTH - overlap)
+
+
+def face_pictures(count: int) -> list[np.ndarray]:
+    """A random face picture per frame, at the size of the tiny motion encoder."""
+    random = np.random.default_rng(8)
+    return [random.integers(0, 256, (FACE_PX, FACE_PX, 3), np.uint8) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    """A tiny Wan-Animate folder, every weight moved, its face branch at work."""
+    model = tiny.animate_transformer()
+    tiny.moved(model)
+    return open_folder(tiny.save_folder(tmp_path_factory.mktemp("models") / "animate", model))
+
+
+def source_of(folder: ModelFolder) -> Source:
+    return Source(folder, None, {}, face=True)
+
+
+@pytest.fixture(scope="module")
+def models(folder: ModelFolder) -> Models:
+    """Transformer with its face modules, and VAE, in memory of their own as diffusers' are."""
+    found = load_models(source_of(folder), CONFIG, "cpu")
+    for parameter in found.transformer.parameters():
+        parameter.data = parameter.data.clone()
+    return found
+
+
+def encoded(folder: ModelFolder, place: Path, overlap: int, count: int | None = None) -> Latents:
+    """A clip with faces, encoded."""
+    total = clip_frames(overlap) if count is None else count
+    out, config = place / "clip.safetensors", EncodeConfig(chunk_frames=LENGTH, overlap_frames=overlap)
+    cond = write_cond(place / "cond.mp4", total, drawing="skeleton")
+    faces = Faces("driver", "drive.mp4", lambda: iter(face_pictures(total)))
+    encode(write_photo(place / "photo.png"), cond, folder, config, out, faces=faces)
+    return Latents(out)
+
+
+@pytest.fixture(scope="module")
+def clips(folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Latents]:
+    """A clip for each overlap."""
+    return {overlap: encoded(folder, tmp_path_factory.mktemp("clip"), overlap) for overlap in OVERLAPS}
+
+
+def drawn(latents: Latents, models: Models, config: WanConfig) -> np.ndarray:
+    """The whole clip as the pipeline hands it out: (frames, height, width, 3) in [0, 1]."""
+    header, carried, parts = latents.header, before_first_chunk(config.seed), []
+    for chunk in plan_chunks(header.frames, header.chunk_frames, header.overlap_frames):
+        part, carried = draw_chunk(latents, chunk, carried, models, config)
+        parts.append(part)
+    return (torch.cat(parts, dim=2)[0] * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 3, 0).numpy()
+
+
+def theirs(folder: ModelFolder, models: Models, latents: Latents, overlap: int) -> np.ndarray:
+    """What `WanAnimatePipeline` draws."""
+    from diffusers import UniPCMultistepScheduler, WanAnimatePipeline, WanAnimateTransformer3DModel
+
+    transformer: Any = WanAnimateTransformer3DModel.from_pretrained(folder.path / "transformer")
+    for parameter in transformer.parameters():  # where a weight lies in a mapped file changes its products' rounding
+        parameter.data = parameter.data.clone()
+    image_encoder, processor = load_image_encoder(folder)
+    text_encoder, tokenizer = load_text_encoder(folder)
+    pipeline = WanAnimatePipeline(
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+        vae=models.vae,
+        scheduler=UniPCMultistepScheduler.from_pretrained(folder.path / "scheduler"),
+        image_processor=processor,
+        image_encoder=image_encoder,
+        transformer=transformer,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    count = clip_frames(overlap)
+    with pytest.MonkeyPatch.context() as patch:  # its prompt cleaning needs a package that nothing else does
+        patch.setattr("diffusers.pipelines.wan.pipeline_wan_animate.prompt_clean", str)
+        return pipeline(
+            image=Image.open(latents.path.parent / "photo.png").convert("RGB"),
+            pose_video=[Image.fromarray(frame) for frame in frames(count)],
+            face_video=[Image.fromarray(face) for face in face_pictures(count)],
+            prompt=EncodeConfig().prompt,
+            height=32,
+            width=32,
+            segment_frame_length=LENGTH,
+            num_inference_steps=CONFIG.num_inference_steps,
+            prev_segment_conditioning_frames=overlap,
+            generator=torch.Generator().manual_seed(CONFIG.seed),
+        ).frames[0]
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_three_chunks_are_wan_animates(
+    folder: ModelFolder, models: Models, clips: dict[int, Latents], overlap: int
+) -> None:
+    """Three chunks differ from `WanAnimatePipeline` by at most 0.0, with overlaps of 1 and of 5 frames."""
+    _, config = fit_to_drawing(source_of(folder), CONFIG, clips[overlap])
+    assert config.sac is False
+    ours, expected = drawn(clips[overlap], models, config), theirs(folder, models, clips[overlap], overlap)
+    assert ours.shape == expected.shape == (clip_frames(overlap), 32, 32, 3)
+    assert np.abs(ours - expected).max() == 0.0
+    assert ours.std() > 0.01
+
+
+def test_sac_changes_later_chunks_only(folder: ModelFolder, models: Models, clips: dict[int, Latents]) -> None:
+    """Asked for, SAC runs beside a face: the first chunk stays as it was and later ones change."""
+    without, with_sac = (drawn(clips[5], models, replace(CONFIG, sac=sac)) for sac in (False, True))
+    assert np.array_equal(without[:LENGTH], with_sac[:LENGTH])
+    assert np.abs(without[LENGTH:] - with_sac[LENGTH:]).max() > 0.001
+
+
+def test_each_chunk_gets_exactly_its_frames(folder: ModelFolder, tmp_path: Path) -> None:
+    """Face numbers of chunk k are those of its frames, first and last chunk included; past the end they turn back."""
+    latents = encoded(folder, tmp_path, 5, count=32)
+    whole = latents.read("face_motion")
+    assert whole.shape == (32, tiny.FACE["motion_encoder_dim"])
+    assert len({row.tobytes() for row in whole}) == 32
+    chunks = plan_chunks(32, LENGTH, 5)
+    rows = [list(range(17)), list(range(12, 29)), [*range(24, 32), *range(30, 21, -1)]]
+    for chunk, expected in zip(chunks, rows, strict=True):
+        faces = read_faces(latents, chunk)
+        assert faces is not None
+        np.testing.assert_array_equal(faces.motion[0].numpy(), whole[expected])
+
+
+def test_the_face_changes_the_video(folder: ModelFolder, models: Models, clips: dict[int, Latents]) -> None:
+    """Through `generate`, the video's record names the drawing, and a base without face modules is refused."""
+    out = clips[5].path.with_name("out.mp4")
+    config = replace(CONFIG, num_inference_steps=1, lossless=True, watermark=False)
+    generate(clips[5].path, hash_source(folder, None, config), config, out, out.with_suffix(".work"))
+    assert sum(1 for _ in read_frames(out)) == clip_frames(5)
+    bare = replace(folder, has_face=False)
+    with pytest.raises(InputError, match="has no face modules"):
+        generate(clips[5].path, Source(bare, None, {}), config, out.with_name("b.mp4"), out.with_suffix(".work2"))
+
+
+def test_a_skeleton_needs_a_face(folder: ModelFolder, tmp_path: Path) -> None:
+    """A skeleton map without faces, faces of another number, and a map that no model reads: one line each, no file."""
+    photo, config, out = write_photo(tmp_path / "photo.png"), EncodeConfig(17, 5), tmp_path / "clip.safetensors"
+    cond = write_cond(tmp_path / "cond.mp4", 20, drawing="skeleton")
+    with pytest.raises(InputError, match="needs the face beside it"):
+        encode(photo, cond, folder, config, out)
+    short = Faces("driver", "drive.mp4", lambda: iter(face_pictures(19)))
+    with pytest.raises(InputError, match=r"drive\.mp4 gives 19 faces, the condition map has 20 frames"):
+        encode(photo, cond, folder, config, out, faces=short)
+    with pytest.raises(InputError, match="has no face modules"):
+        encode(photo, cond, replace(folder, has_face=False), config, out, faces=short)
+    depth = write_cond(tmp_path / "depth.mp4", 20, drawing="depth")
+    with pytest.raises(InputError, match=r"shows depth, which no model.*mesh\|skeleton"):
+        encode(photo, depth, folder, config, out)
+    assert not out.exists()
