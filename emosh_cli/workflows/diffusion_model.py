@@ -135,7 +135,7 @@ class DiffusionModel:
             self.console.note(plan.line())
             statistics = generate(
                 latents, source, config, path, work.folder / "chunks",
-                device=self.device, running=RunPlan(run, plan.placement), audio_from=audio_from, code=code_digest(),
+                device=self.device, run_plan=RunPlan(run, plan.placement), audio_from=audio_from, code=code_digest(),
                 progress=self.console.progress,
             )  # fmt: skip
             write_report(drifted, statistics)

@@ -93,7 +93,7 @@ def train(
         optimizer = torch.optim.Adam([parameter for _, parameter in tuned_parameters(model)], lr=config.learning_rate)
         model, optimizer = accelerator.prepare(model, optimizer)
         begun, plain = 0, accelerator.unwrap_model(model)
-        mean = WeightAverage(plain, config.ema) if config.ema else None
+        mean = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
         if found:
             kept = store.load(found[-1], plain, optimizer.optimizer, record)
             begun = found[-1].step

@@ -105,7 +105,7 @@ def calibrate_mag_cache(transformer: Any, num_inference_steps: int, draw: Callab
     """
     from diffusers.hooks.mag_cache import MagCacheConfig
 
-    transformer.enable_cache(MagCacheConfig(calibrate_mag_cache=True, num_inference_steps=num_inference_steps))
+    transformer.enable_cache(MagCacheConfig(calibrate=True, num_inference_steps=num_inference_steps))
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):

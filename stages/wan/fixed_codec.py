@@ -1,4 +1,4 @@
-"""A fixed codec, which a small model uses in place of Wan's VAE.
+"""A fixed codec, which a small model uses in place of Wan's VAE where no VAE can be trained.
 
 Each block of 8x8 pixels becomes 16 numbers: its first principal components. The first frame is coded alone, later
 frames in groups of four. The grid is that of Wan's VAE, and it is causal in time: a frame changes no earlier latent.

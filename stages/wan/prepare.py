@@ -50,10 +50,10 @@ def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
     check_room(part, total - finished, "preparing the base", HOME_ELSEWHERE)
     for done, (original, names) in enumerate(shards.items()):
         target = part / f"{STEM}-{done + 1:05d}-of-{len(shards):05d}.safetensors"
-        wanted = {name: targets[name] for name in names}
-        if not _is_done(target, wanted):
+        expected = {name: targets[name] for name in names}
+        if not _is_done(target, expected):
             with atomic_path(target) as writing:
-                _write_shard(writing, original, wanted)
+                _write_shard(writing, original, expected)
         progress("preparing shards", done + 1, len(shards))
     _write_index(part, shards, total)
     kind = "EmoshTransformer3DModel" if f"{EMBEDDING}.weight" in targets else "WanTransformer3DModel"
@@ -118,25 +118,25 @@ def _resume(part: Path, entries: dict[str, Entry]) -> None:
         writing.write_text(record, encoding="utf-8")
 
 
-def _is_done(target: Path, wanted: dict[str, Entry]) -> bool:
+def _is_done(target: Path, expected: dict[str, Entry]) -> bool:
     """Whether an earlier run finished this shard with the same tensors. A shard is renamed into place when it is
     complete."""
     if not target.is_file():
         return False
     found, _ = read_header(target)
     return {name: (entry.dtype, entry.shape) for name, entry in found.items()} == {
-        name: (entry.dtype, entry.shape) for name, entry in wanted.items()
+        name: (entry.dtype, entry.shape) for name, entry in expected.items()
     }
 
 
-def _write_shard(path: Path, original: Path, wanted: dict[str, Entry]) -> None:
+def _write_shard(path: Path, original: Path, expected: dict[str, Entry]) -> None:
     """Write the safetensors format: length, JSON header, then the tensors' bytes in the header's order.
 
     safetensors' own `save_file` needs every tensor of the shard in memory at once.
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
-    for name, entry in sorted(wanted.items(), key=_widest_first):
+    for name, entry in sorted(expected.items(), key=_widest_first):
         start, end = end, end + entry.size_bytes
         header[name] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -144,7 +144,7 @@ def _write_shard(path: Path, original: Path, wanted: dict[str, Entry]) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in list(header)[1:]:
-            _write_tensor(file, original, name, wanted[name].dtype)
+            _write_tensor(file, original, name, expected[name].dtype)
 
 
 def _widest_first(item: tuple[str, Entry]) -> tuple[int, str]:

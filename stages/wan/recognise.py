@@ -152,10 +152,10 @@ def _file(path: Path) -> Recognised:
     embedded = any(EMBEDDING in name for name in entries)
     rank = next(entry.shape[0] for name, entry in entries.items() if ".lora_A." in name or ".lora_down." in name)
     name = "emosh-adapter" if embedded else "wan-distill"
-    said = (
+    description = (
         f"LoRA of rank {rank} on {_lora_layers(entries)} layers{' and a motion embedding' if embedded else ''}, {types}"
     )
-    return Recognised(name, path, said, size)
+    return Recognised(name, path, description, size)
 
 
 def _lora_layers(entries: Mapping[str, Entry]) -> int:

@@ -35,7 +35,7 @@ from stages.train.config import TrainConfig
 from stages.wan.folder import open_folder
 folder, cache, out, changed = sys.argv[1:]
 config = TrainConfig(**json.loads(changed))
-accelerator = loop.made_accelerator(config, Path(out), cpu=True)
+accelerator = loop.make_accelerator(config, Path(out), cpu=True)
 def told(label, done, total):
     if accelerator.is_main_process:
         print(f"step {done}", flush=True)
@@ -53,7 +53,7 @@ from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 plugin = FullyShardedDataParallelPlugin(
     fsdp_version=2, auto_wrap_policy="transformer_based_wrap", transformer_cls_names_to_wrap=["WanTransformerBlock"])
 plugin.set_mixed_precision("bf16")  # as accelerate does on cards; on the CPU it never shards unless told to
-loop.settle_sharding(plugin)
+loop.configure_fsdp(plugin)
 accelerator.state._shared_state["distributed_type"] = accelerator.state.distributed_type = DistributedType.FSDP
 accelerator.state.fsdp_plugin = plugin
 accelerator.end_training = lambda: None  # it ends the processes' talk for good
@@ -71,7 +71,7 @@ def trained(base: ModelFolder, cache: TrainingCache, config: TrainConfig, out: P
 
 
 def two_processes(words: list[str]) -> list[subprocess.Popen]:
-    """The command as two ranks under gloo, as a launcher starts them."""
+    """The command in two processes under gloo, as a launcher starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -109,7 +109,7 @@ def pair(module: str, width: int = WIDTH, kind: torch.dtype = torch.float32) -> 
     [
         (
             pair("lora_unet_double_blocks_0_img_attn_proj"),
-            "place its names, such as 'lora_unet_double",
+            "know its names, such as 'lora_unet_double",
         ),
         (pair("diffusion_model.blocks.0.norm3"), "diffusers does not know its names"),
         (pair("diffusion_model.blocks.0.self_attn.q", 5120), "reads 5120 features, this base has 32"),

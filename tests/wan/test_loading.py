@@ -103,7 +103,7 @@ def test_wrong_folders(animate_folder: Path, tmp_path: Path) -> None:
     """No folder, an empty one, the transformer's own, a text-to-video model and another model are each told apart."""
     assert "not a folder" in refusal(tmp_path / "none")
     assert "transformer/config.json" in refusal(tmp_path)
-    assert "give the folder around it" in refusal(animate_folder / "transformer")
+    assert "give the folder that holds it" in refusal(animate_folder / "transformer")
     for place, changed, said in (
         ("a", {"in_channels": 16}, "16 input channels"),
         ("b", {"image_dim": None, "added_kv_proj_dim": None}, "image-to-video"),

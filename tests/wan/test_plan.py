@@ -169,7 +169,7 @@ def test_cards_are_found_by_name() -> None:
         ({"vram_gb": 0.0}, "above 0"),
         ({"cache": "mag"}, "needs mag_ratios"),
         ({"cache_threshold": 1.0}, "between 0 and 1"),
-        ({"fp8_compute": True, "storage": "fp8"}, "8 bits already"),
+        ({"fp8_compute": True, "storage": "fp8"}, "already stores its weights in 8 bits"),
         ({"fp8_compute": True, "offload": "group"}, "keeps its weights on the card"),
         ({"context_parallel": "ring", "cache": "first_block"}, "does not work with"),
     ],

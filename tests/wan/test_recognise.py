@@ -27,9 +27,7 @@ def test_every_part_of_a_pipeline_is_told(whole: Path) -> None:
     assert set(found) == {
         "wan-animate", "wan-vae", "wan-clip", "wan-clip-processor", "wan-umt5", "wan-tokenizer"
     }  # fmt: skip
-    assert (
-        "2 blocks of width 64, F32, with a motion embedding, with face modules" in found["wan-animate"].description
-    )
+    assert "2 blocks of width 64, F32, with a motion embedding, with face modules" in found["wan-animate"].description
     on_disk = sum(shard.stat().st_size for shard in (whole / "transformer").glob("*.safetensors"))
     assert 0.9 * on_disk < found["wan-animate"].size_bytes < on_disk
 

@@ -45,7 +45,7 @@ def generate(
     work: Path,
     *,
     device: str = "cpu",
-    running: RunPlan | None = None,
+    run_plan: RunPlan | None = None,
     audio_from: Path | None = None,
     code: str = "",
     models: Models | None = None,
@@ -54,7 +54,7 @@ def generate(
     """Draw the latents at `path` into `out`, an H.264 mp4 with the driver's frame times. Returns statistics per chunk.
 
     `work` is a folder for finished chunks, deleted when `out` is complete. After a kill at any moment, the same call
-    continues from the last finished chunk and gives the same bytes. `running` is how the weights are run, as planned.
+    continues from the last finished chunk and gives the same bytes. `run_plan` is how the weights are run, as planned.
     `code` identifies the program's source beside its version. `models` are networks that are already loaded, as in
     training. Host memory does not grow with the clip's length. Raises InputError for latents that do not fit the model
     or the config, before anything heavy is loaded.
@@ -67,8 +67,8 @@ def generate(
     latents = Latents(path)
     source, config = fit_to_drawing(source, config, latents)
     check_inputs(latents, source, config)
-    running = running or RunPlan()
-    record = provenance(path, latents, source, config, device, running)
+    run_plan = run_plan or RunPlan()
+    record = provenance(path, latents, source, config, device, run_plan)
     store = ChunkStore(work, f"{record.fingerprint()}-{code}")
     progressed = store.resumed(before_first_chunk(config.seed))
     header = latents.header
@@ -86,8 +86,8 @@ def generate(
         for chunk in chunks:
             frames = store.frames(chunk.number)
             if chunk.number >= progressed.done:
-                models = models or _load(source, config, device, running, latents)
-                with explained_out_of_memory(running.placement, f"drawing chunk {chunk.number + 1}"):
+                models = models or _load(source, config, device, run_plan, latents)
+                with explained_out_of_memory(run_plan.placement, f"drawing chunk {chunk.number + 1}"):
                     drawn, carried = draw_chunk(
                         latents,
                         chunk,
@@ -116,13 +116,13 @@ def _write_frames(sink: VideoSink, frames: Iterable[UInt8[np.ndarray, "height wi
         sink.write(frame, float(seconds))
 
 
-def _load(source: Source, config: WanConfig, device: str, running: RunPlan, latents: Latents) -> Models:
+def _load(source: Source, config: WanConfig, device: str, run_plan: RunPlan, latents: Latents) -> Models:
     """Load the networks, and compile them for the clip's chunk lengths if wan_run.compile is set."""
-    models, header = load_models(source, config, device, running), latents.header
+    models, header = load_models(source, config, device, run_plan), latents.header
     lengths = [layout(header.chunk_frames, header.overlap_frames, True, config.sac)]
     if header.frames > header.chunk_frames:
         lengths.append(layout(header.chunk_frames, header.overlap_frames, False, config.sac))
-    compile_models(models, running, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
+    compile_models(models, run_plan, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
     return models
 
 
@@ -164,7 +164,7 @@ def check_inputs(latents: Latents, source: Source, config: WanConfig) -> None:
 
 
 def provenance(
-    path: Path, latents: Latents, source: Source, config: WanConfig, device: str, running: RunPlan | None = None
+    path: Path, latents: Latents, source: Source, config: WanConfig, device: str, run_plan: RunPlan | None = None
 ) -> Provenance:
     """Record of settings, inputs and weights of the video. A stopped run resumes only if the fingerprint is equal."""
     encoded = latents.header.provenance
@@ -174,7 +174,7 @@ def provenance(
             "backend": "wan",
             **config_dict(config),
             "encode": encoded.config,
-            "run": (running or RunPlan()).affecting_result(),
+            "run": (run_plan or RunPlan()).affecting_result(),
         },
         inputs={"latents": sha256_file(path), **encoded.inputs},
         weights=source.weights,

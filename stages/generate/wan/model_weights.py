@@ -85,7 +85,7 @@ def check_source(source: Source, config: WanConfig) -> None:
         check_lora(path, source.folder.config)
 
 
-def load_models(source: Source, config: WanConfig, device: str, running: RunPlan | None = None) -> Models:
+def load_models(source: Source, config: WanConfig, device: str, run_plan: RunPlan | None = None) -> Models:
     """Load the transformer with its adapters, and the VAE, each to the device of the plan.
 
     Raises InputError where the weights cannot be read, or an option cannot run on this machine.
@@ -98,14 +98,14 @@ def load_models(source: Source, config: WanConfig, device: str, running: RunPlan
     from stages.wan.loading import DTYPES, load_transformer, load_vae
     from stages.wan.offload import apply_placement, explained_out_of_memory
 
-    running = running or RunPlan()
-    if source.face and running.config.context_parallel != "none":
+    run_plan = run_plan or RunPlan()
+    if source.face and run_plan.config.context_parallel != "none":
         raise InputError("context parallel does not work with a face yet; leave wan_run.context_parallel out")
     if not context_parallel.is_helper():
         heads = source.folder.config["num_attention_heads"]
-        check_runnable(running.config, config.num_inference_steps, heads, device)
-        context_parallel.send_setup(source, config, running, torch.device(device).type)
-    placement, dtype = running.placement, DTYPES[config.dtype]
+        check_runnable(run_plan.config, config.num_inference_steps, heads, device)
+        context_parallel.send_setup(source, config, run_plan, torch.device(device).type)
+    placement, dtype = run_plan.placement, DTYPES[config.dtype]
     on_cpu_first = placement.group_offload or placement.fp8_storage
     with explained_out_of_memory(placement, "loading the model"):
         transformer = load_transformer(source.folder, dtype, "cpu" if on_cpu_first else device, source.face)
@@ -117,10 +117,10 @@ def load_models(source: Source, config: WanConfig, device: str, running: RunPlan
             fold_adapters(transformer)
         vae = load_vae(source.folder, DTYPES[config.vae_dtype], device)
         if not placement.group_offload:
-            speed_up(transformer, running.config, config.num_inference_steps, device)
+            speed_up(transformer, run_plan.config, config.num_inference_steps, device)
         apply_placement(transformer, vae, placement, device, dtype)
         if placement.group_offload:
-            speed_up(transformer, without_compile(running.config), config.num_inference_steps, device)
+            speed_up(transformer, without_compile(run_plan.config), config.num_inference_steps, device)
     if context_parallel.process_count() > 1 and not context_parallel.is_helper():
         context_parallel.share_calls(transformer)
     return Models(transformer, vae, torch.device(device))
@@ -135,9 +135,9 @@ def run_helper() -> None:
     setup = context_parallel.receive_setup()
     if setup is None:
         return
-    source, config, running, kind = setup
+    source, config, run_plan, kind = setup
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else kind
-    context_parallel.repeat_calls(load_models(source, config, device, running).transformer, device)
+    context_parallel.repeat_calls(load_models(source, config, device, run_plan).transformer, device)
 
 
 def without_compile(run: RunConfig) -> RunConfig:
@@ -148,12 +148,12 @@ def without_compile(run: RunConfig) -> RunConfig:
 
 
 def compile_models(
-    models: Models, running: RunPlan, layouts: tuple[Layout, ...], height: int, width: int, image_tokens: int
+    models: Models, run_plan: RunPlan, layouts: tuple[Layout, ...], height: int, width: int, image_tokens: int
 ) -> None:
     """Compile the transformer for every chunk length of the clip, before the first chunk."""
     from stages.wan.acceleration import warm_up
 
-    if running.config.compile and not running.placement.group_offload:
+    if run_plan.config.compile and not run_plan.placement.group_offload:
         warm_up(models.transformer, layouts, height, width, models.device, image_tokens)
 
 

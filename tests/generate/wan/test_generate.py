@@ -41,14 +41,14 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from stages.generate.wan.generate import generate
-from stages.generate.wan.model_weights import described
+from stages.generate.wan.model_weights import hash_source
 from stages.wan.config import WanConfig
 from stages.wan.folder import open_folder
 folder, clip, out, work = map(Path, sys.argv[1:])
 config = WanConfig(num_inference_steps=2, dtype="float32")
 def told(label, done, total):
     print(f"{label} {done}", flush=True)
-generate(clip, described(open_folder(folder), None, config), config, out, work, progress=told)
+generate(clip, hash_source(open_folder(folder), None, config), config, out, work, progress=told)
 """
 
 
