@@ -133,6 +133,7 @@ def _face_motion(
     found: list[np.ndarray] = []
     for number, rgb in enumerate(faces.pictures()):
         pixels = to_pixels(resized_face(rgb, encoder.size)[None])[:, :, 0].to(device)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)  # as diffusers hands them over: the same rounding
         found.append(encode_faces(encoder, pixels)[0].cpu().numpy())
         progress("encoding the face", number + 1, count)
     if len(found) != count:

@@ -58,7 +58,7 @@ def draw_chunk(
 ) -> tuple[Float[Tensor, "1 3 new height width"], Carried]:
     """Draw a chunk. Returns (its new frames in [-1, 1] on the CPU, what the next chunk needs)."""
     header, device = latents.header, models.device
-    slots = layout(header.chunk_frames, header.overlap_frames, chunk.number == 0, config.sac)
+    slots = layout(header.chunk_frames, header.overlap_frames, chunk.number == 0, config.sac is not False)
     generator = torch.Generator()
     generator.set_state(carried.noise_state)
     start = noise(slots, header.height // 8, header.width // 8, generator, device)

@@ -119,9 +119,9 @@ def _write_frames(sink: VideoSink, frames: Iterable[UInt8[np.ndarray, "height wi
 def _load(source: Source, config: WanConfig, device: str, run_plan: RunPlan, latents: Latents) -> Models:
     """Load the networks, and compile them for the clip's chunk lengths if wan_run.compile is set."""
     models, header = load_models(source, config, device, run_plan), latents.header
-    lengths = [layout(header.chunk_frames, header.overlap_frames, True, config.sac)]
+    lengths = [layout(header.chunk_frames, header.overlap_frames, True, config.sac is not False)]
     if header.frames > header.chunk_frames:
-        lengths.append(layout(header.chunk_frames, header.overlap_frames, False, config.sac))
+        lengths.append(layout(header.chunk_frames, header.overlap_frames, False, config.sac is not False))
     compile_models(models, run_plan, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
     return models
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from stages.generate.wan.draw import Models, before_first_chunk, draw_chunk, rea
 from stages.generate.wan.generate import fit_to_drawing, generate
 from stages.generate.wan.model_weights import Source, hash_source, load_models
 from stages.video.source import read_frames
+from stages.wan import loading
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
 from stages.wan.folder import ModelFolder, open_folder
-from stages.wan.loading import load_image_encoder, load_text_encoder
 from tests.wan import tiny
 from tests.wan.clips import frames, write_cond, write_photo
 
@@ -50,6 +51,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     model = tiny.animate_transformer()
     tiny.moved(model)
     return open_folder(tiny.save_folder(tmp_path_factory.mktemp("models") / "animate", model))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_memory() -> Iterator[None]:
+    """Weights lie in memory of their own: their place in a mapped file would change how products round."""
+
+    def owned(network: Any) -> Any:
+        for parameter in network.parameters():
+            parameter.data = parameter.data.clone()
+        return network
+
+    vae, encoder = loading.load_vae, loading.load_image_encoder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "load_vae", lambda *given: owned(vae(*given)))
+        patch.setattr(loading, "load_image_encoder", lambda *given: (owned((found := encoder(*given))[0]), found[1]))
+        yield
 
 
 def source_of(folder: ModelFolder) -> Source:
@@ -97,8 +114,8 @@ def theirs(folder: ModelFolder, models: Models, latents: Latents, overlap: int) 
     transformer: Any = WanAnimateTransformer3DModel.from_pretrained(folder.path / "transformer")
     for parameter in transformer.parameters():  # where a weight lies in a mapped file changes its products' rounding
         parameter.data = parameter.data.clone()
-    image_encoder, processor = load_image_encoder(folder)
-    text_encoder, tokenizer = load_text_encoder(folder)
+    image_encoder, processor = loading.load_image_encoder(folder)
+    text_encoder, tokenizer = loading.load_text_encoder(folder)
     pipeline = WanAnimatePipeline(
         tokenizer=tokenizer,
         text_encoder=text_encoder,
@@ -116,12 +133,13 @@ def theirs(folder: ModelFolder, models: Models, latents: Latents, overlap: int) 
             image=Image.open(latents.path.parent / "photo.png").convert("RGB"),
             pose_video=[Image.fromarray(frame) for frame in frames(count)],
             face_video=[Image.fromarray(face) for face in face_pictures(count)],
-            prompt=EncodeConfig().prompt,
+            prompt_embeds=torch.from_numpy(latents.read("prompt_embeds"))[None],
             height=32,
             width=32,
             segment_frame_length=LENGTH,
             num_inference_steps=CONFIG.num_inference_steps,
             prev_segment_conditioning_frames=overlap,
+            motion_encode_batch_size=1,  # as ours: a face's numbers round with the size of its batch
             generator=torch.Generator().manual_seed(CONFIG.seed),
         ).frames[0]
 
