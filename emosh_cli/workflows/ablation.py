@@ -7,10 +7,8 @@ disentanglement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
@@ -33,7 +31,7 @@ class Variant:
 
     name: str
     folder: str
-    flags: Mapping[str, dict[str, Any]] = MappingProxyType({})
+    flags: dict[str, dict[str, Any]] = field(default_factory=dict)
     gates: bool = True
     only: str | None = None
     """The one backend that has the switch; None: both."""

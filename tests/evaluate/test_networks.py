@@ -258,7 +258,7 @@ def test_a_published_file_under_another_name_is_told(tmp_path: Path, monkeypatch
     """I3D added as Inception is called I3D, with the command that files it."""
     path = scripted(TinyI3d(), tmp_path / "i3d.pt")
     i3d = next(each for each in KNOWN if each.name == "i3d")
-    monkeypatch.setattr(filing, "known", lambda digest: i3d)
+    monkeypatch.setattr("stages.evaluate.networks.install.known", lambda digest: i3d)
     with pytest.raises(InputError, match="emosh models add i3d"):
         file_network("inception", path, tmp_path)
     assert file_network("i3d", path, tmp_path)[0].trusted is False
