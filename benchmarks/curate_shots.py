@@ -39,7 +39,7 @@ def main() -> None:
         cuts = join(options.clips, joined)
         told = scores(joined)
     what = "How well curation finds hard cuts between pieces of real clips, by threshold."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for threshold in THRESHOLDS:
             said = {index for index, score in enumerate(told) if score >= threshold}
             found.row(threshold=threshold, cuts=len(cuts), found=len(said & cuts), false=len(said - cuts))

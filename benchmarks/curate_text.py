@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     limit, caught, plain = CurateConfig().max_letters, 0, []
     what = "Letters that curation finds in a row of text that stays: clips as they are, and with text drawn over them."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for path in options.clips:
             seen, milliseconds = letters(path)
             plain.append(seen)

@@ -78,7 +78,7 @@ def main() -> None:
         "Our GLB and BVH exports opened by Blender's own importers, against our forward pass.",
     )
     still = (np.abs(body.exprdirs).max((1, 2)) == 0) & ((body.weights > 0).sum(1) <= 4)
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for path in options.motions:
             truth, opened = in_blender(body, path, options.blender)
             for frame in sorted({int(name[3:]) for name in opened}):

@@ -70,7 +70,7 @@ def main() -> None:
     plain = EmoshTransformer3DModel(**job.model).requires_grad_(False).eval()
     exact, seconds, _ = drawn(job, plain)
     what = "What each option of the diffusion model costs in error and saves in work, on a CPU with random weights."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for name, model, note in arms(job, plain):
             latents, took, blocks = drawn(job, model)
             error = max(relative(one, other) for one, other in zip(latents, exact, strict=True))

@@ -122,7 +122,7 @@ def main() -> None:
     if options.calibrate:
         print("mag_ratios =", list(calibrated(job)))
         return
-    record(job, report(job, options.only or ARMS, options.out), options.write)
+    record(job, report(job, options.only or ARMS, options.out), options)
 
 
 def described(options: argparse.Namespace) -> Job:
@@ -167,10 +167,10 @@ def report(job: Job, names: tuple[str, ...], out: Path | None) -> dict[str, Any]
     return whole
 
 
-def record(job: Job, found: dict[str, Any], write: bool) -> None:
+def record(job: Job, found: dict[str, Any], keep: argparse.Namespace) -> None:
     """The rows as a table for the page."""
     what = "The diffusion model on a GPU: seconds per step and per chunk, share of the card's matrix rate, peak memory."
-    with Recorder(what, *COLUMNS, write=write) as table:
+    with Recorder(what, *COLUMNS, keep=keep) as table:
         for row in found["rows"]:
             table.row(**{**row, "share": 100 * row["share"]})
         for name, seconds in found.get("vae", {}).items():

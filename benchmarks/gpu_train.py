@@ -16,6 +16,7 @@ they were stopped. Neither has been run on a GPU yet.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -97,7 +98,7 @@ TINY = Scale(2, 2, 4, 4, 1, 1, 2, 2, 1)
 
 
 # ---- the 14B recipe
-def recipe(tiny: bool, out: Path | None, write: bool) -> None:
+def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
     """Print and write a row per arm."""
     device = torch.device("cpu" if tiny else "cuda")
     job = Job(device, torch.bfloat16, 64 if tiny else 512, 9 if tiny else 77, 0, TINY_MODEL if tiny else TRANSFORMER,
@@ -122,7 +123,7 @@ def recipe(tiny: bool, out: Path | None, write: bool) -> None:
             if out is not None:
                 out.write_text(json.dumps(found, indent=1) + "\n")
     what = "The 14B recipe on a GPU: seconds per sample of each kind and peak memory, beside what the plan says."
-    with Recorder(what, *COLUMNS, write=write) as table:
+    with Recorder(what, *COLUMNS, keep=keep) as table:
         for name, row in found["arms"].items():
             if "not measured" in row:
                 table.note(f"{name} was not measured: {row['not measured']}")
@@ -177,7 +178,7 @@ def random_cache(place: Path, job: Job) -> TrainingCache:
 
 
 # ---- a small model from nothing
-def learn(work: Path, scale: Scale, device: torch.device, write: bool) -> None:
+def learn(work: Path, scale: Scale, device: torch.device, keep: argparse.Namespace) -> None:
     """Made-up people, a VAE, a random transformer, the cache, training, figures."""
     work.mkdir(parents=True, exist_ok=True)
     clips, base, run = work / "clips", work / "base", work / "run"
@@ -196,7 +197,7 @@ def learn(work: Path, scale: Scale, device: torch.device, write: bool) -> None:
           *(word for key, value in settings.items() for word in ("--set", f"train.{key}={value}")))  # fmt: skip
     told("training", began)
     arms = {"whole method": (run / "model", set[str]())}
-    learning.report(arms, scale.held, work / "scored", write, "gpu_train_learning")
+    learning.report(arms, scale.held, work / "scored", keep)
     told("figures", began)
 
 
@@ -290,13 +291,14 @@ def main() -> None:
     if not chosen.tiny and not torch.cuda.is_available():
         sys.exit("no GPU is here: this benchmark needs one, recipe with about 60 GB free; --tiny runs it on the CPU")
     if chosen.what == "recipe":
-        recipe(chosen.tiny, chosen.out, chosen.write)
+        recipe(chosen.tiny, chosen.out, chosen)
         return
     if chosen.work is None:
         parser.error("learn: name the folder to work in")
+    chosen.name = chosen.name or "gpu_train_learning"
     given = {name: getattr(chosen, name) for name in asdict(FULL) if getattr(chosen, name) is not None}
     scale = replace(TINY if chosen.tiny else FULL, **given) if given else TINY if chosen.tiny else FULL
-    learn(chosen.work, scale, torch.device("cpu" if chosen.tiny else "cuda"), chosen.write)
+    learn(chosen.work, scale, torch.device("cpu" if chosen.tiny else "cuda"), chosen)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ intervals; differences are paired.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -269,13 +270,13 @@ def _emosh(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "emosh_cli", *map(str, words)], check=True)
 
 
-def report(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path, write: bool, name: str = "learning") -> None:
+def report(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path, keep: argparse.Namespace) -> None:
     """Score the arms, print and record the table."""
     what = "A small model trained from nothing on made-up people, judged on people whom it never saw."
-    with Recorder(what, *SCORES, write=write, name=name) as found:
+    with Recorder(what, *SCORES, keep=keep) as found:
         first = next(iter(arms))
-        sheet = found.picture(f"{name}.png", f"Photo, then four times map, {first} and truth, for four people in their "
-                              "own and in another's motion.")  # fmt: skip
+        caption = f"Photo, then four times map, {first} and truth, for four people in their own and another's motion."
+        sheet = found.picture(f"{keep.name or 'learning'}.png", caption)
         for row in rows(score(arms, count, out, sheet)):
             found.row(**row)
         found.note(f"{count} held-out people, {FRAMES} frames in three chunks at 64x64, 8 Euler steps; mean and 95 % "
@@ -292,14 +293,13 @@ def main() -> int:
     parser.add_argument("--held", type=int, default=48)
     parser.add_argument("--arm", action="append", default=[], help="NAME=MODEL[,no-sac][,no-hybrid][,no-disentangle]")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--name", default="learning", help="the name of score's result")
     chosen = parser.parse_args()
     if chosen.what == "prepare":
         prepare(chosen.work, chosen.clips)
         return 0
     if chosen.what == "curve":
         what = "The flow loss of a training run of the small model, by step."
-        with Recorder(what, *LOSSES, write=chosen.write, name="learning_curve") as found:
+        with Recorder(what, *LOSSES, keep=chosen, name="learning_curve") as found:
             picture = found.picture("learning_curve.png", "Flow loss by step, single and averaged over fifty steps.")
             found.row(**curve(chosen.work, picture))
         return 0
@@ -308,7 +308,7 @@ def main() -> int:
         name, _, rest = text.partition("=")
         model, *switches = rest.split(",")
         arms[name] = (Path(model), set(switches))
-    report(arms, chosen.held, chosen.out or chosen.work / "scored", chosen.write, chosen.name)
+    report(arms, chosen.held, chosen.out or chosen.work / "scored", chosen)
     return 0
 
 

@@ -71,7 +71,7 @@ def main() -> int:
     jobs = [job for job in options.job or JOBS if job != "animate" or options.photo]
     short, long = options.frames
     what, worst = "Peak memory and time of reading, writing and whole commands on a short and a long clip.", 0.0
-    with tempfile.TemporaryDirectory() as folder, Recorder(what, *COLUMNS, write=options.write) as found:
+    with tempfile.TemporaryDirectory() as folder, Recorder(what, *COLUMNS, keep=options) as found:
         clips = [_looped(options.video, count, Path(folder) / f"{count}.mp4") for count in options.frames]
         for job in jobs:
             runs = [_run(job, clip, options.photo, Path(folder) / f"{clip.stem}-out") for clip in clips]

@@ -13,9 +13,10 @@ from benchmarks.record import HOME, RESULTS, Result, header, line, read
 PAGE = HOME.parent / "docs" / "benchmarks.md"
 NEEDS_GPU = {
     "gpu_generate": "seconds per step and per chunk of the 14B model, its share of the card's matrix rate, peak memory",
-    "gpu_train": "seconds per sample and peak memory of the 14B recipe, and a small model trained from nothing",
+    "gpu_train recipe": "seconds per sample and peak memory of the 14B recipe, beside what the plan says",
+    "gpu_train learn WORK": "a small model and its VAE trained from nothing, judged as in `learning`",
 }
-"""Scripts that have no result without a GPU, and what each measures."""
+"""What has no result without a GPU, and what it measures."""
 HEAD = """# Benchmarks
 
 Made by `python -m benchmarks.page` from the files in `benchmarks/results`; do not edit this page. Each benchmark writes
@@ -27,16 +28,25 @@ commit is the last one that changed `stages` or `emosh_cli`; "+" means that file
 
 def page(results: list[Result]) -> str:
     """The whole page."""
-    measured = {result.command.split("benchmarks.")[-1].split()[0] for result in results}
-    lines = [HEAD, "| benchmark | what is measured | date |", "|---|---|---|"]
-    lines += [f"| [{each.name}](#{each.name}) | {each.what} | {each.date} |" for each in results]
-    missing = {name: what for name, what in NEEDS_GPU.items() if name not in measured}
+    lines = [HEAD, "| benchmark | what is measured | command | date |", "|---|---|---|---|"]
+    lines += [f"| [{each.name}](#{each.name}) | {each.what} | `python -m benchmarks.{script(each)}` | {each.date} |"
+              for each in results]  # fmt: skip
+    missing = {
+        name: what
+        for name, what in NEEDS_GPU.items()
+        if not any(f"benchmarks.{name.removesuffix(' WORK')}" in each.command for each in results)
+    }
     if missing:
         lines += ["", "Not run yet, because they need a GPU:", ""]
         lines += [f"- `python -m benchmarks.{name}`: {what}." for name, what in missing.items()]
     for result in results:
         lines += ["", *section(result)]
     return "\n".join(lines) + "\n"
+
+
+def script(result: Result) -> str:
+    """The module that made it."""
+    return result.command.partition("python -m benchmarks.")[2].split()[0]
 
 
 def section(result: Result) -> Iterator[str]:
@@ -48,8 +58,8 @@ def section(result: Result) -> Iterator[str]:
         yield from ("", f"![{picture['caption']}](pictures/{picture['file']})", "", picture["caption"])
     if result.notes:
         yield from ("", *(f"- {note}" for note in result.notes))
-    took = "" if result.wall_seconds is None else f"{result.wall_seconds:,.0f} seconds. "
-    yield from ("", f"{result.date}, commit {result.commit}. {took}{machine(result.machine)}.")
+    took = f"{result.wall_seconds:,.0f} seconds. " if result.wall_seconds else ""
+    yield from ("", f"{result.date}, commit {result.commit}. {took}Machine: {machine(result.machine)}.")
 
 
 def machine(found: dict) -> str:

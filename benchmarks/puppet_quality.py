@@ -46,7 +46,7 @@ def main() -> None:
     UNWRITTEN.mkdir(parents=True, exist_ok=True)
     body = open_body("open")
     what = "The puppet on real pairs: how exactly it gives the photo back, how fast it draws, and whether lips follow."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for pair in options.pairs:
             photo, video = (Path(word) for word in pair.split("=", 1))
             found.row(**_row(photo, video, body, UNWRITTEN / f"{photo.stem}-{video.stem}.mp4"))

@@ -1,7 +1,7 @@
 """What a benchmark found, as a small JSON file in `benchmarks/results`: a table, and the command, date and machine.
 
     with Recorder("What is measured.", Column("clip", "clip"), Column("rate", "speed", "frames per second"),
-                  write=options.write) as found:
+                  keep=options) as found:
         found.row(clip="d1", rate=12.8)
 
 Every row is printed as soon as it is there. The file is written when the block ends without an error, and only with
@@ -68,6 +68,9 @@ class Column:
         return f"{cell:,.{self.digits}f}"
 
 
+USUAL = {"unit": Column.unit, "digits": Column.digits}
+
+
 @dataclass(frozen=True)
 class Result:
     """One file."""
@@ -96,6 +99,9 @@ def read(path: Path) -> Result:
 def write(result: Result, path: Path) -> None:
     """One row of the table per line, so that a change shows as the lines that changed."""
     found = asdict(result)
+    found["columns"] = [
+        {key: value for key, value in each.items() if value != USUAL.get(key)} for each in found["columns"]
+    ]
     lines = {key: [json.dumps(each, ensure_ascii=False) for each in found[key]] for key in ("columns", "rows")}
     for key in lines:
         found[key] = f"@{key}"
@@ -107,18 +113,19 @@ def write(result: Result, path: Path) -> None:
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the script's first line and `--write`."""
+    """A parser with the script's first line, `--write` and `--name`."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help="keep the result in benchmarks/results, for the page")
+    parser.add_argument("--name", help="the result's name, for a second one of the same script")
     return parser
 
 
 class Recorder:
     """Prints each row, and writes the file if nothing went wrong."""
 
-    def __init__(self, what: str, *columns: Column, write: bool, name: str | None = None) -> None:
-        self._what, self._columns, self._write = what, columns, write
-        self._name = name or Path(sys.argv[0]).stem
+    def __init__(self, what: str, *columns: Column, keep: argparse.Namespace, name: str | None = None) -> None:
+        self._what, self._columns, self._write = what, columns, keep.write
+        self._name = name or keep.name or Path(sys.argv[0]).stem
         self._rows: list[dict[str, Cell]] = []
         self._notes: list[str] = []
         self._pictures: list[dict[str, str]] = []

@@ -44,7 +44,7 @@ def main() -> int:
     body = open_body()
     motion = load_motion(options.motion) if options.motion else standing(body, options.frames)
     what = "CPU time of one condition map at 512x512: the compiled rasteriser against its plain numpy twin."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         return 0 if compare(motion, body, options.frames, found) else 1
 
 

@@ -64,7 +64,7 @@ def main() -> None:
     config = QUICK if options.quick else TrackConfig()
     body, what = open_body(), "What each gate and term of the tracker is worth: a damaged clip without one of them."
     scene = broken(body, 80 if options.quick else 120, 0)
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for solver, arms in cases(config).items():
             whole, worth = 0.0, {}
             for name, arm in arms.items():

@@ -27,7 +27,7 @@ from stages.track.fit import fit
 from tests.track.synthetic import observe
 
 PAPER_STEPS = 1250
-COLUMNS = (Column("what", "what"), Column("cpu", "CPU", "s", 2), Column("wall", "wall", "s", 2))
+COLUMNS = (Column("what", "what"), Column("cpu", "CPU", "s"), Column("wall", "wall", "s"))
 
 
 def time_ours(body: Body, observations: Observations, focal_px: float) -> tuple[float, float]:
@@ -112,7 +112,7 @@ def main() -> None:
     what = (
         "Our fit against the paper's recipe, 1,250 AdamW steps of stock smplx on the full mesh, on the same keypoints."
     )
-    with Recorder(what, *COLUMNS, write=chosen.write) as found:
+    with Recorder(what, *COLUMNS, keep=chosen) as found:
         cpu, wall = time_ours(body, observations, float(truth.K[0, 0, 0]))
         found.row(what="ours, the whole fit", cpu=cpu, wall=wall)
         step_cpu, step_wall = time_paper_step(body, truth, observations, chosen.steps, chosen.threads)

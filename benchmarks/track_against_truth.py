@@ -54,7 +54,7 @@ def main() -> None:
     what = (
         "The tracker against known truth: mean vertex error per part after alignment, jitter, and seconds of the fit."
     )
-    with tempfile.TemporaryDirectory() as folder, Recorder(what, *ACCURACY, write=options.write) as found:
+    with tempfile.TemporaryDirectory() as folder, Recorder(what, *ACCURACY, keep=options) as found:
         for name, scene in scenes(body, 80 if options.quick else 120, Path(folder)):
             arms = {solver: replace(config, solver=solver) for solver in SOLVERS}
             if name == "video, parts absent":
@@ -70,7 +70,7 @@ def main() -> None:
     what = (
         "Of the parts that the tracker calls measured the share that is (precision), and of those the share it finds."
     )
-    with Recorder(what, *VALIDITY, write=options.write, name="track_validity") as found:
+    with Recorder(what, *VALIDITY, keep=options, name="track_validity") as found:
         for name, solver, one in scored:
             for part in PARTS:
                 right, believed, true, judged = one.counts[part]

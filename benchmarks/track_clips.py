@@ -46,7 +46,7 @@ def main() -> int:
     solvers, missed = options.solver or ["gn"], False
     body, config = open_body("open"), QUICK if options.quick else TrackConfig()
     what = "The tracker on real clips: median distance from the detector's points on valid frames, and seconds."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for video in options.videos:
             start = time.perf_counter()
             observations = detect(video)

@@ -68,7 +68,7 @@ def main() -> None:
     """Print and record the table."""
     options = arguments(__doc__).parse_args()
     body, what = open_body(), "Each gate of the tracker on a clip that needs it: that gate alone, and none."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for gate in FAILURES:
             found.row(gate=gate, **case(body, gate))
         found.note("`off the arm` and `missed by the fit` change what the motion claims to have measured, and not the "

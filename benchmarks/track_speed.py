@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--functions", action="store_true", help="print cProfile's view of the fit too")
     options = parser.parse_args()
     what = "Where the time of tracking goes, beside what the detector's holistic network alone needs."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for path in options.videos:
             found.row(**profiled(path, options.functions))
         found.note("In one process, second run. Python's start, imports and end are not in it.")

@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--overlap", type=int, default=TrackConfig().overlap_frames)
     options = parser.parse_args()
     body, what = open_body("open"), "Jitter of the joints where one window of the fit ends and the next begins."
-    with Recorder(what, *COLUMNS, write=options.write) as found:
+    with Recorder(what, *COLUMNS, keep=options) as found:
         for path in options.videos:
             seen = detect(path)
             cut = TrackConfig(window_frames=options.window, overlap_frames=options.overlap)

@@ -41,7 +41,7 @@ def main() -> None:
     what = (
         "The invisible mark on real clips: what it costs, and by how many deviations of chance it is found afterwards."
     )
-    with tempfile.TemporaryDirectory() as folder, Recorder(what, *COLUMNS, write=options.write) as found:
+    with tempfile.TemporaryDirectory() as folder, Recorder(what, *COLUMNS, keep=options) as found:
         vectors, kept = [], 0
         for video in options.videos:
             frames = first_frames(video)
