@@ -75,7 +75,9 @@ def main() -> None:
             latents, took, blocks = drawn(job, model)
             error = max(relative(one, other) for one, other in zip(latents, exact, strict=True))
             share = blocks / (options.blocks * options.steps * 2) if blocks else None  # not counted where compiled
-            found.row(option=name, error=f"{error:.1e}", work=share, seconds=took / seconds, note=note)
+            found.row(
+                option=name, error=f"{error:.1e}" if error else "0", work=share, seconds=took / seconds, note=note
+            )
         found.note(f"{options.blocks} blocks of width 256, {options.steps} steps, a first and a later chunk: "
                    f"{seconds:.1f} CPU seconds plain.")  # fmt: skip
         found.note("Error is that of the denoised latents, relative to the plain float32 run.")

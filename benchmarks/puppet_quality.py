@@ -52,6 +52,7 @@ def main() -> None:
             found.row(**_row(photo, video, body, UNWRITTEN / f"{photo.stem}-{video.stem}.mp4"))
         found.note("Own pose: the first frame drawn with the photo's own pose against the photo, inside the matte.")
         found.note("Lips: MediaPipe's face mesh is run anew on both videos; the gap is over the face's height.")
+        found.note("Where the driver's mouth is small or hardly moves, share and correlation say little.")
 
 
 def _row(photo: Path, video: Path, body: Body, out: Path) -> dict[str, Cell]:
