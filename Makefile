@@ -8,11 +8,12 @@ REF    ?=
 DRIVE  ?=
 CLIPS  ?=
 QUICK  ?= --quick
+WRITE  ?=
 TINY   ?=
 BIN    := $(VENV)/bin
 EMOSH  := $(BIN)/emosh
 
-.PHONY: env docs-map demo test bench-track gpu-train check lint types arrows wheel clean help
+.PHONY: env docs-map docs-benchmarks demo test bench-track gpu-train check lint types arrows wheel clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -21,6 +22,7 @@ help:
 	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
 	@echo "make test                          set up and run the tests"
 	@echo "make bench-track [QUICK=]          measure the tracker against known truth in 5 minutes; QUICK= runs all steps"
+	@echo "make docs-benchmarks               make docs/benchmarks.md from the files in benchmarks/results"
 	@echo "make gpu-train [TINY=--tiny]         on a GPU: what the 14B recipe costs, and a small model and VAE from nothing"
 	@echo "make check                         lint, types, import arrows, wheel contents, tests"
 	@echo "make out/drive.npz, out/x.mp4 ...  see the pipeline rules below"
@@ -51,10 +53,18 @@ $(OUT)/%.npz: %.mp4 | env
 $(OUT)/%.mp4: $(OUT)/%.npz | env
 	$(EMOSH) generate --ref "$(REF)" --motion $< -o $@
 
-# ---- what the tracker reaches: tables and figures in $(OUT)/bench-track; CLIPS="a.mp4 b.mp4" adds real clips
+# ---- what the tracker reaches; CLIPS="a.mp4 b.mp4" adds real clips, WRITE=--write keeps the results for the page
 bench-track: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_track --out $(OUT)/bench-track $(QUICK) $(CLIPS)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_gates --out $(OUT)/bench-track
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_against_truth $(QUICK) $(WRITE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_ablation $(QUICK) $(WRITE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_gates $(WRITE)
+ifneq ($(strip $(CLIPS)),)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_clips $(CLIPS) --solver gn --solver adamw $(QUICK) $(WRITE)
+endif
+
+# ---- docs/benchmarks.md from the results
+docs-benchmarks: env
+	$(BIN)/python -m benchmarks.page
 
 # ---- training on a GPU: figures in $(OUT)/gpu-train.json and $(OUT)/gpu-train/scored; TINY=--tiny tries it on the CPU
 gpu-train: env

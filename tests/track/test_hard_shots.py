@@ -202,7 +202,7 @@ def test_borders_of_windows_do_not_show(body: Body) -> None:
     at = np.arange(110) / 25
     for side, sign in (("left", -1), ("right", 1)):
         truth.poses[:, joint(f"{side}_shoulder")][:, 2] = sign * (0.9 + 0.3 * np.sin(4 * at))
-    from benchmarks.seams import jitter, shares
+    from benchmarks.track_window_borders import jitter, shares
 
     found = fit(observe(body, truth, noise=1.0), body, QUICK)
     whole = fit(observe(body, truth, noise=1.0), body, TrackConfig(window_frames=200))

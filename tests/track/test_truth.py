@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.track_truth import FAILURES, damaged, truth_clip
+from benchmarks.truth_clips import FAILURES, damaged, truth_clip
 from stages.body.model import Body
 from stages.detect.gates import CONFIDENCE, GATES, MISSED, GateConfig, gate
 from stages.detect.observations import PARTS, Observations

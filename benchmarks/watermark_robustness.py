@@ -1,8 +1,8 @@
 """The invisible mark on real clips: what it costs the picture, and whether it is found after what videos go through.
 
-    python -m benchmarks.watermark VIDEO...
+    python -m benchmarks.watermark_robustness VIDEO... [--write]
 
-Per clip (40 frames, at most 640 pixels long): PSNR of the marked frames, CPU ms a frame, and the detector's standard
+Per clip (40 frames, at most 640 pixels long): PSNR of the marked frames, CPU ms per frame, and the detector's standard
 deviations of chance for the unmarked clip and, marked, after H.264 (x264 medium) at crf 23, at half the size and crf
 23, the one after the other, and at half the size and crf 28. Found is from 5. At the end, how far chance gets: 10,000
 other patterns on every unmarked clip.
@@ -10,7 +10,6 @@ other patterns on every unmarked clip.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -19,26 +18,42 @@ import av
 import cv2
 import numpy as np
 
+from benchmarks.record import Column, Recorder, arguments
 from stages.video import watermark
 from stages.video.source import read_frames
 from stages.video.watermark import FOUND, Marker, evidence, read_watermark
 
 FRAMES, LONGER_SIDE, PATTERNS = 40, 640, 10_000
+COLUMNS = (
+    Column("clip", "clip"), Column("psnr", "PSNR of the mark", "dB"), Column("cpu", "marking", "CPU ms per frame"),
+    Column("unmarked", "unmarked", "deviations"), Column("marked", "marked", "deviations"),
+    Column("crf23", "crf 23", "deviations"), Column("half", "half size, crf 23", "deviations"),
+    Column("both", "crf 23, then half size, crf 23", "deviations"), Column("worse", "half size, crf 28", "deviations"),
+)  # fmt: skip
+PROMISED = ("marked", "crf23", "half", "both")
 
 
 def main() -> None:
-    """Print a row per clip."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print and record a row per clip."""
+    parser = arguments(__doc__)
     parser.add_argument("videos", nargs="+", type=Path)
-    videos = parser.parse_args().videos
-    print("clip  PSNR  ms  unmarked  marked  crf23  half+crf23  crf23,half+crf23  half+crf28")
-    vectors = []
-    with tempfile.TemporaryDirectory() as folder:
-        for video in videos:
+    options = parser.parse_args()
+    what = (
+        "The invisible mark on real clips: what it costs, and by how many deviations of chance it is found afterwards."
+    )
+    with tempfile.TemporaryDirectory() as folder, Recorder(what, *COLUMNS, keep=options) as found:
+        vectors, kept = [], 0
+        for video in options.videos:
             frames = first_frames(video)
             vectors.append(np.mean([vector(frame) for frame in frames], axis=0))
-            print(video.stem[:3], *(f"{figure:.1f}" for figure in row(frames, Path(folder))))
-    print(f"{len(vectors) * PATTERNS} patterns by chance: at most {by_chance(vectors):.2f}, found from {FOUND:g}")
+            figures = dict(zip((column.key for column in COLUMNS[1:]), row(frames, Path(folder)), strict=True))
+            kept += all(figures[key] >= FOUND for key in PROMISED)
+            found.row(clip=video.stem, **figures)
+        found.note(
+            f"A mark is found from {FOUND:g} deviations: in {kept} of {len(vectors)} clips after all but the last."
+        )
+        found.note(f"{len(vectors) * PATTERNS:,} other patterns on the unmarked clips reach {by_chance(vectors):.2f}.")
+        found.note(f"{FRAMES} frames of each clip, at most {LONGER_SIDE} pixels long.")
 
 
 def first_frames(video: Path) -> list[np.ndarray]:

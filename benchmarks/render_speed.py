@@ -1,15 +1,14 @@
-"""CPU time of one condition map at 512 x 512, compiled rasteriser against its plain numpy twin, in one run.
+"""CPU time of one condition map at 512x512, compiled rasteriser against its plain numpy twin, in one run.
 
-    python -m benchmarks.render_cond [MOTION.npz] [--frames 48]
+    python -m benchmarks.render_speed [MOTION.npz] [--frames 48] [--write]
 
-MOTION (default: a person made here, arms half raised) is posed, rasterised with 2 x 2 samples a pixel, shaded and
+MOTION (default: a person made here, arms half raised) is posed, rasterised with 2x2 samples per pixel, shaded and
 drawn over with key lines. The twin's pictures must equal the compiled ones but for rounding at triangles' edges;
 the compiled ones must take under 30 ms of CPU each.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from benchmarks.record import Column, Recorder, arguments
 from stages.artifacts.motion import Motion, load_motion
 from stages.body.model import Body
 from stages.body.store import open_body
@@ -29,20 +29,26 @@ from tests.motions import standing
 LIMIT_MS = 30.0
 TWIN_FRAMES = 3
 Result = TypeVar("Result")
+COLUMNS = (
+    Column("what", "one frame"), Column("numba", "compiled", "CPU ms"), Column("numpy", "numpy", "CPU ms", 0),
+    Column("ratio", "ratio", digits=0),
+)  # fmt: skip
 
 
 def main() -> int:
-    """Print the table; exit with 1 when a frame is too slow or the twins differ."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Print and record the table; exit with 1 when a frame is too slow or the twins differ."""
+    parser = arguments(__doc__)
     parser.add_argument("motion", nargs="?", type=Path)
     parser.add_argument("--frames", type=int, default=48)
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     body = open_body()
-    motion = load_motion(arguments.motion) if arguments.motion else standing(body, arguments.frames)
-    return 0 if compare(motion, body, arguments.frames) else 1
+    motion = load_motion(options.motion) if options.motion else standing(body, options.frames)
+    what = "CPU time of one condition map at 512x512: the compiled rasteriser against its plain numpy twin."
+    with Recorder(what, *COLUMNS, keep=options) as found:
+        return 0 if compare(motion, body, options.frames, found) else 1
 
 
-def compare(motion: Motion, body: Body, frames: int) -> bool:
+def compare(motion: Motion, body: Body, frames: int, found: Recorder) -> bool:
     """Time both rasterisers on the same rows. True when the pictures agree and the time is under the limit."""
     fast, slow = RenderCondConfig(), RenderCondConfig(rasterizer="numpy")
     list(islice(render_frames(motion, body, fast), 2))
@@ -51,12 +57,11 @@ def compare(motion: Motion, body: Body, frames: int) -> bool:
     twin_ms, twins = _ms_per_frame(lambda: islice(render_frames(motion, body, slow), TWIN_FRAMES))
     differing = max(float((a != b).any(-1).mean()) for a, b in zip(pictures, twins, strict=False))
     bare = {name: _raster_ms(name, body, repeats) for name, repeats in (("numba", 20), ("numpy", 1))}
-    print(f"{'one frame, CPU ms':34}{'numba':>9}{'numpy':>10}{'ratio':>8}")
-    print(f"{'condition map, 2x2, key lines':34}{quick_ms:9.1f}{twin_ms:10.0f}{twin_ms / quick_ms:8.0f}")
-    print(f"{'rasteriser alone, 512, 1x1':34}{bare['numba']:9.1f}{bare['numpy']:10.0f}", end="")
-    print(f"{bare['numpy'] / bare['numba']:8.0f}")
-    print(f"without key lines {plain_ms:.1f} ms; {len(pictures)} and {len(twins)} frames; {len(body.faces)} triangles")
-    print(f"pixels that differ between the two: at most {100 * differing:.3f} % of a frame")
+    found.row(what="condition map, 2x2 samples, key lines", numba=quick_ms, numpy=twin_ms, ratio=twin_ms / quick_ms)
+    found.row(what="condition map, 2x2 samples, no key lines", numba=plain_ms)
+    found.row(what="rasteriser alone, 1 sample", **bare, ratio=bare["numpy"] / bare["numba"])
+    found.note(f"{len(pictures)} frames compiled and {len(twins)} of the twin; {len(body.faces):,} triangles.")
+    found.note(f"Pixels that differ between the two: at most {100 * differing:.3f} % of a frame.")
     return quick_ms < LIMIT_MS and differing < 0.001
 
 

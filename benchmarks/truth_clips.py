@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from benchmarks.track_synthetic import random_motion
+from benchmarks.truth_motion import random_motion
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.body.face_paint import FacePaint, paint_face
@@ -176,7 +176,7 @@ SHIRT, TROUSERS, SHOES, HAIR = (52, 84, 140), (60, 58, 66), (30, 30, 34), (58, 4
 
 
 def half_size(motion: Motion) -> Motion:
-    """The same motion filmed at half the size: 640x360, 30 frames a second, with times to match."""
+    """The same motion filmed at half the size: 640x360, 30 frames per second, with times to match."""
     K = motion.K.copy()
     K[:, :2] *= 0.5
     width, height = motion.image_size
@@ -236,6 +236,6 @@ def keypoints_px(body: Body, motion: Motion) -> Float[np.ndarray, "frames keypoi
 
 
 def truth_clip(body: Body, frames: int, seed: int) -> Motion:
-    """A gesturing person whose times are those of a clip at 30 frames a second."""
+    """A gesturing person whose times are those of a clip at 30 frames per second."""
     motion = random_motion(body, frames, seed)
     return replace(motion, fps=Fraction(30), pts_seconds=np.arange(frames) / 30, duration_seconds=frames / 30)

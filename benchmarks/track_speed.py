@@ -1,16 +1,13 @@
 """Where the time of `emosh track` goes, and how near it is to what the detector's networks alone need.
 
-    python -m benchmarks.profile_track VIDEO... [--plot out/profile_track.png] [--functions]
+    python -m benchmarks.track_speed VIDEO... [--functions] [--write]
 
-Each VIDEO is tracked once to warm up and once measured, in this process. Wall seconds: survey, landmarks, fit, write.
-Inside, wall seconds in the lanes, shared out over them: decoding, each network, the rest. `bare` is the floor:
-MediaPipe Holistic alone, on this clip's frames already decoded and cut, in as many threads as lanes, nothing else.
---functions also prints cProfile's view of the fit.
+Each VIDEO is tracked once to warm up and once measured, in this process. The floor is MediaPipe Holistic alone, on the
+clip's frames already decoded and cut, in as many threads as lanes.
 """
 
 from __future__ import annotations
 
-import argparse
 import cProfile
 import pstats
 import tempfile
@@ -29,16 +26,25 @@ import stages.detect.holistic as holistic
 import stages.detect.networks as networks
 import stages.detect.reader as reader
 import stages.track.fit as fitting
+from benchmarks.record import Cell, Column, Recorder, arguments
 from stages.artifacts.motion import Motion, save_motion
 from stages.body.store import open_body
 from stages.detect.config import DetectConfig
 from stages.detect.crops import cut
-from stages.detect.gates import PARTS
 from stages.detect.lanes import cut_into_lanes
 from stages.detect.observations import Observations
 from stages.detect.reader import SMALLEST_CROP
 from stages.track.config import TrackConfig
 from stages.video.source import probe, read_frames
+
+WALL = ("survey", "landmarks", "fit", "open body", "write")
+LANES = ("decode", "network holistic", "network hands")
+COLUMNS = (
+    Column("clip", "clip"), Column("frames", "clip", "frames", 0), Column("rate", "speed", "frames per second"),
+    *(Column(name, name, "ms per frame") for name in (*WALL, "other")),
+    *(Column(name, f"{name} in the lanes", "ms per frame") for name in LANES),
+    Column("bare", "networks alone", "frames per second"), Column("share", "their share of the time", "%", 0),
+)  # fmt: skip
 
 
 class Clock:
@@ -147,65 +153,36 @@ def bare_seconds(path: Path, seen: Observations) -> float:
     return seconds
 
 
-def report(path: Path, functions: bool) -> dict[str, float]:
-    """Print one clip's table; wall seconds a frame by part."""
+def profiled(path: Path, functions: bool) -> dict[str, Cell]:
+    """One clip's row, measured in a second run."""
     measured(path, Clock())
     clock = Clock()
     motion, seen = measured(path, clock)
-    frames, floor = len(motion), bare_seconds(path, seen)
-    clock.wall["other"] = 2 * clock.wall["all"] - sum(clock.wall.values())
-    print(f"\n{path.stem}: {frames} frames, {frames / clock.wall['all']:.1f} frames/s; "
-          f"bare networks {frames / floor:.1f} frames/s, {floor / clock.wall['all']:.0%} of the time; "
-          f"valid {dict(zip(PARTS, motion.valid.mean(0).round(2).tolist(), strict=True))}")  # fmt: skip
-    print("\n| part | wall ms a frame | share |\n|---|---|---|")
-    for name, seconds in sorted(clock.wall.items(), key=lambda item: -item[1]):
-        print(f"| {name} | {1000 * seconds / frames:.1f} | {seconds / clock.wall['all']:.0%} |")
-    print("\n| inside a lane | wall ms a frame of the lane |\n|---|---|")
-    for name, seconds in sorted(clock.lanes.items(), key=lambda item: -item[1]):
-        print(f"| {name} | {1000 * seconds / frames:.1f} |")
+    frames, floor, whole = len(motion), bare_seconds(path, seen), clock.wall["all"]
     if functions:
         profile = cProfile.Profile()
         profile.runcall(fitting.fit, seen, open_body("open"), TrackConfig())
         pstats.Stats(profile).sort_stats("tottime").print_stats(22)
-    parts = {name: 1000 * seconds / frames for name, seconds in clock.wall.items() if name != "all"}
-    return {**parts, "bare": 1000 * floor / frames}
-
-
-def plot(rows: dict[str, dict[str, float]], out: Path) -> None:
-    """One bar a clip, cut into its parts, the bare networks as a line across it."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(8, 0.7 * len(rows) + 1.4), layout="constrained")
-    names = ["survey", "landmarks", "fit", "open body", "write", "other"]
-    left = np.zeros(len(rows))
-    for name in names:
-        widths = np.array([row[name] for row in rows.values()])
-        axis.barh(list(rows), widths, left=left, label=name)
-        left += widths
-    for number, row in enumerate(rows.values()):
-        axis.plot(
-            [row["bare"]] * 2, [number - 0.4, number + 0.4], color="black", label="" if number else "bare networks"
-        )
-    axis.axvline(1000 / 12, color="grey", linestyle=":", label="12 frames/s")
-    axis.set_xlabel("ms a frame")
-    axis.legend(ncols=4, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.25))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=120)
+    parts = {name: 1000 * clock.wall[name] / frames for name in WALL}
+    parts["other"] = 1000 * whole / frames - sum(parts.values())
+    inside = {name: 1000 * clock.lanes[name] / frames for name in LANES}
+    return {"clip": path.stem, "frames": frames, "rate": frames / whole, **parts, **inside,
+            "bare": frames / floor, "share": 100 * floor / whole}  # fmt: skip
 
 
 def main() -> None:
-    """Profile every clip."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """Print and record a row per clip."""
+    parser = arguments(__doc__)
     parser.add_argument("videos", type=Path, nargs="+")
-    parser.add_argument("--plot", type=Path)
-    parser.add_argument("--functions", action="store_true")
+    parser.add_argument("--functions", action="store_true", help="print cProfile's view of the fit too")
     options = parser.parse_args()
-    rows = {path.stem: report(path, options.functions) for path in options.videos}
-    if options.plot:
-        plot(rows, options.plot)
+    what = "Where the time of tracking goes, beside what the detector's holistic network alone needs."
+    with Recorder(what, *COLUMNS, keep=options) as found:
+        for path in options.videos:
+            found.row(**profiled(path, options.functions))
+        found.note("In one process, second run. Python's start, imports and end are not in it.")
+        found.note("Decoding, holistic and hands are parts of the landmarks, in wall time of all lanes together.")
+        found.note("Networks alone: MediaPipe Holistic on frames already decoded and cut, in as many threads.")
 
 
 if __name__ == "__main__":

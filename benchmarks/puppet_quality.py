@@ -1,15 +1,15 @@
 """The puppet on real pairs: how exactly it gives the photo back, how fast it draws, whether lips follow.
 
-    python -m benchmarks.puppet PHOTO=VIDEO...
+    python -m benchmarks.puppet_quality PHOTO=VIDEO... [--write]
 
-Per pair: PSNR inside the matte at the photo's own pose (the puppet built as for the pair), CPU ms a frame, mean and
+Per pair: PSNR inside the matte at the photo's own pose (the puppet built as for the pair), CPU ms per frame, mean and
 largest frame difference (0 to 255), and, with MediaPipe's face mesh run anew on the driving clip and on the result,
-the peak of the inner-lip gap over the face height as a share of the driver's, and its correlation over the clip.
+the peak of the inner-lip gap over the face height as a share of the driver's, and its correlation over the clip. The
+results lie in out/benchmarks.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks.record import UNWRITTEN, Cell, Column, Recorder, arguments
 from stages.body.model import Body
 from stages.body.store import open_body
 from stages.detect.holistic import detect
@@ -29,23 +30,32 @@ from stages.video.sink import VideoSink
 from stages.video.source import probe, read_photo
 
 UPPER_LIP, LOWER_LIP, FOREHEAD, CHIN = 13, 14, 10, 152
+COLUMNS = (
+    Column("photo", "photo"), Column("video", "driver"), Column("own", "own pose", "dB inside the matte"),
+    Column("cpu", "drawing", "CPU ms per frame", 0),
+    Column("mean_change", "mean frame difference", "of 255", 2), Column("most_change", "largest", "of 255", 2),
+    Column("lips", "lip gap", "share of the driver's peak", 2), Column("correlation", "correlation", digits=3),
+)  # fmt: skip
 
 
 def main() -> None:
-    """Print a row per pair."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print and record a row per pair."""
+    parser = arguments(__doc__)
     parser.add_argument("pairs", nargs="+", metavar="PHOTO=VIDEO")
-    parser.add_argument("--out", type=Path, default=Path("out/benchmark"))
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    UNWRITTEN.mkdir(parents=True, exist_ok=True)
     body = open_body("open")
-    print("photo | video | own pose dB | CPU ms a frame | frame difference mean, max | lip peak share, correlation")
-    for pair in options.pairs:
-        photo, video = (Path(word) for word in pair.split("=", 1))
-        print(_row(photo, video, body, options.out / f"{photo.stem}-{video.stem}.mp4"), flush=True)
+    what = "The puppet on real pairs: how exactly it gives the photo back, how fast it draws, and whether lips follow."
+    with Recorder(what, *COLUMNS, keep=options) as found:
+        for pair in options.pairs:
+            photo, video = (Path(word) for word in pair.split("=", 1))
+            found.row(**_row(photo, video, body, UNWRITTEN / f"{photo.stem}-{video.stem}.mp4"))
+        found.note("Own pose: the first frame drawn with the photo's own pose against the photo, inside the matte.")
+        found.note("Lips: MediaPipe's face mesh is run anew on both videos; the gap is over the face's height.")
+        found.note("Where the driver's mouth is small or hardly moves, share and correlation say little.")
 
 
-def _row(photo: Path, video: Path, body: Body, out: Path) -> str:
+def _row(photo: Path, video: Path, body: Body, out: Path) -> dict[str, Cell]:
     config = PuppetConfig()
     reference, driver = track(photo, body), track(video, body)
     target, _ = retarget(driver, reference, body)
@@ -68,12 +78,14 @@ def _row(photo: Path, video: Path, body: Body, out: Path) -> str:
             start = time.process_time()
     told, done = _lip_gap(video), _lip_gap(out)
     both = np.isfinite(told) & np.isfinite(done)
-    lips = "no face"
-    if both.sum() > 10:
-        correlation = np.corrcoef(told[both], done[both])[0, 1]
-        lips = f"{np.nanmax(done) / np.nanmax(told):.2f}, {correlation:.3f}"
-    jumps = f"{np.mean(differences):.2f}, {np.max(differences):.2f}"
-    return f"{photo.stem} | {video.stem} | {own:.1f} | {1000 * spent / frames:.0f} | {jumps} | {lips}"
+    row: dict[str, Cell] = {
+        "photo": photo.stem, "video": video.stem, "own": own, "cpu": 1000 * spent / frames,
+        "mean_change": np.mean(differences), "most_change": np.max(differences),
+    }  # fmt: skip
+    if both.sum() > 10:  # a face in both
+        row["lips"] = np.nanmax(done) / np.nanmax(told)
+        row["correlation"] = np.corrcoef(told[both], done[both])[0, 1]
+    return row
 
 
 def _own_pose(rgb, reference, puppet, config) -> float:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from benchmarks.track_truth import half_size, truth_clip
+from benchmarks.truth_clips import half_size, truth_clip
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, pose_motion

@@ -1,6 +1,6 @@
 """The small model beside the puppet, and both tracked again, on the held-out people of `benchmarks.learning`.
 
-    python -m benchmarks.learning_beside WORK/scored/whole-method [--people 12]
+    python -m benchmarks.learning_against_puppet WORK/scored/whole-method [--people 12] [--write]
 
 The first argument holds what `benchmarks.learning score` drew. The puppet is given the same photo eight times as large,
 with the person's exact motion, and its result is made as small as the model's: more than the model has. Then truth,
@@ -10,7 +10,6 @@ found, and there how far shoulders, elbows and wrists lie from the truth, in sho
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from benchmarks.learning import FRAMES, HELD, Task, measured, people_config, tasks
+from benchmarks.record import Column, Recorder, arguments
 from stages.artifacts.motion import Motion, select_rows
 from stages.body.camera import project
 from stages.body.model import Body, motion_template, pose_joints
@@ -36,6 +36,11 @@ from stages.video.sink import VideoSink
 from stages.video.source import read_frames
 
 ENLARGED = 8
+COLUMNS = (
+    Column("motion", "moved by"), Column("drawn", "drawn by"), Column("psnr", "PSNR", "dB"),
+    Column("ssim", "SSIM", digits=3), Column("found", "frames with a body", "share", 2),
+    Column("off", "upper joints off, median", "shoulder widths", 2),
+)  # fmt: skip
 JOINTS = [joint(f"{side}_{name}") for name in ("shoulder", "elbow", "wrist") for side in ("left", "right")]
 
 
@@ -65,7 +70,7 @@ def puppet(body: Body, number: int, task: Task, place: Path) -> UInt8[np.ndarray
 
 
 def tracked(frames: UInt8[np.ndarray, "frames height width 3"], truth: Motion, body: Body, place: Path) -> np.ndarray:
-    """Distances of the upper body's joints from the truth in shoulder widths, one row a frame in which a body is
+    """Distances of the upper body's joints from the truth in shoulder widths, one row per frame in which a body is
     found; NaN for the others."""
     path = place / "enlarged.mp4"
     width, height = truth.image_size
@@ -106,26 +111,26 @@ def rows(scored: Path, people: int) -> Iterator[tuple[str, str, dict[str, float]
         print(kind, task.name, flush=True)
 
 
-def main() -> int:
-    """Print a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def main() -> None:
+    """Print and record the table."""
+    parser = arguments(__doc__)
     parser.add_argument("scored", type=Path)
     parser.add_argument("--people", type=int, default=12)
     chosen = parser.parse_args()
-    figures, away = defaultdict(list), defaultdict(list)
-    for kind, name, measures, distances in rows(chosen.scored, chosen.people):
-        figures[kind, name].append(measures)
-        away[kind, name].append(distances)
-    print("| motion | drawn by | PSNR, dB | SSIM | frames with a body | joints off, shoulder widths, median |")
-    print("|---|---|---|---|---|---|")
-    for (kind, name), clips in figures.items():
-        every = np.concatenate(away[kind, name])
-        found = np.isfinite(every).all(1)
-        means = ["" if not clips[0] else f"{np.mean([clip[key] for clip in clips]):.3g}" for key in ("psnr", "ssim")]
-        off = f"{np.median(every[found]):.2f}" if found.any() else ""
-        print(f"| {kind} | {name} | {means[0]} | {means[1]} | {found.mean():.2f} | {off} |")
-    return 0
+    what = "The small model beside the puppet on held-out made-up people, and the results of both tracked again."
+    with Recorder(what, *COLUMNS, keep=chosen) as found:
+        figures, away = defaultdict(list), defaultdict(list)
+        for kind, name, measures, distances in rows(chosen.scored, chosen.people):
+            figures[kind, name].append(measures)
+            away[kind, name].append(distances)
+        for (kind, name), clips in figures.items():
+            every = np.concatenate(away[kind, name])
+            seen = np.isfinite(every).all(1)
+            means = {key: np.mean([clip[key] for clip in clips]) for key in ("psnr", "ssim") if clips[0]}
+            off = np.median(every[seen]) if seen.any() else None
+            found.row(motion=kind, drawn=name, **means, found=seen.mean(), off=off)
+        found.note(f"{chosen.people} people. The puppet is given the photo eight times as large and the exact motion.")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()
