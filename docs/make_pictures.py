@@ -48,9 +48,13 @@ HERE = Path(__file__).parent
 CELL = 240
 """Side of one panel, pixels."""
 DARK, LIGHT = (24, 24, 24), (235, 235, 235)
-CLOTHED, TURNED, BROAD, SLIM = 5, 6, 4, 11
-"""Numbers of made-up people: one whose hands are seen, one from behind, a broad and a slim one."""
+GESTURING, OUTSIDE, BROAD, SLIM, STANDING = 5, 6, 39, 12, 13
+"""Numbers of made-up people: one whose hands are seen, one whose hands leave the picture, a broad and a slim one, one
+seen whole."""
+SHOWN = (0, 5, 13, 21, 27, 31, 36, 38)
 CURATED = 8
+AWAY_M = 2.7
+"""From the camera to the exported body."""
 Picture = np.ndarray
 
 
@@ -110,8 +114,8 @@ def front(material: Material, out: Path) -> None:
 
 def tracking(material: Material, out: Path) -> None:
     """A frame, the detector's points on it, and the fitted body over it."""
-    clip, _ = material.person(CLOTHED, "half")
-    row = 20
+    clip, _ = material.person(GESTURING, "half")
+    row = int(np.argmax(material.tracked(clip).valid[:-5].sum(1)))
     frame, over = _frames(clip)[row], list(overlay_frames(clip, material.tracked(clip), material.body))[row]
     seen = detect(clip)
     marked = Image.fromarray(frame // 2)
@@ -190,7 +194,7 @@ def model_input(material: Material, out: Path) -> None:
 def people(material: Material, out: Path) -> None:
     """People who do not exist."""
     config = PeopleConfig(width=CELL, height=CELL, frames=30)
-    drawn = [list(pictures(material.body, made_person(material.body, number, config)))[15] for number in range(20, 28)]
+    drawn = [list(pictures(material.body, made_person(material.body, number, config)))[15] for number in SHOWN]
     _save(out, np.vstack([np.hstack(drawn[:4]), np.hstack(drawn[4:])]))
 
 
@@ -203,7 +207,7 @@ def curation(material: Material, out: Path) -> None:
     lines = [line for line in read_manifest(clips / "manifest.jsonl") if "hand_share" in line.figures]
     chosen = next(each for each in FILTERS if each.figure == "hand_share")
     kept, gone = (
-        [line.figures["hand_share"] for line in lines if (line.reason is None) == good] for good in (True, False)
+        [each.figures["hand_share"] for each in lines if (each.reason is None) == good] for good in (True, False)
     )
     drawn = histogram(kept, gone, chosen.limit(CurateConfig()), chosen.most, is_share=True)
     style = (
@@ -231,8 +235,8 @@ def evaluate_over_time(material: Material, out: Path) -> None:
 
 
 def export(material: Material, out: Path) -> None:
-    """What the exports write: a motion upright, on the floor, seen by a level camera from the front and a little above."""
-    _, motion = material.person(13, "full", frames=97)
+    """What the exports write: a motion upright, on the floor, seen from a little above."""
+    _, motion = material.person(STANDING, "full", frames=97)
     samples = upright_motion(motion, material.body)
     view = UPRIGHT @ _tilted(0.12)
     K = default_intrinsics(CELL, 360)
@@ -257,10 +261,13 @@ def files(material: Material, out: Path) -> None:
 
 
 def refused(material: Material, out: Path) -> None:
-    """Overlays with red squares: a person seen from behind."""
-    clip, _ = material.person(TURNED, "half")
-    over = list(overlay_frames(clip, material.tracked(clip), material.body))
-    _save(out, _row([(f"frame {number}", over[number]) for number in (5, 30)], 360))
+    """Overlays of one clip where least and where most is measured."""
+    clip, _ = material.person(OUTSIDE, "half")
+    over, measured = (
+        list(overlay_frames(clip, material.tracked(clip), material.body)),
+        material.tracked(clip).valid.sum(1),
+    )
+    _save(out, _row([(f"frame {row}", over[row]) for row in (int(measured.argmin()), int(measured.argmax()))], 360))
 
 
 PICTURES: dict[str, Callable[[Material, Path], None]] = {
@@ -343,7 +350,7 @@ def _on_floor(body: Body, vertices: np.ndarray, view: np.ndarray, K: np.ndarray)
     """The body on a floor of half-metre squares. Vertices are y up, the floor at -0.9."""
     picture = Image.new("RGB", (CELL, 360), (232, 234, 238))
     draw = ImageDraw.Draw(picture)
-    away = np.array([0, 0, 3.4])
+    away = np.array([0, 0, AWAY_M])
     for step in np.arange(-1.5, 1.6, 0.5):
         for ends in (((step, -0.9, -1.5), (step, -0.9, 1.5)), ((-1.5, -0.9, step), (1.5, -0.9, step))):
             x = project(np.array(ends) @ view.T + away, K)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DRIVER = 10
 """Number of the made-up person in the driving clip."""
-NEARER = 1.25
+NEARER = 1.45
 """How much larger than in the photo's camera: hands that come and go at the picture's edge are drawn badly."""
 
 
@@ -112,7 +112,7 @@ def _nearer(motion: Motion, body: Body) -> Motion:
     head = pose_motion(body, select_rows(motion, slice(1))).joints[:, [joint("head")]]
     x, y, _ = project(head, motion.K[:1])[0, 0]
     width, height = motion.image_size
-    nearer = np.array([[NEARER, 0, width / 2 - NEARER * x], [0, NEARER, 0.42 * height - NEARER * y], [0, 0, 1]])
+    nearer = np.array([[NEARER, 0, width / 2 - NEARER * x], [0, NEARER, 0.45 * height - NEARER * y], [0, 0, 1]])
     return replace(motion, K=(nearer @ motion.K).astype(np.float32))
 
 
