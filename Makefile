@@ -12,14 +12,15 @@ TINY   ?=
 BIN    := $(VENV)/bin
 EMOSH  := $(BIN)/emosh
 
-.PHONY: env demo test bench-track gpu-train check lint types arrows wheel clean help
+.PHONY: env demo test docs-pictures bench-track gpu-train check lint types arrows wheel clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 help:
-	@echo "make demo                          set up, animate a real photo, leave a contact sheet in $(OUT)/demo"
+	@echo "make demo                          set up, animate a real photo, leave videos and pictures in $(OUT)/demo"
 	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
 	@echo "make test                          set up and run the tests"
+	@echo "make docs-pictures                 draw every picture of the README and docs/ anew"
 	@echo "make bench-track [QUICK=]          measure the tracker against known truth in 5 minutes; QUICK= runs all steps"
 	@echo "make gpu-train [TINY=--tiny]         on a GPU: what the 14B recipe costs, and a small model and VAE from nothing"
 	@echo "make check                         lint, types, import arrows, wheel contents, tests"
@@ -42,6 +43,10 @@ else
 demo: env
 	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo --ref "$(REF)" --drive "$(DRIVE)"
 endif
+
+# ---- pictures of the README and the pages, and the tables of arrays in docs/files-and-formats.md
+docs-pictures: env
+	$(BIN)/python docs/make_pictures.py --work $(OUT)/docs-pictures
 
 # ---- make as the pipeline runner: `make out/clip.mp4 REF=photo.png` animates photo.png with clip.mp4 (or any name)
 $(OUT)/%.npz: %.mp4 | env

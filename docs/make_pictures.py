@@ -38,7 +38,7 @@ from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
 from stages.render_cond.render import RenderCondConfig, render_frames
 from stages.retarget.retarget import retarget
-from stages.track.overlay import overlay_frames
+from stages.track.overlay import overlay_frames, verdicts
 from stages.video.contact_sheet import write_contact_sheet
 from stages.video.picture import write_png
 from stages.video.source import read_frames
@@ -162,32 +162,32 @@ def puppet(material: Material, out: Path) -> None:
 def model_input(material: Material, out: Path) -> None:
     """The slots of a first and of a later chunk, from the layout that the code uses, and the motion beside them."""
     maps = _frames(material.demo / "result.emosh" / "cond.mp4")
-    side, left, line = 38, 112, 62
-    sheet = Image.new("RGB", (left + 24 * side + 6, 2 * (3 * line) + 8), DARK)
+    side, left = 40, 108
+    sheet = Image.new("RGB", (left + 22 * side + 6, 248), DARK)
     draw = ImageDraw.Draw(sheet)
     random = np.random.default_rng(0)
     photo, anchor = _resized(material.photo, side - 2), _resized(_frames(material.demo / "result.mp4")[0], side - 2)
     for chunk, first in enumerate((True, False)):
         slots = layout(77, 5, first, sac=True)
-        top = 10 + chunk * 3 * line
+        top = 8 + chunk * 124
         _write(draw, (8, top), "chunk 1" if first else "later chunks", 15)
         names = ["photo"] + ["anchor"] * slots.anchor + ["overlap"] * slots.temporal + ["noise"] * slots.noisy
         for number, name in enumerate(names):
             x = left + number * side
             noise = random.integers(0, 255, (side - 2, side - 2, 3), dtype=np.uint8)
             known = {"photo": photo, "anchor": anchor, "overlap": anchor // 2 + 60}
-            sheet.paste(Image.fromarray(known.get(name, noise)), (x, top + 22))
+            sheet.paste(Image.fromarray(known.get(name, noise)), (x, top + 18))
             if number >= slots.lead:
                 map_frame = maps[min(4 * (number - slots.lead), len(maps) - 1)]
-                sheet.paste(Image.fromarray(_resized(map_frame, side - 2)), (x, top + 22 + line))
+                sheet.paste(Image.fromarray(_resized(map_frame, side - 2)), (x, top + 18 + side))
         start = 0
         for name, count in (("photo", 1), ("anchor", slots.anchor), ("overlap", slots.temporal),
                             (f"noise, {slots.noisy} slots to be denoised", slots.noisy)):  # fmt: skip
             if count:
-                _write(draw, (left + start * side, top), name, 11)
+                _write(draw, (left + start * side, top), name, 10)
             start += count
-        _write(draw, (8, top + 34), "picture slots", 12)
-        _write(draw, (8, top + 34 + line), "+ motion", 12)
+        _write(draw, (8, top + 30), "picture slots", 12)
+        _write(draw, (8, top + 30 + side), "+ motion", 12)
     _save(out, np.asarray(sheet))
 
 
@@ -261,13 +261,12 @@ def files(material: Material, out: Path) -> None:
 
 
 def refused(material: Material, out: Path) -> None:
-    """Overlays of one clip where least and where most is measured."""
+    """Overlays of one clip: where checks refuse most, and where everything is measured."""
     clip, _ = material.person(OUTSIDE, "half")
-    over, measured = (
-        list(overlay_frames(clip, material.tracked(clip), material.body)),
-        material.tracked(clip).valid.sum(1),
-    )
-    _save(out, _row([(f"frame {row}", over[row]) for row in (int(measured.argmin()), int(measured.argmax()))], 360))
+    motion = material.tracked(clip)
+    over = list(overlay_frames(clip, motion, material.body))
+    most = max(range(len(motion)), key=lambda row: len(verdicts(motion, row)))
+    _save(out, _row([(f"frame {row}", over[row]) for row in (most, int(motion.valid.sum(1).argmax()))], 360))
 
 
 PICTURES: dict[str, Callable[[Material, Path], None]] = {

@@ -99,7 +99,7 @@ def register(app: typer.Typer) -> None:
 
         Every figure stands beside how it was made; what could not be measured is listed with the reason.
         With --table, several methods over many clips: means, intervals and the best, as JSON, Markdown, LaTeX and CSV;
-        a rerun goes on where one was stopped. The README shows the file it takes.
+        a rerun goes on where one was stopped. docs/evaluate.md shows the file it takes.
         What people think of results: emosh evaluate study --help
 
         Example: emosh evaluate out.mp4 --truth drive.mp4 --ref photo.png -o report.json
