@@ -155,8 +155,8 @@ def condition_map(material: Material, out: Path) -> None:
 def puppet(material: Material, out: Path) -> None:
     """The photo, and frames that the puppet drew from it."""
     frames = _frames(material.demo / "result.mp4")
-    chosen = [(f"frame {number}", frames[number]) for number in (12, 36, 62, 86)]
-    _save(out, _row([("photo", material.photo), *chosen], 200))
+    chosen = [(f"frame {number}", frames[number]) for number in (36, 66)]
+    _save(out, _row([("photo", material.photo), *chosen], CELL))
 
 
 def model_input(material: Material, out: Path) -> None:
