@@ -36,13 +36,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 # ---- the main job
-ifeq ($(strip $(REF)$(DRIVE)),)
 demo: env
-	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo
-else
-demo: env
-	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo --ref "$(REF)" --drive "$(DRIVE)"
-endif
+	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo $(if $(REF),--ref "$(REF)") $(if $(DRIVE),--drive "$(DRIVE)")
 
 # ---- pictures of the README and the pages, and the tables of arrays in docs/files-and-formats.md
 docs-pictures: env

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,7 +150,8 @@ def test_every_command_shown_is_spelt_right(words: str) -> None:
 
     from emosh_cli.app import build
 
-    command, given = typer.main.get_command(build()), shlex.split(words)
+    command: Any = typer.main.get_command(build())
+    given = shlex.split(words)
     while hasattr(command, "commands"):
         context = command.make_context("emosh", [], resilient_parsing=True)
         _, command, given = command.resolve_command(context, given)
