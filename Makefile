@@ -13,14 +13,16 @@ TINY   ?=
 BIN    := $(VENV)/bin
 EMOSH  := $(BIN)/emosh
 
-.PHONY: env docs-map docs-benchmarks demo test bench-track gpu-train check lint types arrows wheel clean help
+.PHONY: env docs-map docs-pictures docs-benchmarks demo test bench-track gpu-train check lint types arrows wheel clean
+.PHONY: help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 help:
-	@echo "make demo                          set up, animate a real photo, leave a contact sheet in $(OUT)/demo"
+	@echo "make demo                          set up, animate a real photo, leave videos and pictures in $(OUT)/demo"
 	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
 	@echo "make test                          set up and run the tests"
+	@echo "make docs-pictures                 draw every picture of the README and docs/ anew"
 	@echo "make bench-track [QUICK=]          measure the tracker against known truth in 5 minutes; QUICK= runs all steps"
 	@echo "make docs-benchmarks               make docs/benchmarks.md from the files in benchmarks/results"
 	@echo "make gpu-train [TINY=--tiny]         on a GPU: what the 14B recipe costs, and a small model and VAE from nothing"
@@ -37,13 +39,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 # ---- the main job
-ifeq ($(strip $(REF)$(DRIVE)),)
 demo: env
-	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo
-else
-demo: env
-	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo --ref "$(REF)" --drive "$(DRIVE)"
-endif
+	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo $(if $(REF),--ref "$(REF)") $(if $(DRIVE),--drive "$(DRIVE)")
+
+# ---- pictures of the README and the pages, and the tables of arrays in docs/files-and-formats.md
+docs-pictures: docs-map
+	$(BIN)/python docs/make_pictures.py --work $(OUT)/docs-pictures
 
 # ---- make as the pipeline runner: `make out/clip.mp4 REF=photo.png` animates photo.png with clip.mp4 (or any name)
 $(OUT)/%.npz: %.mp4 | env
