@@ -20,7 +20,7 @@ def test_every_section_has_documented_settings(section: str) -> None:
     config = config_class(section)
     assert config.__dataclass_params__.frozen
     assert config() == resolve((section,), [], [], {})[section]
-    assert settings.documented(section)
+    assert settings.describe_settings(section)
 
 
 @pytest.mark.parametrize("name", presets())
@@ -133,7 +133,7 @@ def test_the_written_file_changes_nothing(own_folder: Path) -> None:
     Path("live.toml").write_text("\n".join(live))
     assert resolve(ALL, ["live.toml"], [], {}) == resolve(ALL, [], [], {})
     assert sum(len(table) for table in settings.read_toml(Path("live.toml")).values()) == sum(
-        len(settings.documented(section)) for section in ALL
+        len(settings.describe_settings(section)) for section in ALL
     )
 
 

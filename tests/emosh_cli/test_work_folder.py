@@ -12,7 +12,7 @@ import pytest
 from emosh_cli.console import Console
 from emosh_cli.workflows.work_folder import WorkFolder, changes
 from stages.artifacts.provenance import Provenance
-from tests.command_line import Said, emosh
+from tests.command_line import CommandResult, emosh
 from tests.emosh_cli.conftest import FPS, FRAMES, SMALL, Clip
 
 STEPS = ("track drive.mp4", "track photo.png", "retarget", "render-cond", "generate (puppet)")
@@ -26,7 +26,7 @@ def copied(clip: Clip, tmp_path: Path) -> Clip:
     return Clip(folder, *(folder / path.name for path in (clip.photo, clip.drive, clip.result, clip.work)), clip.said)
 
 
-def plan(said: Said) -> dict[str, str]:
+def plan(said: CommandResult) -> dict[str, str]:
     """step -> what happened to it, from --json."""
     assert said.code == 0, said.err
     steps = said.json.get("steps") or said.json["plan"]
@@ -79,7 +79,7 @@ def test_a_changed_setting_says_what_changed(clip: Clip) -> None:
     """Another --framing remakes the last step only, and names the setting with both values."""
     steps = plan(emosh(*clip.command, "--framing", "drive", "--dry-run", "--json"))
     assert [steps[step] for step in STEPS[:4]] == ["cached"] * 4
-    assert steps["generate (puppet)"] == "made again, since framing was ref, now drive"
+    assert steps["generate (puppet)"] == "made again, because framing was ref, now drive"
 
 
 def test_a_changed_setting_early_remakes_what_follows(clip: Clip) -> None:
@@ -105,7 +105,7 @@ def test_a_damaged_intermediate_is_made_again(copied: Clip) -> None:
     steps = plan(emosh(*copied.command, "--json"))
     assert steps["track drive.mp4"] == steps["track photo.png"] == "cached"
     assert steps["retarget"] == "making it"
-    assert steps["render-cond"] == "made again, since cond.mp4 is not as it was written"
+    assert steps["render-cond"] == "made again, because cond.mp4 is not as it was written"
     assert steps["generate (puppet)"] == "cached", "the same motion came out again"
     assert emosh("inspect", cond).code == 0
 
@@ -115,10 +115,10 @@ def test_a_damaged_result_or_record_is_made_again(copied: Clip) -> None:
     stamp = copied.work / "result.mp4.stamp.json"
     stamp.write_text(stamp.read_text()[:-20])
     again = plan(emosh(*copied.command, "--dry-run", "--json"))
-    assert again["generate (puppet)"] == "made again, since the record of how it was made is damaged"
+    assert again["generate (puppet)"] == "made again, because the record of how it was made is damaged"
     stamp.unlink()
     again = plan(emosh(*copied.command, "--dry-run", "--json"))
-    assert again["generate (puppet)"] == "made again, since there is no record of how it was made"
+    assert again["generate (puppet)"] == "made again, because there is no record of how it was made"
 
 
 def test_force_makes_everything_again(clip: Clip) -> None:
@@ -162,7 +162,7 @@ def test_a_step_that_fails_is_not_recorded(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         work.step("step", work.folder / "a.txt", EXPECTED, fail)
-    assert made_in(tmp_path) == ["step: made again, since there is no record of how it was made"]
+    assert made_in(tmp_path) == ["step: made again, because there is no record of how it was made"]
 
 
 def test_changes_in_words() -> None:
