@@ -37,15 +37,15 @@ from benchmarks.record import Column, Recorder, arguments
 from stages.artifacts.manifest import read_manifest
 from stages.artifacts.motion import load_motion, select_rows
 from stages.artifacts.provenance import Provenance
-from stages.artifacts.streamed_safetensors import Declared, streamed
+from stages.artifacts.streamed_safetensors import Declared, write_streamed
 from stages.artifacts.training_cache import (
     CLIP,
     COMMON,
     COMMON_FILE,
     CacheIndex,
     TrainingCache,
-    declared_clip,
-    metadata,
+    cache_metadata,
+    declare_clip,
 )
 from stages.train import loop
 from stages.train.config import TrainConfig
@@ -160,14 +160,14 @@ def timed(job: Job, cache: TrainingCache, config: TrainConfig, place: Path) -> d
 def random_cache(place: Path, job: Job) -> TrainingCache:
     """One clip of one window and two candidates, of random numbers."""
     random, side, span = np.random.default_rng(0), job.size // 8, (job.frames - 1) // 4 + 1
-    tensors = declared_clip(1, 2, (side, side), span, (job.image_tokens, job.model["image_dim"]), "F16")
+    tensors = declare_clip(1, 2, (side, side), span, (job.image_tokens, job.model["image_dim"]), "F16")
     common = {
         "prompt_embeds": Declared("F32", (512, job.model["text_dim"])),
         "grey_latents": Declared("F32", (16, span, side, side)),
     }
     record = Provenance("encode")
     for name, schema, declared in (("clip-0.safetensors", CLIP, tensors), (COMMON_FILE, COMMON, common)):
-        with streamed(place / name, declared, metadata(schema, record)) as file:
+        with write_streamed(place / name, declared, cache_metadata(schema, record)) as file:
             for key, each in declared.items():
                 whole = each.dtype.startswith("I")
                 file.write(key, np.zeros(each.shape, np.int64) if whole else random.standard_normal(each.shape))
@@ -204,7 +204,8 @@ def learn(work: Path, scale: Scale, device: torch.device, keep: argparse.Namespa
 def material(clips: Path, count: int) -> Tensor:
     """(windows 3 17 64 64) uint8: the first window of each clip, and of its condition map; the VAE must code both."""
     from stages.body.store import open_body
-    from stages.render_cond.render import RenderCondConfig, render_frames
+    from stages.render_cond.config import RenderCondConfig
+    from stages.render_cond.render import render_frames
     from stages.video.source import read_frames
 
     body, found = open_body(), []

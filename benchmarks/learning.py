@@ -37,8 +37,10 @@ from stages.evaluate.averages import interval
 from stages.evaluate.metrics import psnr, ssim
 from stages.people.clips import Person, made_person, pictures, scene
 from stages.people.config import PeopleConfig
-from stages.render_cond.render import RenderCondConfig, render_frames, write_condition
-from stages.retarget.retarget import RetargetConfig, retarget
+from stages.render_cond.config import RenderCondConfig
+from stages.render_cond.render import render_frames, write_condition
+from stages.retarget.config import RetargetConfig
+from stages.retarget.retarget import retarget
 from stages.video.source import read_frames
 
 HELD = 900_000

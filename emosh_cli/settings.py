@@ -22,8 +22,8 @@ from stages.errors import InputError
 
 SECTIONS: dict[str, str] = {
     "track": "stages.track.config:TrackConfig",
-    "retarget": "stages.retarget.retarget:RetargetConfig",
-    "render_cond": "stages.render_cond.render:RenderCondConfig",
+    "retarget": "stages.retarget.config:RetargetConfig",
+    "render_cond": "stages.render_cond.config:RenderCondConfig",
     "puppet": "stages.generate.puppet.config:PuppetConfig",
     "encode": "stages.encode.config:EncodeConfig",
     "cache": "stages.encode.cache_config:CacheConfig",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stages.encode.cache_config import CacheConfig
     from stages.encode.config import EncodeConfig
     from stages.encode.training_clips import Encoders
-    from stages.render_cond.render import RenderCondConfig
+    from stages.render_cond.config import RenderCondConfig
 
 WORKING = ".drawing"
 """Folder in a cache for the condition maps at work."""
@@ -73,7 +73,7 @@ def _encoded(job: EncodeJob) -> Encoded:
     from emosh_cli.outputs import need
     from stages.artifacts.motion import load_motion
     from stages.artifacts.provenance import Provenance, config_dict, sha256_file
-    from stages.artifacts.training_cache import is_clip
+    from stages.artifacts.training_cache import is_encoded_clip
     from stages.encode.training_clips import encode_clip
     from stages.render_cond.render import write_condition
 
@@ -87,7 +87,7 @@ def _encoded(job: EncodeJob) -> Encoded:
     place = {"first_frame": clip.first_frame, "frames": clip.frames}
     record = Provenance("encode", {**configs, **place}, inputs, own.weights, notes={"video": clip.video.name})
     name = f"clip-{record.fingerprint()[:24]}.safetensors"
-    if is_clip(job.out / name, record.fingerprint()):
+    if is_encoded_clip(job.out / name, record.fingerprint()):
         return Encoded(name, True)
     cond = job.out / WORKING / f"{job.number}.mp4"
     cond.parent.mkdir(exist_ok=True)

@@ -55,12 +55,12 @@ def _recognised(source: Path, name: str | None) -> list[Recognised]:
 
 def _add_licensed(run: Run, name: str, source: Path) -> None:
     """One of the ehm body's files: its arrays are checked and kept."""
-    from stages.body.licensed import LICENSED, file_licensed, licensed
+    from stages.body.licensed import LICENSED, find_licensed, store_licensed
     from stages.body.store import licensed_folder
 
-    row = licensed(name)
+    row = find_licensed(name)
     assert row is not None
-    place = file_licensed(row, source, licensed_folder())
+    place = store_licensed(row, source, licensed_folder())
     missing = [each.name for each in LICENSED if each.required and not (licensed_folder() / each.file).is_file()]
     then = f"still missing for --body ehm: {', '.join(missing)}" if missing else "next: emosh models bake ehm"
     run.done(place, f"filed as {name}; {then}")

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.artifacts.disk import check_room
-from stages.artifacts.latents import LatentsHeader, declared
+from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
-from stages.artifacts.streamed_safetensors import streamed
+from stages.artifacts.streamed_safetensors import write_streamed
 from stages.encode.config import EncodeConfig
 from stages.encode.windows import windows
 from stages.errors import InputError
@@ -57,7 +57,7 @@ def encode(
     rgb = read_photo(photo)
     chunks = plan_chunks(info.frame_count or 0, config.chunk_frames, config.overlap_frames)
     header = _header(photo, cond, info, record, config, weights or {})
-    least = declared(header, len(chunks), (0, 0), (0, 0), negative=False).values()
+    least = declare_latents(header, len(chunks), (0, 0), (0, 0), negative=False).values()
     check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {header.frames} frames")
     image = _image_embeds(rgb, folder, device)
     prompts = {
@@ -67,9 +67,9 @@ def encode(
         }),
     }  # fmt: skip
     text = prompts["prompt_embeds"].shape
-    tensors = declared(header, len(chunks), image.shape, (text[0], text[1]), len(prompts) > 1)  # type: ignore[arg-type]
+    tensors = declare_latents(header, len(chunks), image.shape, (text[0], text[1]), len(prompts) > 1)  # type: ignore[arg-type]
     autoencoder = load_vae(folder, DTYPES[config.vae_dtype], device)
-    with streamed(out, tensors, header.to_metadata()) as file:
+    with write_streamed(out, tensors, header.to_metadata()) as file:
         file.write("image_embeds", image)
         for name, embeds in prompts.items():
             file.write(name, embeds)

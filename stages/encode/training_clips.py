@@ -17,8 +17,8 @@ from jaxtyping import UInt8
 
 from stages.artifacts.manifest import ClipLine
 from stages.artifacts.provenance import Provenance
-from stages.artifacts.streamed_safetensors import Declared, streamed
-from stages.artifacts.training_cache import CLIP, COMMON, COMMON_FILE, declared_clip, metadata
+from stages.artifacts.streamed_safetensors import Declared, write_streamed
+from stages.artifacts.training_cache import CLIP, COMMON, COMMON_FILE, cache_metadata, declare_clip
 from stages.encode.augment import moved
 from stages.encode.cache_config import CacheConfig
 from stages.encode.config import EncodeConfig
@@ -78,7 +78,7 @@ def encode_common(
     prompt = kept_or_made_prompt(folder, cache, config.prompt, device)
     grey = array_of(vae.grey_latents(encoders.vae, config.chunk_frames, size[1], size[0]))
     declared = {"prompt_embeds": Declared("F32", prompt.shape), "grey_latents": Declared("F32", grey.shape)}
-    with streamed(out / COMMON_FILE, declared, metadata(COMMON, provenance)) as file:
+    with write_streamed(out / COMMON_FILE, declared, cache_metadata(COMMON, provenance)) as file:
         file.write("prompt_embeds", prompt)
         file.write("grey_latents", grey)
 
@@ -108,7 +108,7 @@ def encode_clip(
     random = np.random.default_rng([config.seed, *provenance.fingerprint().encode()])
     references, embeds = _references([kept[row] for row in seen], info, encoders, config, random)  # type: ignore[misc]
     plane, length = (info.height // 8, info.width // 8), (span - 1) // 4 + 1
-    tensors = declared_clip(
+    tensors = declare_clip(
         len(starts),
         len(seen),
         plane,
@@ -116,8 +116,8 @@ def encode_clip(
         (embeds.shape[2], embeds.shape[3]),
         FILE_TYPES[config.cache_dtype],
     )
-    header = metadata(CLIP, provenance, fps=clip.fps, frames=clip.frames, width=info.width, height=info.height)
-    with streamed(out, tensors, header) as file:
+    header = cache_metadata(CLIP, provenance, fps=clip.fps, frames=clip.frames, width=info.width, height=info.height)
+    with write_streamed(out, tensors, header) as file:
         file.write("window_starts", np.array(starts))
         file.write("reference_frames", np.array(seen))
         for name, arrays in latents.items():

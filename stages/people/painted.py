@@ -40,7 +40,7 @@ class Painter:
         attributes = np.zeros((count, 9), np.float32)
         attributes[: len(skin), :3] = skin
         attributes[:, 3:6] = dressed.place
-        attributes[: len(skin), 6:9] = np.nan_to_num(FacePaint.bare(body).eye_offset, nan=9.0)
+        attributes[: len(skin), 6:9] = np.nan_to_num(FacePaint.without_lips_and_brows(body).eye_offset, nan=9.0)
         return Painter(body, looks, dressed, attributes, (light / np.linalg.norm(light)).astype(np.float32),
                        float(random.uniform(0.38, 0.55)))  # fmt: skip
 

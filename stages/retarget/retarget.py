@@ -5,7 +5,7 @@ Works on motions alone: it never sees a picture and does not know how a motion w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,17 +14,8 @@ from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import Body, motion_template, pose_body
 from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
+from stages.retarget.config import RetargetConfig
 from stages.retarget.report import RetargetReport, measure
-
-
-@dataclass(frozen=True)
-class RetargetConfig:
-    """How to retarget."""
-
-    disentangle: bool = True
-    """Swap in the reference's shape; False keeps the driver's (the paper's ablation `--no-disentangle`)."""
-    keep_head_height: bool = True
-    """Shift the clip by one constant y so that the head in the first frame stays where it was (paper 0.B.5)."""
 
 
 def retarget(

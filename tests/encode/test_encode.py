@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from stages.artifacts.latents import Latents
-from stages.artifacts.streamed_safetensors import Declared, StreamedReader, streamed
+from stages.artifacts.streamed_safetensors import Declared, StreamedReader, write_streamed
 from stages.encode.config import EncodeConfig
 from stages.encode.encode import described, encode, fitted
 from stages.encode.windows import windows
@@ -198,7 +198,7 @@ def test_files_that_are_no_latents(encoded: Path, tmp_path: Path) -> None:
         Latents(saved("newer", {"emosh_schema": "2"}))
     with pytest.raises(InputError, match="header is damaged"):
         Latents(saved("fps", {"fps": "25/0"}))
-    with pytest.raises(InputError, match="20 times for 21 frames"):
+    with pytest.raises(InputError, match="20 frame times for 21 frames"):
         Latents(saved("longer", {"frames": "21"}))
     with pytest.raises(InputError, match="'reference_latents' has shape"):
         Latents(saved("shape", {}, reference_latents=np.zeros((16, 4, 4), np.float32)))
@@ -214,7 +214,7 @@ def test_a_streamed_file_is_the_librarys(tmp_path: Path) -> None:
     rows = np.arange(24, dtype=np.float32).reshape(4, 6)
     path = tmp_path / "a.safetensors"
     shapes = {"one": Declared("F32", (4, 6)), "two": Declared("F64", (3,))}
-    with streamed(path, shapes, {"key": "välue"}) as file:
+    with write_streamed(path, shapes, {"key": "välue"}) as file:
         for row in rows:
             file.write("one", row)
         file.write("two", np.ones(3))
@@ -227,8 +227,8 @@ def test_a_streamed_file_is_the_librarys(tmp_path: Path) -> None:
 def test_a_model_that_yields_no_numbers(tmp_path: Path) -> None:
     """Values that are not finite end the writing, and no file is left."""
     with (
-        pytest.raises(InputError, match="one came out not finite"),
-        streamed(tmp_path / "a.safetensors", {"one": Declared("F32", (2,))}, {}) as file,
+        pytest.raises(InputError, match="one has values that are not finite"),
+        write_streamed(tmp_path / "a.safetensors", {"one": Declared("F32", (2,))}, {}) as file,
     ):
         file.write("one", np.array([0, np.nan], np.float32))
     assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,8 @@ from stages.people.looks import Cloth, draw_looks
 from stages.people.motions import eased, from_tracked, in_camera
 from stages.people.painted import patterned
 from stages.raster.shading import vertex_normals
-from stages.render_cond.render import RenderCondConfig, render_frames
+from stages.render_cond.config import RenderCondConfig
+from stages.render_cond.render import render_frames
 
 SMALL = PeopleConfig(width=64, height=64, frames=5, lossless=True)
 

@@ -9,7 +9,8 @@ import pytest
 
 from stages.body.model import Body, pose_motion
 from stages.errors import InputError
-from stages.retarget.retarget import RetargetConfig, retarget
+from stages.retarget.config import RetargetConfig
+from stages.retarget.retarget import retarget
 from stages.retarget.scripted import scripted_motion
 from tests.motions import joint, standing
 

@@ -14,7 +14,7 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.npz import write_npz
 from stages.body.bake_ehm import fuse
 from stages.body.body_arrays import arrays_of
-from stages.body.licensed import file_licensed, licensed, read_licensed
+from stages.body.licensed import find_licensed, read_licensed, store_licensed
 from stages.body.model import Body, load_body, pose_motion
 from stages.priors.prior import blank
 from stages.track.config import TrackConfig
@@ -33,9 +33,9 @@ def ehm(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Body:
     """The fused body, with stronger correctives and the open body's keypoints."""
     folder, filed = tmp_path_factory.mktemp("ehm"), tmp_path_factory.mktemp("filed")
     for name, path in write_files(models(body), folder).items():
-        row = licensed(name)
+        row = find_licensed(name)
         assert row is not None
-        file_licensed(row, path, filed)
+        store_licensed(row, path, filed)
     write_npz(folder / "ehm.npz", arrays_of(fuse(read_licensed(filed))))
     ehm = load_body(folder / "ehm.npz")
     names = ("names", "joint", "row", "column", "value", "sigma")

@@ -415,7 +415,7 @@ def test_latents_that_do_not_fit(clip: Path, source: Source, tmp_path: Path) -> 
         ({"emosh_schema": "9"}, "", "latents schema 9, expected 1"),
         ({}, "motion_latents", "'motion_latents' is not finite at row 2"),
         ({}, "reference_latents", "'reference_latents' is not finite"),
-        ({}, "pts_seconds", "frame 1 is not after the one before"),
+        ({}, "pts_seconds", "frame 1 is not later than the frame before"),
         ({}, "prompt_embeds", "holds 40 text tokens, expected 512"),
     ],
 )
