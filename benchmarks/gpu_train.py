@@ -49,8 +49,8 @@ from stages.artifacts.training_cache import (
 )
 from stages.train import loop
 from stages.train.config import TrainConfig
-from stages.train.model import prepared, tuned
-from stages.train.plan import Hardware, Material, make_plan
+from stages.train.model import make_trainable, tuned_parameters
+from stages.train.plan import Hardware, TrainingData, make_plan
 from stages.wan.device_speeds import measured_device
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.transformer import EmoshTransformer3DModel
@@ -110,7 +110,7 @@ def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
         cache = random_cache(Path(place), job)
         for name, changed in ARMS.items():
             config = TrainConfig(batch_size=1, tracker="none", **changed)
-            plan = make_plan(job.model, Material(job.size, job.size, job.frames), config, hardware)
+            plan = make_plan(job.model, TrainingData(job.size, job.size, job.frames), config, hardware)
             try:
                 row = {**timed(job, cache, config, Path(place)), "planned_seconds": plan.step_seconds,
                        "planned_gb": plan.peak_bytes / 1e9}  # fmt: skip
@@ -134,16 +134,16 @@ def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
 
 def timed(job: Job, cache: TrainingCache, config: TrainConfig, place: Path) -> dict[str, float]:
     """Median seconds of a sample's whole step by kind, their mean as training mixes them, and the peak."""
-    accelerator = loop.made_accelerator(config, place, cpu=job.device.type == "cpu")
-    model = prepared(made(job, lambda: EmoshTransformer3DModel(**job.model)), config)
-    optimizer = torch.optim.Adam([parameter for _, parameter in tuned(model)], lr=config.learning_rate)
+    accelerator = loop.make_accelerator(config, place, cpu=job.device.type == "cpu")
+    model = make_trainable(made(job, lambda: EmoshTransformer3DModel(**job.model)), config)
+    optimizer = torch.optim.Adam([parameter for _, parameter in tuned_parameters(model)], lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model.to(job.device), optimizer)
     record = Provenance("train")
     clock, row = Clock(job.device), {}
     fresh_memory(job.device)
     for kind, (temporal, auxiliary) in KINDS.items():
         drawn = replace(config, temporal_probability=temporal, auxiliary_probability=auxiliary)
-        run = loop.Running(accelerator, model, optimizer, cache, drawn, place, record, None, None)
+        run = loop.TrainingRun(accelerator, model, optimizer, cache, drawn, place, record, None, None)
         clock.lap()
         laps = []
         for step in range(1 + TIMED):

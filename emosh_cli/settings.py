@@ -38,6 +38,13 @@ SECTIONS: dict[str, str] = {
 }
 """Section of a TOML file -> the dataclass that holds it."""
 
+RENAMED: dict[tuple[str, str], str] = {
+    ("train", "moved_probability"): "augment_probability",
+    ("train", "keep"): "keep_checkpoints",
+    ("train", "ema"): "ema_decay",
+}
+"""(section, old key) -> new key, for settings that had another name in an earlier version."""
+
 Layer = tuple[str, dict[str, dict[str, Any]]]
 """Where settings came from, and section -> key -> value."""
 
@@ -149,7 +156,7 @@ def _setting(text: str, sections: tuple[str, ...]) -> Layer:
 def _owner(name: str, sections: tuple[str, ...], text: str) -> str:
     if len(sections) == 1:
         return sections[0]
-    owners = [section for section in sections if name in _types(config_class(section))]
+    owners = [each for each in sections if name in _types(config_class(each)) or (each, name) in RENAMED]
     if len(owners) == 1:
         return owners[0]
     if owners:
@@ -173,7 +180,9 @@ def _checked(section: str, table: Mapping[str, Any], where: str) -> dict[str, An
     checked = {}
     for key, value in table.items():
         if key not in known:
-            raise InputError(f"{where}: [{section}] has no setting '{key}'{_nearest(key, known)}")
+            renamed = RENAMED.get((section, key))
+            hint = f"; it is called '{renamed}' now" if renamed else _nearest(key, known)
+            raise InputError(f"{where}: [{section}] has no setting '{key}'{hint}")
         checked[key] = _converted(value, known[key], f"{where}: [{section}] {key}")
     return checked
 
@@ -228,14 +237,22 @@ def _as_sequence(value: Any, expected: Any) -> tuple[bool, Any]:
     return all(found for found, _ in pairs), typing.get_origin(expected)(each for _, each in pairs)
 
 
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+PLURALS = {int: "whole numbers", float: "numbers", str: "texts", Path: "paths"}
+
+
 def _spelt(expected: Any) -> str:
-    if typing.get_origin(expected) is typing.Literal:
-        return " or ".join(repr(each) for each in typing.get_args(expected))
+    """A type in words: `tuple[str, ...]` is "a list of texts", `float | None` is "a number or 'none'"."""
+    origin, inner = typing.get_origin(expected), typing.get_args(expected)
+    if origin is typing.Literal:
+        return " or ".join(repr(each) for each in inner)
+    if origin in (tuple, list):
+        return f"a list of {PLURALS[inner[0]]}"
     if len(_choices(expected)) > 1:
         return " or ".join(_spelt(choice) for choice in _choices(expected))
     if expected is type(None):
         return "'none'"
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(expected, str(expected))
+    return WORDS[expected]
 
 
 def _nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:

@@ -62,9 +62,9 @@ def encode_one(job: EncodeJob) -> Encoded:
     except Exception as error:
         refuse_full_disk(error)
         if type(error).__name__ == "OutOfMemoryError":
-            from stages.wan.offload import memory_sentences
+            from stages.wan.offload import explained_out_of_memory
 
-            with memory_sentences(None, "encoding"):
+            with explained_out_of_memory(None, "encoding"):
                 raise
         return Encoded(error=worded(error))
 

@@ -55,7 +55,7 @@ def test_a_pipeline_is_filed_prepared_and_listed(tmp_path: Path, home: Path) -> 
     assert made.out.strip() == str(home / "models/wan/transformer-bf16")
     assert installed() == parts | {"wan-base"}
     assert used.resolve() == Path(made.out.strip())
-    assert "is there already" in refused("models", "prepare")
+    assert "already exists" in refused("models", "prepare")
 
 
 def test_a_copy_does_not_need_the_original(tmp_path: Path, home: Path) -> None:

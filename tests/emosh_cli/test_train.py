@@ -186,7 +186,7 @@ def test_a_plan_without_weights() -> None:
     assert paper["fits"]
     assert 40 < paper["hours"] < 100
     assert paper["plan"][-1] == (
-        "the paper's 100 hours on 32 H20 for 6,500 steps are 41% of those cards' peak by these counts"
+        "the paper trained 6,500 steps in 100 hours on 32 H20: by the same counts 41% of the cards' peak rate"
     )
     small = emosh("train", "--plan", "--hardware", "1xRTX 4090").out
     assert "IT DOES NOT FIT" in small

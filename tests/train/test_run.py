@@ -35,7 +35,7 @@ from stages.train.config import TrainConfig
 from stages.wan.folder import open_folder
 folder, cache, out, changed = sys.argv[1:]
 config = TrainConfig(**json.loads(changed))
-accelerator = loop.made_accelerator(config, Path(out), cpu=True)
+accelerator = loop.make_accelerator(config, Path(out), cpu=True)
 def told(label, done, total):
     if accelerator.is_main_process:
         print(f"step {done}", flush=True)
@@ -53,7 +53,7 @@ from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 plugin = FullyShardedDataParallelPlugin(
     fsdp_version=2, auto_wrap_policy="transformer_based_wrap", transformer_cls_names_to_wrap=["WanTransformerBlock"])
 plugin.set_mixed_precision("bf16")  # as accelerate does on cards; on the CPU it never shards unless told to
-loop.settle_sharding(plugin)
+loop.configure_fsdp(plugin)
 accelerator.state._shared_state["distributed_type"] = accelerator.state.distributed_type = DistributedType.FSDP
 accelerator.state.fsdp_plugin = plugin
 accelerator.end_training = lambda: None  # it ends the processes' talk for good
@@ -67,11 +67,11 @@ def told""",
 def trained(base: ModelFolder, cache: TrainingCache, config: TrainConfig, out: Path, **more) -> loop.Trained:
     """A run on the CPU."""
     out.mkdir(exist_ok=True)
-    return loop.train(base, cache, config, out, accelerator=loop.made_accelerator(config, out, cpu=True), **more)
+    return loop.train(base, cache, config, out, accelerator=loop.make_accelerator(config, out, cpu=True), **more)
 
 
 def two_processes(words: list[str]) -> list[subprocess.Popen]:
-    """The command as two ranks under gloo, as a launcher starts them."""
+    """The command in two processes under gloo, as a launcher starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -108,9 +108,9 @@ def test_resumed_bit_for_bit(base: ModelFolder, cache: TrainingCache, whole, tmp
 
 def test_checkpoints_kept(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
     """Only the newest checkpoints are kept, and a finished run has nothing left to do."""
-    trained(base, cache, replace(CONFIG, save_every=1, keep=2), tmp_path)
+    trained(base, cache, replace(CONFIG, save_every=1, keep_checkpoints=2), tmp_path)
     assert [each.step for each in checkpoint.checkpoints(tmp_path)] == [3, 4]
-    again = trained(base, cache, replace(CONFIG, save_every=1, keep=2), tmp_path)
+    again = trained(base, cache, replace(CONFIG, save_every=1, keep_checkpoints=2), tmp_path)
     assert (again.losses, again.step) == ([], 4)
 
 
@@ -190,7 +190,7 @@ def test_one_process_dies(base: ModelFolder, cache: TrainingCache, whole, tmp_pa
             run.kill()
             run.communicate()
     last = checkpoint.checkpoints(out)[-1].step
-    assert told["text"] == f"another process of this run was lost; run it again to go on from step {last}"
+    assert told["text"] == f"another process of this run ended; run it again to continue from step {last}"
     assert last >= 2
     assert not list(out.glob(".*"))
     weights = folder_digests(base, ("transformer",), None)
@@ -208,7 +208,7 @@ def test_a_loss_that_is_not_finite(base: ModelFolder, cache: TrainingCache, tmp_
         return real(*given) * (float("nan") if len(calls) == 3 * 4 else 1.0)
 
     monkeypatch.setattr(loop, "sample_loss", broken)
-    with pytest.raises(InputError, match=r"the loss of step 3 is not finite; the checkpoint of step 2 is whole"):
+    with pytest.raises(InputError, match=r"the loss of step 3 is not finite; the checkpoint of step 2 is complete"):
         trained(base, cache, CONFIG, tmp_path)
     monkeypatch.setattr(loop, "sample_loss", real)
     assert [each.step for each in checkpoint.checkpoints(tmp_path)] == [2]

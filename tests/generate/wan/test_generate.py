@@ -27,7 +27,7 @@ from stages.encode.config import EncodeConfig
 from stages.encode.encode import encode
 from stages.errors import InputError
 from stages.generate.wan import generate as stage
-from stages.generate.wan.model_weights import Source, described
+from stages.generate.wan.model_weights import Source, hash_source
 from stages.video.metadata import read_metadata
 from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
@@ -41,21 +41,21 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from stages.generate.wan.generate import generate
-from stages.generate.wan.model_weights import described
+from stages.generate.wan.model_weights import hash_source
 from stages.wan.config import WanConfig
 from stages.wan.folder import open_folder
 folder, clip, out, work = map(Path, sys.argv[1:])
 config = WanConfig(num_inference_steps=2, dtype="float32")
 def told(label, done, total):
     print(f"{label} {done}", flush=True)
-generate(clip, described(open_folder(folder), None, config), config, out, work, progress=told)
+generate(clip, hash_source(open_folder(folder), None, config), config, out, work, progress=told)
 """
 
 
 @pytest.fixture(scope="module")
 def source(model_folder: ModelFolder) -> Source:
     """The tiny weights, hashed."""
-    return described(model_folder, None, CONFIG)
+    return hash_source(model_folder, None, CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -362,7 +362,7 @@ def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*given: object, **named: object) -> None:
         raise AssertionError("weights were loaded")
 
-    monkeypatch.setattr(stage, "opened", refuse)
+    monkeypatch.setattr(stage, "load_models", refuse)
 
 
 def test_no_room(unloaded: None, clip: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,13 +453,13 @@ def test_a_base_without_motion(clip: Path, tmp_path: Path) -> None:
 
     folder = open_folder(tiny.save_folder(tmp_path / "i2v", tiny.i2v_transformer()))
     with pytest.raises(InputError, match="the motion would have no effect"):
-        described(folder, None, CONFIG)
+        hash_source(folder, None, CONFIG)
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(InputError, match=r"only \.safetensors"):
-        described(folder, tmp_path / "a.txt", CONFIG)
+        hash_source(folder, tmp_path / "a.txt", CONFIG)
     shutil.rmtree(folder.path / "vae")
     with pytest.raises(InputError, match="no vae/"):
-        described(folder, None, CONFIG)
+        hash_source(folder, None, CONFIG)
 
 
 def test_numbers_that_are_none(clip: Path, model_folder: ModelFolder, tmp_path: Path) -> None:
@@ -471,9 +471,9 @@ def test_numbers_that_are_none(clip: Path, model_folder: ModelFolder, tmp_path: 
     broken = Path(shutil.copytree(model_folder.path, tmp_path / "broken"))
     for shard in (broken / "transformer").glob("*.safetensors"):
         save_file({name: tensor * 1e30 for name, tensor in load_file(shard).items()}, shard)
-    source = described(open_folder(broken), None, CONFIG)
+    source = hash_source(open_folder(broken), None, CONFIG)
     started = time.monotonic()
-    with pytest.raises(InputError, match="chunk 1 came out not finite"):
+    with pytest.raises(InputError, match="chunk 1 holds nan or inf"):
         stage.generate(clip, source, CONFIG, tmp_path / "out.mp4", tmp_path / "work")
     assert time.monotonic() - started < 60
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken"]
