@@ -31,7 +31,7 @@ from stages.artifacts.motion import Motion, load_motion, select_rows
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.body.store import open_body
-from stages.evaluate.averages import interval
+from stages.evaluate.averages import bootstrap_interval
 from stages.evaluate.metrics import psnr, ssim
 from stages.people.clips import Person, made_person, pictures, scene
 from stages.people.config import PeopleConfig
@@ -226,7 +226,7 @@ def table(found: dict, first: str) -> str:
 
 
 def _interval(values: list[float]) -> str:
-    mean, edges = float(np.mean(values)), interval(np.array(values), 1) or []
+    mean, edges = float(np.mean(values)), bootstrap_interval(np.array(values), 1) or []
     digits = 3 if abs(mean) < 1 else 2
     return f"{mean:.{digits}f} [{', '.join(f'{edge:.{digits}f}' for edge in edges)}]"
 

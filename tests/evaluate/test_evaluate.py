@@ -11,7 +11,9 @@ import pytest
 
 from stages.body.model import Body
 from stages.errors import InputError
-from stages.evaluate.evaluate import EvaluateConfig, evaluate_paired, pose_error
+from stages.evaluate.config import EvaluateConfig
+from stages.evaluate.evaluate import evaluate_paired
+from stages.evaluate.pose_error import pose_error
 from stages.video.sink import VideoSink
 from tests.motions import joint, standing
 

@@ -12,7 +12,8 @@ import pytest
 from stages.errors import InputError
 from stages.evaluate import disco
 from stages.evaluate.conditions import lossy
-from stages.evaluate.evaluate import EvaluateConfig, evaluate_paired
+from stages.evaluate.config import EvaluateConfig
+from stages.evaluate.evaluate import evaluate_paired
 from stages.evaluate.metrics import ssim
 from stages.evaluate.protocols import PROTOCOLS, protocol
 from stages.evaluate.square import crop_back, resized
