@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.curate.shots import scores
+from stages.curate.shots import shot_scores
 from stages.video.sink import VideoSink
 from stages.video.source import read_frames
 
@@ -29,11 +29,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     clips = parser.parse_args().clips
-    inside = {clip.name: max(scores(clip)) for clip in clips}
+    inside = {clip.name: max(shot_scores(clip)) for clip in clips}
     with tempfile.TemporaryDirectory() as folder:
         joined = Path(folder) / "joined.mp4"
         cuts = join(clips, joined)
-        found = scores(joined)
+        found = shot_scores(joined)
     for threshold in THRESHOLDS:
         said = {index for index, score in enumerate(found) if score >= threshold}
         print(f"threshold {threshold:4.1f}: {len(said & cuts)} of {len(cuts)} cuts found, {len(said - cuts)} false")
