@@ -29,7 +29,7 @@ class CurateConfig:
     take its reference from the other, and it is short enough to be tracked at once. Chosen here."""
     cut_score: float = 10.0
     """A new shot begins at a frame with at least this score from FFmpeg's scdet (0 to 100); 10 is scdet's default. On
-    the dev clips it finds 37 of 39 cuts and misses two jumps within a shot; inside shots the score stays below 2.4
+    the dev clips it finds 37 of 39 cuts and misses two jumps within a shot; inside shots the highest score is 2.3
     (`benchmarks.curate_shots`)."""
     trim_frames: int = 2
     """Frames left out on each side of a cut, where the two shots may be blended. Chosen here."""

@@ -28,7 +28,7 @@ class PeopleConfig:
     background: tuple[str, ...] = BACKGROUNDS
     """What is behind the person: plain, gradient, room or moving. Each clip gets a random one of this list."""
     seconds_per_pose: float = 0.8
-    """Average time in seconds to move from one random pose to the next."""
+    """About how many seconds the movement from one random pose to the next takes."""
     tracked_share: float = 0.5
     """Share of the clips that use one of the tracked motions, if some are given; the other clips use random motions."""
     supersample: int = 2
