@@ -117,10 +117,10 @@ def _method(
 
 def _check_settings(settings: Mapping[str, Any], where: str) -> None:
     """Refuse wrong types and choices, as `EvaluateConfig` would."""
-    wanted = {"fit": ("same", "pad"), "pairing": ("index", "time")}
+    choices = {"fit": ("same", "pad"), "pairing": ("index", "time")}
     for key, value in settings.items():
-        if key in wanted and value not in wanted[key]:
-            raise InputError(f"{where} {key} is {value!r}, expected {' or '.join(map(repr, wanted[key]))}")
+        if key in choices and value not in choices[key]:
+            raise InputError(f"{where} {key} is {value!r}, expected {' or '.join(map(repr, choices[key]))}")
         if key == "stride" and (not isinstance(value, int) or value < 1):
             raise InputError(f"{where} stride is {value!r}, expected a whole number from 1")
         if key == "lead_seconds" and not isinstance(value, int | float):

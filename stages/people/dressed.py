@@ -164,11 +164,11 @@ def _cut(faces: Int[np.ndarray, "faces 3"], inside: Float[np.ndarray, "vertices"
     keep = inside[faces] > 0
     count = keep.sum(1)
     pairs: list[np.ndarray] = []
-    for wanted, lone in ((1, True), (2, False)):
-        chosen, kept = faces[count == wanted], keep[count == wanted]
+    for above, lone in ((1, True), (2, False)):
+        chosen, kept = faces[count == above], keep[count == above]
         turn = np.argmax(kept == lone, 1)[:, None]
         a, b, c = np.take_along_axis(chosen, (turn + np.arange(3)) % 3, 1).T
-        if wanted == 1:
+        if above == 1:
             pairs.append(np.stack([_pair(a, a), _pair(a, b), _pair(a, c)], 1))
         else:
             pairs.append(np.stack([_pair(b, b), _pair(c, c), _pair(b, a)], 1))

@@ -17,7 +17,7 @@ from stages.evaluate.networks import load
 from stages.evaluate.networks.inception import RESIZES, features
 from stages.evaluate.networks.install import install_network
 from stages.evaluate.networks.installed import PARTS, installed
-from stages.evaluate.networks.known_files import KNOWN, NAMES, known_file
+from stages.evaluate.networks.known_files import KNOWN, known_file
 from stages.evaluate.networks.lpips import LAYERS, metric
 from tests.evaluate.tiny_networks import TinyArcface, TinyI3d, TinyInception, TinyVgg16, backbone, lins, scripted
 
@@ -241,24 +241,24 @@ def onnx_arcface(path: Path) -> Path:
     return path
 
 
-def test_only_known_or_trusted_files_are_filed(tmp_path: Path) -> None:
+def test_only_known_or_trusted_files_are_installed(tmp_path: Path) -> None:
     """A stranger's TorchScript is refused with its digest and the way to trust it; a published digest needs no word."""
     path = scripted(TinyI3d(), tmp_path / "i3d.pt")
-    with pytest.raises(InputError, match=r"none of the known files of i3d .*--trust"):
+    with pytest.raises(InputError, match=r"not one of the known files of i3d .*--trust"):
         install_network("i3d", path, tmp_path)
     assert installed(tmp_path) == {}
     for each in KNOWN:
         assert known_file(each.sha256) is each
         assert len(each.sha256) == 64
-        assert each.name in NAMES
+        assert each.name in ("lpips", "inception", "i3d", "arcface")
         assert each.part in PARTS
 
 
-def test_a_published_file_under_another_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_published_file_is_recognised_under_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """I3D added as Inception is called I3D, with the command that files it."""
     path = scripted(TinyI3d(), tmp_path / "i3d.pt")
     i3d = next(each for each in KNOWN if each.name == "i3d")
-    monkeypatch.setattr(filing, "known", lambda digest: i3d)
+    monkeypatch.setattr("stages.evaluate.networks.install.known_file", lambda digest: i3d)
     with pytest.raises(InputError, match="emosh models add i3d"):
         install_network("inception", path, tmp_path)
     assert install_network("i3d", path, tmp_path)[0].trusted is False
@@ -295,7 +295,7 @@ def test_what_is_not_the_network_is_refused(tmp_path: Path) -> None:
     assert installed(tmp_path) == {}
 
 
-def test_a_filed_network_that_changed_is_refused(tmp_path: Path) -> None:
+def test_an_installed_network_that_changed_is_refused(tmp_path: Path) -> None:
     """The bytes that were tried are those that run: one flipped later is refused, and so is a damaged record."""
     filed = install_network("i3d", scripted(TinyI3d(), tmp_path / "i3d.pt"), tmp_path, trust=True)[0]
     place = filed.path(tmp_path)

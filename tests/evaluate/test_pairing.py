@@ -73,7 +73,7 @@ def test_another_size_is_resized_and_another_shape_refused(tmp_path):
     half = video(tmp_path / "h.mp4", pictures(2)[:, ::2, ::2])
     assert 10 < evaluate_paired(half, truth, SMALL)["psnr"]["mean"] < 100
     wide = video(tmp_path / "w.mp4", pictures(2, 64, 32))
-    with pytest.raises(InputError, match=r"w\.mp4 is 64x32, the truth 64x64"):
+    with pytest.raises(InputError, match=r"w\.mp4 is 64x32 but the truth is 64x64"):
         evaluate_paired(wide, truth, SMALL)
 
 

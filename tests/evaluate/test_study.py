@@ -236,7 +236,7 @@ def test_a_rater_counts_once(page: Path, tmp_path: Path) -> None:
     (tmp_path / "s.key.json").write_text(page.with_suffix(".key.json").read_text())
     key = read_key(find_key([tmp_path / "a.json"]))
     assert np.nansum(read_judgements([tmp_path / "a.json"], key).values) == 1
-    with pytest.raises(InputError, match="are both of rater 'ann'"):
+    with pytest.raises(InputError, match="are both from rater 'ann'"):
         read_judgements([tmp_path / "a.json", tmp_path / "b.json"], key)
 
 

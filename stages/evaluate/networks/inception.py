@@ -37,7 +37,7 @@ def features(
             batch_norm(conv2d(x, kernel, None, stride, padding), mean, var, weight, bias, eps=BATCH_NORM_EPSILON)
         )
 
-    def chain(x: Tensor, block: str, *names: str, last_stride: int = 1) -> Tensor:
+    def sequence(x: Tensor, block: str, *names: str, last_stride: int = 1) -> Tensor:
         for name in names:
             x = conv(x, f"{block}.{name}", last_stride if name == names[-1] else 1)
         return x
@@ -54,27 +54,28 @@ def features(
     x = max_pool2d(x, 3, 2)
     for block in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
         x = torch.cat([
-            chain(x, block, "branch1x1"), chain(x, block, "branch5x5_1", "branch5x5_2"),
-            chain(x, block, "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"), pooled(x, block),
+            sequence(x, block, "branch1x1"), sequence(x, block, "branch5x5_1", "branch5x5_2"),
+            sequence(x, block, "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"), pooled(x, block),
         ], 1)  # fmt: skip
     x = torch.cat([
-        chain(x, "Mixed_6a", "branch3x3", last_stride=2),
-        chain(x, "Mixed_6a", "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3", last_stride=2), max_pool2d(x, 3, 2),
+        sequence(x, "Mixed_6a", "branch3x3", last_stride=2),
+        sequence(x, "Mixed_6a", "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3", last_stride=2),
+        max_pool2d(x, 3, 2),
     ], 1)  # fmt: skip
     for block in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"):
         x = torch.cat([
-            chain(x, block, "branch1x1"), chain(x, block, "branch7x7_1", "branch7x7_2", "branch7x7_3"),
-            chain(x, block, *(f"branch7x7dbl_{step}" for step in range(1, 6))), pooled(x, block),
+            sequence(x, block, "branch1x1"), sequence(x, block, "branch7x7_1", "branch7x7_2", "branch7x7_3"),
+            sequence(x, block, *(f"branch7x7dbl_{step}" for step in range(1, 6))), pooled(x, block),
         ], 1)  # fmt: skip
     x = torch.cat([
-        chain(x, "Mixed_7a", "branch3x3_1", "branch3x3_2", last_stride=2),
-        chain(x, "Mixed_7a", *(f"branch7x7x3_{step}" for step in range(1, 5)), last_stride=2), max_pool2d(x, 3, 2),
+        sequence(x, "Mixed_7a", "branch3x3_1", "branch3x3_2", last_stride=2),
+        sequence(x, "Mixed_7a", *(f"branch7x7x3_{step}" for step in range(1, 5)), last_stride=2), max_pool2d(x, 3, 2),
     ], 1)  # fmt: skip
     for block in ("Mixed_7b", "Mixed_7c"):
         x = torch.cat([
-            chain(x, block, "branch1x1"),
-            forked(chain(x, block, "branch3x3_1"), block, "branch3x3_2a", "branch3x3_2b"),
-            forked(chain(x, block, "branch3x3dbl_1", "branch3x3dbl_2"), block, "branch3x3dbl_3a", "branch3x3dbl_3b"),
+            sequence(x, block, "branch1x1"),
+            forked(sequence(x, block, "branch3x3_1"), block, "branch3x3_2a", "branch3x3_2b"),
+            forked(sequence(x, block, "branch3x3dbl_1", "branch3x3dbl_2"), block, "branch3x3dbl_3a", "branch3x3dbl_3b"),
             pooled(x, block, largest=block == "Mixed_7c"),
         ], 1)  # fmt: skip
     return x.mean((2, 3))
