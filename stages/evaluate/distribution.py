@@ -65,7 +65,7 @@ def frechet_section(
         )
     if figure == "fvd" and clips < least_clips:
         return None, (
-            f"{clips} clips are too few: FVD then measures the number of clips, not their quality; give at least "
+            f"{clips} clips are too few for FVD, which then measures the number of clips, not quality; give at least "
             f"{least_clips} (evaluate.fvd_least_clips)"
         )
     a, b = np.concatenate(ours), np.concatenate(theirs)
