@@ -84,7 +84,7 @@ def _driving_clip(ref: Path, out: Path) -> Path:
 
     from stages.artifacts.motion import load_motion
     from stages.body.store import open_body
-    from stages.people.clips import made_person, write_person
+    from stages.people.clips import make_person, write_person
     from stages.people.config import PeopleConfig
     from stages.retarget.retarget import retarget
     from stages.retarget.scripted import scripted_motion
@@ -92,7 +92,7 @@ def _driving_clip(ref: Path, out: Path) -> Path:
     reference = out / "photo.npz"
     _emosh("track", ref, "-o", reference)
     body, config = open_body("open"), PeopleConfig(background=("gradient",))
-    person = made_person(body, DRIVER, config)
+    person = make_person(body, DRIVER, config)
     motion, _ = retarget(scripted_motion(load_motion(reference), body), person.motion, body)
     print(f"\ndrawing person {DRIVER}, who does not exist, turning, nodding, talking and blinking", flush=True)
     return write_person(body, replace(person, motion=_nearer(motion, body)), config, out).video

@@ -31,10 +31,10 @@ SECTIONS: dict[str, str] = {
     "wan_run": "stages.wan.run_config:RunConfig",
     "curate": "stages.curate.config:CurateConfig",
     "train": "stages.train.config:TrainConfig",
-    "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
+    "evaluate": "stages.evaluate.config:EvaluateConfig",
     "export": "stages.export.config:ExportConfig",
     "people": "stages.people.config:PeopleConfig",
-    "study": "stages.evaluate.study_design:StudyConfig",
+    "study": "stages.evaluate.config:StudyConfig",
 }
 """Section of a TOML file -> the dataclass that holds it."""
 

@@ -126,8 +126,8 @@ def _evaluate(run: Run, asked: EvaluationInputs, out: Path | None) -> None:
     write_report(target, report)
     sections = {name: section for name, section in report.items() if name != "provenance"}
     if asked.plot is not None:
-        from stages.evaluate.curves import draw
+        from stages.evaluate.curves import draw_report_curves
 
-        draw(asked.plot, {asked.result.name: sections})
+        draw_report_curves(asked.plot, {asked.result.name: sections})
     summary = ", ".join(evaluation.phrases(sections))
     run.done(target, summary, figures=evaluation.figures_of(sections), plot=asked.plot)

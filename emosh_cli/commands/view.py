@@ -40,11 +40,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _view(run: Run, motion: Path, video: Path | None, out: Path | None, body: str) -> None:
-    from stages.export.recording import package, write_recording
+    from stages.export.recording import rerun_package, write_recording
 
     need(motion, "a motion .npz")
     given = [motion] if video is None else [motion, need(video, "the video that was tracked")]
-    package()
+    rerun_package()
     target = settle(out, RECORDING, given, run.force, beside=motion)
     if run.dry_run:
         run.planned([f"record {motion} -> {target}"], output=str(target))

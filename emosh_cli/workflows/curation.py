@@ -61,17 +61,17 @@ class Curation:
         left = [job for job in jobs if job.name not in known]
         found = dict(known)
         for job, record in results(self.engine, measure_window, left, self.run.console.progress, "windows measured"):
-            found[job.name] = record or WindowRecord(job.name, job.place.of(job.sha256), error=f"killed: {DIED}")
+            found[job.name] = record or WindowRecord(job.name, job.place.key(job.sha256), error=f"killed: {DIED}")
         return found, len(known)
 
     def window_jobs(self, video: VideoRecord) -> list[WindowJob]:
         """Of the windows that nothing known of the whole video rejects."""
         from emosh_cli.workers.curate_jobs import WindowJob
-        from stages.curate.filters import reasons
+        from stages.curate.filters import rejection_reasons
         from stages.curate.verdicts import video_figures
 
         config, figures = self.configs["curate"], video_figures(video)
-        if video.error is not None or reasons(figures, config):
+        if video.error is not None or rejection_reasons(figures, config):
             return []
         body = str(Path(self.body).absolute()) if self.body.endswith(".npz") else self.body
         return [
@@ -85,7 +85,7 @@ class Curation:
 
 def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) -> None:
     """Look through the videos, measure their windows, and write clips, manifest and summary."""
-    from stages.curate.records import names_of, recorded_videos, videos_in
+    from stages.curate.records import clip_names, recorded_videos, videos_in
 
     if not videos.exists():
         raise InputError(f"{videos} does not exist, expected a folder of videos")
@@ -107,7 +107,7 @@ def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) 
         return
     _begin(target, record, run.force)
     curation = Curation(run, folder, target, configs, engine, body)
-    gone = _settle_old(curation, names := names_of(found, folder))
+    gone = _settle_old(curation, names := clip_names(found, folder))
     records = curation.look_through(names)
     windows, remembered = curation.measure(records)
     verdicts = _verdicts(curation, records | gone, windows)
@@ -158,12 +158,12 @@ def _refuse_other(target: Path, record: Provenance, folder: Path, force: bool) -
 def _begin(target: Path, record: Provenance, force: bool) -> None:
     """Make the folder, and write down what it is made with before anything else."""
     from stages.artifacts.atomic import atomic_path
-    from stages.curate.records import forget, recorded_videos
+    from stages.curate.records import recorded_videos, remove_records
 
     target.mkdir(exist_ok=True)
     if force:
         for video in recorded_videos(target):
-            forget(target, video)
+            remove_records(target, video)
     curation = {"kind": "curation", "schema": 1, "provenance": json.loads(record.to_json())}
     with atomic_path(target / CURATION) as part:
         part.write_text(json.dumps(curation, indent=1) + "\n", encoding="utf-8")
@@ -171,7 +171,7 @@ def _begin(target: Path, record: Provenance, force: bool) -> None:
 
 def _settle_old(curation: Curation, names: dict[Path, str]) -> dict[str, VideoRecord]:
     """Forget what was made of files that have changed; the records of videos that are no longer there, by name."""
-    from stages.curate.records import forget, recorded_videos
+    from stages.curate.records import recorded_videos, remove_records
 
     paths = {path.relative_to(curation.folder).as_posix(): path for path in names}
     gone = {}
@@ -179,21 +179,23 @@ def _settle_old(curation: Curation, names: dict[Path, str]) -> dict[str, VideoRe
         path = paths.get(video.source.path)
         if path is None:
             gone[video.name] = video
-        elif names[path] != video.name or not video.source.is_still(path):
+        elif names[path] != video.name or not video.source.is_unchanged(path):
             curation.run.console.note(f"{path} has changed since its clips were made; they are made again")
-            forget(curation.target, video)
+            remove_records(curation.target, video)
     return gone
 
 
 # ---- what is written at the end
 def _verdicts(curation: Curation, videos: dict[str, VideoRecord], windows: dict[str, WindowRecord]) -> list[Verdict]:
-    from stages.curate.records import kept
+    from stages.curate.records import read_window_record
     from stages.curate.verdicts import verdicts
 
     found: list[Verdict] = []
     for video in sorted(videos.values(), key=lambda each: each.source.path):
         names = [video.window_name(number) for number in range(len(video.windows))]
-        own = {name: record for name in names if (record := windows.get(name) or kept(curation.target, name))}
+        own = {
+            name: record for name in names if (record := windows.get(name) or read_window_record(curation.target, name))
+        }
         found += verdicts(video, own, curation.folder, curation.target, curation.configs["curate"])
     return found
 
@@ -203,7 +205,7 @@ def _finish(curation: Curation, verdicts: list[Verdict], remembered: int, gone: 
     from stages.artifacts.provenance import VERSION
     from stages.curate.page import write_page
     from stages.curate.records import remove_work
-    from stages.curate.verdicts import counted
+    from stages.curate.verdicts import count_reasons
 
     target, run = curation.target, curation.run
     remove_work(target)
@@ -211,7 +213,7 @@ def _finish(curation: Curation, verdicts: list[Verdict], remembered: int, gone: 
     _remove_rejected(target, verdicts)
     write_page(target / SUMMARY, f"Clips of {curation.folder}", verdicts, curation.configs["curate"], VERSION)
     accepted = [each.line for each in verdicts if each.line.reason is None]
-    counts = counted(verdicts)
+    counts = count_reasons(verdicts)
     if gone:
         run.console.note(f"{gone} videos of earlier runs are gone; their clips stay")
     for word in ("unreadable", "failed", "killed"):

@@ -66,7 +66,7 @@ def _sections(run: Run, asked: EvaluationInputs, configs: dict[str, Any]) -> tup
     weights: dict[str, str] = {}
     left_out = dict(OVER_MANY_CLIPS)
     if asked.truth is not None:
-        found = chosen.paired(config)
+        found = chosen.paired_metrics(config)
         paired = evaluate_paired(asked.result, asked.truth, config, progress, networks=found.metrics)
         definitions = {**paired["definitions"], **found.definitions}
         report["paired"] = {**paired, "definitions": definitions, "networks": found.files}
@@ -110,7 +110,7 @@ def _shape(run: Run, asked: EvaluationInputs, configs: dict[str, Any], whole: Mo
 def _pose(run: Run, asked: EvaluationInputs, config: TrackConfig) -> tuple[Motion, dict[str, Any]]:
     """The result's motion, and the sections pose and, where the result is tracked here, tracking."""
     from stages.body.store import open_body
-    from stages.evaluate.evaluate import pose_error
+    from stages.evaluate.pose_error import pose_error
 
     assert asked.motion is not None
     driving = read_motion(asked.motion)

@@ -109,12 +109,12 @@ def _next_step() -> str:
 def add_network(run: Run, name: str, source: Path, trust: bool) -> None:
     """`emosh models add lpips|inception|i3d|arcface FILE [--trust]`."""
     from stages.body.store import home
-    from stages.evaluate.networks.install import file_network
+    from stages.evaluate.networks.install import install_network
     from stages.evaluate.networks.installed import installed
 
     if not source.is_file():
         raise InputError(f"{source} does not exist or is a folder, expected the file of {name}")
-    filed = file_network(name, source, home(), trust)
+    filed = install_network(name, source, home(), trust)
     told = "; ".join(f"filed as {each.part}, {each.said}" for each in filed)
     run.done(filed[0].path(home()), f"{told}; {_use_of(name, installed(home()))}")
 

@@ -64,6 +64,6 @@ def test_what_cannot_be_drawn_is_one_line(tmp_path: Path) -> None:
     assert "text.npz" in refused("curate", "--synthetic", "1", *out, "--motion", str(tmp_path / "text.npz"))
     still = tmp_path / "still.npz"
     save_motion(still, standing(open_body(), 1))
-    assert "a photo's motion" in refused("curate", "--synthetic", "1", *out, "--motion", str(still))
+    assert "the motion of a photo" in refused("curate", "--synthetic", "1", *out, "--motion", str(still))
     assert "ehm.npz" in refused("curate", "--synthetic", "1", *out, "--body", "ehm")
     assert not (tmp_path / "clips").exists()
