@@ -195,7 +195,7 @@ def model_input(material: Material, out: Path) -> None:
 def people(material: Material, out: Path) -> None:
     """People who do not exist."""
     config = PeopleConfig(width=CELL, height=CELL, frames=30)
-    drawn = [list(pictures(material.body, make_person(material.body, number, config)))[15] for number in SHOWN]
+    drawn = [list(draw_frames(material.body, make_person(material.body, number, config)))[15] for number in SHOWN]
     _save(out, np.vstack([np.hstack(drawn[:4]), np.hstack(drawn[4:])]))
 
 
