@@ -32,14 +32,14 @@ from stages.curate.histogram import histogram
 from stages.detect.holistic import detect
 from stages.evaluate.report import REPORT
 from stages.export.upright import upright_motion
-from stages.people.clips import make_person, write_person
+from stages.people.clips import draw_frames, make_person, write_person
 from stages.people.config import PeopleConfig
 from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
 from stages.render_cond.config import RenderCondConfig
 from stages.render_cond.render import render_frames
 from stages.retarget.retarget import retarget
-from stages.track.overlay import overlay_frames, verdicts
+from stages.track.overlay import gate_lines, overlay_frames
 from stages.video.contact_sheet import write_contact_sheet
 from stages.video.png import write_png
 from stages.video.source import read_frames
@@ -266,7 +266,7 @@ def refused(material: Material, out: Path) -> None:
     clip, _ = material.person(OUTSIDE, "half")
     motion = material.tracked(clip)
     over = list(overlay_frames(clip, motion, material.body))
-    most = max(range(len(motion)), key=lambda row: len(verdicts(motion, row)))
+    most = max(range(len(motion)), key=lambda row: len(gate_lines(motion, row)))
     _save(out, _row([(f"frame {row}", over[row]) for row in (most, int(motion.valid.sum(1).argmax()))], 360))
 
 
