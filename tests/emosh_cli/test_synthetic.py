@@ -35,6 +35,7 @@ def test_made_up_people_are_a_training_set_that_grows(tmp_path: Path) -> None:
     assert (out / "person-000001.mp4").stat().st_mtime_ns == first
 
 
+@pytest.mark.usefixtures("forked_pools")
 def test_killed_workers_lose_and_double_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker killed before its clip is whole, and one killed when it was: every clip is there once, as one process
     draws it."""

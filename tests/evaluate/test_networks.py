@@ -313,17 +313,17 @@ def test_layers_are_torchvisions() -> None:
 
 
 @pytest.mark.parametrize("net", ["alex"])
-def test_the_published_sanity_number(net: str) -> None:
+def test_the_published_sanity_number(net: str, places: Places) -> None:
     """With the real network installed: zeros against ones, 64 x 64, is the published 0.8140 (common_metrics)."""
-    found = opened.lpips(home(), net)
+    found = opened.lpips(places.installed, net)
     if found is None or any(filed.trusted for filed in found[1]):
         pytest.skip("the published LPIPS network is not installed here (emosh models add lpips FILE)")
     assert metric(found[0], "-1..1")(ZEROS, ONES) == pytest.approx(0.8140, abs=5e-4)
 
 
-def test_the_published_sanity_number_of_fvd() -> None:
+def test_the_published_sanity_number_of_fvd(places: Places) -> None:
     """With the real I3D installed: eight clips of 30 frames of zeros against ones have FVD 151 (common_metrics)."""
-    found = opened.i3d(home())
+    found = opened.i3d(places.installed)
     if found is None or found[1].trusted:
         pytest.skip("the published I3D network is not installed here (emosh models add i3d FILE)")
     black, white = (found[0]([each] * 30)[0] for each in (ZEROS, ONES))
