@@ -11,7 +11,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.body.store import home
 from stages.errors import InputError
 from stages.evaluate.networks import filing, opened
 from stages.evaluate.networks.filing import file_network, installed
@@ -19,6 +18,7 @@ from stages.evaluate.networks.inception import RESIZES, features
 from stages.evaluate.networks.known import KNOWN, NAMES, known
 from stages.evaluate.networks.lpips import LAYERS, metric
 from tests.evaluate.tiny_networks import TinyArcface, TinyI3d, TinyInception, TinyVgg16, backbone, lins, scripted
+from tests.own_places import Places
 
 NOISE = np.random.default_rng(0)
 FIRST, SECOND = (NOISE.integers(0, 256, (80, 96, 3), dtype=np.uint8) for _ in range(2))
