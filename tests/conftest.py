@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -21,6 +22,7 @@ check_stages()
 
 from stages.body.model import Body  # noqa: E402
 from stages.body.store import body_path, home, open_body  # noqa: E402
+from stages.errors import InputError  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".pytest_cache" / "hypothesis")
@@ -31,13 +33,13 @@ hypothesis.settings.load_profile("repeatable")
 @pytest.fixture(scope="session", autouse=True)
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     """A home, a temporary folder and a working folder for this run, and an environment that says so."""
-    open_body("open")
-    baked = body_path("open")
     places = Places(tmp_path_factory.mktemp("own", numbered=False), Path(tempfile.mkdtemp(prefix="t-")), home())
     Finalize(None, shutil.rmtree, (places.temporary, True), exitpriority=-200)  # after multiprocessing's own in it
     for folder in (places.home, places.working, places.data / "bodies"):
         folder.mkdir(parents=True)
-    (places.data / "bodies" / baked.name).symlink_to(baked)
+    with contextlib.suppress(InputError):  # where the user's folder cannot be written, this run bakes its own
+        open_body("open")
+        (places.data / "bodies" / body_path("open").name).symlink_to(body_path("open"))
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(FOREIGN)]:
             patch.delenv(name)
