@@ -31,6 +31,10 @@ class Forked:
         """Signal 9."""
         self.process.kill()
 
+    def send_signal(self, number: int) -> None:
+        """Any signal."""
+        os.kill(self.process.pid, number)
+
     def wait(self, timeout: float = 120) -> int:
         """Its exit code, a signal's number below zero; fails where it has not ended by then."""
         self.process.join(timeout)

@@ -230,5 +230,5 @@ def test_targets_of_a_long_clip_are_made_a_window_at_a_time(body: Body) -> None:
         tracemalloc.stop()
         return found
 
-    peak(250)
+    peak(10)
     assert peak(1250) < 1.5 * peak(250)
