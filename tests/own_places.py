@@ -60,7 +60,8 @@ class Places:
 
     def watch(self, allowed: Path) -> None:
         """From here on, note what this process writes outside them and `allowed`, until the process ends."""
-        inside = (f"{allowed}/", f"{self.root}/", f"{self.temporary}/", "/dev/", "/proc/")
+        numba = os.environ.get("NUMBA_CACHE_DIR", allowed)
+        inside = tuple(f"{each}/" for each in (allowed, self.root, self.temporary, numba, "/dev", "/proc"))
 
         def note(path: Any) -> None:
             if isinstance(path, (str, bytes, os.PathLike)):
