@@ -21,6 +21,11 @@ FOREIGN = ("EMOSH_", "XDG_", "HF_", "RAY_", "TORCH_", "PYTEST_DEBUG", "WORLD_SIZ
 """Variables that start so are the user's, and would change what a test sees."""
 BY_PRODUCTS = ("__pycache__", ".pytest_cache")
 """Folders beside the code that Python, numba and pytest fill."""
+WHILE_IT_LIVES = (".", "pymp-", "cache")
+"""Folders that begin so are not looked into: libraries' in the home, multiprocessing's, and emosh's own cache, whose
+digests and prompts are named by content."""
+SESSION = ".ses"
+"""onnxruntime's, in TMPDIR."""
 
 
 @dataclass
@@ -49,8 +54,7 @@ class Places:
         return self.root / "cwd"
 
     def listing(self) -> set[str]:
-        """Everything that lies in them, but what libraries keep in hidden folders of the home or for as long as the
-        process lives, and what emosh keeps for later: digests and prompts, named by content."""
+        """Everything that lies in them, but what libraries keep for themselves."""
         return {
             os.path.join(folder, name)
             for place in (self.home, self.temporary, self.working)
@@ -89,5 +93,5 @@ class Places:
 
 def _walk(place: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     for folder, folders, files in os.walk(place):
-        folders[:] = [name for name in folders if not name.startswith((".", "pymp-", "cache"))]
-        yield folder, folders, files
+        folders[:] = [name for name in folders if not name.startswith(WHILE_IT_LIVES)]
+        yield folder, folders, [name for name in files if name != SESSION]
