@@ -3,7 +3,7 @@ depends on the machine.
 
 A run gets a home, a temporary folder and a working folder of its own, all empty but for the open body; a subprocess
 inherits them by its environment. After each test they must be as they were. What this process writes anywhere else is
-seen through Python's audit events: names in code such as /tmp/x, or the checkout. It does not see what a library writes
+seen through Python's audit events: a name in the code, or the checkout. It does not see what a library writes
 in C, or a subprocess under a fixed name.
 """
 
