@@ -98,6 +98,7 @@ def test_what_is_encoded_is_not_encoded_again(manifest: Path, cache: Path, model
     assert all(path.stat().st_mtime_ns == stamp.get(path.name, path.stat().st_mtime_ns) for path in cache.iterdir())
 
 
+@pytest.mark.usefixtures("forked_pools")
 def test_two_workers_one_killed(
     manifest: Path, cache: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.body.store import home
 from stages.errors import InputError
 from stages.evaluate.networks import load
 from stages.evaluate.networks.inception import RESIZES, features
@@ -20,6 +19,7 @@ from stages.evaluate.networks.installed import PARTS, installed
 from stages.evaluate.networks.known_files import KNOWN, known_file
 from stages.evaluate.networks.lpips import LAYERS, metric
 from tests.evaluate.tiny_networks import TinyArcface, TinyI3d, TinyInception, TinyVgg16, backbone, lins, scripted
+from tests.own_places import Places
 
 NOISE = np.random.default_rng(0)
 FIRST, SECOND = (NOISE.integers(0, 256, (80, 96, 3), dtype=np.uint8) for _ in range(2))
@@ -316,17 +316,17 @@ def test_layers_are_torchvisions() -> None:
 
 
 @pytest.mark.parametrize("net", ["alex"])
-def test_the_published_sanity_number(net: str) -> None:
+def test_the_published_sanity_number(net: str, places: Places) -> None:
     """With the real network installed: zeros against ones, 64 x 64, is the published 0.8140 (common_metrics)."""
-    found = load.lpips(home(), net)
+    found = load.lpips(places.installed, net)
     if found is None or any(filed.trusted for filed in found[1]):
         pytest.skip("the published LPIPS network is not installed here (emosh models add lpips FILE)")
     assert metric(found[0], "-1..1")(ZEROS, ONES) == pytest.approx(0.8140, abs=5e-4)
 
 
-def test_the_published_sanity_number_of_fvd() -> None:
+def test_the_published_sanity_number_of_fvd(places: Places) -> None:
     """With the real I3D installed: eight clips of 30 frames of zeros against ones have FVD 151 (common_metrics)."""
-    found = load.i3d(home())
+    found = load.i3d(places.installed)
     if found is None or found[1].trusted:
         pytest.skip("the published I3D network is not installed here (emosh models add i3d FILE)")
     black, white = (found[0]([each] * 30)[0] for each in (ZEROS, ONES))

@@ -49,22 +49,24 @@ def test_gvhmr_is_read_without_unpickling(tmp_path: Path) -> None:
 
 
 class _Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
     def __reduce__(self):
-        return (Path.touch, (Path("/tmp/emosh-bomb-went-off"),))
+        return (Path.touch, (self.mark,))
 
 
 @pytest.mark.parametrize("name", ["results.pkl", "results.pt", "results.npz"])
 def test_a_malicious_pickle_never_runs(tmp_path: Path, name: str) -> None:
     """Pickles are rejected under any file name, and no code in them runs."""
-    mark = Path("/tmp/emosh-bomb-went-off")
-    mark.unlink(missing_ok=True)
+    mark = tmp_path / "the bomb went off"
     file = tmp_path / name
     if name.endswith("pt"):
-        torch.save({"smpl_params_incam": _Bomb()}, file)
+        torch.save({"smpl_params_incam": _Bomb(mark)}, file)
     elif name.endswith("npz"):
-        np.savez(file, poses=np.array([_Bomb()], dtype=object), allow_pickle=True)
+        np.savez(file, poses=np.array([_Bomb(mark)], dtype=object), allow_pickle=True)
     else:
-        file.write_bytes(pickle.dumps(_Bomb()))
+        file.write_bytes(pickle.dumps(_Bomb(mark)))
     with pytest.raises(InputError, match=str(file)):
         read_prior(file)
     assert not mark.exists()

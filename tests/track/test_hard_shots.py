@@ -230,5 +230,5 @@ def test_memory_of_targets_does_not_grow_with_the_clip(body: Body) -> None:
         tracemalloc.stop()
         return found
 
-    peak(250)
+    peak(10)
     assert peak(1250) < 1.5 * peak(250)
