@@ -49,7 +49,7 @@ def test_two_processes_draw_what_one_draws(clip: Clip, tmp_path: Path) -> None:
     assert emosh(*command, "-o", alone).code == 0
     refused = together(script, *command, "-o", both)
     assert refused.returncode != 0
-    assert "add it, or start one process" in refused.stderr
+    assert "add --set wan_run.context_parallel=ulysses, or start one process" in refused.stderr
     assert not both.with_suffix(".emosh").exists()
     shutil.copytree(alone.with_suffix(".emosh"), both.with_suffix(".emosh"))
     split = (*command, "-o", both, "--set", "wan_run.context_parallel=ulysses")
