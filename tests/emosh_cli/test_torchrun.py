@@ -45,7 +45,7 @@ def test_two_processes_draw_what_one_draws(clip: Clip, tmp_path: Path) -> None:
     assert emosh(*command, "-o", alone).code == 0
     codes, said = together(*command, "-o", both)
     assert codes[0] == 2
-    assert "add it, or start one process" in said[0][1]
+    assert "add --set wan_run.context_parallel=ulysses, or start one process" in said[0][1]
     assert said[1] == ("", "")
     assert not both.with_suffix(".emosh").exists()
     shutil.copytree(alone.with_suffix(".emosh"), both.with_suffix(".emosh"))
