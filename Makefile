@@ -75,7 +75,7 @@ gpu-train: env
 
 # ---- checks
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 	@echo "tests passed; nothing was written outside .pytest_cache and the body cache ($$($(BIN)/python -c 'from stages.body.store import home; print(home())'))"
 
 check: lint types arrows wheel test

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.record import Column, Recorder, arguments
-from stages.curate.shots import scores
+from stages.curate.shots import shot_scores
 from stages.video.sink import VideoSink
 from stages.video.source import read_frames
 
@@ -33,11 +33,11 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     options = parser.parse_args()
-    inside = {clip.stem: max(scores(clip)) for clip in options.clips}
+    inside = {clip.stem: max(shot_scores(clip)) for clip in options.clips}
     with tempfile.TemporaryDirectory() as folder:
         joined = Path(folder) / "joined.mp4"
         cuts = join(options.clips, joined)
-        told = scores(joined)
+        told = shot_scores(joined)
     what = "How well curation finds hard cuts between pieces of real clips, by threshold."
     with Recorder(what, *COLUMNS, keep=options) as found:
         for threshold in THRESHOLDS:

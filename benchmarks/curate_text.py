@@ -75,7 +75,7 @@ def letters(path: Path) -> tuple[int, float]:
     seen, frames = StillText(), frames_of(path)
     began = time.thread_time()
     for frame in frames:
-        seen.see(frame)
+        seen.add_frame(frame)
     found = seen.letters()
     return found, 1000 * (time.thread_time() - began) / len(frames)
 

@@ -24,12 +24,12 @@ from torch import nn
 from benchmarks.gpu_generate import TINY, Job, inputs
 from benchmarks.record import Column, Recorder, arguments
 from emosh_cli.settings import resolve
-from stages.wan.acceleration import calibrate, speed_up, warm
+from stages.wan.acceleration import calibrate_mag_cache, speed_up, warm_up
 from stages.wan.config import WanConfig
 from stages.wan.cost import stays_float32
 from stages.wan.denoise import denoise
 from stages.wan.layout import Layout
-from stages.wan.offload import place
+from stages.wan.offload import apply_placement
 from stages.wan.placement import Placement
 from stages.wan.run_config import RunConfig
 from stages.wan.transformer import EmoshTransformer3DModel
@@ -89,13 +89,13 @@ def arms(job: Job, plain: EmoshTransformer3DModel) -> Iterator[tuple[str, EmoshT
     """Name, model and remark of every option."""
     for name, run, note in OPTIONS:
         yield name, sped(job, plain, run), note
-    ratios = calibrate(plain, job.steps, lambda: denoised(job, plain, job.layouts[0]))
+    ratios = calibrate_mag_cache(plain, job.steps, lambda: denoised(job, plain, job.layouts[0]))
     for threshold in (0.03, 0.06):
         run = RunConfig(cache="mag", cache_threshold=threshold, mag_ratios=ratios)
         yield f"cache=mag {threshold:g}, calibrated", sped(job, plain, run), SEEMS
     for name, placement, note in PLACES:
         model = copy.deepcopy(plain)
-        place(model, nn.Identity(), placement, "cpu", torch.float32)
+        apply_placement(model, nn.Identity(), placement, "cpu", torch.float32)
         yield name, model, note
     for dtype in (torch.bfloat16, torch.float16):
         yield f"dtype={str(dtype).removeprefix('torch.')}", stored(plain, dtype), EMULATED
@@ -110,7 +110,7 @@ def sped(job: Job, plain: EmoshTransformer3DModel, run: RunConfig) -> EmoshTrans
     torch._dynamo.reset()
     speed_up(model, run, job.steps, "cpu")
     if run.compile:
-        warm(model, job.layouts, job.size, job.size, "cpu", job.image_tokens)
+        warm_up(model, job.layouts, job.size, job.size, "cpu", job.image_tokens)
     return model
 
 

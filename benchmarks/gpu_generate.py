@@ -31,10 +31,10 @@ from benchmarks.record import Column, Recorder, arguments
 from emosh_cli.settings import resolve
 from stages.errors import InputError
 from stages.wan import vae as codec
-from stages.wan.acceleration import calibrate, speed_up, warm
+from stages.wan.acceleration import calibrate_mag_cache, speed_up, warm_up
 from stages.wan.config import WanConfig
 from stages.wan.cost import transformer_operations
-from stages.wan.denoise import Guide, denoise, noise
+from stages.wan.denoise import Embeddings, denoise, noise
 from stages.wan.device_speeds import measured_device
 from stages.wan.layout import Layout, condition, layout
 from stages.wan.machine import DEFAULTS
@@ -220,7 +220,7 @@ def arranged(job: Job, preset: str, rate: float, operations: tuple[float, float]
         run = replace(run, compile=False)
     model = transformer(job)
     said = speed_up(model, run, job.steps, job.device)
-    warm(model, job.layouts, job.size, job.size, job.device, job.image_tokens)
+    warm_up(model, job.layouts, job.size, job.size, job.device, job.image_tokens)
     fresh_memory(job.device)
     times = [steps_of(job, model, slots) for slots in job.layouts]
     if run.cache != "none" and job.weights is None:
@@ -248,7 +248,7 @@ def steps_of(job: Job, model: Any, slots: Layout) -> list[float]:
     return times
 
 
-def inputs(job: Job, slots: Layout) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Guide]:
+def inputs(job: Job, slots: Layout) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Embeddings]:
     """Noise, conditions, motion and embeddings of the right sizes."""
     seeded, side = torch.Generator().manual_seed(0), job.size // 8
 
@@ -257,7 +257,7 @@ def inputs(job: Job, slots: Layout) -> tuple[torch.Tensor, torch.Tensor, torch.T
 
     anchor = random(1, 16, 1, side, side) if slots.anchor else None
     known = condition(slots, random(1, 16, 1, side, side), anchor, random(1, 16, slots.video, side, side))
-    guide = Guide(random(1, 512, job.model["text_dim"]), random(1, job.image_tokens, job.model["image_dim"]))
+    guide = Embeddings(random(1, 512, job.model["text_dim"]), random(1, job.image_tokens, job.model["image_dim"]))
     return noise(slots, side, side, seeded, job.device), known, random(1, 16, slots.video, side, side), guide
 
 
@@ -292,7 +292,7 @@ def calibrated(job: Job) -> tuple[float, ...]:
     model = transformer(job)
     start, known, motion, guide = inputs(job, job.layouts[0])
     config = WanConfig(num_inference_steps=job.steps)
-    return calibrate(model, job.steps, lambda: denoise(model, start, known, motion, guide, config, 1))
+    return calibrate_mag_cache(model, job.steps, lambda: denoise(model, start, known, motion, guide, config, 1))
 
 
 # ---- beside it

@@ -37,20 +37,20 @@ from benchmarks.record import Column, Recorder, arguments
 from stages.artifacts.manifest import read_manifest
 from stages.artifacts.motion import load_motion, select_rows
 from stages.artifacts.provenance import Provenance
-from stages.artifacts.streamed_safetensors import Declared, streamed
+from stages.artifacts.streamed_safetensors import Declared, write_streamed
 from stages.artifacts.training_cache import (
     CLIP,
     COMMON,
     COMMON_FILE,
     CacheIndex,
     TrainingCache,
-    declared_clip,
-    metadata,
+    cache_metadata,
+    declare_clip,
 )
 from stages.train import loop
 from stages.train.config import TrainConfig
-from stages.train.model import prepared, tuned
-from stages.train.plan import Hardware, Material, make_plan
+from stages.train.model import make_trainable, tuned_parameters
+from stages.train.plan import Hardware, TrainingData, make_plan
 from stages.wan.device_speeds import measured_device
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.transformer import EmoshTransformer3DModel
@@ -110,7 +110,7 @@ def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
         cache = random_cache(Path(place), job)
         for name, changed in ARMS.items():
             config = TrainConfig(batch_size=1, tracker="none", **changed)
-            plan = make_plan(job.model, Material(job.size, job.size, job.frames), config, hardware)
+            plan = make_plan(job.model, TrainingData(job.size, job.size, job.frames), config, hardware)
             try:
                 row = {**timed(job, cache, config, Path(place)), "planned_seconds": plan.step_seconds,
                        "planned_gb": plan.peak_bytes / 1e9}  # fmt: skip
@@ -134,16 +134,16 @@ def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
 
 def timed(job: Job, cache: TrainingCache, config: TrainConfig, place: Path) -> dict[str, float]:
     """Median seconds of a sample's whole step by kind, their mean as training mixes them, and the peak."""
-    accelerator = loop.made_accelerator(config, place, cpu=job.device.type == "cpu")
-    model = prepared(made(job, lambda: EmoshTransformer3DModel(**job.model)), config)
-    optimizer = torch.optim.Adam([parameter for _, parameter in tuned(model)], lr=config.learning_rate)
+    accelerator = loop.make_accelerator(config, place, cpu=job.device.type == "cpu")
+    model = make_trainable(made(job, lambda: EmoshTransformer3DModel(**job.model)), config)
+    optimizer = torch.optim.Adam([parameter for _, parameter in tuned_parameters(model)], lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model.to(job.device), optimizer)
     record = Provenance("train")
     clock, row = Clock(job.device), {}
     fresh_memory(job.device)
     for kind, (temporal, auxiliary) in KINDS.items():
         drawn = replace(config, temporal_probability=temporal, auxiliary_probability=auxiliary)
-        run = loop.Running(accelerator, model, optimizer, cache, drawn, place, record, None, None)
+        run = loop.TrainingRun(accelerator, model, optimizer, cache, drawn, place, record, None, None)
         clock.lap()
         laps = []
         for step in range(1 + TIMED):
@@ -160,14 +160,14 @@ def timed(job: Job, cache: TrainingCache, config: TrainConfig, place: Path) -> d
 def random_cache(place: Path, job: Job) -> TrainingCache:
     """One clip of one window and two candidates, of random numbers."""
     random, side, span = np.random.default_rng(0), job.size // 8, (job.frames - 1) // 4 + 1
-    tensors = declared_clip(1, 2, (side, side), span, (job.image_tokens, job.model["image_dim"]), "F16")
+    tensors = declare_clip(1, 2, (side, side), span, (job.image_tokens, job.model["image_dim"]), "F16")
     common = {
         "prompt_embeds": Declared("F32", (512, job.model["text_dim"])),
         "grey_latents": Declared("F32", (16, span, side, side)),
     }
     record = Provenance("encode")
     for name, schema, declared in (("clip-0.safetensors", CLIP, tensors), (COMMON_FILE, COMMON, common)):
-        with streamed(place / name, declared, metadata(schema, record)) as file:
+        with write_streamed(place / name, declared, cache_metadata(schema, record)) as file:
             for key, each in declared.items():
                 whole = each.dtype.startswith("I")
                 file.write(key, np.zeros(each.shape, np.int64) if whole else random.standard_normal(each.shape))
@@ -204,7 +204,8 @@ def learn(work: Path, scale: Scale, device: torch.device, keep: argparse.Namespa
 def material(clips: Path, count: int) -> Tensor:
     """(windows 3 17 64 64) uint8: the first window of each clip, and of its condition map; the VAE must code both."""
     from stages.body.store import open_body
-    from stages.render_cond.render import RenderCondConfig, render_frames
+    from stages.render_cond.config import RenderCondConfig
+    from stages.render_cond.render import render_frames
     from stages.video.source import read_frames
 
     body, found = open_body(), []

@@ -33,12 +33,14 @@ from stages.artifacts.motion import Motion, load_motion, select_rows
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.body.store import open_body
-from stages.evaluate.averages import interval
+from stages.evaluate.averages import bootstrap_interval
 from stages.evaluate.metrics import psnr, ssim
-from stages.people.clips import Person, made_person, pictures, scene
+from stages.people.clips import Person, draw_frames, make_person, painter_and_background
 from stages.people.config import PeopleConfig
-from stages.render_cond.render import RenderCondConfig, render_frames, write_condition
-from stages.retarget.retarget import RetargetConfig, retarget
+from stages.render_cond.config import RenderCondConfig
+from stages.render_cond.render import render_frames, write_condition
+from stages.retarget.config import RetargetConfig
+from stages.retarget.retarget import retarget
 from stages.video.source import read_frames
 
 HELD = 900_000
@@ -96,7 +98,7 @@ def prepare(work: Path, clips: int) -> None:
 def tasks(body: Body, count: int) -> Iterator[tuple[str, Task]]:
     """Own motion, then each held-out person in the next one's."""
     config = people_config()
-    people = [made_person(body, HELD + number, config) for number in range(count)]
+    people = [make_person(body, HELD + number, config) for number in range(count)]
     for at, person in enumerate(people):
         yield "own", _task(body, person, person.motion, person.motion, f"own-{at:03d}")
         driver = people[(at + 1) % count].motion
@@ -107,10 +109,10 @@ def tasks(body: Body, count: int) -> Iterator[tuple[str, Task]]:
 def _task(body: Body, person: Person, motion: Motion, driver: Motion, name: str) -> Task:
     rows = slice(0, FRAMES)
     shown = replace(person, motion=select_rows(motion, rows))
-    photo = next(iter(pictures(body, replace(person, motion=select_rows(person.motion, slice(-1, None))))))
-    _, behind = scene(body, shown)
+    photo = next(iter(draw_frames(body, replace(person, motion=select_rows(person.motion, slice(-1, None))))))
+    _, behind = painter_and_background(body, shown)
     still = np.stack([behind(float(time)) for time in shown.motion.pts_seconds])
-    truth = np.stack(list(pictures(body, shown)))
+    truth = np.stack(list(draw_frames(body, shown)))
     seen = np.abs(truth / 255.0 - still).max(-1) > 2 / 255
     return Task(name, photo, shown.motion, select_rows(driver, rows), truth, seen)
 
@@ -236,7 +238,7 @@ def rows(found: Figures) -> Iterator[dict[str, Cell]]:
 
 
 def _interval(values: list[float]) -> list[float]:
-    return [float(np.mean(values)), *(interval(np.array(values), 1) or [])]
+    return [float(np.mean(values)), *(bootstrap_interval(np.array(values), 1) or [])]
 
 
 def _strip(task: Task, body: Body, drawn: Pictures) -> np.ndarray:

@@ -29,7 +29,7 @@ from stages.body.smplx_layout import joint
 from stages.body.store import open_body
 from stages.errors import InputError
 from stages.generate.puppet.generate import PuppetConfig, generate
-from stages.people.clips import made_person, pictures
+from stages.people.clips import draw_frames, make_person
 from stages.track.track import track
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
@@ -57,10 +57,10 @@ def enlarged(motion: Motion) -> Motion:
 
 def puppet(body: Body, number: int, task: Task, place: Path) -> UInt8[np.ndarray, "frames height width 3"]:
     """The task drawn by the puppet, made small."""
-    person = made_person(body, HELD + number, people_config())
+    person = make_person(body, HELD + number, people_config())
     reference = enlarged(select_rows(person.motion, slice(-1, None)))
     photo, out = place / "photo.png", place / "puppet.mp4"
-    write_png(photo, next(iter(pictures(body, replace(person, motion=reference)))))
+    write_png(photo, next(iter(draw_frames(body, replace(person, motion=reference)))))
     config = PuppetConfig(framing="drive", watermark=False, lossless=True, size=max(reference.image_size))
     generate(photo, reference, enlarged(task.motion), body, config, out)
     width, height = task.motion.image_size

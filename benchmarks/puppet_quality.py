@@ -23,7 +23,7 @@ from stages.body.store import open_body
 from stages.detect.holistic import detect
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
-from stages.generate.puppet.generate import detect_face, leave_out_guesses, moving_layers, render_frames
+from stages.generate.puppet.generate import detect_face, moving_layers, remove_guessed_parts, render_frames
 from stages.retarget.retarget import retarget
 from stages.track.track import track
 from stages.video.sink import VideoSink
@@ -63,7 +63,7 @@ def _row(photo: Path, video: Path, body: Body, out: Path) -> dict[str, Cell]:
     moving = moving_layers(reference, target, body)
     puppet = build_puppet(rgb, reference, body, landmarks, config, moving=moving)
     own = _own_pose(rgb, reference, puppet, config)
-    leave_out_guesses(puppet, reference, target)
+    remove_guessed_parts(puppet, reference, target)
     start = time.process_time()
     frames, last, differences = 0, None, []
     height, width = puppet.backdrop.alpha.shape
@@ -93,7 +93,7 @@ def _own_pose(rgb, reference, puppet, config) -> float:
     import cv2
 
     still = replace(puppet, hands=dict(puppet.hands), buffers={})
-    leave_out_guesses(still, reference, reference)
+    remove_guessed_parts(still, reference, reference)
     frame = next(iter(render_frames(still, reference, reference, config)))
     truth = cv2.resize(rgb, frame.shape[1::-1], interpolation=cv2.INTER_AREA).astype(float)
     inside = puppet.backdrop.alpha > 0.5

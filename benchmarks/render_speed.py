@@ -23,7 +23,8 @@ from stages.artifacts.motion import Motion, load_motion
 from stages.body.model import Body
 from stages.body.store import open_body
 from stages.raster.rasterizer import rasterizer
-from stages.render_cond.render import RenderCondConfig, render_frames
+from stages.render_cond.config import RenderCondConfig
+from stages.render_cond.render import render_frames
 from tests.motions import standing
 
 LIMIT_MS = 30.0

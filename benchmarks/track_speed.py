@@ -33,7 +33,7 @@ from stages.detect.config import DetectConfig
 from stages.detect.crops import cut
 from stages.detect.lanes import cut_into_lanes
 from stages.detect.observations import Observations
-from stages.detect.reader import SMALLEST_CROP
+from stages.detect.reader import CROP_PIXELS, SMALLEST_CROP
 from stages.track.config import TrackConfig
 from stages.video.source import probe, read_frames
 
@@ -133,7 +133,7 @@ def bare_seconds(path: Path, seen: Observations) -> float:
     found = np.concatenate([seen.pose[:, :, :2], seen.face[:, :, :2]], 1).reshape(-1, 2)
     found = found[np.isfinite(found).all(1)]
     box = np.concatenate([np.maximum(found.min(0), 0), np.minimum(found.max(0), [info.width, info.height])])
-    crops = [cut(frame.rgb, box, DetectConfig().crop_pixels, SMALLEST_CROP).rgb for frame in read_frames(path)]
+    crops = [cut(frame.rgb, box, CROP_PIXELS, SMALLEST_CROP).rgb for frame in read_frames(path)]
     lanes = cut_into_lanes(len(crops), DetectConfig().lanes)
     loaded = [networks.Networks() for _ in lanes]
     for each in loaded:

@@ -115,7 +115,7 @@ def _face_made_up(o: Observations, rows: slice, random: np.random.Generator) -> 
 
 def _face_on_the_wall(o: Observations, rows: slice, random: np.random.Generator) -> tuple[str, ...]:
     o.face[rows, :, 0] += 2.0 * _head(o)
-    o.evidence[rows, 2] = 2.0
+    o.evidence[rows, 1] = 2.0
     return ("face",)
 
 
@@ -130,7 +130,7 @@ def _furniture(o: Observations, rows: slice, random: np.random.Generator) -> tup
 def _another_person(o: Observations, rows: slice, random: np.random.Generator) -> tuple[str, ...]:
     for name in ("pose", *PARTS[1:]):
         getattr(o, name)[rows, :, 0] += 3.0 * _head(o)
-    o.evidence[rows, 3] = 3.0
+    o.evidence[rows, 2] = 3.0
     return PARTS
 
 

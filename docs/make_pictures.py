@@ -32,13 +32,14 @@ from stages.curate.histogram import histogram
 from stages.detect.holistic import detect
 from stages.evaluate.report import REPORT
 from stages.export.upright import upright_motion
-from stages.people.clips import made_person, pictures, write_person
+from stages.people.clips import draw_frames, make_person, write_person
 from stages.people.config import PeopleConfig
 from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
-from stages.render_cond.render import RenderCondConfig, render_frames
+from stages.render_cond.config import RenderCondConfig
+from stages.render_cond.render import render_frames
 from stages.retarget.retarget import retarget
-from stages.track.overlay import overlay_frames, verdicts
+from stages.track.overlay import gate_lines, overlay_frames
 from stages.video.contact_sheet import write_contact_sheet
 from stages.video.png import write_png
 from stages.video.source import read_frames
@@ -91,7 +92,7 @@ class Material:
         """A made-up person's clip and its true motion."""
         folder = self.work / f"person-{number}-{framing}"
         config = PeopleConfig(framing=(framing,), background=(background,), frames=frames)
-        person = made_person(self.body, number, config)
+        person = make_person(self.body, number, config)
         clip = folder / f"person-{number:06d}.mp4"
         if not clip.with_suffix(".npz").exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -194,7 +195,7 @@ def model_input(material: Material, out: Path) -> None:
 def people(material: Material, out: Path) -> None:
     """People who do not exist."""
     config = PeopleConfig(width=CELL, height=CELL, frames=30)
-    drawn = [list(pictures(material.body, made_person(material.body, number, config)))[15] for number in SHOWN]
+    drawn = [list(draw_frames(material.body, make_person(material.body, number, config)))[15] for number in SHOWN]
     _save(out, np.vstack([np.hstack(drawn[:4]), np.hstack(drawn[4:])]))
 
 
@@ -265,7 +266,7 @@ def refused(material: Material, out: Path) -> None:
     clip, _ = material.person(OUTSIDE, "half")
     motion = material.tracked(clip)
     over = list(overlay_frames(clip, motion, material.body))
-    most = max(range(len(motion)), key=lambda row: len(verdicts(motion, row)))
+    most = max(range(len(motion)), key=lambda row: len(gate_lines(motion, row)))
     _save(out, _row([(f"frame {row}", over[row]) for row in (most, int(motion.valid.sum(1).argmax()))], 360))
 
 

@@ -76,11 +76,11 @@ def _run_or_help(run: Run, work: Callable[[], None]) -> None:
     if run.name not in TORCHRUN_COMMANDS or int(os.environ.get("WORLD_SIZE", "1")) < 2:
         work()
         return
-    from stages.generate.wan.model_weights import help_out
-    from stages.wan.context_parallel import company, is_helper
+    from stages.generate.wan.model_weights import run_helper
+    from stages.wan.context_parallel import helpers_held_ready, is_helper
 
     if is_helper():
-        help_out()
+        run_helper()
         return
-    with company():
+    with helpers_held_ready():
         work()

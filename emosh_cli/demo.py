@@ -83,7 +83,7 @@ def _driving_clip(ref: Path, out: Path) -> Path:
 
     from stages.artifacts.motion import load_motion
     from stages.body.store import open_body
-    from stages.people.clips import made_person, write_person
+    from stages.people.clips import make_person, write_person
     from stages.people.config import PeopleConfig
     from stages.retarget.retarget import retarget
     from stages.retarget.scripted import scripted_motion
@@ -91,7 +91,7 @@ def _driving_clip(ref: Path, out: Path) -> Path:
     reference = out / "photo.npz"
     _emosh("track", ref, "-o", reference)
     body, config = open_body("open"), PeopleConfig(background=("gradient",))
-    person = made_person(body, PERSON_NUMBER, config)
+    person = make_person(body, PERSON_NUMBER, config)
     motion, _ = retarget(scripted_motion(load_motion(reference), body), person.motion, body)
     print(f"\ndrawing made-up person {PERSON_NUMBER}, who turns, nods, talks and blinks", flush=True)
     return write_person(body, replace(person, motion=_zoomed_in(motion, body)), config, out).video

@@ -23,8 +23,8 @@ from stages.errors import InputError
 
 SECTIONS: dict[str, str] = {
     "track": "stages.track.config:TrackConfig",
-    "retarget": "stages.retarget.retarget:RetargetConfig",
-    "render_cond": "stages.render_cond.render:RenderCondConfig",
+    "retarget": "stages.retarget.config:RetargetConfig",
+    "render_cond": "stages.render_cond.config:RenderCondConfig",
     "puppet": "stages.generate.puppet.config:PuppetConfig",
     "encode": "stages.encode.config:EncodeConfig",
     "cache": "stages.encode.cache_config:CacheConfig",
@@ -32,12 +32,19 @@ SECTIONS: dict[str, str] = {
     "wan_run": "stages.wan.run_config:RunConfig",
     "curate": "stages.curate.config:CurateConfig",
     "train": "stages.train.config:TrainConfig",
-    "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
+    "evaluate": "stages.evaluate.config:EvaluateConfig",
     "export": "stages.export.config:ExportConfig",
     "people": "stages.people.config:PeopleConfig",
-    "study": "stages.evaluate.study_design:StudyConfig",
+    "study": "stages.evaluate.config:StudyConfig",
 }
 """Section of a TOML file -> the dataclass that holds it."""
+
+RENAMED: dict[tuple[str, str], str] = {
+    ("train", "moved_probability"): "augment_probability",
+    ("train", "keep"): "keep_checkpoints",
+    ("train", "ema"): "ema_decay",
+}
+"""(section, old key) -> new key, for settings that had another name in an earlier version."""
 
 Layer = tuple[str, dict[str, dict[str, Any]]]
 """(source of the settings, section -> key -> value)."""
@@ -150,7 +157,7 @@ def _set_layer(text: str, sections: tuple[str, ...]) -> Layer:
 def _owning_section(name: str, sections: tuple[str, ...], text: str) -> str:
     if len(sections) == 1:
         return sections[0]
-    owners = [section for section in sections if name in _field_types(config_class(section))]
+    owners = [each for each in sections if name in _field_types(config_class(each)) or (each, name) in RENAMED]
     if len(owners) == 1:
         return owners[0]
     if owners:
@@ -174,7 +181,9 @@ def _check_table(section: str, table: Mapping[str, Any], where: str) -> dict[str
     checked = {}
     for key, value in table.items():
         if key not in known:
-            raise InputError(f"{where}: [{section}] has no setting '{key}'{_nearest(key, known)}")
+            renamed = RENAMED.get((section, key))
+            hint = f"; it is called '{renamed}' now" if renamed else _nearest(key, known)
+            raise InputError(f"{where}: [{section}] has no setting '{key}'{hint}")
         checked[key] = _convert(value, known[key], f"{where}: [{section}] {key}")
     return checked
 
@@ -229,14 +238,22 @@ def _try_sequence(value: Any, expected: Any) -> tuple[bool, Any]:
     return all(found for found, _ in pairs), typing.get_origin(expected)(each for _, each in pairs)
 
 
+TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+PLURAL_WORDS = {int: "whole numbers", float: "numbers", str: "texts", Path: "paths"}
+
+
 def _type_text(expected: Any) -> str:
-    if typing.get_origin(expected) is typing.Literal:
-        return " or ".join(repr(each) for each in typing.get_args(expected))
+    """A type in words: `tuple[str, ...]` is "a list of texts", `float | None` is "a number or 'none'"."""
+    origin, inner = typing.get_origin(expected), typing.get_args(expected)
+    if origin is typing.Literal:
+        return " or ".join(repr(each) for each in inner)
+    if origin in (tuple, list):
+        return f"a list of {PLURAL_WORDS[inner[0]]}"
     if len(_choices(expected)) > 1:
         return " or ".join(_type_text(choice) for choice in _choices(expected))
     if expected is type(None):
         return "'none'"
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(expected, str(expected))
+    return TYPE_WORDS[expected]
 
 
 def _nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:

@@ -77,18 +77,18 @@ def _encode(run: Run, ref: Path, cond: Path, out: Path | None, model: str | None
     config = run.load_config("encode")
     from emosh_cli.workflows import diffusion_model
     from emosh_cli.workflows.animation import check_photo
-    from stages.encode.encode import described, encode
-    from stages.wan.offload import memory_sentences
+    from stages.encode.encode import encode, read_condition_map
+    from stages.wan.offload import explained_out_of_memory
 
     check_photo(ref)
-    info, _ = described(cond)
+    info, _ = read_condition_map(cond)
     opened = diffusion_model.open_model(model, "none", device, run.console, uses_adapter=False)
     opened.check_encoding(config.prompt)
     if run.dry_run:
         size = f"{info.width}x{info.height}"
         run.show_plan([f"encode {ref} and {cond}, {info.frame_count} frames of {size} -> {target}"], output=str(target))
         return
-    with memory_sentences(None, "encoding"):
+    with explained_out_of_memory(None, "encoding"):
         encode(
             ref, cond, opened.folder, config, target,
             device=opened.device, cache=opened.cache, weights=opened.encode_weights(), progress=run.console.progress,

@@ -126,8 +126,8 @@ def _evaluate(run: Run, inputs: EvaluationInputs, out: Path | None) -> None:
     write_report(target, report)
     sections = {name: section for name, section in report.items() if name != "provenance"}
     if inputs.plot is not None:
-        from stages.evaluate.curves import draw
+        from stages.evaluate.curves import draw_report_curves
 
-        draw(inputs.plot, {inputs.result.name: sections})
+        draw_report_curves(inputs.plot, {inputs.result.name: sections})
     summary = ", ".join(evaluation.summary_phrases(sections))
     run.done(target, summary, figures=evaluation.figures_of(sections), plot=inputs.plot)

@@ -92,10 +92,10 @@ def _page(
         )
     if ours is None:
         raise InputError("say which folder is your method: --ours NAME")
-    from stages.evaluate.study_design import design
+    from stages.evaluate.study_design import design_study
 
     config = run.load_config("study")
-    made = design(runs, ours, seed, clips)
+    made = design_study(runs, ours, seed, clips)
     files = [path for pair in made.pairs for path in (pair.ref, pair.drive, pair.ours, pair.other)]
     target = output_path(out, STUDY_PAGE, files, run.force, beside=runs.resolve(), ending="-study")
     key = key or target.with_suffix(".key.json")

@@ -40,11 +40,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _view(run: Run, motion: Path, video: Path | None, out: Path | None, body: str) -> None:
-    from stages.export.recording import package, write_recording
+    from stages.export.recording import rerun_package, write_recording
 
     require_file(motion, "a motion .npz")
     given = [motion] if video is None else [motion, require_file(video, "the video that was tracked")]
-    package()
+    rerun_package()
     target = output_path(out, RECORDING, given, run.force, beside=motion)
     if run.dry_run:
         run.show_plan([f"record {motion} -> {target}"], output=str(target))

@@ -141,14 +141,14 @@ def _measure_all(job: ClipJob, place: Path) -> dict[str, Any]:
 
 
 def _measure_pictures(job: ClipJob, place: Path, record: dict[str, Any]) -> None:
-    from stages.evaluate.distribution import Gather
+    from stages.evaluate.distribution import FeatureCollector
     from stages.evaluate.evaluate import evaluate_paired
     from stages.evaluate.networks import chosen
 
     assert job.truth is not None
-    used = chosen.paired(job.config)
-    extract = chosen.many(job.config)
-    ours, theirs = (Gather(*extract, job.config.fvd_frames) for _ in range(2))
+    used = chosen.paired_metrics(job.config)
+    extract = chosen.feature_networks(job.config)
+    ours, theirs = (FeatureCollector(*extract, job.config.fvd_frames) for _ in range(2))
     truth_place = job.cache / f"truth-{_truth_fingerprint(job)[:32]}.npz"
     known = truth_place.is_file() and not job.remeasure
 

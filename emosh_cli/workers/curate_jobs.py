@@ -54,10 +54,10 @@ class WindowJob:
 
 def scan_video(job: VideoJob) -> VideoRecord:
     """The video's record. For a file that cannot be read it holds the reason. Raises for a full disk."""
-    from stages.curate.records import Source, VideoRecord, looked_through, write_record
+    from stages.curate.records import Source, VideoRecord, read_video_record, write_record
 
-    known = looked_through(job.out, job.name)
-    if known is not None and known.source.is_still(job.path):
+    known = read_video_record(job.out, job.name)
+    if known is not None and known.source.is_unchanged(job.path):
         return known
     source = None
     try:
@@ -76,10 +76,10 @@ def scan_video(job: VideoJob) -> VideoRecord:
 
 def _scan(job: VideoJob, source: Source) -> VideoRecord:
     from stages.curate.records import VideoRecord, WindowPlace
-    from stages.curate.shots import find_shots, spans
+    from stages.curate.shots import find_shots, windows_of_shots
 
     shots = find_shots(job.path, job.config.cut_score)
-    windows, short = spans(shots.starts, shots.frame_count, job.config)
+    windows, short = windows_of_shots(shots.starts, shots.frame_count, job.config)
     moments = [shots.moment(each.first) for each in windows]
     places = [WindowPlace(m.index, each.frames, m.pts, m.checksum) for m, each in zip(moments, windows, strict=True)]
     return VideoRecord(
@@ -90,17 +90,17 @@ def _scan(job: VideoJob, source: Source) -> VideoRecord:
 
 def finished_record(job: WindowJob) -> WindowRecord | None:
     """The window's record if nothing is left to do: the window was rejected, or its clip exists."""
-    from stages.curate.filters import is_measured, reasons
-    from stages.curate.records import kept
+    from stages.curate.filters import is_measured, rejection_reasons
+    from stages.curate.records import read_window_record
 
-    known = kept(job.out, job.name)
-    if known is None or known.of != job.place.of(job.sha256):
+    known = read_window_record(job.out, job.name)
+    if known is None or known.of != job.place.key(job.sha256):
         return None
     if known.error is not None:
         return known
     if not is_measured(known.figures):
         return None
-    return known if reasons(known.figures, job.config) or known.is_kept(job.out) else None
+    return known if rejection_reasons(known.figures, job.config) or known.is_kept(job.out) else None
 
 
 def measure_window(job: WindowJob) -> WindowRecord:
@@ -116,7 +116,7 @@ def measure_window(job: WindowJob) -> WindowRecord:
             record = _measure(job)
     except Exception as error:
         raise_if_disk_full(error)
-        record = WindowRecord(job.name, job.place.of(job.sha256), error=error_text(error))
+        record = WindowRecord(job.name, job.place.key(job.sha256), error=error_text(error))
         if not isinstance(error, InputError):
             return record
     write_record(job.out, record)
@@ -127,17 +127,17 @@ def _measure(job: WindowJob) -> WindowRecord:
     """Cut, track and measure the window. If it passes, write its motion, then move its clip into place."""
     from stages.artifacts.motion import save_motion
     from stages.artifacts.provenance import sha256_file
-    from stages.curate.figures import figures_of
-    from stages.curate.filters import reasons
+    from stages.curate.figures import clip_figures
+    from stages.curate.filters import rejection_reasons
     from stages.curate.records import CLIP_SUFFIXES, WindowRecord, work_place
 
-    of, work = job.place.of(job.sha256), work_place(job.out, job.name)
+    of, work = job.place.key(job.sha256), work_place(job.out, job.name)
     work.parent.mkdir(parents=True, exist_ok=True)
     try:
         letters = _cut(job, work)
         motion = _track(job, work)
-        figures = {**job.figures, **figures_of(motion, _body(job.body)), "letters": float(letters)}
-        if reasons(figures, job.config):
+        figures = {**job.figures, **clip_figures(motion, _body(job.body)), "letters": float(letters)}
+        if rejection_reasons(figures, job.config):
             return WindowRecord(job.name, of, figures)
         clip, motion_file = made = [job.out / f"{job.name}{suffix}" for suffix in CLIP_SUFFIXES]
         clip.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +162,9 @@ def _cut(job: WindowJob, work: Path) -> int:
     notes = {"source": job.source.name, "first_frame": job.place.first, "frames": job.place.frames}
     record = Provenance("curate", {"lossless": job.config.lossless}, notes=notes)
     metadata, text = {"comment": record.to_json()}, StillText()
-    cut_clip(job.source, first, job.place.frames, work, Fraction(job.fps), job.config.lossless, metadata, text.see)
+    cut_clip(
+        job.source, first, job.place.frames, work, Fraction(job.fps), job.config.lossless, metadata, text.add_frame
+    )
     return text.letters()
 
 

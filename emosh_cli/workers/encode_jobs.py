@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stages.encode.cache_config import CacheConfig
     from stages.encode.config import EncodeConfig
     from stages.encode.training_clips import Encoders
-    from stages.render_cond.render import RenderCondConfig
+    from stages.render_cond.config import RenderCondConfig
 
 MAPS_FOLDER = ".drawing"
 """Folder in a cache for temporary condition maps."""
@@ -62,9 +62,9 @@ def run_encode_job(job: EncodeJob) -> EncodeResult:
     except Exception as error:
         raise_if_disk_full(error)
         if type(error).__name__ == "OutOfMemoryError":
-            from stages.wan.offload import memory_sentences
+            from stages.wan.offload import explained_out_of_memory
 
-            with memory_sentences(None, "encoding"):
+            with explained_out_of_memory(None, "encoding"):
                 raise
         return EncodeResult(error=error_text(error))
 
@@ -73,7 +73,7 @@ def _encode(job: EncodeJob) -> EncodeResult:
     from emosh_cli.outputs import require_file
     from stages.artifacts.motion import load_motion
     from stages.artifacts.provenance import Provenance, config_dict, sha256_file
-    from stages.artifacts.training_cache import is_clip
+    from stages.artifacts.training_cache import is_encoded_clip
     from stages.encode.training_clips import encode_clip
     from stages.render_cond.render import write_condition
 
@@ -87,7 +87,7 @@ def _encode(job: EncodeJob) -> EncodeResult:
     place = {"first_frame": clip.first_frame, "frames": clip.frames}
     record = Provenance("encode", {**configs, **place}, inputs, settings.weights, notes={"video": clip.video.name})
     name = f"clip-{record.fingerprint()[:24]}.safetensors"
-    if is_clip(job.out / name, record.fingerprint()):
+    if is_encoded_clip(job.out / name, record.fingerprint()):
         return EncodeResult(name, True)
     cond = job.out / MAPS_FOLDER / f"{job.number}.mp4"
     cond.parent.mkdir(exist_ok=True)

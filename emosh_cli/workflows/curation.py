@@ -62,18 +62,18 @@ class Curation:
         found = dict(known)
         for job, record in run_jobs(self.engine, measure_window, left, self.run.console.progress, "windows measured"):
             found[job.name] = record or WindowRecord(
-                job.name, job.place.of(job.sha256), error=f"killed: {DIED_MESSAGE}"
+                job.name, job.place.key(job.sha256), error=f"killed: {DIED_MESSAGE}"
             )
         return found, len(known)
 
     def window_jobs(self, video: VideoRecord) -> list[WindowJob]:
         """The jobs for the video's windows; none if the figures of the whole video reject it."""
         from emosh_cli.workers.curate_jobs import WindowJob
-        from stages.curate.filters import reasons
+        from stages.curate.filters import rejection_reasons
         from stages.curate.verdicts import video_figures
 
         config, figures = self.configs["curate"], video_figures(video)
-        if video.error is not None or reasons(figures, config):
+        if video.error is not None or rejection_reasons(figures, config):
             return []
         body = str(Path(self.body).absolute()) if self.body.endswith(".npz") else self.body
         return [
@@ -87,7 +87,7 @@ class Curation:
 
 def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) -> None:
     """Look through the videos, measure their windows, and write clips, manifest and summary."""
-    from stages.curate.records import names_of, recorded_videos, videos_in
+    from stages.curate.records import clip_names, recorded_videos, videos_in
 
     if not videos.exists():
         raise InputError(f"{videos} does not exist, expected a folder of videos")
@@ -109,7 +109,7 @@ def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) 
         return
     _start_folder(target, record, run.force)
     curation = Curation(run, folder, target, configs, engine, body)
-    missing = _forget_changed_videos(curation, names := names_of(found, folder))
+    missing = _forget_changed_videos(curation, names := clip_names(found, folder))
     records = curation.scan_videos(names)
     windows, remembered = curation.measure(records)
     verdicts = _all_verdicts(curation, records | missing, windows)
@@ -160,12 +160,12 @@ def _refuse_other_curation(target: Path, record: Provenance, folder: Path, force
 def _start_folder(target: Path, record: Provenance, force: bool) -> None:
     """Make the folder and write its provenance first. With `force`, forget what earlier runs made."""
     from stages.artifacts.atomic import atomic_path
-    from stages.curate.records import forget, recorded_videos
+    from stages.curate.records import recorded_videos, remove_records
 
     target.mkdir(exist_ok=True)
     if force:
         for video in recorded_videos(target):
-            forget(target, video)
+            remove_records(target, video)
     curation = {"kind": "curation", "schema": 1, "provenance": json.loads(record.to_json())}
     with atomic_path(target / CURATION) as part:
         part.write_text(json.dumps(curation, indent=1) + "\n", encoding="utf-8")
@@ -173,7 +173,7 @@ def _start_folder(target: Path, record: Provenance, force: bool) -> None:
 
 def _forget_changed_videos(curation: Curation, names: dict[Path, str]) -> dict[str, VideoRecord]:
     """Forget the clips of videos that have changed. Returns the records of videos that no longer exist, by name."""
-    from stages.curate.records import forget, recorded_videos
+    from stages.curate.records import recorded_videos, remove_records
 
     paths = {path.relative_to(curation.folder).as_posix(): path for path in names}
     missing = {}
@@ -181,9 +181,9 @@ def _forget_changed_videos(curation: Curation, names: dict[Path, str]) -> dict[s
         path = paths.get(video.source.path)
         if path is None:
             missing[video.name] = video
-        elif names[path] != video.name or not video.source.is_still(path):
+        elif names[path] != video.name or not video.source.is_unchanged(path):
             curation.run.console.note(f"{path} has changed since its clips were made; its clips are made again")
-            forget(curation.target, video)
+            remove_records(curation.target, video)
     return missing
 
 
@@ -191,13 +191,15 @@ def _forget_changed_videos(curation: Curation, names: dict[Path, str]) -> dict[s
 def _all_verdicts(
     curation: Curation, videos: dict[str, VideoRecord], windows: dict[str, WindowRecord]
 ) -> list[Verdict]:
-    from stages.curate.records import kept
+    from stages.curate.records import read_window_record
     from stages.curate.verdicts import verdicts
 
     found: list[Verdict] = []
     for video in sorted(videos.values(), key=lambda each: each.source.path):
         names = [video.window_name(number) for number in range(len(video.windows))]
-        own = {name: record for name in names if (record := windows.get(name) or kept(curation.target, name))}
+        own = {
+            name: record for name in names if (record := windows.get(name) or read_window_record(curation.target, name))
+        }
         found += verdicts(video, own, curation.folder, curation.target, curation.configs["curate"])
     return found
 
@@ -207,7 +209,7 @@ def _write_results(curation: Curation, verdicts: list[Verdict], remembered: int,
     from stages.artifacts.provenance import VERSION
     from stages.curate.page import write_page
     from stages.curate.records import remove_work
-    from stages.curate.verdicts import counted
+    from stages.curate.verdicts import count_reasons
 
     target, run = curation.target, curation.run
     remove_work(target)
@@ -215,7 +217,7 @@ def _write_results(curation: Curation, verdicts: list[Verdict], remembered: int,
     _remove_rejected_clips(target, verdicts)
     write_page(target / SUMMARY, f"Clips of {curation.folder}", verdicts, curation.configs["curate"], VERSION)
     accepted = [each.line for each in verdicts if each.line.reason is None]
-    counts = counted(verdicts)
+    counts = count_reasons(verdicts)
     if missing:
         run.console.note(f"{missing} videos of earlier runs are gone; their clips stay")
     for word in ("unreadable", "failed", "killed"):

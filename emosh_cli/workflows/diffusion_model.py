@@ -45,9 +45,9 @@ class DiffusionModel:
 
         def make(path: Path) -> None:
             from stages.encode.encode import encode
-            from stages.wan.offload import memory_sentences
+            from stages.wan.offload import explained_out_of_memory
 
-            with memory_sentences(None, "encoding"):
+            with explained_out_of_memory(None, "encoding"):
                 encode(
                     photo, cond, self.folder, config, path,
                     device=self.device, cache=self.cache, weights=weights, progress=self.console.progress,
@@ -71,16 +71,16 @@ class DiffusionModel:
         Without latents, check the encoders that would make them. `configs` maps SECTIONS to frozen configs. Raises
         InputError.
         """
-        from stages.generate.wan.generate import check
-        from stages.generate.wan.model_weights import Source, check_source, left_out
+        from stages.generate.wan.generate import check_inputs
+        from stages.generate.wan.model_weights import Source, check_source, dropped_lora_names
 
         config, source = configs["wan"], Source(self.folder, self.adapter, {})
         if latents is None:
             self.check_encoding(configs["encode"].prompt)
             check_source(source, config)
         else:
-            check(latents, source, config)
-        for path, names in left_out(config).items():
+            check_inputs(latents, source, config)
+        for path, names in dropped_lora_names(config).items():
             self.console.note(f"{path}: diffusers cannot load these tensors and leaves them out: {', '.join(names)}")
 
     def check_runnable(self, configs: dict[str, Any]) -> None:
@@ -92,29 +92,29 @@ class DiffusionModel:
 
     def check_encoding(self, prompt: str) -> None:
         """Check, from headers alone, that the folder holds all networks that make latents. Raises InputError."""
-        from stages.wan.conditioning import kept_prompt
+        from stages.wan.conditioning import cached_prompt
         from stages.wan.part_check import check_vae
         from stages.wan.recognise import check_encoders
 
         check_vae(self.folder.part("vae"))
         check_encoders(self.folder.path)
-        needed = ["image_encoder", "image_processor"] if self.folder.sees else []
-        if self.folder.reads and kept_prompt(self.folder, self.cache, prompt) is None:
+        needed = ["image_encoder", "image_processor"] if self.folder.has_image_encoder else []
+        if self.folder.has_text_encoder and cached_prompt(self.folder, self.cache, prompt) is None:
             needed += ["text_encoder", "tokenizer"]
         for name in needed:
             self.folder.part(name)
 
     def source(self, config: WanConfig) -> Source:
         """The weights that draw a clip, with their sha256."""
-        from stages.generate.wan.model_weights import described
+        from stages.generate.wan.model_weights import hash_source
 
-        return described(self.folder, self.adapter, config, self.cache, self.console.progress)
+        return hash_source(self.folder, self.adapter, config, self.cache, self.console.progress)
 
     def plan(self, clip: Clip, config: WanConfig, run: RunConfig) -> Plan:
         """Memory and time of a clip, computed from configs alone. Raises InputError if it does not fit into memory."""
-        from stages.wan.machine import planned
+        from stages.wan.machine import plan_for_device
 
-        return planned(self.folder, clip, config, run, self.device)
+        return plan_for_device(self.folder, clip, config, run, self.device)
 
     def generate(
         self,
@@ -129,19 +129,19 @@ class DiffusionModel:
         source, drift_report = self.source(config), work.folder / "drift.json"
 
         def make(path: Path) -> None:
-            from stages.generate.wan.drift import drift, write_report
+            from stages.generate.wan.drift import measure_drift, write_report
             from stages.generate.wan.generate import generate
-            from stages.generate.wan.model_weights import Running
+            from stages.generate.wan.model_weights import RunPlan
 
             plan = self.plan(clip_of(latents), config, run)
             self.console.note(plan.line())
             statistics = generate(
                 latents, source, config, path, work.folder / "chunks",
-                device=self.device, running=Running(run, plan.placement), audio_from=audio_from, code=code_digest(),
+                device=self.device, run_plan=RunPlan(run, plan.placement), audio_from=audio_from, code=code_digest(),
                 progress=self.console.progress,
             )  # fmt: skip
             write_report(drift_report, statistics)
-            found = drift(statistics)
+            found = measure_drift(statistics)
             if found is not None:
                 advice = (
                     "; --color-anchor keeps the colours constant"
@@ -210,7 +210,7 @@ def _adapter_file(adapter: str | None, installed: bool, home: Path) -> Path | No
     from stages.wan.weights import part
 
     if adapter is None:
-        return part(ADAPTER).where(home) if installed and part(ADAPTER).installed(home) else None
+        return part(ADAPTER).installed_path(home) if installed and part(ADAPTER).installed(home) else None
     if adapter == "none":
         return None
     if not Path(adapter).is_file():

@@ -67,7 +67,7 @@ def _sections(run: Run, inputs: EvaluationInputs, configs: dict[str, Any]) -> tu
     weights: dict[str, str] = {}
     left_out = dict(NEEDS_MANY_CLIPS)
     if inputs.truth is not None:
-        found = chosen.paired(config)
+        found = chosen.paired_metrics(config)
         paired = evaluate_paired(inputs.result, inputs.truth, config, progress, networks=found.metrics)
         definitions = {**paired["definitions"], **found.definitions}
         report["paired"] = {**paired, "definitions": definitions, "networks": found.files}
@@ -111,7 +111,7 @@ def _shape_section(run: Run, inputs: EvaluationInputs, configs: dict[str, Any], 
 def _pose_sections(run: Run, inputs: EvaluationInputs, config: TrackConfig) -> tuple[Motion, dict[str, Any]]:
     """The result's motion, and the section `pose`; also `tracking` if the result is tracked here."""
     from stages.body.store import open_body
-    from stages.evaluate.evaluate import pose_error
+    from stages.evaluate.pose_error import pose_error
 
     assert inputs.motion is not None
     driving = read_motion(inputs.motion)

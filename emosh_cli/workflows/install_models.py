@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def add(run: Run, source: Path, name: str | None, copy: bool) -> None:
     """Install `source`: a part of the diffusion model, a file of the ehm body, or a detector."""
     from stages.body.store import home
-    from stages.wan.install import file_part, link_transformer
+    from stages.wan.install import install_part, link_transformer
 
     entry = None if name is None else model_file(name)
     if name is not None and (entry is None or name == "open"):
@@ -34,8 +34,8 @@ def add(run: Run, source: Path, name: str | None, copy: bool) -> None:
     for found in _recognise(source, name):
         entry = model_file(found.name)
         assert entry is not None
-        filed.append(file_part(found.path, installed_path(entry), copy=copy, progress=run.console.progress))
-        run.console.note(f"{found.name}: {found.said}, {found.size_bytes / 1e9:.2f} GB")
+        filed.append(install_part(found.path, installed_path(entry), copy=copy, progress=run.console.progress))
+        run.console.note(f"{found.name}: {found.description}, {found.size_bytes / 1e9:.2f} GB")
     link_transformer(home())
     run.done(filed[0] if len(filed) == 1 else filed[0].parent, _next_step(), filed=[str(path) for path in filed])
 
@@ -55,12 +55,12 @@ def _recognise(source: Path, name: str | None) -> list[Recognised]:
 
 def _add_licensed(run: Run, name: str, source: Path) -> None:
     """Install one file of the ehm body, after checking its arrays."""
-    from stages.body.licensed import LICENSED, file_licensed, licensed
+    from stages.body.licensed import LICENSED, find_licensed, store_licensed
     from stages.body.store import licensed_folder
 
-    row = licensed(name)
+    row = find_licensed(name)
     assert row is not None
-    place = file_licensed(row, source, licensed_folder())
+    place = store_licensed(row, source, licensed_folder())
     missing = [each.name for each in LICENSED if each.required and not (licensed_folder() / each.file).is_file()]
     then = f"still missing for --body ehm: {', '.join(missing)}" if missing else "next: emosh models bake ehm"
     run.done(place, f"installed as {name}; {then}")
@@ -69,12 +69,12 @@ def _add_licensed(run: Run, name: str, source: Path) -> None:
 def _add_detector(run: Run, entry: ModelFile, source: Path, copy: bool) -> None:
     """Install a detector's network: run it once on a blank picture, then link or copy it."""
     from stages.detect.onnx_network import check_network
-    from stages.wan.install import file_part
+    from stages.wan.install import install_part
 
     if not source.is_file():
         raise InputError(f"{source} does not exist, expected the file of {entry.name}")
     network = check_network(entry.name, source)
-    filed = file_part(source, installed_path(entry), copy=copy, progress=run.console.progress)
+    filed = install_part(source, installed_path(entry), copy=copy, progress=run.console.progress)
     run.done(filed, f"installed as {entry.name}: {network}; use it with emosh track --detector dwpose")
 
 
@@ -95,9 +95,9 @@ def bake_ehm(run: Run) -> None:
 def _next_step() -> str:
     """One sentence: which parts of the diffusion model are missing, or which command comes next."""
     from stages.body.store import home
-    from stages.wan.weights import missing, part
+    from stages.wan.weights import missing_parts, part
 
-    absent = missing(home())
+    absent = missing_parts(home())
     if absent:
         return f"still missing for --backend wan: {', '.join(absent)}"
     if not part("wan-base").installed(home()):
@@ -109,12 +109,12 @@ def _next_step() -> str:
 def add_network(run: Run, name: str, source: Path, trust: bool) -> None:
     """`emosh models add lpips|inception|i3d|arcface FILE [--trust]`."""
     from stages.body.store import home
-    from stages.evaluate.networks.install import file_network
+    from stages.evaluate.networks.install import install_network
     from stages.evaluate.networks.installed import installed
 
     if not source.is_file():
         raise InputError(f"{source} does not exist or is a folder, expected the file of {name}")
-    filed = file_network(name, source, home(), trust)
+    filed = install_network(name, source, home(), trust)
     descriptions = "; ".join(f"installed as {each.part}, {each.said}" for each in filed)
     run.done(filed[0].path(home()), f"{descriptions}; {_network_use(name, installed(home()))}")
 
@@ -135,7 +135,7 @@ def fetch_model(run: Run, name: str) -> None:
     """Download the missing parts of a model. Licence and size are printed first."""
     from stages.artifacts.disk import check_room
     from stages.body.store import home
-    from stages.wan.fetch import ask, fetch
+    from stages.wan.fetch import fetch, query_hub
     from stages.wan.install import HOME_ELSEWHERE, link_transformer
     from stages.wan.recognise import recognise
     from stages.wan.weights import parts
@@ -146,7 +146,7 @@ def fetch_model(run: Run, name: str) -> None:
     missing_parts = [each for each in parts(name) if not each.installed(home())]
     offers = []
     for each in missing_parts:
-        offer = ask(each)
+        offer = query_hub(each)
         offers.append(offer)
         run.console.note(
             f"{each.name}: {offer.size_bytes / 1e9:.2f} GB in {len(offer.files)} files, licence {each.licence}, "
@@ -160,7 +160,7 @@ def fetch_model(run: Run, name: str) -> None:
     for offer in offers:
         recognise(fetch(offer, home(), progress=run.console.progress))
     link_transformer(home())
-    made = [offer.weights.where(home()) for offer in offers]
+    made = [offer.weights.installed_path(home()) for offer in offers]
     run.done(made[0] if len(made) == 1 else made[0].parent, _next_step(), filed=[str(path) for path in made])
 
 
@@ -175,7 +175,7 @@ def prepare_base(run: Run, folder: Path | None) -> None:
     source = folder if folder is not None else _fp32_transformer(home())
     if (source / "transformer" / "config.json").is_file():
         source = source / "transformer"
-    out = part("wan-base").where(home())
+    out = part("wan-base").installed_path(home())
     out.parent.mkdir(parents=True, exist_ok=True)
     size = prepare(source, out, run.console.progress)
     link_transformer(home())
@@ -187,5 +187,5 @@ def _fp32_transformer(home: Path) -> Path:
 
     for name in ("wan-animate", "wan-i2v"):
         if part(name).installed(home):
-            return part(name).where(home)
+            return part(name).installed_path(home)
     raise InputError("no transformer is installed; add one with: emosh models add FOLDER, or emosh models fetch wan")

@@ -108,7 +108,7 @@ _NETWORKS = tuple(
         name,
         purpose,
         "; ".join(dict.fromkeys(each.licence for each in KNOWN if each.name == name)),
-        "; ".join(f"{each.source} ({each.said}, sha256 {each.sha256})" for each in KNOWN if each.name == name),
+        "; ".join(f"{each.source} ({each.description}, sha256 {each.sha256})" for each in KNOWN if each.name == name),
         "judges",
         f"emosh models add {name} FILE",
         sha256=_single_digest(name),

@@ -29,10 +29,10 @@ def write_synthetic(
     drawn = min((each.name for each in out.glob("person-*.mp4")), default="person.mp4")
     target = output_folder(out, CLIPS, motions, run.force, out, "", drawn)
     from stages.body.store import open_body
-    from stages.people.clips import PersonJob, draw_person, opened
+    from stages.people.clips import PersonJob, draw_person, load_inputs
 
     body_file, moved_by = open_body(body, progress=run.console.progress).path, tuple(map(Path.absolute, motions))
-    opened(body_file, moved_by)
+    load_inputs(body_file, moved_by)
     size = f"{config.frames} frames of {config.width}x{config.height}"
     if run.dry_run:
         run.show_plan([f"draw {count} clips of made-up people, {size} -> {target}"], output=str(target))

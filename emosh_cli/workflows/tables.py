@@ -66,7 +66,7 @@ def write_tables(
     from stages.evaluate.networks import chosen
     from stages.evaluate.table_text import comma_separated, latex, markdown
 
-    used = chosen.everything(configs["evaluate"])
+    used = chosen.available_networks(configs["evaluate"])
     pooled, sections, reasons_left_out = _pool_features(records, cache, configs["evaluate"])
     reasons_left_out = {figure: why for figure, why in reasons_left_out.items() if figure in used.files} | (
         more_left_out or {}
@@ -119,7 +119,7 @@ def clip_jobs(runs: Comparison, configs: dict[str, Any], body: str, cache: Path,
     from stages.artifacts.provenance import code_digest
     from stages.evaluate.networks import chosen
 
-    networks = tuple(sorted(chosen.everything(configs["evaluate"]).weights.items()))
+    networks = tuple(sorted(chosen.available_networks(configs["evaluate"]).weights.items()))
     for method in runs.methods:
         config = method.config(configs["evaluate"])
         for where, results in method.results.items():
@@ -163,7 +163,7 @@ def _pool_features(
 ) -> tuple[dict[tuple[str, str], dict[str, float]], dict[str, Any], dict[str, str]]:
     """FID and FVD by method and set: values for the tables, sections for the report, reasons for missing figures."""
     from emosh_cli.workers.clip_metrics import load_features
-    from stages.evaluate.distribution import pooled
+    from stages.evaluate.distribution import frechet_section
 
     values: dict[tuple[str, str], dict[str, float]] = {}
     sections: dict[str, Any] = {}
@@ -174,7 +174,7 @@ def _pool_features(
             pairs = [
                 (each[figure], each[f"truth_{figure}"]) for each in rows if {figure, f"truth_{figure}"} <= set(each)
             ]
-            section, why = pooled(figure, [a for a, _ in pairs], [b for _, b in pairs], config.fvd_least_clips)
+            section, why = frechet_section(figure, [a for a, _ in pairs], [b for _, b in pairs], config.fvd_least_clips)
             if section is None:
                 reasons_left_out[figure] = why
                 continue
@@ -186,18 +186,18 @@ def _pool_features(
 def _tables(
     runs: Comparison, records: Records, pooled: dict[tuple[str, str], dict[str, float]], numbers: tuple[int, ...] | None
 ) -> list[Table]:
-    from stages.evaluate.tables import TABLES, build
+    from stages.evaluate.tables import TABLES, build_table
 
     figures = {key: {clip: each["figures"] for clip, each in clips.items()} for key, clips in records.items()}
     methods = [each.name for each in runs.methods]
     wanted = numbers or tuple(number for number in TABLES if number != 4)
-    built = [build(n, methods, list(runs.clips), figures, pooled, runs.published) for n in wanted]
+    built = [build_table(n, methods, list(runs.clips), figures, pooled, runs.published) for n in wanted]
     return [table for table in built if table is not None]
 
 
 def _draw_curves(path: Path, records: Records) -> None:
     """Fig. 8: colour and identity over time, one line per method."""
-    from stages.evaluate.curves import draw_means
+    from stages.evaluate.curves import draw_mean_curves
     from stages.evaluate.plot import Curve
 
     curves: dict[str, dict[str, dict[str, list[Curve]]]] = {}
@@ -206,7 +206,7 @@ def _draw_curves(path: Path, records: Records) -> None:
             for figure, (seconds, values) in record["curves"].items():
                 lines = curves.setdefault(where, {}).setdefault(figure, {})
                 lines.setdefault(method, []).append(Curve(seconds, values))
-    draw_means(path, curves)
+    draw_mean_curves(path, curves)
 
 
 def _conditions(

@@ -39,7 +39,7 @@ def train(run: Run, cache: Path, out: Path | None, validation: Path | None, mode
     from stages.wan.digests import folder_digests
 
     target.mkdir(exist_ok=True)
-    accelerator = loop.made_accelerator(config, target, cpu=opened.device == "cpu")
+    accelerator = loop.make_accelerator(config, target, cpu=opened.device == "cpu")
     if run.force and accelerator.is_main_process:
         remove_checkpoints(target)
     accelerator.wait_for_everyone()
@@ -88,13 +88,13 @@ def make_training_plan(
     config: TrainConfig, cache: TrainingCache | None, transformer: dict[str, Any], hardware: str | None, device: str
 ) -> TrainingPlan:
     """The plan of a run, for the GPUs here or for `hardware`. Raises InputError if it does not fit on this machine."""
-    from stages.train.plan import Material, checked, here, make_plan, parsed_hardware
+    from stages.train.plan import TrainingData, check_fits, make_plan, parse_hardware, this_hardware
     from stages.wan.machine import DEFAULTS
 
     index = None if cache is None else cache.index
-    material = Material() if index is None else Material(
+    material = TrainingData() if index is None else TrainingData(
         index.height, index.width, index.chunk_frames, index.overlap_frames
     )  # fmt: skip
-    cards = here(device) if hardware is None else parsed_hardware(hardware)
+    cards = this_hardware(device) if hardware is None else parse_hardware(hardware)
     plan = make_plan({**DEFAULTS, **transformer}, material, config, cards)
-    return plan if hardware is not None or device == "auto" else checked(plan)
+    return plan if hardware is not None or device == "auto" else check_fits(plan)

@@ -98,13 +98,13 @@ def _encode_clips(run: Run, jobs: list[EncodeJob], workers: int) -> tuple[list[s
 
 def _write_common(opened: DiffusionModel, settings: CacheSettings, target: Path) -> None:
     """Write the file that all clips share (prompt embedding). It comes first, so that a bad prompt fails early."""
-    from stages.artifacts.training_cache import COMMON_FILE, is_clip
+    from stages.artifacts.training_cache import COMMON_FILE, is_encoded_clip
     from stages.encode.training_clips import encode_common
 
     size = settings.render_cond.width, settings.render_cond.height
     config = {"encode": config_dict(settings.encode), "size": list(size)}
     record = Provenance("encode", config, weights=settings.weights)
-    if not is_clip(target / COMMON_FILE, record.fingerprint()):
+    if not is_encoded_clip(target / COMMON_FILE, record.fingerprint()):
         encoders = encoders_once(opened.folder.path, settings.encode, opened.device)
         encode_common(opened.folder, encoders, target, size, settings.encode, record,
                       device=opened.device, cache=opened.cache)  # fmt: skip
@@ -112,10 +112,10 @@ def _write_common(opened: DiffusionModel, settings: CacheSettings, target: Path)
 
 def _write_index(target: Path, settings: CacheSettings, files: list[str], skipped: int) -> int:
     """Write the list of all clips. Returns the number of windows."""
-    from stages.artifacts.training_cache import CacheIndex, windows_of
+    from stages.artifacts.training_cache import CacheIndex, count_windows
     from stages.wan.layout import LAYOUT_VERSION
 
-    clips = tuple((name, windows_of(target / name)) for name in files)
+    clips = tuple((name, count_windows(target / name)) for name in files)
     configs: dict[str, Any] = {name: config_dict(getattr(settings, name)) for name in SECTIONS}
     whole = Provenance("encode", configs, dict.fromkeys(files, "clip"), settings.weights)
     CacheIndex(

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Write files atomically: a file appears complete, or not at all."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from stages.errors import InputError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path` with the same suffix; rename it to `path` when the block succeeds.
+    """Yield a temporary path beside `path` with the same suffix; rename it to `path` when the block succeeds.
 
-    On any exception, Ctrl-C included, the temporary file is removed and `path` keeps what it held before.
-    After kill -9 only a file named `.NAME.XXXX.part.SUFFIX` is left; it is never taken for an artifact, and the next
-    run that writes `path` on this machine removes it.
+    On any exception, also Ctrl-C, the temporary file is removed and an old file at `path` is kept. After kill -9 a
+    file named `.NAME.XXXX.part.SUFFIX` is left. It is never read as an artifact, and the next run that writes `path` on
+    this machine removes it.
 
     Raises InputError when the folder is missing or not writable, or the disk is full.
     """
     path = Path(path)
-    part = path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
+    part = path.with_name(f".{path.stem}.{_machine_id()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
-        with _sentences(path):
-            _sweep(path)
+        with _as_input_error(path):
+            _remove_leftovers(path)
             part.touch(exist_ok=False)
             yield part
             _flush(part)
@@ -37,22 +37,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _machine() -> str:
-    """Short, and another one on every machine: folders may be shared."""
+def _machine_id() -> str:
+    """A short identifier of this machine, because folders may be shared between machines."""
     return f"{zlib.crc32(platform.node().encode()):08x}"
 
 
-def _sweep(path: Path) -> None:
-    """Remove what a killed process of this machine left of `path`; one that still runs keeps its file."""
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.{_machine()}-*.part{glob.escape(path.suffix)}"):
-        owner = left.name.removeprefix(f".{path.stem}.{_machine()}-").partition("-")[0]
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` that killed processes of this machine left; files of running ones are kept."""
+    for leftover in path.parent.glob(f".{glob.escape(path.stem)}.{_machine_id()}-*.part{glob.escape(path.suffix)}"):
+        owner = leftover.name.removeprefix(f".{path.stem}.{_machine_id()}-").partition("-")[0]
         if owner.isdigit() and not _is_running(int(owner)):
-            left.unlink(missing_ok=True)
+            leftover.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:
-    """Whether a process of this machine still runs; one that ended and that nobody waits for, as in a container without
-    an init, does not."""
+    """Whether a process of this machine still runs.
+
+    A zombie does not count: a process that has ended but was not waited for, as in a container without an init.
+    """
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -71,8 +73,8 @@ def _flush(part: Path) -> None:
 
 
 @contextmanager
-def _sentences(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into a line that names the output."""
+def _as_input_error(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system into an InputError that names the output."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:

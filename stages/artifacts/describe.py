@@ -1,6 +1,6 @@
-"""What an artifact holds, as plain values: kind, table of arrays, figures, provenance. Imports no torch.
+"""Contents of an artifact as plain values: kind, table of arrays, figures, provenance. Does not import torch.
 
-Knows npz, JSON reports and safetensors headers; the schema tables of rooms above this one are handed in.
+Reads npz, JSON reports and safetensors headers. Schemas that belong to other rooms are passed as arguments.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ MAX_HEADER_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class Described:
-    """A file as `emosh inspect` shows it."""
+    """The contents of a file, as `emosh inspect` shows them."""
 
     path: str
     kind: str
     rows: tuple[tuple[str, str, str, str], ...] = ()
-    """Arrays: name, shape, dtype, meaning."""
+    """One row per array: name, shape, dtype, meaning."""
     figures: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] | None = None
     problem: str | None = None
-    """Why the file is not a valid artifact of its kind, in one sentence."""
+    """Why the file is not a valid artifact of its kind, in one line; None for a valid one."""
 
 
 def describe_npz(path: Path, schemas: Mapping[str, Schema]) -> Described:
-    """Describe any .npz; one of a known kind is checked against its table."""
+    """Describe any .npz; a file of a known kind is checked against its schema."""
     arrays = read_npz(path)
     kind = str(arrays["emosh_kind"]) if "emosh_kind" in arrays else "npz"
     schema = schemas.get(kind)
@@ -51,7 +51,7 @@ def describe_npz(path: Path, schemas: Mapping[str, Schema]) -> Described:
             schema.validate(arrays, str(path))
         except InputError as error:
             problem = str(error)
-    figures = _motion_figures(arrays) if kind == "motion" and problem is None else _plain_figures(arrays)
+    figures = _motion_figures(arrays) if kind == "motion" and problem is None else _single_values(arrays)
     return Described(str(path), kind, rows, figures, _provenance(arrays), problem)
 
 
@@ -59,8 +59,8 @@ def _shape(array: np.ndarray) -> str:
     return "x".join(str(size) for size in array.shape) or "one value"
 
 
-def _plain_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Every single value in the file."""
+def _single_values(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """All arrays with a single value."""
     return {
         name: array.item()
         for name, array in arrays.items()
@@ -69,7 +69,7 @@ def _plain_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _motion_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """What one wants to know of a motion: length, picture, body, validity and error per part."""
+    """Main figures of a motion: length, picture size, body, share of valid frames and median error per part."""
     valid, error = arrays["emosh_valid"], arrays["emosh_error_px"]
     numerator, denominator = (int(value) for value in arrays["emosh_fps"])
     figures: dict[str, Any] = {
@@ -98,13 +98,13 @@ def _provenance(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
 
 
 def describe_json(path: Path) -> Described:
-    """Describe a report: its top level, its means, its provenance."""
+    """Describe a JSON report: its top-level entries, its single values, its provenance."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); make it again") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is JSON, but no report that emosh wrote")
+        raise InputError(f"{path} is JSON, but not a report of emosh; give a report.json")
     record = content.pop("provenance", None)
     provenance = record if isinstance(record, dict) else None
     rows = tuple((key, _size(value), type(value).__name__, "") for key, value in content.items())
@@ -117,7 +117,7 @@ def _size(value: Any) -> str:
 
 
 def _scalars(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Numbers and short texts by dotted name; long lists are left out."""
+    """Numbers and short texts by dotted name; lists and long texts are left out."""
     if isinstance(value, dict):
         return {k: v for key, inner in value.items() for k, v in _scalars(inner, f"{prefix}{key}.").items()}
     if isinstance(value, list) or (isinstance(value, str) and len(value) > 200):
@@ -126,13 +126,13 @@ def _scalars(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def describe_safetensors(path: Path, schemas: Mapping[str, Schema] | None = None) -> Described:
-    """Describe a safetensors file from its header alone: no tensor is read. One of a known kind is checked."""
+    """Describe a safetensors file from its header; no tensor is read. A file of a known kind is checked."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-            raise InputError(f"{path} is damaged or not a safetensors file; make or fetch it again")
+            raise InputError(f"{path} is damaged or not a safetensors file; make or download it again")
         try:
             header = json.loads(file.read(length))
             metadata = header.pop("__metadata__", {})
@@ -140,9 +140,13 @@ def describe_safetensors(path: Path, schemas: Mapping[str, Schema] | None = None
                 name: (entry["dtype"], entry["shape"], entry["data_offsets"][1]) for name, entry in header.items()
             }
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise InputError(f"{path} has a damaged safetensors header; make or fetch it again") from error
+            raise InputError(f"{path} has a damaged safetensors header; make or download it again") from error
     ends = max((end for _, _, end in tensors.values()), default=0)
-    problem = None if size == 8 + length + ends else f"{path} is cut short: {size} bytes of {8 + length + ends}"
+    problem = (
+        None
+        if size == 8 + length + ends
+        else f"{path} is cut short: {size} of {8 + length + ends} bytes; make or download it again"
+    )
     kind = metadata.pop("emosh_kind", "safetensors")
     schema = (schemas or {}).get(kind)
     meanings = {} if schema is None else {row.name: row.meaning for row in schema.fields}
@@ -151,15 +155,15 @@ def describe_safetensors(path: Path, schemas: Mapping[str, Schema] | None = None
         for name, (dtype, shape, _) in tensors.items()
     )
     if schema is not None and problem is None:
-        problem = _mismatch(path, schema)
+        problem = _schema_problem(path, schema)
     record = metadata.pop("emosh_provenance", None)
     return Described(str(path), kind, rows, dict(metadata), json.loads(record) if record else None, problem)
 
 
-def _mismatch(path: Path, schema: Schema) -> str | None:
-    """Why a safetensors file's tensors do not bear out its table."""
+def _schema_problem(path: Path, schema: Schema) -> str | None:
+    """The first difference between a safetensors file and its schema, or None."""
     try:
-        schema.validate(StreamedReader(path).stand_ins(), str(path))
+        schema.validate(StreamedReader(path).placeholders(), str(path))
     except InputError as error:
         return str(error)
     return None

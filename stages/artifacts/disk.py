@@ -1,4 +1,4 @@
-"""Room on a disk, looked at before the work that would fill it."""
+"""Check free disk space before a long run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ GB = 1e9
 
 
 def check_room(folder: Path, needed_bytes: int, purpose: str, instead: str = ELSEWHERE) -> None:
-    """Raises InputError where the disk of `folder`, which need not exist yet, has less free than `needed_bytes`."""
-    there = next(each for each in (folder, *folder.resolve().parents) if each.exists())
-    free = shutil.disk_usage(there).free
+    """Raises InputError if the disk of `folder` has less than `needed_bytes` free; the folder need not exist yet."""
+    existing = next(each for each in (folder, *folder.resolve().parents) if each.exists())
+    free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise InputError(
             f"{purpose} needs at least {_size(needed_bytes)} at {folder}, where {_size(free)} are free; "

@@ -1,8 +1,9 @@
-"""latents.safetensors: a clip as the diffusion model reads it, photo and condition map encoded once.
+"""latents.safetensors: the encoded photo and condition map of a clip, the input of the diffusion model.
 
-`generate` turns it into a video, training reads the same file. Latents are Wan2.1's VAE's, normalised per channel,
-float32. Each chunk's motion is encoded anew from its first frame on, since the VAE is causal; chunk k begins at frame
-k x (chunk_frames - overlap_frames), and the last is filled by running the clip backwards.
+`generate` turns it into a video, and so does the validation of a training run. Latents are those of Wan2.1's VAE,
+normalised per channel, float32. The motion of each chunk is encoded separately from its first frame on, because the VAE
+is causal. Chunk k begins at frame k x (chunk_frames - overlap_frames); the last chunk is filled by playing the clip
+backwards.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ LATENTS = Schema(
         Field("pts_seconds", "frames", "float", "time of each frame after the first", finite=False),
     ),
 )  # fmt: skip
-"""Values are checked as they are read, a chunk at a time."""
+"""Schema of the file. Values are checked when they are read, one chunk at a time."""
 
 
 @dataclass(frozen=True)
 class LatentsHeader:
-    """What is known of a clip besides its tensors. `layout` is the version of the slot layout it was made for."""
+    """Properties of a clip other than its tensors. `layout` is the version of the slot layout it was made for."""
 
     width: int
     height: int
@@ -59,7 +60,7 @@ class LatentsHeader:
     provenance: Provenance
 
     def to_metadata(self) -> dict[str, str]:
-        """As it stands in the file."""
+        """The header as the text metadata of the file."""
         plain = {
             name: str(getattr(self, name)) for name in self.__dataclass_fields__ if name not in ("layout", "provenance")
         }
@@ -73,10 +74,10 @@ class LatentsHeader:
 
 
 class Latents:
-    """An open file: its header, and its tensors on demand."""
+    """An open latents file: its header in memory, its tensors read on demand."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError for another file, another version, or one that is damaged."""
+        """Raises InputError for another kind of file, another version, or a damaged file."""
         self.path = Path(path)
         self._file = StreamedReader(self.path)
         metadata = self._file.metadata
@@ -87,67 +88,70 @@ class Latents:
         if metadata.get("emosh_schema") != str(LATENTS.version):
             found = metadata.get("emosh_schema")
             raise InputError(f"{path} has latents schema {found}, expected {LATENTS.version}; encode again")
-        self.sizes = LATENTS.validate(self._file.stand_ins(), str(path))
+        self.sizes = LATENTS.validate(self._file.placeholders(), str(path))
         self.header = _header(path, metadata)
         if self.sizes["frames"] != self.header.frames:
-            raise InputError(f"{path}: {self.sizes['frames']} times for {self.header.frames} frames; encode again")
+            raise InputError(
+                f"{path}: it has {self.sizes['frames']} frame times for {self.header.frames} frames; encode again"
+            )
         self._check_sizes()
 
     def _check_sizes(self) -> None:
-        """The tensors have the picture size and chunk length that the header says."""
+        """Raises InputError if the tensors do not have the picture size and chunk length of the header."""
         header, sizes = self.header, self.sizes
-        for axis, said in (
+        for axis, expected in (
             ("latent_width", header.width / 8),
             ("latent_height", header.height / 8),
             ("latent_frames", (header.chunk_frames - 1) / 4 + 1),
         ):
-            if sizes[axis] != said:
+            if sizes[axis] != expected:
                 raise InputError(
-                    f"{self.path}: its {axis} is {sizes[axis]}, by its header {said:g} "
+                    f"{self.path}: its {axis} is {sizes[axis]}, by its header {expected:g} "
                     f"({header.width}x{header.height}, chunks of {header.chunk_frames}); encode again"
                 )
         if header.fps <= 0:
-            raise InputError(f"{self.path}: its header says {header.fps} frames a second; encode again")
+            raise InputError(f"{self.path}: its header says {header.fps} frames per second; encode again")
 
     def check_values(self) -> None:
-        """Read all of it once, a chunk at a time. Raises InputError for values that are not finite, and for times that
-        do not rise.
+        """Read the whole file once, one chunk at a time.
+
+        Raises InputError for values that are not finite, and for times that do not rise.
         """
         for name in self._file.declared:
             if name != "motion_latents":
                 self.read(name)
         for chunk in range(self.sizes["chunks"]):
             self.motion(chunk)
-        wrong = np.flatnonzero(np.diff(self.read("pts_seconds")) <= 0)
-        if len(wrong):
-            raise InputError(f"{self.path}: frame {wrong[0] + 1} is not after the one before; encode again")
+        bad = np.flatnonzero(np.diff(self.read("pts_seconds")) <= 0)
+        if len(bad):
+            raise InputError(f"{self.path}: frame {bad[0] + 1} is not later than the frame before; encode again")
 
     def has(self, name: str) -> bool:
-        """Whether an optional tensor is there."""
+        """Whether the file has this (optional) tensor."""
         return name in self._file.declared
 
     def read(self, name: str) -> np.ndarray:
-        """One tensor. Raises InputError where it is not finite."""
+        """One tensor. Raises InputError for values that are not finite."""
         return self._file.read(name)
 
     def motion(self, chunk: int) -> Float[np.ndarray, "16 latent_frames latent_height latent_width"]:
-        """One chunk's motion; the others stay on disk."""
+        """The motion latents of one chunk; other chunks are not read."""
         return self._file.read("motion_latents", chunk)
 
 
-def declared(
+def declare_latents(
     header: LatentsHeader, chunks: int, image: tuple[int, int], text: tuple[int, int], negative: bool
 ) -> dict[str, Declared]:
-    """Every tensor of a file to be written, in its order. `image` and `text` are (tokens, channels)."""
+    """All tensors of a file to be written, in file order. `image` and `text` are (tokens, channels)."""
     plane = header.height // 8, header.width // 8
-    span = (header.chunk_frames - 1) // 4 + 1
+    latent_frames = (header.chunk_frames - 1) // 4 + 1
     tensors = {
         "image_embeds": Declared("F32", image),
         "prompt_embeds": Declared("F32", text),
         "negative_prompt_embeds": Declared("F32", text),
         "reference_latents": Declared("F32", (16, 1, *plane)),
-        "grey_latents": Declared("F32", (16, span, *plane)),
-        "motion_latents": Declared("F32", (chunks, 16, span, *plane)),
+        "grey_latents": Declared("F32", (16, latent_frames, *plane)),
+        "motion_latents": Declared("F32", (chunks, 16, latent_frames, *plane)),
         "pts_seconds": Declared("F64", (header.frames,)),
     }
     return {name: each for name, each in tensors.items() if negative or name != "negative_prompt_embeds"}

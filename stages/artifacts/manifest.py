@@ -1,12 +1,12 @@
-"""manifest.jsonl: the clips of a training set, a JSON object a line, the rejected ones with their reason.
+"""manifest.jsonl: the clips of a training set, one JSON object per line; rejected clips have a reason.
 
     {"video": "a.mp4", "motion": "a.npz", "first_frame": 0, "frames": 97, "fps": "25", "figures": {"face_scale": 0.21},
      "reason": null, "source": "../videos/a.mp4", "source_first_frame": 310}
 
-`video` and `motion` are relative to the manifest's folder. The clip is the video's frames `first_frame` to
-`first_frame + frames`; the motion has one row for each of them. `figures` are whatever was measured, by name. `reason`
-says why the clip is not to be used, and is null for one that is. `source` and `source_first_frame` say where the clip
-was cut out of another video; they may be absent.
+`video` and `motion` are relative to the manifest's folder. The clip is frames `first_frame` to `first_frame + frames`
+(excluded) of the video; the motion has one row for each of them. `figures` holds measured values by name. `reason` says
+why the clip is not used; it is null for a clip that is used. `source` and `source_first_frame` say where the clip was
+cut out of another video; they may be missing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OPTIONAL = {"first_frame": 0, "figures": {}, "reason": None, "source": None, "so
 
 @dataclass(frozen=True)
 class ClipLine:
-    """One line. Paths are whole."""
+    """One line of a manifest, with full paths."""
 
     video: Path
     motion: Path | None
@@ -42,7 +42,7 @@ class ClipLine:
     source_first_frame: int | None = None
 
     def to_json(self, folder: Path) -> str:
-        """As it stands in a manifest of that folder."""
+        """The line of a manifest in `folder`, with paths relative to it."""
         values = {
             "video": _relative(self.video, folder),
             "motion": None if self.motion is None else _relative(self.motion, folder),
@@ -64,30 +64,30 @@ def write_manifest(path: Path, clips: Iterable[ClipLine]) -> None:
 
 
 def read_manifest(path: Path) -> list[ClipLine]:
-    """Every line, rejected ones too. Raises InputError naming the line that is wrong, and what is."""
+    """All clips, also rejected ones. Raises InputError naming the wrong line and the reason."""
     path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a manifest ({error})") from error
-    clips = [_clip(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+        raise InputError(f"{path} cannot be read as a manifest ({error}); make one with: emosh curate") from error
+    clips = [_parse_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not clips:
         raise InputError(f"{path} names no clips; make one with: emosh curate")
     return clips
 
 
-def _clip(path: Path, number: int, line: str) -> ClipLine:
+def _parse_line(path: Path, number: int, line: str) -> ClipLine:
     where = f"{path}, line {number}"
     try:
         values = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{where} is no JSON object ({error})") from error
+        raise InputError(f"{where} is not a JSON object ({error})") from error
     if not isinstance(values, dict):
-        raise InputError(f"{where} is no JSON object")
-    strange = sorted(set(values) - set(KEYS))
+        raise InputError(f"{where} is not a JSON object")
+    unknown = sorted(set(values) - set(KEYS))
     missing = [key for key in KEYS if key not in values and key not in OPTIONAL]
-    if strange or missing:
-        what = f"'{strange[0]}' is no key" if strange else f"'{missing[0]}' is missing"
+    if unknown or missing:
+        what = f"'{unknown[0]}' is not a known key" if unknown else f"'{missing[0]}' is missing"
         raise InputError(f"{where}: {what}; a line has {', '.join(KEYS)}")
     values = {**OPTIONAL, **values}
     for name, kind in KINDS.items():
@@ -109,7 +109,9 @@ def _clip(path: Path, number: int, line: str) -> ClipLine:
     except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         raise InputError(f"{where}: {error}") from error
     if clip.reason is None and (clip.motion is None or clip.frames < 1 or clip.first_frame < 0 or clip.fps <= 0):
-        raise InputError(f"{where}: a clip that is used needs a motion, frames and fps above 0, first_frame from 0")
+        raise InputError(
+            f"{where}: a clip without a reason needs a motion, frames and fps above 0, and first_frame 0 or more"
+        )
     return clip
 
 

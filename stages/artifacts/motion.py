@@ -1,9 +1,9 @@
-"""motion.npz: one person's motion, one row per source frame, readable by every AMASS reader.
+"""motion.npz: the motion of one person, one row per source frame, readable by any AMASS reader.
 
 Frames: OpenCV camera, x right, y down, z forward, metres and radians. `poses` are SMPL-X axis-angles in smplx
-order with a flat hand mean; `trans` is smplx's `transl` (added after skinning, which turns about the pelvis joint).
-Vertices in camera space are `smplx(betas, poses) + trans`; `emosh_K` projects them to pixels, where x = 0 is the
-left edge of the picture and pixel centres lie at half-integers.
+order with a flat hand mean. `trans` is smplx's `transl`, added after skinning; skinning turns about the pelvis joint.
+Vertices in camera space are `smplx(betas, poses) + trans`. `emosh_K` projects them to pixels: x = 0 is the left edge of
+the picture, and pixel centres lie at half-integers.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ MOTION = Schema(
 
 @dataclass(frozen=True)
 class Motion:
-    """What motion.npz holds, without its redundant views. See MOTION for units and frames."""
+    """The content of motion.npz without redundant arrays. See MOTION for units and frames."""
 
     trans: Float[np.ndarray, "frames 3"]
     poses: Float[np.ndarray, "frames 165"]
@@ -105,23 +105,23 @@ class Motion:
 
     @property
     def is_photo(self) -> bool:
-        """A single frame without duration."""
+        """Whether the motion has a single row."""
         return len(self) == 1
 
     def valid_part(self, part: str) -> Bool[np.ndarray, "frames"]:
-        """Validity of one of PARTS."""
+        """Rows in which one of PARTS is valid."""
         return self.valid[:, PARTS.index(part)]
 
 
 def save_motion(path: Path, motion: Motion) -> None:
-    """Write a motion atomically; everything is float32, int64, bool or unicode."""
+    """Write a motion atomically. Arrays are float32, float64, int64, bool or unicode."""
     arrays = _arrays(motion)
     MOTION.validate(arrays, str(path))
     write_npz(path, arrays)
 
 
 def load_motion(path: Path) -> Motion:
-    """Read and validate a motion. Raises InputError for another artifact, another schema version or damage."""
+    """Read and validate a motion. Raises InputError for another artifact, another schema version or a damaged file."""
     arrays = read_npz(path)
     kind = str(arrays.get("emosh_kind", ""))
     if kind != MOTION.kind:
@@ -129,7 +129,7 @@ def load_motion(path: Path) -> Motion:
         raise InputError(f"{path} is {what}, expected a motion; make one with: emosh track VIDEO -o {path}")
     if int(arrays.get("emosh_schema", 0)) != MOTION.version:
         raise InputError(
-            f"{path} has motion schema {arrays.get('emosh_schema')}, expected {MOTION.version}; track again"
+            f"{path} has motion schema {arrays.get('emosh_schema')}, expected {MOTION.version}; track the video again"
         )
     MOTION.validate(arrays, str(path))
     try:
@@ -214,7 +214,7 @@ def _motion(arrays: dict[str, np.ndarray], provenance: Provenance) -> Motion:
 
 
 def select_rows(motion: Motion, rows: np.ndarray | slice) -> Motion:
-    """The same motion with a subset of its per-frame rows."""
+    """The motion with the chosen rows of all per-frame arrays."""
     per_frame = (
         "trans", "poses", "expression", "K", "frame_index", "pts_seconds",
         "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px",

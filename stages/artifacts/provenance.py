@@ -1,4 +1,4 @@
-"""Where an artifact came from: the same provenance may be reused, mere existence never."""
+"""Provenance: how an artifact was made. An artifact is reused only if its provenance is the expected one."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ VERSION = "0.1.0"
 
 
 def sha256_file(path: Path) -> str:
-    """Hex sha256 of a file's bytes, read in pieces."""
+    """Hex sha256 of a file, read in pieces."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Everything that decides an artifact's content, plus notes that do not.
+    """Everything that determines the content of an artifact, and notes that do not.
 
-    `inputs` and `weights` map a role ("video", "body") to a sha256. `notes` holds what a reader wants to know
-    and a rerun need not match: file names, summary figures, the backend that ran.
+    `inputs` and `weights` map a role ("video", "body") to a sha256. `notes` holds information that a rerun need not
+    match: file names, summary figures, the backend that ran.
     """
 
     stage: str
@@ -35,17 +35,17 @@ class Provenance:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
-        """sha256 over all that decides the content: stage, version, config, seed, inputs, weights."""
+        """sha256 over everything that determines the content: stage, version, config, seed, inputs, weights."""
         deciding = {key: value for key, value in asdict(self).items() if key != "notes"}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
 
     def to_json(self) -> str:
-        """One JSON object with the fingerprint beside the fields."""
+        """One JSON object: all fields and the fingerprint."""
         return json.dumps({**asdict(self), "fingerprint": self.fingerprint()}, sort_keys=True, default=str)
 
     @staticmethod
     def from_json(text: str) -> Provenance:
-        """Read what `to_json` wrote. Raises ValueError on anything else."""
+        """Read the text of `to_json`. Raises ValueError for any other text."""
         fields = json.loads(text)
         if not isinstance(fields, dict) or "stage" not in fields:
             raise ValueError("not an emosh provenance record")
@@ -55,7 +55,7 @@ class Provenance:
 
 
 def config_dict(config: Any) -> dict[str, Any]:
-    """A frozen config dataclass as plain JSON-ready values."""
+    """A config dataclass as plain values that JSON can hold."""
     assert is_dataclass(config)
     assert not isinstance(config, type)
     return json.loads(json.dumps(asdict(config), default=str))
@@ -63,7 +63,7 @@ def config_dict(config: Any) -> dict[str, Any]:
 
 @cache
 def code_digest() -> str:
-    """sha256 over the sources of `stages`: what a stage computes may change between two commits of one version."""
+    """sha256 over the source files of `stages`, because results may change between two commits of one version."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):

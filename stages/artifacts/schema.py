@@ -1,4 +1,4 @@
-"""One table per artifact: names, axes, types and meanings, serving as validator and documentation at once."""
+"""One table per artifact: names, axes, types and meanings. The table is both validator and documentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = {"float": "f", "int": "iu", "bool": "b", "text": "U"}
 
 @dataclass(frozen=True)
 class Field:
-    """One array: its axes by name ("frames 3"; a number is a fixed size, `*` before a name is free), kind, meaning."""
+    """One array: axes by name ("frames 3": a number is a fixed size), kind, meaning."""
 
     name: str
     axes: str
@@ -26,22 +26,22 @@ class Field:
 
 @dataclass(frozen=True)
 class Schema:
-    """An artifact's table of fields. `kind` and `version` stand in the file as `emosh_kind` and `emosh_schema`."""
+    """The table of fields of an artifact. The file holds `kind` and `version` as `emosh_kind` and `emosh_schema`."""
 
     kind: str
     version: int
     fields: tuple[Field, ...]
 
     def validate(self, arrays: Mapping[str, np.ndarray], where: str) -> dict[str, int]:
-        """Check names, types, shapes and finiteness; return the size of each named axis.
+        """Check names, types, shapes and finite values; return the size of each named axis.
 
-        Raises InputError naming file, array and (for non-finite values) the first bad row.
+        Raises InputError naming file, array and, for values that are not finite, the first bad row.
         """
         sizes: dict[str, int] = {}
         for row in self.fields:
             if row.name not in arrays:
                 if row.required:
-                    raise InputError(f"{where}: array '{row.name}' is missing; this is not a whole {self.kind} file")
+                    raise InputError(f"{where}: array '{row.name}' is missing; this is not a complete {self.kind} file")
                 continue
             _check(row, arrays[row.name], sizes, where)
         return sizes

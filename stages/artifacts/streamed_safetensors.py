@@ -1,7 +1,7 @@
-"""safetensors files larger than memory: declared first, then written piece by piece, and read slice by slice.
+"""safetensors files larger than memory: shapes are declared first, then data is written and read in pieces.
 
-The library writes a file from tensors that are all in memory; the format itself is a length, a JSON header and the
-tensors' bytes in order, which can be streamed once every shape is known.
+The safetensors library needs all tensors in memory to write a file. The format itself is a length, a JSON header and
+the bytes of the tensors in order, so it can be streamed when all shapes are known.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ DTYPES = {
     "U8": np.dtype("u1"),
 }
 ALIGNMENT = 8
-"""Of every tensor's first byte, as the library has it."""
+"""Alignment of the first tensor's first byte, in bytes, as in the library."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A tensor to come."""
+    """Type and shape of a tensor."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of its data."""
+        """Size of its data in bytes."""
         return math.prod(self.shape) * DTYPES[self.dtype].itemsize
 
 
 class StreamedWriter:
-    """Takes the declared tensors in their order, each whole or in pieces along its first axis."""
+    """Writes the declared tensors in their order, each at once or in pieces along its first axis."""
 
     def __init__(self, file: BinaryIO, declared: Mapping[str, Declared]) -> None:
         self._file, self._left = file, [(name, each, each.size_bytes) for name, each in declared.items()]
@@ -55,7 +55,10 @@ class StreamedWriter:
         expected, declared, left = self._left[0]
         assert name == expected, f"{name} was written where {expected} was declared"
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise InputError(f"{name} came out not finite: the model's weights are damaged, or its precision too low")
+            raise InputError(
+                f"{name} has values that are not finite: the model's weights are damaged or its precision is too low; "
+                "check the weights, or use a higher precision"
+            )
         data = np.ascontiguousarray(array, DTYPES[declared.dtype])
         assert data.nbytes <= left, f"{name} is longer than declared"
         self._file.write(data.data)
@@ -63,19 +66,21 @@ class StreamedWriter:
         if left == data.nbytes:
             self._left.pop(0)
 
-    def check_whole(self) -> None:
-        """All that was declared has been written."""
-        assert not self._left, f"{self._left[0][0]} was not written whole"
+    def check_complete(self) -> None:
+        """Assert that all declared tensors were written."""
+        assert not self._left, f"{self._left[0][0]} was not written completely"
 
 
 @contextmanager
-def streamed(path: Path, declared: Mapping[str, Declared], metadata: Mapping[str, str]) -> Iterator[StreamedWriter]:
-    """Write a safetensors file atomically. Raises InputError where it cannot be written, or the disk is full."""
+def write_streamed(
+    path: Path, declared: Mapping[str, Declared], metadata: Mapping[str, str]
+) -> Iterator[StreamedWriter]:
+    """Write a safetensors file atomically. Raises InputError if it cannot be written or the disk is full."""
     with atomic_path(Path(path)) as part, part.open("wb") as file:
         file.write(_header(declared, metadata))
         writer = StreamedWriter(file, declared)
         yield writer
-        writer.check_whole()
+        writer.check_complete()
 
 
 def _header(declared: Mapping[str, Declared], metadata: Mapping[str, str]) -> bytes:
@@ -92,10 +97,10 @@ def _header(declared: Mapping[str, Declared], metadata: Mapping[str, str]) -> by
 
 
 class StreamedReader:
-    """A safetensors file of which only the header is in memory."""
+    """An open safetensors file; only its header is in memory."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError for a file that is missing, damaged or cut off."""
+        """Raises InputError for a missing, damaged or truncated file."""
         from safetensors import SafetensorError, safe_open
 
         self.path = Path(path)
@@ -108,11 +113,11 @@ class StreamedReader:
             self.declared = {name: Declared(each.get_dtype(), tuple(each.get_shape())) for name, each in slices.items()}
         except (SafetensorError, OSError) as error:
             raise InputError(
-                f"{path} is damaged or cut off, or no safetensors file ({error}); make it again"
+                f"{path} is damaged or cut off, or not a safetensors file ({error}); make it again"
             ) from error
 
-    def stand_ins(self) -> dict[str, np.ndarray]:
-        """An array of each tensor's shape and type that takes no memory, for a schema to check."""
+    def placeholders(self) -> dict[str, np.ndarray]:
+        """For each tensor an array of its shape and type that needs no memory, for schema checks."""
         return {
             name: np.broadcast_to(np.zeros((), DTYPES.get(each.dtype, np.dtype(object))), each.shape)
             for name, each in self.declared.items()

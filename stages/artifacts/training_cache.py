@@ -1,9 +1,9 @@
-"""A folder of encoded clips: everything that training reads, so that it loads neither VAE nor CLIP nor T5.
+"""The training cache: a folder of encoded clips with all input of training, which then needs no VAE, CLIP or T5.
 
-`clip-*.safetensors` is a shard, and holds one clip: windows of `chunk_frames` frames and reference candidates from the
-whole clip. Many clips to a file would be rewritten when one of them changes, and half lost when a writer is killed.
-`common.safetensors` holds what all clips share. `index.json`, written last, names the clips of a whole cache.
-Latents are Wan2.1's VAE's, normalised per channel, as in latents.safetensors.
+Each `clip-*.safetensors` holds one clip: windows of `chunk_frames` frames, and reference candidates from the whole
+clip. One file per clip means that a changed clip or a killed writer affects one clip only. `common.safetensors` holds
+what all clips share. `index.json` is written last and lists the clips of a complete cache. Latents are those of
+Wan2.1's VAE, normalised per channel, as in latents.safetensors.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ COMMON = Schema(
 INDEX = "index.json"
 COMMON_FILE = "common.safetensors"
 OPEN_FILES = 4096
-"""Clips whose headers are held open at once."""
+"""Largest number of clip files that are open at once."""
 
 
 @dataclass(frozen=True)
 class CacheIndex:
-    """What index.json says. `clips` are (file, windows); `skipped` counts clips that could not be encoded."""
+    """The content of index.json. `clips` are (file, windows); `skipped` counts clips that could not be encoded."""
 
     width: int
     height: int
@@ -71,59 +71,59 @@ class CacheIndex:
     fingerprint: str
 
     def write(self, folder: Path) -> None:
-        """Put it into the cache."""
+        """Write index.json into the cache folder."""
         with atomic_path(Path(folder) / INDEX) as part:
             part.write_text(json.dumps({"emosh_kind": "training-cache", **asdict(self)}, indent=1), encoding="utf-8")
 
 
 class TrainingCache:
-    """An open cache. Windows of all clips have one running number."""
+    """An open cache. The windows of all clips are numbered consecutively."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises InputError for a folder that is no whole cache."""
+        """Raises InputError for a folder that is not a complete cache."""
         self.folder = Path(folder)
         self.index = _read_index(self.folder)
-        self._places = [(file, window) for file, count in self.index.clips for window in range(count)]
-        self._windows = dict(self.index.clips)
+        self._window_files = [(file, window) for file, count in self.index.clips for window in range(count)]
+        self._window_counts = dict(self.index.clips)
         common = StreamedReader(self.folder / COMMON_FILE)
-        COMMON.validate(common.stand_ins(), str(common.path))
+        COMMON.validate(common.placeholders(), str(common.path))
         self._check_shape(common, "grey_latents", ())
         self.prompt_embeds: Float[np.ndarray, "text text_dim"] = common.read("prompt_embeds")
         self.grey_latents: Float[np.ndarray, "16 t h w"] = common.read("grey_latents")
         self._opened = lru_cache(OPEN_FILES)(self._open)
 
     def __len__(self) -> int:
-        """All windows."""
-        return len(self._places)
+        """Number of windows."""
+        return len(self._window_files)
 
     def window(self, number: int) -> CachedWindow:
-        """One window, nothing read yet but its clip's header. Raises InputError for a damaged file."""
-        file, window = self._places[number]
+        """One window; only the header of its clip is read. Raises InputError for a damaged file."""
+        file, window = self._window_files[number]
         return CachedWindow(self._opened(file), window)
 
     def _open(self, file: str) -> StreamedReader:
         reader = StreamedReader(self.folder / file)
-        CLIP.validate(reader.stand_ins(), str(reader.path))
-        self._check_shape(reader, "clip_latents", (self._windows[file],))
+        CLIP.validate(reader.placeholders(), str(reader.path))
+        self._check_shape(reader, "clip_latents", (self._window_counts[file],))
         return reader
 
     def _check_shape(self, file: StreamedReader, name: str, rows: tuple[int, ...]) -> None:
-        """Refuse a file of another size, or of another number of windows, than the index says."""
+        """Raises InputError if the size or number of windows differs from the index."""
         index, found = self.index, file.declared[name].shape
         expected = (*rows, 16, (index.chunk_frames - 1) // 4 + 1, index.height // 8, index.width // 8)
         if found != expected:
             raise InputError(
-                f"{file.path}: {name} is {_spelt(found)}, by {INDEX} {_spelt(expected)}; finish the cache with: "
+                f"{file.path}: {name} is {_shape_text(found)}, by {INDEX} {_shape_text(expected)}; finish it with: "
                 "emosh encode --manifest"
             )
 
 
-def _spelt(shape: tuple[int, ...]) -> str:
+def _shape_text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
 class CachedWindow:
-    """Tensors of one window, read on demand."""
+    """The tensors of one window, read on demand."""
 
     def __init__(self, file: StreamedReader, window: int) -> None:
         self.path = file.path
@@ -132,27 +132,27 @@ class CachedWindow:
         self.reference_frames: Int[np.ndarray, "candidates"] = file.read("reference_frames")
 
     def read(self, name: str) -> Float[np.ndarray, "16 t h w"]:
-        """`clip_latents`, `motion_latents` or `known_latents`. Raises InputError where it is not finite."""
+        """`clip_latents`, `motion_latents` or `known_latents`. Raises InputError for values that are not finite."""
         return self._file.read(name, self._window)
 
     def reference(self, candidate: int, moved: bool) -> Float[np.ndarray, "16 1 h w"]:
-        """A candidate's latents."""
+        """Latents of a reference candidate; `moved`: turned, shifted and cropped a little."""
         return self._file.read("reference_latents", candidate)[int(moved)]
 
     @property
     def image_tokens(self) -> tuple[int, int]:
-        """How many CLIP tokens a candidate has, and their length; zeros for a model without CLIP."""
+        """Number and length of the CLIP tokens of a candidate; zeros for a model without CLIP."""
         return self._file.declared["image_embeds"].shape[2:]  # type: ignore[return-value]
 
     def image_embeds(self, candidate: int, moved: bool) -> Float[np.ndarray, "image_tokens image_dim"]:
-        """A candidate's CLIP tokens."""
+        """CLIP tokens of a reference candidate; `moved` as in `reference`."""
         return self._file.read("image_embeds", candidate)[int(moved)]
 
 
-def declared_clip(
+def declare_clip(
     windows: int, candidates: int, plane: tuple[int, int], span: int, image: tuple[int, int], dtype: str
 ) -> dict[str, Declared]:
-    """Every tensor of a clip's file, in its order. `dtype` is F16 or F32."""
+    """All tensors of a clip file, in file order. `span`: latent frames per window. `dtype`: F16 or F32."""
     latents = Declared(dtype, (windows, 16, span, *plane))
     return {
         "window_starts": Declared("I64", (windows,)),
@@ -165,8 +165,8 @@ def declared_clip(
     }
 
 
-def is_clip(path: Path, fingerprint: str) -> bool:
-    """Whether the file is a whole clip made with that fingerprint."""
+def is_encoded_clip(path: Path, fingerprint: str) -> bool:
+    """Whether the file is a complete clip with this fingerprint."""
     if not path.is_file():
         return False
     try:
@@ -177,13 +177,13 @@ def is_clip(path: Path, fingerprint: str) -> bool:
     return record.fingerprint() == fingerprint
 
 
-def windows_of(path: Path) -> int:
-    """How many windows a clip's file holds."""
+def count_windows(path: Path) -> int:
+    """Number of windows in a clip file."""
     return StreamedReader(path).declared["window_starts"].shape[0]
 
 
-def metadata(schema: Schema, provenance: Provenance, **plain: Any) -> dict[str, str]:
-    """Header of either file."""
+def cache_metadata(schema: Schema, provenance: Provenance, **plain: Any) -> dict[str, str]:
+    """Text metadata of a clip file or the common file."""
     fields = {name: str(value) for name, value in plain.items()}
     return {
         "emosh_kind": schema.kind,
@@ -196,7 +196,7 @@ def metadata(schema: Schema, provenance: Provenance, **plain: Any) -> dict[str, 
 def _read_index(folder: Path) -> CacheIndex:
     path = folder / INDEX
     if not path.is_file():
-        raise InputError(f"{folder} is no whole training cache; make or finish it with: emosh encode --manifest")
+        raise InputError(f"{folder} is not a complete training cache; make or finish it with: emosh encode --manifest")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("emosh_kind") != "training-cache":
@@ -209,9 +209,9 @@ def _read_index(folder: Path) -> CacheIndex:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); make it again with: emosh encode --manifest") from error
     if not index.clips:
-        raise InputError(f"{folder} holds no clip; encode a manifest with usable ones")
+        raise InputError(f"{folder} holds no clip; encode a manifest with usable clips")
     files = (COMMON_FILE, *(file for file, _ in index.clips))
-    gone = next((file for file in files if not (folder / file).is_file()), None)
-    if gone is not None:
-        raise InputError(f"{folder} lacks {gone}; finish it with: emosh encode --manifest")
+    missing = next((file for file in files if not (folder / file).is_file()), None)
+    if missing is not None:
+        raise InputError(f"{folder} lacks {missing}; finish it with: emosh encode --manifest")
     return index

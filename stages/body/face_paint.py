@@ -1,4 +1,4 @@
-"""A painted face, good enough for a face detector: skin, eyes, lips and brows in plain colours, lit from the front."""
+"""A face in plain colours, lit from the front, that a face detector recognises: skin, eyes, lips and brows."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from stages.raster.rasterizer import Fragments
 SKIN, WHITE, IRIS, PUPIL = (214, 165, 138), (240, 238, 234), (92, 62, 40), (12, 10, 10)
 LIP, BROW, MOUTH, GROUND = (176, 92, 92), (78, 54, 40), (70, 28, 28), (200, 204, 208)
 IRIS_RADIUS, PUPIL_RADIUS = 0.50, 0.2
-"""Of the eyeball's: an iris of about 12 mm."""
+"""As shares of the eyeball's radius; the iris is about 12 mm wide."""
 UPPER_BROWS = {"left": (336, 296, 334, 293, 300), "right": (107, 66, 105, 63, 70)}
 LOWER_BROWS = {"left": (276, 283, 282, 295, 285), "right": (46, 53, 52, 65, 55)}
 LIPS_OUTSIDE = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 LIPS_INSIDE = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
-"""MediaPipe's contours, as closed loops of landmark numbers."""
+"""MediaPipe's contours of brows and lips, as closed loops of landmark numbers."""
 
 
 @dataclass(frozen=True)
 class FacePaint:
-    """One colour (0..255) for each vertex; eyes are painted by the pixel, from the offset from the eyeball's axis."""
+    """One colour (0 to 255) per vertex; eyes are painted per pixel, by the distance from the eyeball's axis."""
 
     colors: Float[np.ndarray, "vertices 3"]
     eye_offset: Float[np.ndarray, "vertices 3"]
-    """From the eyeball's centre, in radii; nan off the eyeballs."""
+    """Offset from the eyeball's centre, in radii; nan outside the eyeballs."""
 
     @staticmethod
-    def bare(body: Body) -> FacePaint:
-        """Skin, mouth and eyes; no lips or brows yet."""
+    def without_lips_and_brows(body: Body) -> FacePaint:
+        """Skin, mouth and eyes only."""
         colors = np.tile(np.array(SKIN, float), (len(body.v_template), 1))
         colors[body.sets["mouth_cavity"] | body.sets["tongue"]] = MOUTH
         offset = np.full_like(colors, np.nan)
@@ -43,19 +43,19 @@ class FacePaint:
 
     @staticmethod
     def from_landmarks(body: Body, template: np.ndarray, landmarks: Float[np.ndarray, "landmarks 3"]) -> FacePaint:
-        """The bare face with lips and brows inside the contours of the landmarks."""
-        bare = FacePaint.bare(body)
-        colors = bare.colors.copy()
+        """Skin, mouth and eyes, with lips and brows inside the contours of the landmarks."""
+        base = FacePaint.without_lips_and_brows(body)
+        colors = base.colors.copy()
         lips, brows = lips_and_brows(body, template, landmarks)
         colors[lips] = LIP
         colors[brows["left"] | brows["right"]] = BROW
-        return FacePaint(colors, bare.eye_offset)
+        return FacePaint(colors, base.eye_offset)
 
 
 def lips_and_brows(
     body: Body, template: np.ndarray, landmarks: Float[np.ndarray, "landmarks 3"]
 ) -> tuple[Bool[np.ndarray, "vertices"], dict[str, Bool[np.ndarray, "vertices"]]]:
-    """Skin vertices of an open-mouthed template between the lips' contours, and inside each brow's."""
+    """Skin vertices of a template with open mouth: between the contours of the lips, and inside each brow's contour."""
     front = template[:, 2] > landmarks[:, 2].min()
     skin = front & body.sets["face_skin"]
     outer = inside_polygon(template, landmarks[list(LIPS_OUTSIDE)])
@@ -68,7 +68,7 @@ def lips_and_brows(
 
 
 def inside_polygon(points: Float[np.ndarray, "points 3"], polygon: Float[np.ndarray, "corners 3"]) -> np.ndarray:
-    """Even-odd rule in the x, y plane."""
+    """Whether each point lies inside the polygon, by the even-odd rule in the x, y plane."""
     x, y = points[:, 0, None], points[:, 1, None]
     x0, y0 = polygon[:, 0], polygon[:, 1]
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
@@ -81,7 +81,7 @@ def inside_polygon(points: Float[np.ndarray, "points 3"], polygon: Float[np.ndar
 def paint_face(
     body: Body, vertices: Float[np.ndarray, "vertices 3"], paint: FacePaint, fragments: Fragments
 ) -> tuple[Float[np.ndarray, "vertices 3"], UInt8[np.ndarray, "height width 3"]]:
-    """Vertex normals in the camera's frame, and the lit picture."""
+    """Vertex normals in the camera frame, and the lit picture."""
     normals = vertex_normals(vertices, body.faces)
     light = np.array([0.25, -0.5, -0.83])
     shade = 0.45 + 0.55 * np.clip(normals @ light, 0, 1)
@@ -101,7 +101,10 @@ def paint_face(
 
 
 def vertex_normals(vertices: Float[np.ndarray, "vertices 3"], faces: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
-    """Area-weighted, unit length, pointing outwards when faces run counter-clockwise seen from outside."""
+    """Unit normals, weighted by area; they point outwards when faces are counter-clockwise seen from outside.
+
+    In double precision, unlike `stages.raster.shading`: the bytes of a baked body depend on it.
+    """
     corners = vertices[faces]
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     total = np.stack(

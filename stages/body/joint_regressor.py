@@ -1,4 +1,4 @@
-"""Rest joints as linear functions of rest vertices, exact on the whole shape space and blind to expression."""
+"""Rest joints as linear functions of rest vertices: exact on the whole shape space, independent of expression."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ NEAREST = 1000
 
 
 def fit_joint_regressor(space: ShapeSpace) -> Float[np.ndarray, "55 vertices"]:
-    """Per joint, the smallest signed weights near it that hit the mean, follow every direction and sum to 1.
+    """Per joint, the smallest signed weights near it that meet the mean joint, follow every direction and sum to 1.
 
-    Weights cost more with distance. Non-negative weights leave 23 mm at the knee; these leave 0.1 mm at most.
+    Weights cost more with distance. The error is at most 0.1 mm; non-negative weights leave 23 mm at the knee.
     """
-    targets = _stack(space)
+    targets = _all_rows(space)
     regressor = np.zeros((55, space.mean.vertices.shape[1]))
     for joint in range(55):
         place = space.mean.joints[0, joint]
@@ -25,16 +25,16 @@ def fit_joint_regressor(space: ShapeSpace) -> Float[np.ndarray, "55 vertices"]:
         system = np.concatenate(
             [targets.vertices[:, near].transpose(0, 2, 1).reshape(-1, NEAREST), np.ones((1, NEAREST))]
         )
-        wanted = np.concatenate([targets.joints[:, joint].ravel(), [1.0]])
-        # the mean stands in coordinates about the joint itself, so that "sums to 1" and "hits the mean" are well scaled
+        target = np.concatenate([targets.joints[:, joint].ravel(), [1.0]])
+        # the mean is relative to the joint, which scales the two conditions alike: weights sum to 1, mean joint is met
         system[:3] -= place[:, None]
-        wanted[:3] -= place
-        regressor[joint, near] = ease * least_norm(system * ease, wanted)
+        target[:3] -= place
+        regressor[joint, near] = ease * least_norm(system * ease, target)
     return regressor
 
 
-def _stack(space: ShapeSpace) -> Rows:
-    """Mean, directions and (with still joints) expressions as rows."""
+def _all_rows(space: ShapeSpace) -> Rows:
+    """Mean, directions and expressions as rows; expressions move no joint."""
     vertices = [space.mean.vertices, space.directions.vertices, space.expressions.vertices]
     still = np.zeros((len(space.expressions.vertices), 55, 3))
     return Rows(
@@ -42,8 +42,8 @@ def _stack(space: ShapeSpace) -> Rows:
     )
 
 
-def least_norm(system: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The smallest x with system @ x = wanted, up to a ridge that keeps float32 weights harmless."""
+def least_norm(system: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The smallest x with system @ x = target, with a small ridge that keeps the weights safe in float32."""
     gram = system @ system.T
     ridge = 1e-11 * np.trace(gram)
-    return system.T @ np.linalg.solve(gram + ridge * np.eye(len(gram)), wanted)
+    return system.T @ np.linalg.solve(gram + ridge * np.eye(len(gram)), target)

@@ -1,16 +1,16 @@
-"""Where MediaPipe's 478 face landmarks lie on a body, found by showing it the body.
+"""Positions of MediaPipe's 478 face landmarks on a body, found by running the detector on renders of the body.
 
-Render, detect, cast back, take medians. Detections are collected as points of one open-mouthed, open-eyed template,
-which keeps upper and lower lips and lids apart. The first pass sees a face without brows; each later pass paints lips
-and brows where the previous one put them.
-No landmark data is shipped: MediaPipe's wheel carries the detector, not the geometry.
+Steps: render the body, detect landmarks, map them back to the mesh, take the median over views. Detections are
+collected as points of one template with open mouth and eyes, which keeps upper and lower lips and lids apart. The first
+pass shows a face without lips and brows; each later pass paints lips and brows where the previous pass found them. No
+landmark data is shipped: MediaPipe's wheel contains the detector, not the geometry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,48 +33,44 @@ PASSES = 3
 COUNT = 478
 IRISES = tuple(range(468, 478))
 FACING = 0.25
-"""A hit counts when the surface turns at least this much (cosine) towards the camera."""
+"""A detection counts when the cosine between surface normal and camera direction is at least this."""
 JAW_RAD, LIDS_BACK = 0.6, 0.3
-"""What a whole jawOpen and a whole eyeWide are in a body without these actions: a turn, and a share of a blink."""
+"""Substitutes for jawOpen 1 and eyeWide 1 in a body without these expressions: jaw angle, negative share of a blink."""
 OVAL_YAW = np.radians(8)
-"""Points of the face's outline slide with the view; only near-frontal ones count."""
+"""Points of the face's outline slide with the view; views turned more than this do not count for them."""
 
 
 Detect = Callable[[np.ndarray], "np.ndarray | None"]
-"""A square RGB picture to the landmarks' pixels (478, 2), or None where it sees no face."""
+"""A square RGB picture -> pixels of the landmarks (478, 2), or None if no face is found."""
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Points on a mesh: one triangle and three weights each, in landmark order."""
+    """Points on a mesh, in landmark order: one triangle and three weights per point."""
 
     face: Int[np.ndarray, "landmarks"]
     barycentric: Float[np.ndarray, "landmarks 3"]
-    spread_m: Float[np.ndarray, "landmarks"]
-    """Median distance of single detections from the landmark."""
-    views: Int[np.ndarray, "landmarks"]
-    """How many views showed it."""
 
     def points(self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]) -> np.ndarray:
-        """The landmarks on a mesh, (landmarks, 3)."""
+        """Positions of the landmarks on a mesh, (landmarks, 3)."""
         return np.einsum("lk,lkc->lc", self.barycentric, vertices[faces[self.face]])
 
 
 @dataclass(frozen=True)
 class View:
-    """One face to show: its vertices in the camera's frame (metres), with what it took to get there."""
+    """One view of a face: its vertices in the camera frame (metres) and its yaw (radians)."""
 
     vertices: Float[np.ndarray, "vertices 3"]
     yaw: float
 
 
 def embed_face(body: Body, rasterizer: Rasterizer, progress: Progress = silent, seed: int = 0) -> Embedding:
-    """Landmarks of `body`, from VIEWS random views of random heads, PASSES times over.
+    """Landmarks of `body`, from VIEWS random views of random heads in each of PASSES passes.
 
-    Raises RuntimeError when MediaPipe sees too few of the views as a face.
+    Raises RuntimeError when MediaPipe finds a face in too few views.
     """
     template = open_template(body)
-    paint = FacePaint.bare(body)
+    paint = FacePaint.without_lips_and_brows(body)
     views = list(random_views(body, np.random.default_rng(seed)))
     embedding = None
     with face_mesh() as detect:
@@ -82,8 +78,8 @@ def embed_face(body: Body, rasterizer: Rasterizer, progress: Progress = silent, 
             hits = np.full((len(views), COUNT, 3), np.nan)
             for row, view in enumerate(views):
                 progress("finding the face's landmarks", turn * VIEWS + row, PASSES * VIEWS)
-                hits[row] = see(body, view, paint, rasterizer, detect, template)
-            embedding = settle(body, template, hits)
+                hits[row] = detect_on_template(body, view, paint, rasterizer, detect, template)
+            embedding = embedding_from_views(body, template, hits)
             paint = FacePaint.from_landmarks(body, template, embedding.points(template, body.faces))
     progress("finding the face's landmarks", PASSES * VIEWS, PASSES * VIEWS)
     assert embedding is not None
@@ -92,13 +88,13 @@ def embed_face(body: Body, rasterizer: Rasterizer, progress: Progress = silent, 
 
 def open_template(body: Body) -> Float[np.ndarray, "vertices 3"]:
     """The mean rest pose with mouth and eyes open, on which detections of all views are compared."""
-    return grimace(body, body.v_template, 0.35, 0.5)
+    return open_mouth_and_eyes(body, body.v_template, 0.35, 0.5)
 
 
-def grimace(
+def open_mouth_and_eyes(
     body: Body, vertices: Float[np.ndarray, "vertices 3"], jaw_open: float, eyes_wide: float
 ) -> Float[np.ndarray, "vertices 3"]:
-    """Rest vertices with mouth and eyes open. Without actions for it the jaw joint turns and the eyelids draw back."""
+    """Rest vertices with mouth and eyes opened; by jaw joint and eyelids in a body without jawOpen and eyeWide."""
     if "jawOpen" in body.expression_names:
         weights = {"jawOpen": jaw_open, "eyeWideLeft": eyes_wide, "eyeWideRight": eyes_wide}
         return vertices + body.exprdirs @ _expression(body, weights)
@@ -112,29 +108,31 @@ def grimace(
 
 
 def random_views(body: Body, generator: np.random.Generator) -> Iterator[View]:
-    """VIEWS faces that differ in head shape, mouth, lids and the camera's direction; every fifth is almost frontal."""
+    """VIEWS faces that differ in head shape, mouth, lids and camera direction; every fifth is almost frontal."""
     shape = np.zeros(body.shapedirs.shape[2], np.float32)
     eyes = body.J_regressor[23:25] @ body.v_template
     for number in range(VIEWS):
         yaw, pitch = generator.uniform(-1, 1, 2) * np.radians([30, 12]) * (0.2 if number % 5 == 0 else 1.0)
         shape[body.num_betas : body.num_betas + 20] = generator.normal(0, 0.7, 20)
         wide = float(generator.uniform(0, 0.7))
-        vertices = grimace(body, body.v_template + body.shapedirs @ shape, (0.0, 0.2, 0.35)[number % 3], wide)
+        vertices = open_mouth_and_eyes(
+            body, body.v_template + body.shapedirs @ shape, (0.0, 0.2, 0.35)[number % 3], wide
+        )
         centre = eyes.mean(0) + np.array([0, -0.02, 0])
-        yield View(_look_at(vertices - centre, float(yaw), float(pitch)), float(yaw))
+        yield View(_in_front_of_camera(vertices - centre, float(yaw), float(pitch)), float(yaw))
 
 
-def see(
+def detect_on_template(
     body: Body, view: View, paint: FacePaint, rasterizer: Rasterizer, detect: Detect, template: np.ndarray
 ) -> Float[np.ndarray, "landmarks 3"]:
-    """Detect the landmarks of one view and carry them to the template; nan where they cannot be trusted."""
-    screen, fragments, normals, picture = render(body, view, paint, rasterizer)
+    """Detect the landmarks of one view and map them to the template; nan where they are not reliable."""
+    screen, fragments, normals, picture = render_view(body, view, paint, rasterizer)
     pixels = detect(picture)
     if pixels is None:
         return np.full((COUNT, 3), np.nan)
     column, row = np.clip(np.floor(pixels).astype(int), 0, SIZE_PX - 1).T
     eye_faces = np.flatnonzero(_eyeballs(body)[body.faces].all(1))
-    eyes = rasterizer(screen, body.faces[eye_faces], SIZE_PX, SIZE_PX)  # irises reach under the lids
+    eyes = rasterizer(screen, body.faces[eye_faces], SIZE_PX, SIZE_PX)  # irises continue under the lids
     iris = np.isin(np.arange(COUNT), IRISES)
     face = np.where(iris, eye_faces[eyes.face[row, column]], fragments.face[row, column])
     missed = np.where(iris, eyes.face[row, column], face) < 0
@@ -148,10 +146,10 @@ def see(
     return points
 
 
-def render(
+def render_view(
     body: Body, view: View, paint: FacePaint, rasterizer: Rasterizer
 ) -> tuple[Float[np.ndarray, "vertices 3"], Fragments, Float[np.ndarray, "vertices 3"], np.ndarray]:
-    """Vertices on the screen, fragments, vertex normals (camera frame) and an RGB picture of a view."""
+    """Vertices in pixels, fragments, vertex normals (camera frame) and the RGB picture of a view."""
     focal = SIZE_PX * DISTANCE_M / FIELD_M
     K = np.array([[focal, 0, SIZE_PX / 2], [0, focal, SIZE_PX / 2], [0, 0, 1]], np.float32)
     screen = project(view.vertices, K).astype(np.float32)
@@ -160,8 +158,11 @@ def render(
     return screen, fragments, normals, picture
 
 
-def settle(body: Body, template: np.ndarray, hits: Float[np.ndarray, "views landmarks 3"]) -> Embedding:
-    """Median over views, made mirror symmetric, put back on the surface."""
+def embedding_from_views(body: Body, template: np.ndarray, hits: Float[np.ndarray, "views landmarks 3"]) -> Embedding:
+    """The median over views, made mirror symmetric and moved to the nearest point of the surface.
+
+    Raises RuntimeError when a landmark was found in fewer than 3 views.
+    """
     counts = np.isfinite(hits[..., 0]).sum(0)
     if counts.min() < 3:
         raise RuntimeError(f"landmark {int(counts.argmin())} was seen in {int(counts.min())} of {len(hits)} views")
@@ -173,9 +174,7 @@ def settle(body: Body, template: np.ndarray, hits: Float[np.ndarray, "views land
         allowed = np.flatnonzero(surface[body.faces].all(1))
         near, barycentric[chosen] = closest_on_surface(middle[chosen], template, body.faces[allowed])
         face[chosen] = allowed[near]
-    embedding = Embedding(face, barycentric, np.zeros(COUNT), counts)
-    distance = np.linalg.norm(hits - embedding.points(template, body.faces), axis=-1)
-    return replace(embedding, spread_m=np.nanmedian(distance, 0))
+    return Embedding(face, barycentric)
 
 
 @contextmanager
@@ -187,7 +186,9 @@ def face_mesh() -> Iterator[Detect]:
         network: Any = FaceMesh(
             static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3
         )
-        network.process(np.zeros((64, 64, 3), np.uint8))  # it loads, and talks, in the background until it is used
+        network.process(
+            np.zeros((64, 64, 3), np.uint8)
+        )  # loading goes on, and prints, in the background until the first use
 
     def detect(picture: UInt8[np.ndarray, "size size 3"]) -> Float[np.ndarray, "landmarks 2"] | None:
         with quiet():
@@ -202,14 +203,14 @@ def face_mesh() -> Iterator[Detect]:
 
 
 def landmark_group(name: str) -> set[int]:
-    """MediaPipe's own group of landmarks: LIPS, FACE_OVAL, LEFT_EYE, LEFT_EYEBROW, LEFT_IRIS, ..."""
+    """Landmark numbers of one of MediaPipe's groups: LIPS, FACE_OVAL, LEFT_EYE, LEFT_EYEBROW, LEFT_IRIS, ..."""
     from mediapipe.python.solutions import face_mesh_connections
 
     return {number for edge in getattr(face_mesh_connections, f"FACEMESH_{name}") for number in edge}
 
 
 def landmark_sigmas() -> Float[np.ndarray, "landmarks"]:
-    """Metres at the subject: lips, lids and irises are found well, the face's outline slides with the view."""
+    """Sigmas in metres: small for lips, lids and irises; large for the face's outline, which slides with the view."""
     sigma = np.full(COUNT, 0.0038)
     for name in ("LIPS", "LEFT_EYE", "RIGHT_EYE", "LEFT_IRIS", "RIGHT_IRIS"):
         sigma[sorted(landmark_group(name))] = 0.0023
@@ -228,8 +229,8 @@ def _symmetric(points: Float[np.ndarray, "landmarks 3"]) -> Float[np.ndarray, "l
     return (points + mirrored[partner]) / 2
 
 
-def _look_at(points: np.ndarray, yaw: float, pitch: float) -> Float[np.ndarray, "vertices 3"]:
-    """Points about the origin (y up, facing +z) turned and put DISTANCE_M in front of an OpenCV camera."""
+def _in_front_of_camera(points: np.ndarray, yaw: float, pitch: float) -> Float[np.ndarray, "vertices 3"]:
+    """Points about the origin (y up, facing +z), turned and placed DISTANCE_M in front of an OpenCV camera."""
     turned = points @ (matrix_from_rotvec(np.array([pitch, 0.0, 0])) @ matrix_from_rotvec(np.array([0.0, yaw, 0]))).T
     return (turned * [1, -1, -1] + [0, 0, DISTANCE_M]).astype(np.float32)
 

@@ -1,8 +1,8 @@
-"""The user's own licensed model files: what each must hold, and where it is filed. Nothing licensed is shipped.
+"""The user's own licensed model files: the arrays of each file, and where it is stored. Nothing licensed is shipped.
 
-SMPL-X, FLAME and their companions come from their makers' sites under their makers' licences. Each is read from the
-layouts it is published in (npz, npy, or a pickle read by `array_pickle`), checked, and kept as plain arrays, so that
-baking never meets a pickle. This module does not know how they are fused (bake_ehm.py).
+Users download SMPL-X, FLAME and their companion files from the authors' sites under the authors' licences. A file is
+read in its published layout (npz, npy, or a pickle read by `array_pickle`), checked, and stored as plain arrays, so
+that baking never reads a pickle. This module does not know how the models are fused (bake_ehm.py).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from stages.errors import InputError
 
 
 @dataclass(frozen=True)
-class Licensed:
-    """One file: its name in `emosh models`, its place under the licensed folder, its arrays."""
+class LicensedFile:
+    """One file: its name in `emosh models`, its file name in the licensed folder, its arrays."""
 
     name: str
     file: str
     schema: Schema
     required: bool
     whole: str | None = None
-    """The array's name where the published file is one bare array."""
+    """Name of the array if the published file is a single .npy array."""
 
 
 SMPLX_ARRAYS = Schema("SMPL-X", 1, (
@@ -48,7 +48,7 @@ FLAME_ARRAYS = Schema("FLAME", 1, (
     Field("f", "faces 3", "int", "triangles"),
 ))  # fmt: skip
 IDS = Schema("vertex list", 1, (Field("ids", "vertices", "int", "vertex numbers"),))
-OFFSETS = Schema("offsets", 1, (Field("offsets", "vertices 3", "float", "metres, one a vertex"),))
+OFFSETS = Schema("offsets", 1, (Field("offsets", "vertices 3", "float", "metres, one per vertex"),))
 LANDMARKS = Schema("landmark embedding", 1, (
     Field("lmk_face_idx", "landmarks", "int", "FLAME triangle"),
     Field("lmk_b_coords", "landmarks 3", "float", "barycentric coordinates"),
@@ -60,30 +60,30 @@ HANDS = Schema("hand vertices", 1, (
 ))  # fmt: skip
 
 LICENSED = (
-    Licensed("smplx", "SMPLX_NEUTRAL_2020.npz", SMPLX_ARRAYS, True),
-    Licensed("flame", "FLAME.npz", FLAME_ARRAYS, True),
-    Licensed("flame-ids", "SMPL-X__FLAME_vertex_ids.npz", IDS, True, "ids"),
-    Licensed("eyelid-left", "l_eyelid.npz", OFFSETS, False, "offsets"),
-    Licensed("eyelid-right", "r_eyelid.npz", OFFSETS, False, "offsets"),
-    Licensed("flame-landmarks", "mediapipe_landmark_embedding.npz", LANDMARKS, False),
-    Licensed("flame-lowerhead", "selected_lowerhead.npz", IDS, False, "ids"),
-    Licensed("hand-ids", "MANO_SMPLX_vertex_ids.npz", HANDS, False),
+    LicensedFile("smplx", "SMPLX_NEUTRAL_2020.npz", SMPLX_ARRAYS, True),
+    LicensedFile("flame", "FLAME.npz", FLAME_ARRAYS, True),
+    LicensedFile("flame-ids", "SMPL-X__FLAME_vertex_ids.npz", IDS, True, "ids"),
+    LicensedFile("eyelid-left", "l_eyelid.npz", OFFSETS, False, "offsets"),
+    LicensedFile("eyelid-right", "r_eyelid.npz", OFFSETS, False, "offsets"),
+    LicensedFile("flame-landmarks", "mediapipe_landmark_embedding.npz", LANDMARKS, False),
+    LicensedFile("flame-lowerhead", "selected_lowerhead.npz", IDS, False, "ids"),
+    LicensedFile("hand-ids", "MANO_SMPLX_vertex_ids.npz", HANDS, False),
 )
-"""What the published EHM is made of; without an optional file the bake leaves out what it would add, and says so."""
+"""Files of the published EHM. Without an optional file its part is left out of the body, and the bake reports it."""
 
 Arrays = dict[str, np.ndarray]
 
 
-def licensed(name: str) -> Licensed | None:
-    """The row of that name."""
+def find_licensed(name: str) -> LicensedFile | None:
+    """The row of LICENSED with this name, or None."""
     return next((row for row in LICENSED if row.name == name), None)
 
 
-def file_licensed(row: Licensed, source: Path, folder: Path) -> Path:
-    """Check `source` and keep its arrays in `folder`. Raises InputError for what is not whole or not that file."""
-    arrays = _as_named(row, source)
+def store_licensed(row: LicensedFile, source: Path, folder: Path) -> Path:
+    """Check `source` and store its arrays in `folder`. Raises InputError for an incomplete or wrong file."""
+    arrays = _read_arrays(row, source)
     row.schema.validate(arrays, str(source))
-    _check_numbers(row, arrays, source)
+    _check_values(row, arrays, source)
     place = folder / row.file
     place.parent.mkdir(parents=True, exist_ok=True)
     write_npz(place, arrays)
@@ -91,12 +91,12 @@ def file_licensed(row: Licensed, source: Path, folder: Path) -> Path:
 
 
 def read_licensed(folder: Path) -> dict[str, Arrays]:
-    """What is filed in `folder`, by name. Raises InputError that lists what is required and absent."""
+    """All stored files in `folder`, by name. Raises InputError that lists the required files that are missing."""
     absent = [row for row in LICENSED if row.required and not (folder / row.file).is_file()]
     if absent:
         adding = "; ".join(f"emosh models add {row.name} FILE" for row in absent)
         raise InputError(
-            f"the ehm body needs {', '.join(row.name for row in absent)}, which {folder} does not hold: {adding} "
+            f"the ehm body needs {', '.join(row.name for row in absent)}, missing in {folder}; add them with: {adding} "
             "(sources: emosh models list)"
         )
     found = {row.name: read_npz(folder / row.file) for row in LICENSED if (folder / row.file).is_file()}
@@ -107,74 +107,81 @@ def read_licensed(folder: Path) -> dict[str, Arrays]:
     return found
 
 
-def _as_named(row: Licensed, source: Path) -> Arrays:
-    """The arrays that the row asks for, whatever the file's layout; others are not even read."""
+def _read_arrays(row: LicensedFile, source: Path) -> Arrays:
+    """The arrays of the row's schema from any of the published layouts; other arrays are not read."""
     if not source.is_file():
-        raise InputError(f"{source} does not exist, expected the file of {row.name}")
-    wanted = [each.name for each in row.schema.fields]
+        raise InputError(f"{source} does not exist; give the path of the {row.name} file")
+    names = [each.name for each in row.schema.fields]
     if source.suffix == ".npy":
         if row.whole is None:
-            raise InputError(f"{source} is one array; {row.name} has {', '.join(wanted)}")
-        return {row.whole: _typed(row, row.whole, _load(source))}
-    arrays = read_pickled_arrays(source) if source.suffix == ".pkl" else _load_some(source, wanted)
-    return {name: _typed(row, name, arrays[name]) for name in wanted if name in arrays}
+            raise InputError(
+                f"{source} is a single array, but {row.name} needs {', '.join(names)}; give its .npz or .pkl file"
+            )
+        return {row.whole: _typed(row, row.whole, _load_npy(source))}
+    arrays = read_pickled_arrays(source) if source.suffix == ".pkl" else _load_npz(source, names)
+    return {name: _typed(row, name, arrays[name]) for name in names if name in arrays}
 
 
-def _load(path: Path) -> np.ndarray:
+def _load_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path} is no .npy of numbers ({error})") from error
+        raise InputError(f"{path} is not a .npy file of numbers ({error}); download it again") from error
 
 
-def _load_some(path: Path, names: list[str]) -> Arrays:
-    """Some arrays of an npz: SMPL-X's also holds pickled dicts (`joint2num`), which are left alone."""
+def _load_npz(path: Path, names: list[str]) -> Arrays:
+    """The named arrays of an npz. SMPL-X's also holds pickled dicts (`joint2num`), which are not read."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in names if name in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no .npz file of arrays ({error}); give an .npz, .npy or .pkl") from error
+        raise InputError(f"{path} is not an .npz file of arrays ({error}); give an .npz, .npy or .pkl") from error
 
 
-def _typed(row: Licensed, name: str, array: np.ndarray) -> np.ndarray:
-    """float32 or int64, whatever it was (FLAME's faces are uint32, its regressor float64)."""
+def _typed(row: LicensedFile, name: str, array: np.ndarray) -> np.ndarray:
+    """The array as float32 or int64 (FLAME's faces are uint32, its regressor is float64)."""
     kind = next(each.kind for each in row.schema.fields if each.name == name)
     if array.dtype.kind not in "fiu":
-        raise InputError(f"array '{name}' of {row.name} holds {array.dtype}, expected numbers")
+        raise InputError(f"array '{name}' of {row.name} holds {array.dtype}, expected numbers; give the published file")
     return np.ascontiguousarray(array, np.float32 if kind == "float" else np.int64)
 
 
-def _check_numbers(row: Licensed, arrays: Arrays, source: Path) -> None:
-    """What shapes do not say: rows that must sum to 1, triangles within the mesh, columns enough."""
+def _check_values(row: LicensedFile, arrays: Arrays, source: Path) -> None:
+    """Checks beyond shapes: rows that must sum to 1, triangles within the mesh, enough columns."""
     if "weights" not in arrays:
         return
     for name, sums in (("weights", arrays["weights"].sum(1)), ("J_regressor", arrays["J_regressor"].sum(1))):
         if np.abs(sums - 1).max() > 1e-3:
-            raise InputError(f"{source}: the rows of '{name}' do not sum to 1; it is not {row.schema.kind}'s")
+            raise InputError(f"{source}: the rows of '{name}' do not sum to 1; give the {row.schema.kind} file")
     if arrays["f"].min() < 0 or arrays["f"].max() >= len(arrays["v_template"]):
-        raise InputError(f"{source}: array 'f' names vertices that the mesh does not have")
+        raise InputError(f"{source}: array 'f' names vertices that the mesh does not have; download it again")
     needed = 301 if row.name == "flame" else 10
     if arrays["shapedirs"].shape[2] < needed:
         raise InputError(f"{source}: 'shapedirs' has {arrays['shapedirs'].shape[2]} columns, expected {needed} or more")
 
 
 def _check_together(found: dict[str, Arrays]) -> None:
-    """Files that are each whole may still belong to different models."""
+    """Check that the files belong to the same models."""
     body, head = len(found["smplx"]["v_template"]), len(found["flame"]["v_template"])
     ids = found["flame-ids"]["ids"]
     if len(ids) != head or ids.min() < 0 or ids.max() >= body:
         raise InputError(
-            f"flame-ids has {len(ids)} numbers up to {ids.max()}, but FLAME has {head} vertices and SMPL-X {body}"
+            f"flame-ids has {len(ids)} numbers up to {ids.max()}, but FLAME has {head} vertices and SMPL-X {body}; "
+            "add files that belong together"
         )
     if len(np.unique(ids)) != head:
-        raise InputError("flame-ids names a vertex twice")
+        raise InputError("flame-ids names a vertex twice; add the published file again")
     for name in ("eyelid-left", "eyelid-right"):
         if name in found and len(found[name]["offsets"]) != head:
-            raise InputError(f"{name} has {len(found[name]['offsets'])} rows, but FLAME has {head} vertices")
+            raise InputError(
+                f"{name} has {len(found[name]['offsets'])} rows, but FLAME has {head} vertices; add the right file"
+            )
     limits = {"flame-lowerhead": ("ids", head), "flame-landmarks": ("lmk_face_idx", len(found["flame"]["f"]))}
     for name, (array, limit) in limits.items():
         if name in found and (found[name][array].min() < 0 or found[name][array].max() >= limit):
-            raise InputError(f"{name} does not belong to this FLAME: a number is not below {limit}")
+            raise InputError(f"{name} does not belong to this FLAME: a number is not below {limit}; add the right file")
     for side in ("left_hand", "right_hand"):
         if "hand-ids" in found and not 0 <= found["hand-ids"][side].min() <= found["hand-ids"][side].max() < body:
-            raise InputError(f"hand-ids does not belong to this SMPL-X: a vertex of {side} is not below {body}")
+            raise InputError(
+                f"hand-ids does not belong to this SMPL-X: a vertex of {side} is not below {body}; add the right file"
+            )

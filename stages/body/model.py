@@ -1,8 +1,8 @@
 """The expressive human model at run time: one body file in SMPL-X's layout, one forward pass.
 
-Rest pose: T-pose, y up, facing +z, metres (SMPL-X's). Body shape (`betas`) and head shape (`head_betas`) are
-separate columns of `shapedirs`; `head_scale` and `hand_scale` are two more. Expression offsets grow with the head.
-This module does not know how a body file is made (bake_open.py) nor where it is kept (store.py).
+Rest pose: SMPL-X's T-pose, y up, facing +z, metres. Body shape (`betas`) and head shape (`head_betas`) are separate
+columns of `shapedirs`; `head_scale` and `hand_scale` are two more. Expression offsets are multiplied by `head_scale`.
+This module does not know how a body file is made (bake_open.py, bake_ehm.py) or where it is stored (store.py).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ JOINT_NAMES = (
     "right_middle3", "right_pinky1", "right_pinky2", "right_pinky3", "right_ring1", "right_ring2", "right_ring3",
     "right_thumb1", "right_thumb2", "right_thumb3",
 )  # fmt: skip
-"""SMPL-X's 55 joints in smplx order, by smplx's own names."""
+"""SMPL-X's 55 joints in the order and with the names of smplx."""
 
 BODY = Schema(
     "body",
@@ -73,13 +73,13 @@ PART_NAMES = (
     "torso", "head", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg", "left_foot",
     "right_foot",
 )  # fmt: skip
-"""Parts that cover the body once each; arm = upper + lower arm, leg = thigh + shin, torso includes pelvis and neck."""
+"""Body parts without overlap: arm = upper + lower arm, leg = thigh + shin, torso with pelvis and neck."""
 
 SET_NAMES = (
     "face_skin", "lips", "mouth_cavity", "tongue", "teeth", "left_eyeball", "right_eyeball", "left_iris", "right_iris",
     "left_eye_socket", "right_eye_socket", "left_eyelids", "right_eyelids", "left_brow", "right_brow",
 )  # fmt: skip
-"""Named vertex sets that drawing needs; a set may be empty where a body has no such vertices."""
+"""Named vertex sets that drawing needs; a set may be empty if a body has no such vertices."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ class Body:
     path: Path
     v_template: Float[np.ndarray, "vertices 3"]
     shapedirs: Float[np.ndarray, "vertices 3 shape"]
-    """betas | head_betas | head_scale - 1 | hand_scale - 1."""
+    """Columns: betas | head_betas | head_scale - 1 | hand_scale - 1."""
     exprdirs: Float[np.ndarray, "vertices 3 expression"]
     posedirs: Float[np.ndarray, "vertices 3 486"] | None
-    """None when all zero."""
+    """Pose correctives; None when all are zero."""
     J_regressor: Float[np.ndarray, "55 vertices"]
     weights: Float[np.ndarray, "vertices 55"]
     parents: Int[np.ndarray, "55"]
@@ -110,7 +110,7 @@ class Body:
     keypoint_sigma: Float[np.ndarray, "keypoints"]
     part: Int[np.ndarray, "vertices"]
     sets: dict[str, np.ndarray]
-    """name -> boolean (vertices,)."""
+    """Set name -> boolean mask (vertices,)."""
     sparse_weights: SparseWeights
     """`weights` without zeros."""
     expressive: Int[np.ndarray, "moved"]
@@ -123,23 +123,23 @@ class Body:
 
 @dataclass(frozen=True)
 class Posed:
-    """A batch of posed bodies in whatever frame `transl` and `poses[:, :3]` put them (OpenCV camera for a Motion)."""
+    """A batch of posed bodies, in the frame of `transl` and `poses[:, :3]` (for a Motion: the OpenCV camera)."""
 
     vertices: Float[np.ndarray, "frames vertices 3"]
     joints: Float[np.ndarray, "frames 55 3"]
     transforms: Float[np.ndarray, "frames 55 3 4"]
-    """Rest-pose (shaped T-pose) points to posed points, per joint, transl included."""
+    """Per joint, the map from points of the shaped T-pose to posed points; includes transl."""
 
 
 def load_body(path: Path) -> Body:
-    """Read a body file. Raises InputError for a missing, damaged or foreign file."""
+    """Read a body file. Raises InputError for a missing or damaged file, or a file of another kind."""
     arrays = read_npz(path, often_zero=("posedirs",))
     BODY.validate(arrays, str(path))
     return body_from_arrays(arrays, Path(path), sha256_file(path))
 
 
 def body_from_arrays(arrays: Mapping[str, np.ndarray], path: Path, sha256: str) -> Body:
-    """The body that a valid set of a body file's arrays describes."""
+    """The body of a valid set of body file arrays."""
     betas, head_betas = int(arrays["emosh_num_betas"]), int(arrays["emosh_num_head_betas"])
     names = tuple(str(name) for name in arrays["emosh_expression_names"])
     shapedirs = arrays["shapedirs"].astype(np.float32, copy=False)
@@ -180,7 +180,7 @@ def body_from_arrays(arrays: Mapping[str, np.ndarray], path: Path, sha256: str) 
 def shape_vector(
     body: Body, betas: np.ndarray, head_betas: np.ndarray, head_scale: float, hand_scale: float
 ) -> Float[np.ndarray, "shape"]:
-    """Coefficients of `body.shapedirs`; short `betas` and `head_betas` are padded with zeros."""
+    """Coefficients of `body.shapedirs`; shorter `betas` and `head_betas` are padded with zeros."""
     vector = np.zeros(body.shapedirs.shape[2], np.float32)
     vector[: len(betas)] = betas
     vector[body.num_betas : body.num_betas + len(head_betas)] = head_betas
@@ -232,7 +232,7 @@ def _rotations(poses: Float[np.ndarray, "frames 165"]) -> Float[np.ndarray, "fra
 def with_expression(
     body: Body, template: Float[np.ndarray, "vertices 3"], expression: Float[np.ndarray, "frames expression"]
 ) -> Float[np.ndarray, "frames vertices 3"]:
-    """One copy of the template a frame, its face moved."""
+    """One copy of the template per frame, with the expression added."""
     rest = np.repeat(template[None].astype(np.float32), len(expression), 0)
     directions = body.exprdirs[body.expressive].reshape(-1, body.exprdirs.shape[2])
     offsets = expression.astype(np.float32) @ directions.T
@@ -261,14 +261,14 @@ def joint_transforms(
 
 
 def motion_template(body: Body, motion: Motion) -> Float[np.ndarray, "vertices 3"]:
-    """Rest vertices of the person in a motion."""
+    """Rest vertices of the person of a motion, without expression."""
     return shaped_template(
         body, shape_vector(body, motion.betas, motion.head_betas, motion.head_scale, motion.hand_scale)
     )
 
 
 def pose_motion(body: Body, motion: Motion, rows: slice = slice(None)) -> Posed:
-    """Pose a motion's rows in its camera frame. Keep `rows` short: 13,718 vertices are 0.16 MB a frame."""
+    """Pose rows of a motion in its camera frame. Keep `rows` short: 13,718 vertices take 0.16 MB per frame."""
     template = motion_template(body, motion)
     return pose_body(body, template, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale)
 
@@ -276,7 +276,7 @@ def pose_motion(body: Body, motion: Motion, rows: slice = slice(None)) -> Posed:
 def keypoints_from(
     body: Body, template: Float[np.ndarray, "vertices 3"], posed: Posed
 ) -> Float[np.ndarray, "frames keypoints 3"]:
-    """The body's named keypoints: skinned ones from posed vertices, joint-bound ones moved rigidly with their joint."""
+    """The named keypoints: skinned ones from posed vertices, joint-bound ones moved rigidly with their joint."""
     count = len(body.keypoint_names)
     bound = body.keypoint_joint >= 0
     rest, points = np.zeros((count, 3), np.float32), np.empty((len(posed.vertices), count, 3), np.float32)

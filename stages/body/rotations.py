@@ -18,7 +18,7 @@ def matrix_from_rotvec(rotvec: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarra
 
 
 def rotvec_from_matrix(matrix: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarray, "*batch 3"]:
-    """The shortest axis-angle of each rotation, angle in [0, pi]; goes through a quaternion, so it is safe near pi."""
+    """The shortest axis-angle of each rotation, angle in [0, pi]. A quaternion step keeps it exact near pi."""
     from scipy.spatial.transform import Rotation
 
     flat = matrix.reshape(-1, 3, 3).astype(np.float64)
@@ -26,7 +26,7 @@ def rotvec_from_matrix(matrix: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndar
 
 
 def skew(vector: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:
-    """[v]x, so that [v]x w = v x w."""
+    """The cross-product matrix [v]x, with [v]x w = v x w."""
     x, y, z = np.moveaxis(vector, -1, 0)
     zero = np.zeros_like(x)
     rows = [np.stack(row, -1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
@@ -36,7 +36,7 @@ def skew(vector: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3
 def rotation_aligning(
     source: Float[np.ndarray, "points 3"], target: Float[np.ndarray, "points 3"], weights: Float[np.ndarray, "points"]
 ) -> Float[np.ndarray, "3 3"]:
-    """The rotation R minimising sum w |R (s - mean s) - (t - mean t)|^2 (Kabsch 1976)."""
+    """The rotation R that minimises sum w |R (s - mean s) - (t - mean t)|^2 (Kabsch 1976)."""
     weights = weights / weights.sum()
     centred_source = source - weights @ source
     centred_target = target - weights @ target

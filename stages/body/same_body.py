@@ -1,4 +1,4 @@
-"""Poses mean something only on the body file they were fitted on."""
+"""Check that a motion was fitted on the body file in use; poses are valid on that body only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stages.errors import InputError
 
 
 def require_same_body(role: str, motion: Motion, body: Body) -> None:
-    """Refuse a motion fitted on another body file. Raises InputError naming `role`, both bodies, and what to do."""
+    """Raises InputError for a motion that was fitted on another body file; it names `role` and both bodies."""
     if motion.body_sha256 != body.sha256:
         raise InputError(
             f"the {role} was fitted on body '{motion.body_model}' ({motion.body_sha256[:12]}), but body "

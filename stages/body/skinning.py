@@ -1,6 +1,6 @@
 """Linear blend skinning of whole meshes, the inner loop of the forward pass, compiled with numba.
 
-`skin_slowly` is its obvious twin: tests compare the two, nothing else uses it.
+`skin_slowly` is a simple version without numba, used only in tests to compare.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 @dataclass(frozen=True)
 class SparseWeights:
-    """Skinning weights without their zeros: vertex v has entries `start[v]:start[v + 1]`."""
+    """Skinning weights without zeros: vertex v has the entries `start[v]:start[v + 1]`."""
 
     start: Int[np.ndarray, "vertices_and_end"]
     joint: Int[np.ndarray, "entries"]
@@ -35,11 +35,11 @@ def skin(
     weights: SparseWeights,
     transforms: Float[np.ndarray, "frames joints 3 4"],
 ) -> Float[np.ndarray, "frames vertices 3"]:
-    """Each vertex moved by the weighted mean of its joints' transforms. 0.5 ms a frame for 13,718 vertices."""
+    """Move each vertex by the weighted mean of its joints' transforms. 0.5 ms per frame for 13,718 vertices."""
     rest = np.ascontiguousarray(rest, np.float32)
     transforms = np.ascontiguousarray(transforms, np.float32)
     posed = np.empty_like(rest)
-    _kernel()(rest, weights.start, weights.joint, weights.weight, transforms, posed)
+    _compiled_skin()(rest, weights.start, weights.joint, weights.weight, transforms, posed)
     return posed
 
 
@@ -48,14 +48,14 @@ def skin_slowly(
     weights: Float[np.ndarray, "vertices joints"],
     transforms: Float[np.ndarray, "frames joints 3 4"],
 ) -> Float[np.ndarray, "frames vertices 3"]:
-    """The same with dense weights, in one line of numpy."""
+    """`skin` with dense weights, in numpy."""
     blended = np.einsum("vj,fjab->fvab", weights, transforms, optimize=True)
     return np.einsum("fvab,fvb->fva", blended[..., :3], rest) + blended[..., 3]
 
 
 @cache
-def _kernel() -> Any:
-    """Compiled on first use (numba is slow to import), then kept on disk."""
+def _compiled_skin() -> Any:
+    """`_skin`, compiled on first use because numba is slow to import, and cached on disk."""
     from numba import njit
 
     return njit(cache=True, nogil=True, boundscheck=False)(unwrap(_skin))

@@ -1,6 +1,6 @@
-"""SMPL-X's skeleton and vertex numbers, and how MakeHuman's 163 bones fall onto its 55 joints.
+"""SMPL-X's skeleton and vertex numbers, and the map from MakeHuman's 163 bones to its 55 joints.
 
-The numbers are facts of the SMPL-X file format that its readers rely on; no SMPL-X data is used.
+The numbers are facts of the SMPL-X file format that programs rely on; no SMPL-X data is used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 
 from stages.body.model import JOINT_NAMES
 
-_FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 _BODY_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 _HEAD_PARENTS = (15, 15, 15)
 PARENTS: tuple[int, ...] = (
@@ -28,7 +27,7 @@ SELECTED_VERTICES = {
     "lthumb": 5361, "lindex": 4933, "lmiddle": 5058, "lring": 5169, "lpinky": 5286,
     "LBigToe": 5770, "LSmallToe": 5780, "LHeel": 8846, "RBigToe": 8463, "RSmallToe": 8474, "RHeel": 8635,
 }  # fmt: skip
-"""The vertices that smplx appends to its joints, by smplx's names; its class has these numbers built in."""
+"""The vertices that smplx appends to its joints, by smplx's names; these numbers are built into its class."""
 
 _SIDES = {"L": "left", "R": "right"}
 _MAKEHUMAN_FINGERS = {"1": "thumb", "2": "index", "3": "middle", "4": "ring", "5": "pinky"}
@@ -57,7 +56,7 @@ def joint(name: str) -> int:
 
 
 def joint_of_bones(names: tuple[str, ...], parents: tuple[int, ...]) -> Int[np.ndarray, "bones"]:
-    """SMPL-X joint that each MakeHuman bone moves with. A face bone goes with the jaw if it hangs from it."""
+    """SMPL-X joint that each MakeHuman bone moves with. Face bones below the jaw move with the jaw."""
     joints: list[int] = []
     for name, parent in zip(names, parents, strict=True):
         stem, _, letter = name.partition(".")
@@ -72,7 +71,7 @@ def joint_of_bones(names: tuple[str, ...], parents: tuple[int, ...]) -> Int[np.n
 
 
 def bone_of_joints(names: tuple[str, ...]) -> Float[np.ndarray, "55 bones"]:
-    """Each joint's place as a weighted mean of bone starts."""
+    """Weights over bone starts whose mean is the position of each joint."""
     rows = np.zeros((55, len(names)))
     for letter, side in _SIDES.items():
         starts = {
@@ -97,9 +96,9 @@ def bone_of_joints(names: tuple[str, ...]) -> Float[np.ndarray, "55 bones"]:
 def renumbering(selected: dict[str, int], count: int) -> Int[np.ndarray, "vertices"]:
     """`order` such that `array[order]` has `selected[name]` at SELECTED_VERTICES[name]; all others swap places."""
     order = np.arange(count)
-    place = np.arange(count)  # where each old vertex now stands
-    for name, wanted in SELECTED_VERTICES.items():
-        here, old = place[selected[name]], order[wanted]
-        order[[here, wanted]] = order[[wanted, here]]
-        place[old], place[selected[name]] = here, wanted
+    place = np.arange(count)  # new position of each old vertex
+    for name, target in SELECTED_VERTICES.items():
+        here, old = place[selected[name]], order[target]
+        order[[here, target]] = order[[target, here]]
+        place[old], place[selected[name]] = here, target
     return order

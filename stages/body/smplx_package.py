@@ -1,6 +1,6 @@
-"""A body file opened by the `smplx` package, for those who want torch's forward pass, and to check ours against.
+"""Open a body file with the `smplx` package: for a forward pass in torch, and to check emosh's own forward pass.
 
-This is the one module that imports `smplx`. That package and the model files it was made for are licensed by the
+Only this module imports `smplx`. That package and the model files it was made for are licensed by the
 Max Planck Institute for non-commercial research only; nothing else in emosh needs it.
 """
 
@@ -16,16 +16,16 @@ from stages.errors import InputError
 
 
 def load_stock_smplx(path: Path, body: Body) -> Any:
-    """`smplx.SMPLX` reading the body file at `path`, one row a call by default; pass any batch to it.
+    """An `smplx.SMPLX` model of the body file at `path`; its default batch is one row, but it accepts any batch.
 
-    `betas` are 300 numbers: `shape_vector(...)` padded with zeros. smplx knows no head scale: pass
-    `head_scale * expression`. smplx unpickles whatever the file holds, so give it only files that `load_body` has read.
+    `betas` are 300 numbers: `shape_vector(...)` padded with zeros. smplx has no head scale: pass
+    `head_scale * expression`. smplx unpickles the file, so give it only files that `load_body` has read.
     Raises InputError when `smplx` is not installed.
     """
     try:
         import smplx
     except ImportError as error:
-        raise InputError("the smplx package is not installed; pip install smplx==0.1.28") from error
+        raise InputError("the smplx package is not installed; install it with: pip install smplx==0.1.28") from error
     with redirect_stdout(io.StringIO()):
         return smplx.SMPLX(
             str(path),

@@ -11,9 +11,9 @@ CANDIDATES = 24
 def closest_on_surface(
     points: Float[np.ndarray, "points 3"], vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> tuple[Int[np.ndarray, "points"], Float[np.ndarray, "points 3"]]:
-    """Per point, the nearest triangle (row of `faces`) and barycentric coordinates of the nearest point on it.
+    """Per point, the nearest triangle (row of `faces`) and the barycentric coordinates of the nearest point on it.
 
-    Looks at the CANDIDATES triangles with the nearest centres: enough where triangles are of like size.
+    Checks the CANDIDATES triangles with the nearest centres, which is enough for triangles of similar size.
     """
     from scipy.spatial import KDTree
 
@@ -30,7 +30,7 @@ def closest_on_surface(
 def closest_barycentric(
     point: Float[np.ndarray, "*#batch 3"], corners: Float[np.ndarray, "*#batch 3 3"]
 ) -> Float[np.ndarray, "*batch_of_both 3"]:
-    """Barycentric coordinates of the triangle's point nearest to `point`: inside it, or the best of its three edges."""
+    """Barycentric coordinates of the triangle's point nearest to `point`: inside it, or on one of its three edges."""
     a, b, c = np.moveaxis(corners, -2, 0)
     ab, ac, ap = b - a, c - a, point - a
     d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
@@ -46,7 +46,7 @@ def closest_barycentric(
 
 
 def _on_edge(point: np.ndarray, corners: np.ndarray, first: int) -> np.ndarray:
-    """Weights of the nearest point on the edge from corner `first` to the next."""
+    """Weights of the nearest point on the edge from corner `first` to the next corner."""
     second = (first + 1) % 3
     start, along = corners[..., first, :], corners[..., second, :] - corners[..., first, :]
     share = ((point - start) * along).sum(-1) / np.maximum((along * along).sum(-1), 1e-30)

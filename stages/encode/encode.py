@@ -1,4 +1,4 @@
-"""Photo and condition map become latents: each network is loaded, used and let go before the next one."""
+"""Encode a photo and a condition map as latents. Each network is loaded, used and released before the next one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.artifacts.disk import check_room
-from stages.artifacts.latents import LatentsHeader, declared
+from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
-from stages.artifacts.streamed_safetensors import streamed
+from stages.artifacts.streamed_safetensors import write_streamed
 from stages.encode.config import EncodeConfig
 from stages.encode.windows import windows
 from stages.errors import InputError
@@ -43,58 +43,61 @@ def encode(
     weights: dict[str, str] | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Write the latents of a photo animated by a condition map. `cache` keeps prompt embeddings between runs.
+    """Write the latents of a photo animated by a condition map to `out`. `cache` keeps prompt embeddings between runs.
 
-    The photo is fitted into the map's picture, black around it, as Wan-Animate does; CLIP sees it whole. Memory does
-    not grow with the clip's length. `weights` names what the folder's files hash to, for the record.
-    Raises InputError for a condition map that is none or has a size the model cannot read, and, before anything loads,
-    for a disk without room.
+    The photo is fitted into the map's size with black borders, as in Wan-Animate; CLIP reads the photo without borders.
+    Memory does not grow with the clip's length. `weights` are the sha256 of the folder's files, for the record.
+    Raises InputError for a file that is not a condition map, for a size that the model cannot read, and for a full
+    disk, before anything is loaded.
     """
     from stages.wan import vae
     from stages.wan.loading import DTYPES, load_vae
 
-    info, record = described(cond)
+    info, record = read_condition_map(cond)
     rgb = read_photo(photo)
     chunks = plan_chunks(info.frame_count or 0, config.chunk_frames, config.overlap_frames)
     header = _header(photo, cond, info, record, config, weights or {})
-    least = declared(header, len(chunks), (0, 0), (0, 0), negative=False).values()
+    least = declare_latents(header, len(chunks), (0, 0), (0, 0), negative=False).values()
     check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {header.frames} frames")
     image = _image_embeds(rgb, folder, device)
     prompts = {
-        "prompt_embeds": kept_or_made_prompt(folder, cache, config.prompt, device),
+        "prompt_embeds": cached_or_new_prompt(folder, cache, config.prompt, device),
         **({} if not config.negative_prompt else {
-            "negative_prompt_embeds": kept_or_made_prompt(folder, cache, config.negative_prompt, device)
+            "negative_prompt_embeds": cached_or_new_prompt(folder, cache, config.negative_prompt, device)
         }),
     }  # fmt: skip
     text = prompts["prompt_embeds"].shape
-    tensors = declared(header, len(chunks), image.shape, (text[0], text[1]), len(prompts) > 1)  # type: ignore[arg-type]
+    tensors = declare_latents(header, len(chunks), image.shape, (text[0], text[1]), len(prompts) > 1)  # type: ignore[arg-type]
     autoencoder = load_vae(folder, DTYPES[config.vae_dtype], device)
-    with streamed(out, tensors, header.to_metadata()) as file:
+    with write_streamed(out, tensors, header.to_metadata()) as file:
         file.write("image_embeds", image)
         for name, embeds in prompts.items():
             file.write(name, embeds)
-        file.write("reference_latents", array_of(vae.encode(autoencoder, pixels_of(fitted(rgb, info)[None]))))
+        file.write("reference_latents", to_array(vae.encode(autoencoder, to_pixels(fit_to_map(rgb, info)[None]))))
         span = config.chunk_frames, info.height, info.width
-        file.write("grey_latents", array_of(vae.grey_latents(autoencoder, *span)))
+        file.write("grey_latents", to_array(vae.grey_latents(autoencoder, *span)))
         times: list[float] = []
-        frames = _counted(cond, info, times)
+        frames = _frames_with_times(cond, info, times)
         for number, window in enumerate(windows(frames, chunks, config.chunk_frames, header.frames)):
-            file.write("motion_latents", array_of(vae.encode(autoencoder, pixels_of(window))))
+            file.write("motion_latents", to_array(vae.encode(autoencoder, to_pixels(window))))
             progress("encoding the condition map", number + 1, len(chunks))
         for _ in frames:
             pass
         file.write("pts_seconds", np.array(times))
 
 
-def described(cond: Path) -> tuple[VideoInfo, Provenance]:
-    """A condition map's description and record. Raises InputError for another file, or a size the model cannot read."""
+def read_condition_map(cond: Path) -> tuple[VideoInfo, Provenance]:
+    """(video information, record) of a condition map.
+
+    Raises InputError for any other file, and for a size that the model cannot read.
+    """
     info = probe(cond)
     try:
         record = Provenance.from_json(read_metadata(cond).get("comment", "")) if not info.is_photo else None
     except ValueError:
         record = None
     if record is None or record.notes.get("kind") != "condition-map":
-        raise InputError(f"{cond} is not a condition map that emosh drew; {COND}")
+        raise InputError(f"{cond} is not a condition map of emosh; {COND}")
     if info.width % SIZE_STEP or info.height % SIZE_STEP:
         raise InputError(
             f"{cond} is {info.width}x{info.height}; the model reads multiples of {SIZE_STEP}: {COND} --size 512x512"
@@ -102,8 +105,8 @@ def described(cond: Path) -> tuple[VideoInfo, Provenance]:
     return info, record
 
 
-def fitted(rgb: UInt8[np.ndarray, "h w 3"], info: VideoInfo) -> UInt8[np.ndarray, "height width 3"]:
-    """The whole photo at the map's size, centred on black."""
+def fit_to_map(rgb: UInt8[np.ndarray, "h w 3"], info: VideoInfo) -> UInt8[np.ndarray, "height width 3"]:
+    """The whole photo scaled into the map's size, centred, with black borders."""
     from PIL import Image
 
     picture = Image.fromarray(rgb)
@@ -137,8 +140,10 @@ def _header(
     )  # fmt: skip
 
 
-def _counted(cond: Path, info: VideoInfo, times: list[float]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The map's frames, their times noted. Raises InputError when there are not as many as its header says."""
+def _frames_with_times(
+    cond: Path, info: VideoInfo, times: list[float]
+) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """The map's frames. Appends each frame's time to `times`. Raises InputError unless the header's count is right."""
     for frame in read_frames(cond):
         times.append(frame.pts_seconds)
         yield frame.rgb
@@ -150,28 +155,28 @@ def _image_embeds(rgb: UInt8[np.ndarray, "h w 3"], folder: ModelFolder, device: 
     from stages.wan.conditioning import image_embeds
     from stages.wan.loading import load_image_encoder
 
-    if not folder.sees:
+    if not folder.has_image_encoder:
         return np.zeros((0, 0), np.float32)
-    return array_of(image_embeds(*load_image_encoder(folder, device), rgb))
+    return to_array(image_embeds(*load_image_encoder(folder, device), rgb))
 
 
-def kept_or_made_prompt(folder: ModelFolder, cache: Path | None, prompt: str, device: str) -> np.ndarray:
-    """From the cache, else from the text encoder, which is then gone again."""
-    from stages.wan.conditioning import keep_prompt, kept_prompt, prompt_embeds
+def cached_or_new_prompt(folder: ModelFolder, cache: Path | None, prompt: str, device: str) -> np.ndarray:
+    """A prompt's embedding from the cache, else from the text encoder, which is loaded and released again."""
+    from stages.wan.conditioning import cache_prompt, cached_prompt, prompt_embeds
     from stages.wan.loading import load_text_encoder
 
-    if not folder.reads:
+    if not folder.has_text_encoder:
         return np.zeros((1, folder.config["text_dim"]), np.float32)
-    embeds = kept_prompt(folder, cache, prompt)
+    embeds = cached_prompt(folder, cache, prompt)
     if embeds is None:
         embeds = prompt_embeds(*load_text_encoder(folder, device=device), prompt)
         if cache is not None:
-            keep_prompt(folder, cache, prompt, embeds)
-    return array_of(embeds)
+            cache_prompt(folder, cache, prompt, embeds)
+    return to_array(embeds)
 
 
-def pixels_of(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Float[Tensor, "1 3 frames height width"]:
-    """Frames as the VAE reads them."""
+def to_pixels(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Float[Tensor, "1 3 frames height width"]:
+    """8-bit frames as the VAE reads them, in [-1, 1]."""
     import torch
 
     from stages.wan.vae import pixels
@@ -179,6 +184,6 @@ def pixels_of(rgb: UInt8[np.ndarray, "frames height width 3"]) -> Float[Tensor, 
     return pixels(torch.tensor(rgb))
 
 
-def array_of(tensor: Tensor) -> np.ndarray:
-    """A batch of one, without its batch axis, in float32 on the CPU."""
+def to_array(tensor: Tensor) -> np.ndarray:
+    """A batch of one as float32 on the CPU, without the batch axis."""
     return tensor[0].float().cpu().numpy()

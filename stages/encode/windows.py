@@ -1,4 +1,4 @@
-"""A condition map's frames, read once, as the overlapping windows that are encoded; a bounded number in memory."""
+"""Cut a condition map's frames into the overlapping windows that are encoded. Reads the map once, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from stages.wan.chunks import Chunk, source_row
 def windows(
     frames: Iterable[UInt8[np.ndarray, "height width 3"]], chunks: tuple[Chunk, ...], chunk_frames: int, total: int
 ) -> Iterator[UInt8[np.ndarray, "chunk_frames height width 3"]]:
-    """One window a chunk; the last turns back at the clip's end. Holds at most two windows' frames.
+    """One window per chunk. Past the clip's end, the last window runs backwards. Holds at most two windows of frames.
 
-    The end of the clip is never more than a window before the last chunk's start, so a window's length of earlier
-    frames is all that turning back can ask for.
+    Running backwards never reaches more than one window before the last chunk's start, so older frames can be dropped.
     """
     held: dict[int, np.ndarray] = {}
     coming = iter(enumerate(frames))

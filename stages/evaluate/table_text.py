@@ -10,7 +10,7 @@ from stages.evaluate.tables import Cell, Figure, Table
 
 
 def markdown(tables: Sequence[Table], about: Sequence[str]) -> str:
-    """With bold for the best and intervals in brackets; `about` is a list under the last table."""
+    """Markdown tables: the best value is bold, intervals are in brackets; `about` is a list under the last table."""
     parts = []
     for table in tables:
         lines = [f"## Table {table.number}. {table.title}", ""]
@@ -18,17 +18,19 @@ def markdown(tables: Sequence[Table], about: Sequence[str]) -> str:
         lines.append("|---|" + "---|" * len(table.columns))
         for name, row in table.rows:
             lines.append(
-                f"| {_cell_text(name)} | " + " | ".join(_markdown(c, f) for c, f in _paired(table, row)) + " |"
+                f"| {_cell_text(name)} | "
+                + " | ".join(_markdown(c, f) for c, f in _cells_with_figures(table, row))
+                + " |"
             )
         for name, row in table.published:
-            cells = " | ".join(_number(c, f) for c, f in _paired(table, row))
+            cells = " | ".join(_number(c, f) for c, f in _cells_with_figures(table, row))
             lines.append(f"| *{_cell_text(name)} (as published)* | {cells} |")
         parts.append("\n".join([*lines, "", *(f"- {note}" for note in table.notes), ""]))
     return "\n".join([*parts, "## How", "", *(f"- {line}" for line in about), ""])
 
 
 def latex(tables: Sequence[Table]) -> str:
-    """booktabs tables; nothing but \\usepackage{booktabs} is needed."""
+    """LaTeX tables; the document needs only \\usepackage{booktabs}."""
     parts = ["% made by emosh evaluate --table; needs \\usepackage{booktabs}"]
     for table in tables:
         arrows = {True: "$\\uparrow$", False: "$\\downarrow$"}
@@ -41,17 +43,20 @@ def latex(tables: Sequence[Table]) -> str:
             " & ".join(["Method", *heads]) + " \\\\", "\\midrule",
         ]  # fmt: skip
         for name, row in table.rows:
-            values = [f"\\textbf{{{_number(c, f)}}}" if c and c.best else _number(c, f) for c, f in _paired(table, row)]
+            values = [
+                f"\\textbf{{{_number(c, f)}}}" if c and c.best else _number(c, f)
+                for c, f in _cells_with_figures(table, row)
+            ]
             lines.append(" & ".join([_escaped(name), *values]) + " \\\\")
         for name, row in table.published:
-            values = [_number(c, f) for c, f in _paired(table, row)]
+            values = [_number(c, f) for c, f in _cells_with_figures(table, row)]
             lines.append(" & ".join([f"\\textit{{{_escaped(name)}}}", *values]) + " \\\\")
         parts.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""]))
     return "\n".join(parts)
 
 
 def comma_separated(tables: Sequence[Table]) -> str:
-    """One line a cell: table, set, method, figure, value, interval, clips, best, kind."""
+    """CSV with one line per cell: table, set, method, figure, value, interval, clips, best, kind."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["table", "set", "method", "figure", "value", "low_95", "high_95", "clips", "best", "kind"])
@@ -66,7 +71,7 @@ def comma_separated(tables: Sequence[Table]) -> str:
     return out.getvalue()
 
 
-def _paired(table: Table, row: Sequence[Cell | None]) -> list[tuple[Cell | None, Figure]]:
+def _cells_with_figures(table: Table, row: Sequence[Cell | None]) -> list[tuple[Cell | None, Figure]]:
     return [(cell, figure) for cell, (_, figure) in zip(row, table.columns, strict=True)]
 
 

@@ -1,8 +1,8 @@
-"""A folder of runs as one page: photo, driver, overlay, condition, result and figures, run by run.
+"""A folder of runs as one web page: photo, driver, overlay, condition, result and figures of each run.
 
-The page needs no network and no server. Its pictures are small copies that every browser plays, kept in a folder
-beside it under digests of what they show, so that a page made again copies only what changed; or in the page itself.
-What a run is, and where its files are, is the caller's to know.
+The page needs no network and no server. It shows small copies that every browser can play. They are stored in the page
+itself, or in a folder beside it; there each copy is named by a digest of its source, so that a new page copies only
+changed files. The caller decides what a run is and where its files are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stages.video.browser import browser_photo, browser_video
 from stages.video.photo import photo_size
 
 HEIGHT_PX = 512
-"""Panels are copies at most this high."""
+"""Largest height of a copy, pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,25 @@ class Panel:
 
     label: str
     path: Path | None
-    """None: the run has none."""
+    """The file to show; None if the run has none."""
     missing: str = "none"
-    """What to say instead."""
+    """Text shown if there is no file."""
 
 
 @dataclass(frozen=True)
 class GalleryRun:
-    """One run as it is shown."""
+    """One run as the page shows it."""
 
     name: str
     panels: tuple[Panel, ...]
     figures: tuple[tuple[str, str], ...]
-    """What is told of it: label and value."""
+    """Label and value of each figure."""
 
 
 def write_gallery(
     path: Path, runs: Sequence[GalleryRun], title: str, embed: bool = False, progress: Progress = silent
 ) -> int:
-    """Write the page; returns how many files were copied anew. Raises InputError for a video that cannot be read."""
+    """Write the page; returns how many files were copied. Raises InputError for a video that cannot be read."""
     folder = gallery_folder(path)
     with tempfile.TemporaryDirectory() as spool:
         place = Path(spool) if embed else folder
@@ -67,13 +67,13 @@ def write_gallery(
 
 
 def gallery_folder(path: Path) -> Path:
-    """Where the copies of a page lie."""
+    """The folder of a page's copies."""
     return path.with_name(f"{path.stem}-files")
 
 
 @dataclass
 class _Copies:
-    """Makes copies, or finds them made; tells how each is referred to in the page."""
+    """Makes the copies that are missing, and gives each copy's address in the page."""
 
     folder: Path
     embed: bool
@@ -82,7 +82,7 @@ class _Copies:
     done: int = 0
     made: int = 0
 
-    def refer(self, source: Path) -> str:
+    def address(self, source: Path) -> str:
         """The address of the copy of a photo or video."""
         still = photo_size(source) is not None
         name = hashlib.sha256(f"{sha256_file(source)} {HEIGHT_PX}".encode()).hexdigest()[:16]
@@ -112,7 +112,7 @@ def _figure(panel: Panel, run: str, copies: _Copies) -> str:
     label = escape(panel.label)
     if panel.path is None:
         return f'<figure><div class="none">{escape(panel.missing)}</div><figcaption>{label}</figcaption></figure>'
-    address, name = copies.refer(panel.path), escape(f"{panel.label} of {run}")
+    address, name = copies.address(panel.path), escape(f"{panel.label} of {run}")
     shown = (
         f'<img src="{address}" alt="{name}" loading="lazy">'
         if address.endswith(".jpg") or address.startswith("data:image")

@@ -1,8 +1,8 @@
-"""The pictures that Wan-Animate reads: its skeleton on black, and a face on 512 x 512.
+"""The pictures that Wan-Animate reads: its skeleton on black, and a face of 512 x 512 pixels.
 
 Colours, widths and order are those of Wan-Video/Wan2.2's `human_visualization.py`, `draw_aapose_new` with "v2" sticks:
-limbs at 60 % as tapered ellipses, joints as discs over them, each hand as lines around the colour circle with blue
-discs. The face is cut out of the driving picture there; here it may also be the fitted body's own.
+limbs are ellipses at 60 % brightness, joints are discs over them, hands are lines in rainbow colours with blue discs.
+There the face is cropped from the driving picture; here it may also be drawn from the fitted body.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.body.model import Body
-from stages.export.glb import colours
+from stages.export.glb import vertex_colours
 from stages.export.wan_points import WholeBody
 from stages.raster.rasterizer import Rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
@@ -29,7 +29,7 @@ COLOURS = (
     (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255), (170, 0, 255),
     (255, 0, 255), (255, 0, 170), (255, 0, 85), (200, 200, 0), (100, 100, 0),
 )  # fmt: skip
-"""Limbs take them in order at 60 %, points in order."""
+"""Colours of the points in order, and of the limbs in order at 60 % brightness."""
 FINGERS = tuple((finger * 4 + part if part else 0, finger * 4 + part + 1) for finger in range(5) for part in range(4))
 HAND_RGB = (0, 0, 255)
 AMBIENT, DIFFUSE = 0.35, 0.65
@@ -37,7 +37,7 @@ SUPERSAMPLE = 2
 
 
 def draw_skeleton(frame: WholeBody, width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
-    """The 20 points' limbs and both hands on black."""
+    """The limbs between the 20 body points, the points, and both hands, on black."""
     import cv2
 
     picture = np.zeros((height, width, 3), np.uint8)
@@ -48,7 +48,7 @@ def draw_skeleton(frame: WholeBody, width: int, height: int) -> UInt8[np.ndarray
             _limb(picture, points[start], points[end], colour, thick)
     for point, shown, colour in zip(points, drawn, COLOURS, strict=True):
         if shown:
-            cv2.circle(picture, _whole(point), thick, colour, thickness=-1)
+            cv2.circle(picture, _pixel(point), thick, colour, thickness=-1)
     for hand in (frame.left_hand, frame.right_hand):
         _hand(picture, hand, max(thick // 2, 1))
     return picture
@@ -59,7 +59,7 @@ def _limb(picture: np.ndarray, start: np.ndarray, end: np.ndarray, colour: tuple
 
     middle, along = (start + end) / 2, start - end
     angle = int(np.degrees(np.arctan2(along[1], along[0])))
-    outline = cv2.ellipse2Poly(_whole(middle), (int(np.hypot(*along) / 2), thick), angle, 0, 360, 1)
+    outline = cv2.ellipse2Poly(_pixel(middle), (int(np.hypot(*along) / 2), thick), angle, 0, 360, 1)
     cv2.fillConvexPoly(picture, np.asarray(outline), [int(0.6 * value) for value in colour])
 
 
@@ -70,17 +70,17 @@ def _hand(picture: np.ndarray, hand: Float[np.ndarray, "21 3"], thick: int) -> N
     for number, (start, end) in enumerate(FINGERS):
         if drawn[start] and drawn[end]:
             rgb = [255 * value for value in colorsys.hsv_to_rgb(number / len(FINGERS), 1, 1)]
-            cv2.line(picture, _whole(hand[start]), _whole(hand[end]), rgb, thickness=thick)
+            cv2.line(picture, _pixel(hand[start]), _pixel(hand[end]), rgb, thickness=thick)
     for point in hand[drawn]:
-        cv2.circle(picture, _whole(point), thick, HAND_RGB, thickness=-1)
+        cv2.circle(picture, _pixel(point), thick, HAND_RGB, thickness=-1)
 
 
-def _whole(point: np.ndarray) -> tuple[int, int]:
+def _pixel(point: np.ndarray) -> tuple[int, int]:
     return int(point[0]), int(point[1])
 
 
-def cut_face(rgb: UInt8[np.ndarray, "h w 3"], frame: WholeBody) -> UInt8[np.ndarray, "512 512 3"]:
-    """The driving picture inside the face's box, stretched to 512 x 512; black where the face is outside."""
+def crop_face(rgb: UInt8[np.ndarray, "h w 3"], frame: WholeBody) -> UInt8[np.ndarray, "512 512 3"]:
+    """The driving picture inside the face box, stretched to 512 x 512; black if the face is outside the picture."""
     import cv2
 
     left, right, top, bottom = frame.face_box
@@ -90,7 +90,7 @@ def cut_face(rgb: UInt8[np.ndarray, "h w 3"], frame: WholeBody) -> UInt8[np.ndar
 
 
 def draw_face(frame: WholeBody, body: Body, draw: Rasterizer) -> UInt8[np.ndarray, "512 512 3"]:
-    """The fitted body inside the face's box, lit from the camera: expression and gaze without the driver's likeness."""
+    """The fitted body inside the face box, lit from the camera: shows expression and gaze, not the driver's looks."""
     left, right, top, bottom = frame.face_box
     if right <= left or bottom <= top:
         return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
@@ -99,6 +99,6 @@ def draw_face(frame: WholeBody, body: Body, draw: Rasterizer) -> UInt8[np.ndarra
     screen = ((frame.screen - [left, top, 0]) * scale).astype(np.float32)
     fragments = draw(screen, body.faces, size, size)
     facing = np.abs(vertex_normals(frame.vertices, body.faces)[:, 2:])
-    light = (AMBIENT + DIFFUSE * facing) * colours(body)[:, :3] / 255
+    light = (AMBIENT + DIFFUSE * facing) * vertex_colours(body)[:, :3] / 255
     shaded = interpolate_averaged(fragments, body.faces, light.astype(np.float32), SUPERSAMPLE)
     return (255 * np.clip(shaded, 0, 1) ** (1 / 2.2)).astype(np.uint8)

@@ -1,8 +1,8 @@
-"""The body's keypoints as Wan-Animate's preprocess names them: 20 of the body, 21 a hand, and the face's box.
+"""The body's keypoints as Wan-Animate's preprocess names them: 20 of the body, 21 per hand, and the face box.
 
-Points are pixels of the motion's picture with a confidence of 1 (drawn) or 0: outside the picture, a hand that was
-not measured, a point of the head that the head itself hides. After Wan-Video/Wan2.2, `pose2d_utils.py` and `utils.py`
-of wan/modules/animate/preprocess, whose detector works on the driving video instead.
+Points are in pixels of the motion's picture, with confidence 1 (drawn) or 0. It is 0 outside the picture, for a hand
+that was not measured, and for a point of the head that the head itself hides. This follows Wan-Video/Wan2.2,
+`pose2d_utils.py` and `utils.py` of wan/modules/animate/preprocess; that code detects the points in the driving video.
 """
 
 from __future__ import annotations
@@ -25,63 +25,63 @@ BODY_POINTS = (
 )  # fmt: skip
 """Nose, neck, right arm, left arm, right leg, left leg, right and left eye, right and left ear, left and right toe.
 
-Each is the middle of the named points, as the neck there is the middle of the shoulders.
+Each is the mean of its named points: the neck there is the middle of the shoulders.
 """
 HEAD_POINTS = {0: 0.03, 14: 0.03, 15: 0.03, 16: 0.1, 17: 0.1}
-"""Nose, eyes, ears -> metres that the point may lie behind the surface in front of it and still be seen.
+"""Point (nose, eyes, ears) -> how far behind the surface at its pixel it may be and still count as visible, metres.
 
-An ear seen from the front lies up to 8 cm behind the cheek at its pixel; in profile the far one is 14 cm behind.
+Seen from the front, an ear is up to 8 cm behind the cheek at its pixel; in profile, the hidden ear is 14 cm behind.
 """
 JAW = (127, 234, 93, 132, 58, 172, 136, 150, 176, 152, 400, 379, 365, 397, 288, 361, 323, 454, 356)
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 FACE_POINTS = tuple(f"face_{number:03d}" for number in (*JAW, *BROWS))
-"""The outermost of the 68 face points: the jaw from eye to eye and the brows. Only their box is used."""
+"""The outermost of the 68 face points: the jaw from eye to eye and the brows. Only their bounding box is used."""
 FACE_AREA = 1.3
-"""How much larger the face's box is than its points'; three quarters of the added height lie above."""
+"""Area of the face box over that of the points' bounding box; three quarters of the added height are above."""
 LOOK_PX = 384
-"""Height of the small picture in which depth is looked up."""
+"""Height in pixels of the small depth picture."""
 ROWS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class WholeBody:
-    """One frame's points: x, y, confidence; and what the face is drawn from."""
+    """One frame's points (x, y in pixels, confidence), and the posed body for drawing the face."""
 
     body: Float[np.ndarray, "20 3"]
     left_hand: Float[np.ndarray, "21 3"]
     right_hand: Float[np.ndarray, "21 3"]
     face_box: tuple[int, int, int, int]
-    """left, right, top, bottom, inside the picture; empty where the face is outside it."""
+    """left, right, top, bottom in pixels, cut to the picture; empty if the face is outside the picture."""
     vertices: Float[np.ndarray, "vertices 3"]
-    """Camera frame, metres."""
+    """The posed body in the camera frame, metres."""
     screen: Float[np.ndarray, "vertices 3"]
-    """x, y in pixels, z in metres."""
+    """The same vertices projected: x, y in pixels, z in metres."""
 
 
 def whole_bodies(motion: Motion, body: Body, rows: Int[np.ndarray, "picked"]) -> Iterator[WholeBody]:
-    """The points of the picked rows, in that order; a row picked twice running is posed once."""
+    """The points of the given rows, in that order; a row that is repeated directly is posed only once."""
     draw = rasterizer("numba")
     template = motion_template(body, motion)
-    wanted = np.unique(rows)
+    distinct = np.unique(rows)
     made: dict[int, WholeBody] = {}
     for row in rows.tolist():
         if row not in made:
-            first = int(np.searchsorted(wanted, row))
-            some = wanted[first : first + ROWS_AT_ONCE]
+            first = int(np.searchsorted(distinct, row))
+            some = distinct[first : first + ROWS_AT_ONCE]
             posed = pose_body(
                 body, template, motion.poses[some], motion.trans[some], motion.expression[some], motion.head_scale
             )
             points = project(keypoints_from(body, template, posed), motion.K[some])
             screens = project(posed.vertices, motion.K[some])
             made = {
-                int(each): _whole_body(motion, body, draw, int(each), *parts)
+                int(each): _points_of_row(motion, body, draw, int(each), *parts)
                 for each, *parts in zip(some, points, posed.vertices, screens, strict=True)
             }
         yield made[row]
 
 
 def face_box(points: Float[np.ndarray, "points 2"], width: int, height: int) -> tuple[int, int, int, int]:
-    """left, right, top, bottom of Wan-Animate's face picture: FACE_AREA times the points' box, cut to the picture."""
+    """left, right, top, bottom of Wan-Animate's face crop: FACE_AREA times the points' box, cut to the picture."""
     (left, top), (right, bottom) = points.min(0), points.max(0)
     grown = np.sqrt(FACE_AREA) - 1
     sideways, up = (right - left) * grown / 2, (bottom - top) * grown / 4
@@ -93,28 +93,30 @@ def face_box(points: Float[np.ndarray, "points 2"], width: int, height: int) -> 
     )
 
 
-def _whole_body(motion: Motion, body: Body, draw, row: int, points, vertices, screen) -> WholeBody:
+def _points_of_row(motion: Motion, body: Body, draw, row: int, points, vertices, screen) -> WholeBody:
     width, height = motion.image_size
     named = dict(zip(body.keypoint_names, points, strict=True))
     seen: dict[str, bool] = dict(zip(PARTS, motion.valid[row].tolist(), strict=True))
     limbs = np.array([np.mean([named[name] for name in names], 0) for names in BODY_POINTS])
     drawn = _inside(limbs, width, height) & seen["body"]
     heads = list(HEAD_POINTS)
-    behind = _behind(limbs[heads], screen, body, draw, width, height)
+    behind = _depth_behind_surface(limbs[heads], screen, body, draw, width, height)
     drawn[heads] &= behind <= np.array(list(HEAD_POINTS.values()))
     left, right = (np.array([named[f"{side}_hand_{number:02d}"] for number in range(21)]) for side in ("left", "right"))
     face = np.array([named[name][:2] for name in FACE_POINTS])
     return WholeBody(
-        body=_scored(limbs, drawn),
-        left_hand=_scored(left, _inside(left, width, height) & seen["left_hand"]),
-        right_hand=_scored(right, _inside(right, width, height) & seen["right_hand"]),
+        body=_with_confidence(limbs, drawn),
+        left_hand=_with_confidence(left, _inside(left, width, height) & seen["left_hand"]),
+        right_hand=_with_confidence(right, _inside(right, width, height) & seen["right_hand"]),
         face_box=face_box(face, width, height),
         vertices=vertices,
         screen=screen,
     )
 
 
-def _scored(points: Float[np.ndarray, "points 3"], drawn: Bool[np.ndarray, "points"]) -> Float[np.ndarray, "points 3"]:
+def _with_confidence(
+    points: Float[np.ndarray, "points 3"], drawn: Bool[np.ndarray, "points"]
+) -> Float[np.ndarray, "points 3"]:
     return np.concatenate([points[:, :2], drawn[:, None]], 1).astype(np.float32)
 
 
@@ -123,8 +125,8 @@ def _inside(points: Float[np.ndarray, "points 3"], width: int, height: int) -> B
     return (x >= 0) & (y >= 0) & (x < width) & (y < height) & (z > 0)
 
 
-def _behind(points, screen, body: Body, draw, width: int, height: int) -> Float[np.ndarray, "points"]:
-    """Metres that each point lies behind the body's own surface, looked up in a small depth picture; -inf beside it."""
+def _depth_behind_surface(points, screen, body: Body, draw, width: int, height: int) -> Float[np.ndarray, "points"]:
+    """Metres that each point is behind the body's surface, from a small depth picture; -inf beside the body."""
     scale = min(1.0, LOOK_PX / height)
     small = max(1, round(width * scale)), max(1, round(height * scale))
     depth = draw((screen * [scale, scale, 1]).astype(np.float32), body.faces, *small).depth

@@ -1,1 +1,1 @@
-"""The animated video: the backends that draw it."""
+"""Draw the animated video: the backends `wan` and `puppet`, and the choice between them."""

@@ -1,47 +1,44 @@
-"""Which generator draws the result, and why: `wan` where its weights are installed, else the embedded `puppet`."""
+"""Choose the backend that draws the video: `wan` where its weights are installed, else the built-in `puppet`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from stages.errors import InputError
-from stages.wan.weights import missing, part
-
-BACKENDS = {
-    "puppet": "stages.generate.puppet.generate:generate",
-    "wan": "stages.generate.wan.generate:generate",
-}
-"""Generators that can run, name to "module:attribute"."""
+from stages.wan.weights import missing_parts, part
 
 NAMES = ("auto", "wan", "puppet")
 ADAPTER = "emosh-adapter"
 
 
 def choose(name: str, home: Path, model: bool = False, device: str = "auto") -> tuple[str, str]:
-    """The backend to run and the reason in words. `home` is emosh's data folder, `model` whether one was named.
+    """(backend, reason in words). `home` is emosh's data folder, `model` whether the user gave --model.
 
-    `auto` takes wan when base and adapter are installed and a GPU is there or a device was named: a base alone has
-    never seen emosh's condition maps, and 14 billion parameters take days on a CPU. Raises InputError for an unknown
-    name, and for `wan` where nothing is installed and no model is named.
+    `auto` takes wan if base and adapter are installed, and a GPU is present or the user gave a device. A base without
+    adapter was not trained on emosh's condition maps, and 14 billion parameters take days on a CPU. Raises InputError
+    for an unknown name, and for `wan` where parts are missing and the user gave no model.
     """
     if name not in NAMES:
         raise InputError(f"no backend {name!r}; choose one of: {', '.join(NAMES)}")
     if name == "puppet":
-        return "puppet", "asked for"
-    absent = [] if model else missing(home)
+        return "puppet", "chosen with --backend"
+    absent = [] if model else missing_parts(home)
     if name == "wan" and absent:
         raise InputError(
             f"the wan backend lacks {', '.join(absent)}; see: emosh models list; "
-            "or name a folder with --model, or use --backend puppet"
+            "or give a folder with --model, or use --backend puppet"
         )
     if name == "wan" or model:
-        return "wan", "asked for" if name == "wan" else "a model was named"
+        return "wan", "chosen with --backend" if name == "wan" else "a model was given with --model"
     if absent:
         return "puppet", f"wan's weights are not installed ({', '.join(absent)}); puppet is built in"
     if not part(ADAPTER).installed(home):
-        return "puppet", f"wan's base is installed, but no {ADAPTER}; --backend wan draws with the base as it is"
+        return "puppet", f"wan's base is installed, but {ADAPTER} is not; --backend wan draws with the base alone"
     if device == "auto" and not _has_gpu():
-        return "puppet", "wan's weights are installed, but no GPU is here; --backend wan draws without one, in days"
+        return (
+            "puppet",
+            "wan's weights are installed, but there is no GPU; --backend wan draws on the CPU, which takes days",
+        )
     return "wan", "its weights are installed"
 
 

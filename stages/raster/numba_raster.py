@@ -1,4 +1,4 @@
-"""The default rasteriser: one z-buffer loop compiled by numba, single-threaded, cached on disk."""
+"""The default rasteriser: one z-buffer loop, compiled by numba and cached on disk; single-threaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.raster.rasterizer import NEAR_M, Fragments
 def rasterize(
     points: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], width: int, height: int
 ) -> Fragments:
-    """See `Rasterizer`. Agrees with numpy_raster's plain version; ties go to the triangle with the lower row."""
+    """See `Rasterizer`. Agrees with numpy_raster; of two triangles at equal depth the lower row is drawn."""
     face = np.full((height, width), -1, np.int32)
     barycentric = np.zeros((height, width, 3), np.float32)
     depth = np.full((height, width), np.inf, np.float32)

@@ -1,4 +1,4 @@
-"""The slow, obvious twin of numba_raster: one triangle at a time, every pixel of its box. What tests compare with."""
+"""The slow, simple twin of numba_raster, for tests: one triangle at a time, every pixel of its bounding box."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def rasterize(
     depth = np.full((height, width), np.inf, np.float32)
     for row, corners in enumerate(points[faces].astype(np.float64)):
         if (corners[:, 2] > NEAR_M).all():
-            _triangle(row, corners, face, barycentric, depth)
+            _draw_triangle(row, corners, face, barycentric, depth)
     return Fragments(face, barycentric, depth)
 
 
-def _triangle(
+def _draw_triangle(
     row: int,
     corners: Float[np.ndarray, "3 3"],
     face: Int[np.ndarray, "height width"],
     barycentric: Float[np.ndarray, "height width 3"],
     depth: Float[np.ndarray, "height width"],
 ) -> None:
-    """Draw one triangle in place: edge functions give screen weights, dividing by z makes them surface weights."""
+    """Draw one triangle into the arrays. Edge functions give screen weights; divided by z they are surface weights."""
     height, width = depth.shape
     left, top = np.maximum(np.ceil(corners[:, :2].min(0) - 0.5), 0).astype(int)
     right, bottom = np.minimum(np.floor(corners[:, :2].max(0) - 0.5), (width - 1, height - 1)).astype(int)

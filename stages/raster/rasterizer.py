@@ -1,7 +1,7 @@
-"""Triangles to pixels: what a rasteriser is, and which ones there are.
+"""Triangles to pixels: the interface of a rasteriser, and the table of rasterisers.
 
-Points are in the picture's pixels (x right, y down, pixel centres at half-integers) with depth z in metres along the
-camera's axis. A rasteriser knows nothing of bodies, colours or files.
+Points are in pixels of the picture (x right, y down, pixel centres at half-integers) with depth z in metres along the
+optical axis of the camera. A rasteriser does not know bodies, colours or files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, Int32
 from stages.errors import InputError
 
 NEAR_M = 0.05
-"""Triangles with a corner nearer than this, or behind the camera, are not drawn."""
+"""A triangle with a corner nearer than this, or behind the camera, is not drawn."""
 
 RASTERIZERS = {
     "numba": "stages.raster.numba_raster:rasterize",
@@ -30,27 +30,27 @@ class Fragments:
     """The nearest triangle at each pixel centre."""
 
     face: Int32[np.ndarray, "height width"]
-    """Row in `faces`, -1 where there is none."""
+    """Row in `faces`; -1 where there is no triangle."""
     barycentric: Float[np.ndarray, "height width 3"]
-    """Weights of the triangle's corners on the surface (perspective-correct); zeros where there is none."""
+    """Perspective-correct weights of the three corners; zeros where there is no triangle."""
     depth: Float[np.ndarray, "height width"]
-    """Metres; inf where there is none."""
+    """Depth in metres; inf where there is no triangle."""
 
 
 @runtime_checkable
 class Rasterizer(Protocol):
-    """Draws both sides of every triangle, the nearest surface winning."""
+    """Draws both sides of every triangle and keeps the nearest surface at each pixel."""
 
     def __call__(
         self, points: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], width: int, height: int
     ) -> Fragments:
-        """`points` are x, y in pixels and z in metres."""
+        """`points`: x, y in pixels and z in metres."""
         ...
 
 
 def rasterizer(name: str = "numba") -> Rasterizer:
-    """The rasteriser of that name. Raises InputError naming the choices, or what to install."""
+    """The rasteriser with this name. Raises InputError that lists the names."""
     if name not in RASTERIZERS:
-        raise InputError(f"no rasterizer '{name}'; choose one of {', '.join(RASTERIZERS)}")
+        raise InputError(f"no rasterizer is called '{name}'; choose one of: {', '.join(RASTERIZERS)}")
     module, attribute = RASTERIZERS[name].split(":")
     return getattr(import_module(module), attribute)

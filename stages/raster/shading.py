@@ -1,4 +1,4 @@
-"""What follows rasterising: vertex values at pixels, averaged down, and the normals that light needs."""
+"""Steps after rasterising: vertex values at pixels, averaged over supersamples, and vertex normals for lighting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.raster.rasterizer import Fragments
 def interpolate(
     fragments: Fragments, faces: Int[np.ndarray, "faces 3"], attributes: Float[np.ndarray, "vertices channels"]
 ) -> Float[np.ndarray, "height width channels"]:
-    """Vertex attributes at every pixel, zeros where there is no triangle."""
+    """Vertex attributes at every pixel; zeros where there is no triangle."""
     return interpolate_averaged(fragments, faces, attributes, 1)
 
 
@@ -22,7 +22,7 @@ def interpolate_averaged(
     attributes: Float[np.ndarray, "vertices channels"],
     factor: int,
 ) -> Float[np.ndarray, "height width channels"]:
-    """The same, averaged over `factor` x `factor` pixels: anti-aliasing by supersampling against zero."""
+    """Vertex attributes averaged over `factor` x `factor` pixels; pixels without a triangle count as zero."""
     height, width = fragments.face.shape
     assert height % factor == 0
     assert width % factor == 0
@@ -52,7 +52,7 @@ def _interpolate(face, barycentric, faces, attributes, factor, out):
 def vertex_normals(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> Float[np.ndarray, "vertices 3"]:
-    """Unit normals, triangles weighted by area; outward for counter-clockwise triangles."""
+    """Unit vertex normals, weighted by triangle area; they point outwards for counter-clockwise triangles."""
     normals = np.zeros(vertices.shape, np.float32)
     _normals(np.ascontiguousarray(vertices, np.float32), faces, normals)
     return normals

@@ -1,7 +1,7 @@
-"""Key lines on a picture, hidden where the mesh hides them: compiled loops over pixels.
+"""Draw key lines on a picture, hidden where the mesh covers them: compiled loops over pixels.
 
-A pixel of a line at depth z is drawn when the surface there is no more than `tolerance` metres in front of it, or
-belongs to a body part that the line may be seen through.
+A pixel of a line at depth z is drawn when the surface there is no more than `tolerance` metres in front of it, when
+the surface belongs to a body part that the line may be seen through, or when there is no surface (part -1).
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-OUTSIDE = -1
-"""Part number of pixels that show no mesh: lines there are always drawn."""
-
 
 @numba.njit(cache=True, error_model="numpy")
 def draw_line(rgb, depth, part, start, end, colour, tolerance, seen_through, half_width):
-    """One-pixel line (half_width 0.5) or an ellipse tapered at both ends, `half_width` pixels at its middle.
+    """Draw a one-pixel line (half_width 0.5), or an ellipse of `half_width` pixels at its middle, into `rgb`.
 
-    `start`, `end`: x, y pixels and z metres. `seen_through` is a bit mask of part numbers. Draws into `rgb` in place.
+    `start`, `end`: x, y in pixels and z in metres. `seen_through`: bit mask of part numbers.
     """
     if start[2] <= 0 or end[2] <= 0:
         return
@@ -52,7 +49,7 @@ def draw_line(rgb, depth, part, start, end, colour, tolerance, seen_through, hal
 
 @numba.njit(cache=True, error_model="numpy")
 def draw_dot(rgb, depth, part, centre, colour, tolerance, seen_through, radius):
-    """A diamond of `radius` pixels (1 is a cross), visible or hidden as a whole."""
+    """Draw a diamond of `radius` pixels (1 is a cross) into `rgb`; it is visible or hidden as a whole."""
     if centre[2] <= 0 or not _visible(depth, part, centre[0], centre[1], centre[2], tolerance, seen_through):
         return
     x0, y0 = int(np.floor(centre[0])), int(np.floor(centre[1]))

@@ -1,8 +1,8 @@
-"""Which points are joined, and in which colours: the drawing of the hybrid condition map, version hybrid-1.
+"""Lines and colours of the hybrid condition map, version hybrid-1.
 
-Read off the paper's own maps (Fig. 2 of arXiv 2606.28026): OpenPose's hues at 60 % for the limbs, purple dots on
-shoulders, neck and hips, pale ones on elbows, wrists, knees and ankles; fingers from dark at the palm to bright at
-the tip with white crosses; blue brow and eye on the person's right, red on their left; white lips.
+Read from the paper's own maps (Fig. 2 of arXiv 2606.28026): OpenPose's hues at 60 % for the limbs, purple dots on
+shoulders, neck and hips; pale dots on elbows, wrists, knees and ankles; fingers from dark at the palm to bright at the
+tip, with white crosses; the person's right brow and eye blue, the left ones red; white lips.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RGB = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Bone:
-    """A tapered limb between two SMPL-X joints; `parts` are the body parts it may be seen through."""
+    """A tapered limb between two SMPL-X joints; `parts` are the body parts through which it is visible."""
 
     start: str
     end: str
@@ -57,7 +57,7 @@ FINGERS = {
     (0, 13, 14, 15, 16): ((0, 150, 150), (0, 190, 190), (0, 225, 225), (60, 255, 255)),
     (0, 17, 18, 19, 20): ((160, 0, 160), (200, 0, 200), (235, 0, 235), (255, 70, 255)),
 }
-"""MediaPipe hand points from wrist to tip -> one colour per segment: thumb, index, middle, ring, little finger."""
+"""MediaPipe hand points from wrist to fingertip -> one colour per segment. Order: thumb, index to little finger."""
 
 BLUE: RGB = (0, 0, 255)
 RED: RGB = (255, 0, 0)

@@ -1,12 +1,11 @@
-"""A motion as its condition map: semantic colours with key lines on black, one frame per row (paper 3.2, eq. 2).
+"""A motion as its condition map: semantic colours with key lines on black, one frame per motion row (paper 3.2, eq. 2).
 
-Takes a motion and a body; knows nothing of the video it came from or of the model that will read it.
+Takes a motion and a body. Does not know the source video or the model that will read the map.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,32 +20,18 @@ from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.raster.rasterizer import Rasterizer, rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
-from stages.render_cond.colours import semantic_rgb, shaded
+from stages.render_cond.colours import semantic_rgb, shade
+from stages.render_cond.config import RenderCondConfig
 from stages.render_cond.key_lines import Canvas, draw_key_lines
 from stages.render_cond.palette import VERSION
 
 ROWS_AT_ONCE = 8
 
 
-@dataclass(frozen=True)
-class RenderCondConfig:
-    """How the condition map is drawn."""
-
-    width: int = 512
-    height: int = 512
-    hybrid: bool = True
-    """Draw the key lines; False is the paper's ablation `--no-hybrid`."""
-    zoom: str = "1"
-    """How much nearer the camera moves (paper 0.D.4): one factor, or FROM:TO, geometric over the clip."""
-    supersample: int = 2
-    """Anti-aliasing: samples per pixel along each side."""
-    rasterizer: str = "numba"
-
-
 def write_condition(
     motion: Motion, body: Body, config: RenderCondConfig, out: Path, progress: Progress = silent
 ) -> None:
-    """Write the map as a lossless mp4 at the motion's own frame times. Raises InputError as `render_frames` does."""
+    """Write the map as a lossless mp4 with the frame times of the motion. Raises InputError as `render_frames` does."""
     from stages.video.sink import VideoSink
 
     provenance = Provenance(
@@ -73,28 +58,28 @@ def write_condition(
 def render_frames(
     motion: Motion, body: Body, config: RenderCondConfig
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """One picture per row, lazily; rows without a person are black.
+    """Yield one picture per motion row; rows without a person are black.
 
-    The motion's whole picture is fitted into `width` x `height` and centred. Raises InputError for a motion of
-    another body file or options that make no sense.
+    The whole source picture is fitted into `width` x `height` and centred. Raises InputError for a motion of another
+    body file, or for settings that cannot be drawn.
     """
-    check(motion, body, config)
+    _check_drawable(motion, body, config)
     draw = rasterizer(config.rasterizer)
     template, rgb = motion_template(body, motion), semantic_rgb(body)
     K = fitted_intrinsics(motion, config)
-    trans = motion.trans + _dolly(motion, config.zoom)
+    trans = motion.trans + _zoom_shift(motion, config.zoom)
     for start in range(0, len(motion), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
         posed = pose_body(body, template, motion.poses[rows], trans[rows], motion.expression[rows], motion.head_scale)
-        for row, seen in enumerate(motion.valid[rows, 0]):
-            if not seen:
+        for row, has_person in enumerate(motion.valid[rows, 0]):
+            if not has_person:
                 yield np.zeros((config.height, config.width, 3), np.uint8)
                 continue
             one = Posed(posed.vertices[row : row + 1], posed.joints[row : row + 1], posed.transforms[row : row + 1])
-            yield _frame(body, template, one, K[start + row], rgb, config, draw)
+            yield _draw_frame(body, template, one, K[start + row], rgb, config, draw)
 
 
-def _frame(
+def _draw_frame(
     body: Body,
     template: Float[np.ndarray, "vertices 3"],
     posed: Posed,
@@ -105,9 +90,9 @@ def _frame(
 ) -> UInt8[np.ndarray, "height width 3"]:
     factor = config.supersample
     pixels = project(posed.vertices[0], K)
-    fine = pixels * np.array([factor, factor, 1], np.float32)
-    fragments = draw(fine, body.faces, config.width * factor, config.height * factor)
-    colours = shaded(rgb, vertex_normals(posed.vertices[0], body.faces))
+    enlarged = pixels * np.array([factor, factor, 1], np.float32)
+    fragments = draw(enlarged, body.faces, config.width * factor, config.height * factor)
+    colours = shade(rgb, vertex_normals(posed.vertices[0], body.faces))
     picture = interpolate_averaged(fragments, body.faces, colours, factor)
     picture = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     if config.hybrid:
@@ -119,16 +104,19 @@ def _frame(
     return picture
 
 
-def check(motion: Motion, body: Body, config: RenderCondConfig) -> None:
-    """Refuse early what cannot be drawn."""
+def _check_drawable(motion: Motion, body: Body, config: RenderCondConfig) -> None:
+    """Raises InputError for another body file, a size below 16 pixels, supersample below 1, or a bad zoom."""
     require_same_body("motion", motion, body)
     if min(config.width, config.height) < 16 or config.supersample < 1:
-        raise InputError(f"cannot draw {config.width}x{config.height} with supersample {config.supersample}")
+        raise InputError(
+            f"cannot draw {config.width}x{config.height} pixels with supersample {config.supersample}; "
+            "width and height must be 16 or more, supersample 1 or more"
+        )
     _zoom_range(config.zoom)
 
 
 def fitted_intrinsics(motion: Motion, config: RenderCondConfig) -> Float[np.ndarray, "frames 3 3"]:
-    """The motion's camera with its whole picture fitted into the map and centred."""
+    """The camera of the motion, changed so that its whole picture is fitted into the map and centred."""
     width, height = motion.image_size
     scale = min(config.width / width, config.height / height)
     fit = np.array(
@@ -143,17 +131,21 @@ def fitted_intrinsics(motion: Motion, config: RenderCondConfig) -> Float[np.ndar
 
 
 def _zoom_range(zoom: str) -> tuple[float, float]:
+    """First and last zoom factor. Raises InputError for text that is not a positive factor or a pair of them."""
     try:
         first, *last = (float(factor) for factor in zoom.split(":"))
     except ValueError:
         first, last = 0.0, []
     if first <= 0 or len(last) > 1 or min(last, default=1.0) <= 0:
-        raise InputError(f"zoom '{zoom}' is not a positive factor or FROM:TO, such as 1.5 or 1:1.5")
+        raise InputError(f"zoom '{zoom}' is not a positive factor or FROM:TO; write for example 1.5 or 1:1.5")
     return first, last[0] if last else first
 
 
-def _dolly(motion: Motion, zoom: str) -> Float[np.ndarray, "frames 3"]:
-    """Metres along z by which the person comes nearer, so that the pelvis' distance is divided by the factor."""
+def _zoom_shift(motion: Motion, zoom: str) -> Float[np.ndarray, "frames 3"]:
+    """Shift along z, metres, that divides the distance of the pelvis by the zoom factor of each frame.
+
+    The factor changes geometrically over the clip.
+    """
     first, last = _zoom_range(zoom)
     share = np.linspace(0, 1, len(motion))
     factor = first * (last / first) ** share

@@ -1,6 +1,6 @@
-"""A checkpoint is two files: `adapter-NNNNNN.safetensors`, which `emosh generate` loads, and
-`state-NNNNNN.safetensors`, Adam's two averages. Draws need no state. The adapter is written last: a checkpoint
-without it does not count.
+"""Save and load checkpoints. A checkpoint is two files: `adapter-NNNNNN.safetensors`, which `emosh generate` loads, and
+`state-NNNNNN.safetensors`, which holds Adam's averages. The random draws need no state. The adapter is written last; a
+checkpoint without it is ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
-from stages.train.model import file_name, take, tuned, whole
+from stages.train.model import adapter_tensor_name, copy_whole, gather, tuned_parameters
 from stages.wan.adapter import PREFIX, write_adapter
 
 AVERAGES = ("exp_avg", "exp_avg_sq", "step")
@@ -26,7 +26,7 @@ RAW = "raw"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole one."""
+    """A complete checkpoint."""
 
     step: int
     adapter: Path
@@ -34,7 +34,7 @@ class Checkpoint:
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
-    """Whole checkpoints, oldest first."""
+    """Complete checkpoints, oldest first."""
     found = []
     for adapter in folder.glob("adapter-*.safetensors"):
         match = re.fullmatch(r"adapter-(\d{6,})\.safetensors", adapter.name)
@@ -46,38 +46,39 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
 
 def save(
     folder: Path, step: int, model: Any, optimizer: torch.optim.Optimizer, rank: int, provenance: Provenance,
-    is_main: bool, keep: int, raw: dict[str, Tensor] | None = None,
+    is_main: bool, keep_checkpoints: int, raw: dict[str, Tensor] | None = None,
 ) -> Checkpoint:  # fmt: skip
-    """Write a checkpoint and remove the oldest; every process calls it, the main one writes.
+    """Write a checkpoint and delete the oldest. Every process must call this; only the main process writes.
 
-    `raw`: the weights that training goes on from, where the model holds their mean. `rank` 0: every weight is tuned.
+    `raw` are the weights from which training continues, where the model holds their average. `rank` is 0 where every
+    weight is trained.
     """
     from safetensors.torch import save_file
 
     weights, averages = {}, {}
-    for name, parameter in tuned(model):
-        weights[file_name(name)] = whole(parameter)
+    for name, parameter in tuned_parameters(model):
+        weights[adapter_tensor_name(name)] = gather(parameter)
         for kind in AVERAGES:
-            averages[f"{file_name(name)}:{kind}"] = whole(optimizer.state[parameter][kind])
+            averages[f"{adapter_tensor_name(name)}:{kind}"] = gather(optimizer.state[parameter][kind])
         if raw is not None:
-            averages[f"{file_name(name)}:{RAW}"] = whole(raw[name])
+            averages[f"{adapter_tensor_name(name)}:{RAW}"] = gather(raw[name])
     made = Checkpoint(step, folder / f"adapter-{step:06d}.safetensors", folder / f"state-{step:06d}.safetensors")
     if is_main:
         with atomic_path(made.state) as part:
             save_file(averages, part, {"emosh_kind": "training-state", "step": str(step)})
         write_adapter(made.adapter, weights, rank, rank, provenance)
-        for old in checkpoints(folder)[:-keep]:
+        for old in checkpoints(folder)[:-keep_checkpoints]:
             old.adapter.unlink(missing_ok=True)
             old.state.unlink(missing_ok=True)
-        sweep(folder)
+        remove_leftovers(folder)
     return made
 
 
-def sweep(folder: Path) -> None:
-    """Remove states that no adapter followed, and what a killed run left half-written."""
-    whole_ones = {each.state for each in checkpoints(folder)}
+def remove_leftovers(folder: Path) -> None:
+    """Delete states without an adapter, and unfinished files of a killed run."""
+    complete = {each.state for each in checkpoints(folder)}
     for state in folder.glob("state-*.safetensors"):
-        if state not in whole_ones:
+        if state not in complete:
             state.unlink(missing_ok=True)
     for part in folder.glob(".*.part.safetensors"):
         part.unlink(missing_ok=True)
@@ -86,37 +87,37 @@ def sweep(folder: Path) -> None:
 def load(
     checkpoint: Checkpoint, model: Any, optimizer: torch.optim.Optimizer, expected: Provenance
 ) -> dict[str, Tensor]:
-    """Go on from a checkpoint; what it holds as the weights, their mean where a mean is kept.
+    """Load a checkpoint into model and optimizer. Returns name -> saved weights, or their average where one is kept.
 
-    Raises InputError for one that was made with other settings, data or weights.
+    Raises InputError for a checkpoint with other settings, data or weights.
     """
-    check(checkpoint, expected)
+    check_continues(checkpoint, expected)
     weights, averages = _read(checkpoint.adapter), _read(checkpoint.state)
-    for name, parameter in tuned(model):
-        _check_whole(checkpoint.adapter, weights, PREFIX + file_name(name), parameter.shape)
+    for name, parameter in tuned_parameters(model):
+        _check_whole(checkpoint.adapter, weights, PREFIX + adapter_tensor_name(name), parameter.shape)
         for kind in ("exp_avg", "exp_avg_sq"):
-            _check_whole(checkpoint.state, averages, f"{file_name(name)}:{kind}", parameter.shape)
-        _check_whole(checkpoint.state, averages, f"{file_name(name)}:step", torch.Size())
-        kept = weights[PREFIX + file_name(name)]
-        take(parameter, averages.get(f"{file_name(name)}:{RAW}", kept))
+            _check_whole(checkpoint.state, averages, f"{adapter_tensor_name(name)}:{kind}", parameter.shape)
+        _check_whole(checkpoint.state, averages, f"{adapter_tensor_name(name)}:step", torch.Size())
+        kept = weights[PREFIX + adapter_tensor_name(name)]
+        copy_whole(parameter, averages.get(f"{adapter_tensor_name(name)}:{RAW}", kept))
         state = {}
         for kind in AVERAGES:
-            value = averages[f"{file_name(name)}:{kind}"]
+            value = averages[f"{adapter_tensor_name(name)}:{kind}"]
             state[kind] = value if kind == "step" else torch.zeros_like(parameter)
             if kind != "step":
-                take(state[kind], value)
+                copy_whole(state[kind], value)
         optimizer.state[parameter] = state
-    return {name: weights[PREFIX + file_name(name)] for name, _ in tuned(model)}
+    return {name: weights[PREFIX + adapter_tensor_name(name)] for name, _ in tuned_parameters(model)}
 
 
 def _check_whole(path: Path, found: dict[str, Tensor], name: str, shape: torch.Size) -> None:
     if name not in found or found[name].shape != shape:
         what = f"lacks {name}" if name not in found else f"holds {name} in another shape"
-        raise InputError(f"{path} {what}; remove it to go on from the checkpoint before")
+        raise InputError(f"{path} {what}; remove it to continue from the checkpoint before")
 
 
-def check(checkpoint: Checkpoint, expected: Provenance) -> None:
-    """Raises InputError where a checkpoint does not continue what is asked for."""
+def check_continues(checkpoint: Checkpoint, expected: Provenance) -> None:
+    """Raises InputError where a checkpoint was made with other settings, data or weights."""
     made = _provenance(checkpoint.adapter)
     if made.fingerprint() == expected.fingerprint():
         return
@@ -130,13 +131,15 @@ def check(checkpoint: Checkpoint, expected: Provenance) -> None:
             )
             raise InputError(
                 f"{checkpoint.adapter} was trained with another {key}{values}; "
-                "choose another -o, or --force to begin anew"
+                "choose another -o, or start again with --force"
             )
-    raise InputError(f"{checkpoint.adapter} was trained by another emosh; choose another -o, or --force to begin anew")
+    raise InputError(
+        f"{checkpoint.adapter} was trained by another version of emosh; choose another -o, or start again with --force"
+    )
 
 
 def _provenance(path: Path) -> Provenance:
-    """Of an adapter, or of a whole model's weights. Raises InputError for another file."""
+    """Record of an adapter, or of a whole model's weights. Raises InputError for any other file."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,7 +1,7 @@
-"""A draw and the cache become what the transformer reads: the same slots, masks and conditions as at inference.
+"""Make the transformer's input from a random draw and the cache: slots, masks and conditions are those of generation.
 
-Chunk 1 is `[ref | noisy]`; a later chunk `[ref | temporal | noisy]`, or with an auxiliary frame
-`[ref | auxiliary | temporal | noisy]`, the auxiliary where SAC puts its anchor.
+Chunk 1 is `[ref | noisy]`. A later chunk is `[ref | temporal | noisy]`, or `[ref | auxiliary | temporal | noisy]` with
+an auxiliary frame, which takes the slot of SAC.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stages.wan.layout import Layout, condition, layout
 
 @dataclass(frozen=True)
 class Example:
-    """One sample, or several of one length, in float32 on the CPU. `clean` is z0 of every slot, `noise` z1."""
+    """One sample, or several of equal length, in float32 on the CPU. `clean` is z0 of every slot, `noise` z1."""
 
     layout: Layout
     clean: Float[Tensor, "samples 16 slots h w"]
@@ -35,7 +35,7 @@ class Example:
     t: Float[Tensor, "samples"]
 
     def __len__(self) -> int:
-        """How many samples."""
+        """Number of samples."""
         return len(self.t)
 
     @property
@@ -45,8 +45,9 @@ class Example:
         return (1 - t) * self.clean + t * self.noise
 
 
-def together(samples: list[Example], at_once: int, key: Callable[[Layout], Any]) -> list[Example]:
-    """The samples in groups of up to `at_once` whose layouts have one key, which must make their tensors one size."""
+def grouped(samples: list[Example], at_once: int, key: Callable[[Layout], Any]) -> list[Example]:
+    """Batch samples in groups of up to `at_once`. A group has equal numbers of slots, of video slots, and equal
+    `key`."""
     groups: dict[Any, list[Example]] = {}
     for each in samples:
         groups.setdefault((each.layout.slots, each.layout.video, key(each.layout)), []).append(each)
@@ -59,24 +60,24 @@ def _stacked(group: list[Example]) -> Example:
     return Example(group[0].layout, **tensors)
 
 
-def example(cache: TrainingCache, drawn: Draw) -> Example:
-    """Read and put together one sample. Raises InputError for a damaged file."""
+def read_example(cache: TrainingCache, drawn: Draw) -> Example:
+    """Read one sample from the cache. Raises InputError for a damaged file."""
     window, index = cache.window(drawn.window), cache.index
-    candidate = outside(window, index.chunk_frames, drawn.reference)
-    reference = _tensor(window.reference(candidate, drawn.moved))
+    candidate = reference_outside_window(window, index.chunk_frames, drawn.reference)
+    reference = _tensor(window.reference(candidate, drawn.augmented))
     auxiliary = None
     if drawn.auxiliary:
         auxiliary = _tensor(window.reference(int(drawn.auxiliary_frame * len(window.reference_frames)), False))
     known = window.read("known_latents") if drawn.temporal else cache.grey_latents
-    return assembled(
+    return assemble(
         layout(index.chunk_frames, index.overlap_frames, not drawn.temporal, drawn.auxiliary),
         drawn, reference, auxiliary,
         _tensor(window.read("clip_latents")), _tensor(window.read("motion_latents")), _tensor(known),
-        _tensor(cache.prompt_embeds), _tensor(window.image_embeds(candidate, drawn.moved)),
+        _tensor(cache.prompt_embeds), _tensor(window.image_embeds(candidate, drawn.augmented)),
     )  # fmt: skip
 
 
-def assembled(
+def assemble(
     slots: Layout,
     drawn: Draw,
     reference: Float[Tensor, "1 16 1 h w"],
@@ -87,7 +88,7 @@ def assembled(
     prompt_embeds: Float[Tensor, "1 text text_dim"],
     image_embeds: Float[Tensor, "1 image image_dim"],
 ) -> Example:
-    """The sample of those latents."""
+    """Put one sample together from its latents and embeddings."""
     clean = torch.cat([reference, *([] if auxiliary is None else [auxiliary]), clip], dim=2)
     generator = torch.Generator().manual_seed(drawn.noise_seed)
     start = noise(slots, clean.shape[3], clean.shape[4], generator)
@@ -103,12 +104,13 @@ def assembled(
     )
 
 
-def outside(window: CachedWindow, frames: int, choice: float) -> int:
-    """A candidate that is no frame of the window, where there is one."""
+def reference_outside_window(window: CachedWindow, frames: int, choice: float) -> int:
+    """Index of a reference candidate outside the window. `choice` in [0, 1) picks one; any candidate if all are
+    inside."""
     rows = window.reference_frames
-    free = [at for at, row in enumerate(rows) if not window.start <= row < window.start + frames]
-    free = free or list(range(len(rows)))
-    return free[int(choice * len(free))]
+    outside = [at for at, row in enumerate(rows) if not window.start <= row < window.start + frames]
+    outside = outside or list(range(len(rows)))
+    return outside[int(choice * len(outside))]
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -1,7 +1,7 @@
-"""A frozen linear kept in 8 bits, multiplied in the input's type, that passes gradients on.
+"""A frozen linear layer that stores its weight in 8 bits, computes in 16 or 32 bits, and passes gradients on.
 
-diffusers' layerwise casting, which generation uses for the same numbers, swaps a weight's bytes after each forward
-pass, and autograd would find 8 bits where it left 16; here the way back casts again.
+Generation uses diffusers' layerwise casting for the same result. It cannot be used in training: it replaces a weight's
+bytes after each forward pass, so that the backward pass would find 8 bits. Here the backward pass converts again.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ DTYPE = torch.float8_e4m3fn
 
 class _Multiply(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, given: Tensor, weight: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, values: Tensor, weight: Tensor) -> Tensor:  # type: ignore[override]
         ctx.save_for_backward(weight)
-        return given @ weight.to(given.device).to(given.dtype).t()
+        return values @ weight.to(values.device).to(values.dtype).t()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
@@ -27,13 +27,13 @@ class _Multiply(torch.autograd.Function):
 
 
 class StoredLinear(nn.Linear):
-    """A `nn.Linear` whose weight is in 8 bits, in host memory where `on_host`. Computes in `compute`."""
+    """An `nn.Linear` with its weight in 8 bits, in host memory if `on_host`. It computes in the type `compute`."""
 
     compute: torch.dtype
     on_host: bool
 
     def _apply(self, fn: Any, recurse: bool = True) -> StoredLinear:
-        """Moving the model leaves a weight that is to stay where it is."""
+        """Move the layer to a device, except a weight that stays in host memory."""
         kept = self._parameters.pop("weight") if self.on_host else None
         super()._apply(fn, recurse)
         if kept is not None:
@@ -41,15 +41,15 @@ class StoredLinear(nn.Linear):
         return self
 
     def forward(self, input: Tensor) -> Tensor:
-        """As the linear's, with its weight rounded to 8 bits."""
+        """As `nn.Linear`, with the weight rounded to 8 bits."""
         result: Tensor = _Multiply.apply(input.to(self.compute), self.weight)  # type: ignore[assignment]
         return result if self.bias is None else result + self.bias.to(self.compute)
 
 
-def store(blocks: nn.Module, compute: torch.dtype, on_host: bool = False) -> int:
-    """Put every frozen linear below `blocks` into 8 bits, LoRA's own left alone; how many.
+def store_in_8_bits(blocks: nn.Module, compute: torch.dtype, on_host: bool = False) -> int:
+    """Store the weight of every frozen linear layer below `blocks` in 8 bits, except LoRA's. Returns their number.
 
-    `on_host` keeps them in (pinned) host memory, from where each comes over when it is multiplied.
+    `on_host` keeps the weights in (pinned) host memory and copies each to the card when it is used.
     """
     count = 0
     for module in blocks.modules():

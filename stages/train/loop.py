@@ -1,7 +1,8 @@
-"""The training loop on accelerate: one GPU, many, many machines, or the CPU.
+"""The training loop on accelerate: one GPU, several GPUs, several machines, or the CPU.
 
-Sample n of step s is sample s x batch_size + n of the draws, whoever computes it. A process holds `samples_at_once`
-samples of one length at a time and adds gradients up. Knows nothing of how a validation clip is drawn.
+Sample n of step s is random draw s x batch_size + n, no matter which process computes it. A process computes
+`samples_at_once` samples of equal length at a time and accumulates gradients. Does not know how a validation clip is
+drawn.
 """
 
 from __future__ import annotations
@@ -22,31 +23,40 @@ from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.train import checkpoint as store
 from stages.train.config import TrainConfig
-from stages.train.examples import example, together
-from stages.train.model import trainable, tuned
-from stages.train.objective import first_judged, sample_loss
+from stages.train.examples import grouped, read_example
+from stages.train.model import load_trainable, tuned_parameters
+from stages.train.objective import first_slot_with_loss, sample_loss
 from stages.train.random_draws import draw
 from stages.train.save_model import MODEL, write_folder
-from stages.train.schedule import Mean, learning_rate
+from stages.train.schedule import WeightAverage, learning_rate
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import DTYPES
 
-UNDECIDING = (
-    "steps", "save_every", "keep", "validate_every", "tracker", "gradient_checkpointing", "offload_activations",
-    "offload_weights", "samples_at_once",
+NO_EFFECT_ON_WEIGHTS = (
+    "steps", "save_every", "keep_checkpoints", "validate_every", "tracker", "gradient_checkpointing",
+    "offload_activations", "offload_weights", "samples_at_once",
 )  # fmt: skip
-"""Settings that change no weight of a step."""
-LOST = ("connection closed", "peer", "nccl", "gloo", "timed out", "distbackend", "broken pipe", "connection reset")
-"""Words in torch's errors when another process has gone."""
+"""Settings that do not change the weights after a step."""
+LOST_PROCESS_WORDS = (
+    "connection closed",
+    "peer",
+    "nccl",
+    "gloo",
+    "timed out",
+    "distbackend",
+    "broken pipe",
+    "connection reset",
+)
+"""Words in torch's errors when another process has ended."""
 
 Validate = Callable[[Any, Path, int], dict[str, float]]
-"""(model, its checkpoint's adapter, step) -> figures. Called on the main process."""
+"""(model, its checkpoint's adapter, step) -> scores by name. Called in the main process."""
 
 
 @dataclass
 class Trained:
-    """How a run ended."""
+    """Result of a run: last step and its adapter, loss per step, scores per validation."""
 
     step: int
     adapter: Path
@@ -65,25 +75,25 @@ def train(
     validate: Validate | None = None,
     progress: Progress = silent,
 ) -> Trained:
-    """Train to `config.steps`, going on from the newest whole checkpoint in `out`.
+    """Train to `config.steps`. Continues from the newest complete checkpoint in `out`, if there is one.
 
     Raises InputError for data, weights or settings that do not fit, a full disk, a lost process, or a loss that is
-    not finite; the checkpoint before stays as it is.
+    not finite. The checkpoint before stays as it is.
     """
-    accelerator = accelerator or made_accelerator(config, out)
-    check(folder, cache, config, accelerator.num_processes)
+    accelerator = accelerator or make_accelerator(config, out)
+    check_inputs(folder, cache, config, accelerator.num_processes)
     if validate is not None and getattr(accelerator.state, "fsdp_plugin", None) is not None:
-        raise InputError("validation draws on one process, and FSDP spreads the model over all; leave --validation out")
+        raise InputError("validation runs in one process, but FSDP splits the model over all; leave --validation out")
     record = provenance(cache, config, weights or {})
     found = store.checkpoints(out)
     if found:
-        store.check(found[-1], record)
+        store.check_continues(found[-1], record)
     try:
-        model = trainable(folder, config, accelerator.device)
-        optimizer = torch.optim.Adam([parameter for _, parameter in tuned(model)], lr=config.learning_rate)
+        model = load_trainable(folder, config, accelerator.device)
+        optimizer = torch.optim.Adam([parameter for _, parameter in tuned_parameters(model)], lr=config.learning_rate)
         model, optimizer = accelerator.prepare(model, optimizer)
         begun, plain = 0, accelerator.unwrap_model(model)
-        mean = Mean(plain, config.ema) if config.ema else None
+        mean = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
         if found:
             kept = store.load(found[-1], plain, optimizer.optimizer, record)
             begun = found[-1].step
@@ -91,25 +101,27 @@ def train(
                 mean.values = {name: kept[name].to(value.device) for name, value in mean.values.items()}
         if config.tracker != "none":
             accelerator.init_trackers("emosh", config=config_dict(config))
-        run = Running(accelerator, model, optimizer, cache, config, out, record, validate, mean)
+        run = TrainingRun(accelerator, model, optimizer, cache, config, out, record, validate, mean)
         trained = _steps(run, begun, found[-1].adapter if found else None, progress)
         if config.tune == "all" and accelerator.is_main_process:
-            with mean.shown(plain) if mean is not None else nullcontext():
+            with mean.applied(plain) if mean is not None else nullcontext():
                 write_folder(out / MODEL, plain, folder)
     except RuntimeError as error:
-        raise _worded(error, accelerator, out) from error
+        raise _explained(error, accelerator, out) from error
     finally:
         accelerator.end_training()
     return trained
 
 
-def made_accelerator(config: TrainConfig, out: Path, cpu: bool = False) -> Any:
-    """accelerate's, as its launcher and the settings have it. Raises InputError for FSDP's first version, and for a
-    tracker that is unknown or not installed."""
+def make_accelerator(config: TrainConfig, out: Path, cpu: bool = False) -> Any:
+    """accelerate's `Accelerator`, configured by its launcher and the settings.
+
+    Raises InputError for FSDP version 1, and for a tracker that is unknown or not installed.
+    """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    AcceleratorState._reset_state()  # a run before in this process may have had another precision
+    AcceleratorState._reset_state()  # an earlier run in this process may have used another precision
     try:
         accelerator = Accelerator(
             cpu=cpu,
@@ -124,55 +136,64 @@ def made_accelerator(config: TrainConfig, out: Path, cpu: bool = False) -> Any:
             f'the tracker "{config.tracker}" is not installed; install its package, or set tracker = "none"'
         )
     if getattr(accelerator.state, "fsdp_plugin", None) is not None:
-        settle_sharding(accelerator.state.fsdp_plugin)
+        configure_fsdp(accelerator.state.fsdp_plugin)
     return accelerator
 
 
-def settle_sharding(plugin: Any) -> None:
-    """Keep accelerate's FSDP from rounding: by its own policy it casts norms, timesteps (by up to 2 of 1,000) and the
-    gradients that it adds up to bfloat16. Autocast does what is wanted, as on one card. Raises InputError for FSDP 1.
+def configure_fsdp(plugin: Any) -> None:
+    """Switch off mixed precision in accelerate's FSDP and leave it to autocast, as on one card.
+
+    accelerate's own policy would round norms, timesteps (by up to 2 of 1,000) and accumulated gradients to bfloat16.
+    Raises InputError for FSDP 1.
     """
     from torch.distributed.fsdp import MixedPrecisionPolicy
 
     if plugin.fsdp_version != 2:
-        raise InputError("frozen bf16 and tuned float32 weights need FSDP 2; launch with: --fsdp_version 2")
+        raise InputError(
+            "training mixes frozen bf16 and trained float32 weights, which needs FSDP 2; launch with: --fsdp_version 2"
+        )
     plugin.mixed_precision_policy = MixedPrecisionPolicy()
 
 
-def check(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, processes: int) -> None:
-    """Refuse early what does not belong together."""
+def check_inputs(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, processes: int) -> None:
+    """Refuse data, weights and settings that do not fit together, before anything is loaded."""
     if cache.index.layout != LAYOUT_VERSION:
         raise InputError(f"{cache.folder} was encoded for slot layout {cache.index.layout}, expected {LAYOUT_VERSION}")
-    wanted = folder.config.get("text_dim")
-    if wanted is not None and cache.prompt_embeds.shape[1] != wanted:
+    text_dim = folder.config.get("text_dim")
+    if text_dim is not None and cache.prompt_embeds.shape[1] != text_dim:
         raise InputError(
             f"{cache.folder} was encoded with another model: its text_dim is {cache.prompt_embeds.shape[1]}, "
-            f"{folder.path}'s {wanted}; encode the manifest again"
+            f"that of {folder.path} is {text_dim}; encode the manifest again"
         )
-    wanted, tokens = folder.config.get("image_dim"), cache.window(0).image_tokens
-    if folder.sees and wanted is not None and tokens[1] != wanted:
+    image_dim, tokens = folder.config.get("image_dim"), cache.window(0).image_tokens
+    if folder.has_image_encoder and image_dim is not None and tokens[1] != image_dim:
         raise InputError(
-            f"{cache.folder} was encoded with another model: its image_dim is {tokens[1]}, {folder.path}'s {wanted}; "
-            "encode the manifest again"
+            f"{cache.folder} was encoded with another model: its image_dim is {tokens[1]}, that of "
+            f"{folder.path} is {image_dim}; encode the manifest again"
         )
     if config.tune == "all" and processes > 1:
-        raise InputError("every weight of a small model is trained on one process; leave the launcher away")
+        raise InputError("tune = 'all' trains in one process; start it without a launcher")
     if config.offload_weights and processes > 1:
-        raise InputError("offload_weights is for one card; shard the weights over several (accelerate's FSDP)")
+        raise InputError(
+            "offload_weights works on one card only; on several, shard the weights (accelerate launch --use_fsdp)"
+        )
     if config.batch_size % processes:
-        raise InputError(f"batch_size {config.batch_size} does not divide among {processes} processes")
+        raise InputError(
+            f"batch_size {config.batch_size} is not a multiple of the {processes} processes; choose one that is"
+        )
 
 
 def provenance(cache: TrainingCache, config: TrainConfig, weights: dict[str, str]) -> Provenance:
-    """What decides the trained weights. The number of steps does only where the rate falls towards the last."""
-    free = [key for key in UNDECIDING if key != "steps" or not config.decay_share]
-    settings = {key: value for key, value in config_dict(config).items() if key not in free}
+    """Record of everything that decides the trained weights. `steps` counts only with `decay_share`, which depends on
+    it."""
+    ignored = [key for key in NO_EFFECT_ON_WEIGHTS if key != "steps" or not config.decay_share]
+    settings = {key: value for key, value in config_dict(config).items() if key not in ignored}
     return Provenance("train", settings, {"cache": cache.index.fingerprint}, weights, config.seed)
 
 
 @dataclass
-class Running:
-    """What the steps need."""
+class TrainingRun:
+    """State of a run that every step needs."""
 
     accelerator: Any
     model: Any
@@ -182,10 +203,10 @@ class Running:
     out: Path
     record: Provenance
     validate: Validate | None
-    mean: Mean | None
+    mean: WeightAverage | None
 
 
-def _steps(run: Running, begun: int, last: Path | None, progress: Progress) -> Trained:
+def _steps(run: TrainingRun, begun: int, last: Path | None, progress: Progress) -> Trained:
     config, trained = run.config, Trained(begun, last or run.out)
     for step in range(begun, config.steps):
         loss, norm = take_step(run, step)
@@ -194,7 +215,7 @@ def _steps(run: Running, begun: int, last: Path | None, progress: Progress) -> T
         done = step + 1
         if done % config.save_every == 0 or done == config.steps:
             plain = run.accelerator.unwrap_model(run.model)
-            with run.mean.shown(plain) if run.mean is not None else nullcontext() as raw:
+            with run.mean.applied(plain) if run.mean is not None else nullcontext() as raw:
                 trained.step, trained.adapter = done, _saved(run, done, raw)
                 if run.validate and (done % config.validate_every == 0 or done == config.steps):
                     validated = _validated(run, trained.adapter, done)
@@ -205,16 +226,16 @@ def _steps(run: Running, begun: int, last: Path | None, progress: Progress) -> T
     return trained
 
 
-def take_step(run: Running, step: int) -> tuple[float, float]:
-    """One optimiser step over the batch; its mean loss and the gradients' norm before clipping."""
+def take_step(run: TrainingRun, step: int) -> tuple[float, float]:
+    """One optimiser step over the batch. Returns (mean loss, norm of the gradients before clipping)."""
     accelerator, config, model = run.accelerator, run.config, run.model
     share = config.batch_size // accelerator.num_processes
     first = step * config.batch_size + accelerator.process_index * share
     total = torch.zeros((), device=accelerator.device)
     drawn = [draw(first + number, len(run.cache), config) for number in range(share)]
-    samples = together(
-        [example(run.cache, each) for each in drawn], config.samples_at_once,
-        lambda slots: first_judged(slots, config.loss_on_temporal),
+    samples = grouped(
+        [read_example(run.cache, each) for each in drawn], config.samples_at_once,
+        lambda slots: first_slot_with_loss(slots, config.loss_on_temporal),
     )  # fmt: skip
     for number, made in enumerate(samples):
         last = number == len(samples) - 1
@@ -223,11 +244,11 @@ def take_step(run: Running, step: int) -> tuple[float, float]:
             accelerator.backward(loss * (len(made) / share))
         total += loss.detach() * (len(made) / share)
     mean = float(accelerator.reduce(total, "mean"))
-    norm = accelerator.clip_grad_norm_([p for _, p in tuned(model)], config.max_grad_norm or math.inf)
+    norm = accelerator.clip_grad_norm_([p for _, p in tuned_parameters(model)], config.max_grad_norm or math.inf)
     norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
     if not (math.isfinite(mean) and math.isfinite(norm)):
         kept = store.checkpoints(run.out)
-        where = f"the checkpoint of step {kept[-1].step} is whole" if kept else "no checkpoint had been written"
+        where = f"the checkpoint of step {kept[-1].step} is complete" if kept else "no checkpoint was written"
         what = "loss" if not math.isfinite(mean) else "gradient"
         raise InputError(
             f"the {what} of step {step + 1} is not finite; {where}; lower learning_rate or check the clips"
@@ -241,18 +262,18 @@ def take_step(run: Running, step: int) -> tuple[float, float]:
     return mean, norm
 
 
-def _saved(run: Running, step: int, raw: dict[str, Tensor] | None) -> Path:
+def _saved(run: TrainingRun, step: int, raw: dict[str, Tensor] | None) -> Path:
     unwrapped = run.accelerator.unwrap_model(run.model)
     made = store.save(
         run.out, step, unwrapped, run.optimizer.optimizer, 0 if run.config.tune == "all" else run.config.rank,
-        run.record, run.accelerator.is_main_process, run.config.keep, raw,
+        run.record, run.accelerator.is_main_process, run.config.keep_checkpoints, raw,
     )  # fmt: skip
     run.accelerator.wait_for_everyone()
     return made.adapter
 
 
-def _validated(run: Running, adapter: Path, step: int) -> dict[str, float]:
-    """The main process draws and scores the clips; the others wait."""
+def _validated(run: TrainingRun, adapter: Path, step: int) -> dict[str, float]:
+    """Validate in the main process while the others wait."""
     figures: dict[str, float] = {}
     if run.accelerator.is_main_process and run.validate is not None:
         with torch.no_grad():
@@ -261,12 +282,12 @@ def _validated(run: Running, adapter: Path, step: int) -> dict[str, float]:
     return figures
 
 
-def _worded(error: RuntimeError, accelerator: Any, out: Path) -> Exception:
-    """One line for what a machine can do to a run; anything else as it is."""
+def _explained(error: RuntimeError, accelerator: Any, out: Path) -> Exception:
+    """Turn out of memory and a lost process into an InputError; return any other error unchanged."""
     kept = store.checkpoints(out)
-    where = f"run it again to go on from step {kept[-1].step}" if kept else "run it again"
+    advice = f"run it again to continue from step {kept[-1].step}" if kept else "run it again"
     if isinstance(error, torch.OutOfMemoryError):
-        return InputError(f"out of card memory; set train.storage=fp8 or train.offload_activations=true, and {where}")
-    if accelerator.num_processes > 1 and any(word in str(error).lower() for word in LOST):
-        return InputError(f"another process of this run was lost; {where}")
+        return InputError(f"out of card memory; set train.storage=fp8 or train.offload_activations=true, and {advice}")
+    if accelerator.num_processes > 1 and any(word in str(error).lower() for word in LOST_PROCESS_WORDS):
+        return InputError(f"another process of this run ended; {advice}")
     return error

@@ -1,4 +1,5 @@
-"""Flow matching (paper 3.4): the transformer says z1 - z0 of z_t, judged where the clip's own frames are."""
+"""Flow matching (paper 3.4): the transformer predicts z1 - z0 from z_t. The loss covers the slots of the clip's
+frames."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from stages.wan.denoise import TRAIN_TIMESTEPS
 from stages.wan.layout import Layout
 
 
-def first_judged(layout: Layout, on_temporal: bool) -> int:
-    """The first slot that bears loss."""
+def first_slot_with_loss(layout: Layout, on_temporal: bool) -> int:
+    """Index of the first slot that the loss includes."""
     return layout.lead + (0 if on_temporal else layout.temporal)
 
 
@@ -25,16 +26,16 @@ def flow_loss(
     layout: Layout,
     on_temporal: bool = True,
 ) -> Float[Tensor, ""]:
-    """Mean squared error against noise - clean, without the reference and the auxiliary slot."""
-    first = first_judged(layout, on_temporal)
+    """Mean squared error against noise - clean, without the reference and auxiliary slots."""
+    first = first_slot_with_loss(layout, on_temporal)
     target = noise[:, :, first:] - clean[:, :, first:]
     return (predicted[:, :, first:].float() - target).square().mean()
 
 
-def predicted(
+def predict_flow(
     model: Any, example: Example, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "samples 16 slots h w"]:
-    """What the transformer says of samples, computed in `dtype` but for what it keeps in float32."""
+    """The flow that the transformer predicts, computed in `dtype` except for its float32 modules."""
     hidden_states = torch.cat([example.noisy, example.condition], dim=1)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         return model(
@@ -51,5 +52,5 @@ def sample_loss(
     model: Any, example: Example, device: torch.device, dtype: torch.dtype, on_temporal: bool = True
 ) -> Float[Tensor, ""]:
     """The loss of one sample, or the mean over several."""
-    said = predicted(model, example, device, dtype)
-    return flow_loss(said, example.clean.to(device), example.noise.to(device), example.layout, on_temporal)
+    flow = predict_flow(model, example, device, dtype)
+    return flow_loss(flow, example.clean.to(device), example.noise.to(device), example.layout, on_temporal)

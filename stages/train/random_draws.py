@@ -1,6 +1,6 @@
-"""Everything random about a sample, as a function of the seed and the sample's running number.
+"""All random choices of a sample, as a function of the seed and the sample's number.
 
-There is no state: a resumed run draws what an unbroken one draws, and one GPU what thirty-two draw.
+There is no state. So a resumed run makes the same choices as an uninterrupted one, and one GPU the same as 32.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from stages.train.config import TrainConfig
 
 @dataclass(frozen=True)
 class Draw:
-    """One sample. `reference` and `auxiliary_frame` in [0, 1) choose among whatever candidates there are; `t` is the
-    noise level, 1 is noise alone."""
+    """Choices of one sample. `reference` and `auxiliary_frame` in [0, 1) choose among the candidates. `t` is the noise
+    level; 1 is pure noise."""
 
     window: int
     temporal: bool
     auxiliary: bool
-    moved: bool
+    augmented: bool
     reference: float
     auxiliary_frame: float
     t: float
@@ -30,29 +30,29 @@ class Draw:
 
 
 def draw(number: int, windows: int, config: TrainConfig) -> Draw:
-    """Sample `number` of a training set of that many windows."""
+    """Choices of sample `number` in a training set of `windows` windows."""
     random = np.random.Generator(np.random.Philox(key=[config.seed, number]))
-    temporal, auxiliary, moved, reference, auxiliary_frame, level = random.random(6)
+    temporal, auxiliary, augmented, reference, auxiliary_frame, level = random.random(6)
     is_later = bool(temporal < config.temporal_probability)
     return Draw(
         window=_window(number, windows, config.seed),
         temporal=is_later,
         auxiliary=is_later and bool(auxiliary < config.auxiliary_probability),
-        moved=bool(moved < config.moved_probability),
+        augmented=bool(augmented < config.augment_probability),
         reference=float(reference),
         auxiliary_frame=float(auxiliary_frame),
-        t=shifted(float(level), config.flow_shift),
+        t=shift_towards_noise(float(level), config.flow_shift),
         noise_seed=int(random.integers(2**62)),
     )
 
 
-def shifted(u: float, shift: float) -> float:
-    """A level in [0, 1) moved towards noise, as the sampler's sigmas are."""
+def shift_towards_noise(u: float, shift: float) -> float:
+    """A noise level in [0, 1) shifted towards noise by the same formula as the sampler's sigmas."""
     return shift * u / (1 + (shift - 1) * u)
 
 
 def _window(number: int, windows: int, seed: int) -> int:
-    """Every window once an epoch, in an order of the epoch's own."""
+    """Every window once per epoch, in a different order each epoch."""
     epoch, place = divmod(number, windows)
     return int(_order(epoch, windows, seed)[place])
 

@@ -1,4 +1,4 @@
-"""A small model that was trained whole, as a folder that `emosh generate --model` takes."""
+"""Save a small model whose weights were all trained, as a folder that `emosh generate --model` takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODEL = "model"
 
 
 def write_folder(place: Path, model: Any, base: ModelFolder) -> Path:
-    """Write the transformer beside the base's other parts. What was at `place` is replaced as a whole."""
+    """Write the transformer and copies of the base's other parts to `place`, replacing a folder there in one step."""
     part, old = place.with_name(f".{place.name}.part"), place.with_name(f".{place.name}.old")
     for each in (part, old):
         shutil.rmtree(each, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How the learning rate goes, and the mean of the weights over steps, where a run asks for either."""
+"""Learning rate schedule, and the exponential moving average of the weights."""
 
 from __future__ import annotations
 
@@ -10,39 +10,41 @@ import torch
 from torch import Tensor
 
 from stages.train.config import TrainConfig
-from stages.train.model import tuned
+from stages.train.model import tuned_parameters
 
-LEAST = 0.05
-"""Of the learning rate, at a decay's end."""
+LAST_RATE_SHARE = 0.05
+"""Learning rate at the end of the decay, as a share of the full rate."""
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Of the step that follows `step` steps: rising over the warm-up, level, falling over the last share."""
+    """Learning rate of the step after `step` steps: it rises during the warm-up, stays level, and falls during the
+    decay."""
     rise = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     begins = config.steps * (1 - config.decay_share)
     share = (step - begins) / max(1.0, config.steps - begins) if config.decay_share else 0.0
-    return config.learning_rate * rise * (1 - (1 - LEAST) * min(max(share, 0.0), 1.0))
+    return config.learning_rate * rise * (1 - (1 - LAST_RATE_SHARE) * min(max(share, 0.0), 1.0))
 
 
-class Mean:
-    """The exponential mean of what is tuned: after n steps the decay is min(ema, (n + 1) / (n + 10)), so that the
-    first weights are soon forgotten (as torch_ema and diffusers' EMAModel warm up)."""
+class WeightAverage:
+    """The exponential moving average of the trained weights. After n steps its decay is min(decay, (n + 1) / (n + 10)),
+    so that the first weights soon lose influence (the warm-up of torch_ema and diffusers' EMAModel)."""
 
     def __init__(self, model: Any, decay: float) -> None:
         self._decay = decay
-        self.values = {name: parameter.detach().clone() for name, parameter in tuned(model)}
+        self.values = {name: parameter.detach().clone() for name, parameter in tuned_parameters(model)}
 
     @torch.no_grad()
     def update(self, model: Any, step: int) -> None:
-        """Take in the weights after `step` steps."""
+        """Add the weights after `step` steps to the average."""
         share = 1 - min(self._decay, (step + 1) / (step + 10))
-        for name, parameter in tuned(model):
+        for name, parameter in tuned_parameters(model):
             self.values[name].lerp_(parameter.detach(), share)
 
     @contextmanager
-    def shown(self, model: Any) -> Iterator[dict[str, Tensor]]:
-        """The model with the mean in place of its own weights, which are handed out meanwhile."""
-        own = {name: parameter.detach().clone() for name, parameter in tuned(model)}
+    def applied(self, model: Any) -> Iterator[dict[str, Tensor]]:
+        """Give the model the average as its weights while the block runs. Yields its own weights, which are restored
+        after."""
+        own = {name: parameter.detach().clone() for name, parameter in tuned_parameters(model)}
         _put(model, self.values)
         try:
             yield own
@@ -52,5 +54,5 @@ class Mean:
 
 @torch.no_grad()
 def _put(model: Any, values: dict[str, Tensor]) -> None:
-    for name, parameter in tuned(model):
+    for name, parameter in tuned_parameters(model):
         parameter.copy_(values[name])

@@ -1,1 +1,1 @@
-"""Pictures in and out of video and photo files."""
+"""Reading and writing of video and photo files."""

@@ -1,6 +1,7 @@
-"""Copies that every web browser plays: H.264 4:2:0 or JPEG, without sound, tags or names that tell where they are from.
+"""Copies that every web browser plays: H.264 4:2:0 or JPEG, without sound and without tags that name their source.
 
-All methods' results go through the same encoder at the same height, so that none is favoured by its own.
+The results of all methods go through the same encoder at the same height, so that no method has an advantage from its
+own encoder.
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ JPEG_QUALITY = 92
 
 
 def browser_video(source: Path, out: Path, height: int) -> None:
-    """Write `source` as mp4, at most `height` pixels high. Raises InputError for what is no video."""
+    """Write `source` as mp4, at most `height` pixels high. Raises InputError for a file that is not a video."""
     found = probe(source)
-    size = fitted(found.width, found.height, height)
+    size = fit_size(found.width, found.height, height)
     with VideoSink(out, *size, found.fps, duration_seconds=found.duration_seconds or None) as sink:
         for frame in read_frames(source):
             sink.write(_resized(frame.rgb, size), frame.pts_seconds)
 
 
 def browser_photo(source: Path, out: Path, height: int) -> None:
-    """Write `source` as JPEG, at most `height` pixels high. Raises InputError for what is no photo."""
+    """Write `source` as JPEG, at most `height` pixels high. Raises InputError for a file that is not a photo."""
     with atomic_path(out) as part:
-        part.write_bytes(jpeg(read_photo(source), height))
+        part.write_bytes(encode_jpeg(read_photo(source), height))
 
 
-def jpeg(rgb: UInt8[np.ndarray, "h w 3"], height: int) -> bytes:
+def encode_jpeg(rgb: UInt8[np.ndarray, "h w 3"], height: int) -> bytes:
     """A JPEG of the picture, at most `height` pixels high."""
     from PIL import Image
 
-    kept = BytesIO()
-    resized = _resized(rgb, fitted(rgb.shape[1], rgb.shape[0], height))
-    Image.fromarray(resized).save(kept, format="JPEG", quality=JPEG_QUALITY)
-    return kept.getvalue()
+    buffer = BytesIO()
+    resized = _resized(rgb, fit_size(rgb.shape[1], rgb.shape[0], height))
+    Image.fromarray(resized).save(buffer, format="JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
 
 
-def fitted(width: int, height: int, tallest: int) -> tuple[int, int]:
-    """The size at most `tallest` high, sides even, shape kept."""
-    scale = min(1.0, tallest / height)
+def fit_size(width: int, height: int, max_height: int) -> tuple[int, int]:
+    """Width and height of a copy at most `max_height` pixels high, both even, with the same aspect ratio."""
+    scale = min(1.0, max_height / height)
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 

@@ -1,4 +1,4 @@
-"""Videos and photos side by side, at a few moments or moving: the pictures people judge a run by."""
+"""Videos and photos side by side, at a few moments or moving, to compare results by eye."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_contact_sheet(
             top = LABEL_PX + row * (cell_height + MARGIN_PX)
             sheet[top : top + cell_height, left : left + cell.shape[1]] = cell
         left += width + MARGIN_PX
-    write_png(path, _labelled(sheet, [label for label, _ in columns], widths))
+    write_png(path, _add_labels(sheet, [label for label, _ in columns], widths))
 
 
 def write_animation(
@@ -57,7 +57,7 @@ def write_animation(
         for column, width in zip(cells, widths, strict=True):
             row[LABEL_PX:, left : left + width] = column[min(moment, len(column) - 1)]
             left += width + MARGIN_PX
-        frames.append(Image.fromarray(_labelled(row, labels, widths)))
+        frames.append(Image.fromarray(_add_labels(row, labels, widths)))
     with atomic_path(path) as part:
         frames[0].save(
             part, "webp", save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0,
@@ -79,12 +79,12 @@ def _column(source: Path, moments: int, height: int) -> list[UInt8[np.ndarray, "
     if described.is_photo:
         return [_resized(next(iter(read_frames(source))).rgb, height)] * moments
     duration = described.duration_seconds
-    wanted = [duration * (moment + 0.5) / moments for moment in range(moments)]
+    times = [duration * (moment + 0.5) / moments for moment in range(moments)]
     cells: list[np.ndarray] = []
     newest = None
     for frame in read_frames(source):
         newest = frame.rgb
-        if len(cells) < moments and frame.pts_seconds >= wanted[len(cells)]:
+        if len(cells) < moments and frame.pts_seconds >= times[len(cells)]:
             cells.append(_resized(frame.rgb, height))
     assert newest is not None
     return cells + [_resized(newest, height)] * (moments - len(cells))
@@ -97,7 +97,7 @@ def _resized(rgb: UInt8[np.ndarray, "h w 3"], height: int) -> UInt8[np.ndarray, 
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _labelled(sheet: UInt8[np.ndarray, "h w 3"], labels: Sequence[str], widths: Sequence[int]) -> np.ndarray:
+def _add_labels(sheet: UInt8[np.ndarray, "h w 3"], labels: Sequence[str], widths: Sequence[int]) -> np.ndarray:
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.fromarray(sheet)

@@ -1,7 +1,7 @@
-"""A decoded frame as the player shows it: colours, display matrix and pixel shape applied.
+"""A decoded frame as a player shows it: colours, display matrix and pixel shape applied.
 
-Colours: the matrix and range that the stream states; where it states none, BT.709 from 720 lines up and BT.601 below,
-limited range, which is what players do. HDR (HLG, as phones film, and PQ) is mapped to BT.709 by libswscale.
+Colours: the matrix and range stated in the stream. If none is stated, BT.709 from 720 lines up and BT.601 below,
+limited range, as players do. HDR (HLG, used by phones, and PQ) is mapped to BT.709 by libswscale.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 HD_LINES = 720
 UNSPECIFIED_COLORSPACE = 2
 HDR_TRANSFERS = (16, 18)
-"""SMPTE 2084 (PQ) and ARIB STD-B67 (HLG), by FFmpeg's numbers."""
+"""FFmpeg's numbers of SMPTE 2084 (PQ) and ARIB STD-B67 (HLG)."""
 
 
 class Upright:
-    """Turns the frames of one stream upright; made from the first, which states size and display matrix.
+    """Turns the frames of one stream upright. Size and display matrix are read from the first frame.
 
-    `pixel_ratio` is a pixel's width over its height; None or 0 means unstated, taken as square.
+    `pixel_ratio` is the width of a pixel divided by its height; None or 0 means not stated, and pixels are square.
     """
 
     def __init__(self, first: VideoFrame, pixel_ratio: Fraction | None) -> None:
@@ -32,23 +32,25 @@ class Upright:
 
         self._reformatter = VideoReformatter()
         self._coded = (first.width, first.height)
-        self._wide, self._high = round(first.width * (pixel_ratio or 1)), first.height
+        self._shown_width, self._shown_height = round(first.width * (pixel_ratio or 1)), first.height
         self._matrix = display_matrix(first)
         self._transposed = abs(self._matrix[0]) < abs(self._matrix[1])
-        self.width, self.height = (self._high, self._wide) if self._transposed else (self._wide, self._high)
+        self.width, self.height = (
+            (self._shown_height, self._shown_width) if self._transposed else (self._shown_width, self._shown_height)
+        )
 
     @property
     def rotation_degrees(self) -> int:
-        """Clockwise quarter turn of the display matrix, a mirror image left aside: 0, 90, 180 or 270."""
+        """Clockwise turn of the display matrix, without mirroring: 0, 90, 180 or 270."""
         a, b, _, _ = self._matrix
         return round(float(np.degrees(np.arctan2(b, a))) / 90) * 90 % 360
 
     def fits(self, frame: VideoFrame) -> bool:
-        """Whether a later frame has the first one's size."""
+        """Whether a later frame has the size of the first."""
         return (frame.width, frame.height) == self._coded
 
     def rgb(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
-        """The upright picture, an array of its own."""
+        """The upright picture, as a new array."""
         picture = self._square_rgb(frame)
         a, b, c, d = self._matrix
         if self._transposed:
@@ -60,17 +62,18 @@ class Upright:
         return np.ascontiguousarray(picture)
 
     def _square_rgb(self, frame: VideoFrame) -> UInt8[np.ndarray, "rows columns 3"]:
+        """RGB with square pixels, before turning and mirroring."""
         from av.video.reformatter import Colorspace, Interpolation
 
         has_alpha = any(component.is_alpha for component in frame.format.components)
         guessed = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
         converted = self._reformatter.reformat(
             frame,
-            width=self._wide,
-            height=self._high,
+            width=self._shown_width,
+            height=self._shown_height,
             format="rgba" if has_alpha else "rgb24",
             src_colorspace=guessed if frame.colorspace == UNSPECIFIED_COLORSPACE else None,
-            **(_standard_range() if frame.color_trc in HDR_TRANSFERS else {}),
+            **(_bt709_target() if frame.color_trc in HDR_TRANSFERS else {}),
             interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
             threads=1,
         )
@@ -79,10 +82,10 @@ class Upright:
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """(a, b, c, d) of x' = a x + c y, y' = b x + d y in 16.16 fixed point; the identity where none is stated."""
+    """(a, b, c, d) of x' = a x + c y, y' = b x + d y in 16.16 fixed point; the identity if none is stated."""
     from av.sidedata.sidedata import Type
 
-    side_data: Any = frame.side_data  # PyAV types it as a dict of names; it is keyed by Type
+    side_data: Any = frame.side_data  # PyAV's type hint says keys are names; they are Type values
     try:
         matrix = side_data[Type.DISPLAYMATRIX]
     except KeyError:
@@ -91,7 +94,7 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     return (a, b, c, d)
 
 
-def _standard_range() -> dict[str, Any]:
+def _bt709_target() -> dict[str, Any]:
     from av.video.reformatter import ColorPrimaries, ColorTrc
 
     return {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}

@@ -1,4 +1,4 @@
-"""Text that a video carries beside its pictures; `comment` holds emosh's provenance as JSON."""
+"""Text tags of a video, and how its pictures are coded. The tag `comment` holds emosh's provenance as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RANGES = {1: "limited", 2: "full"}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """All container tags, keys in lower case. Raises InputError for a missing file or one that is no video."""
+    """All container tags, keys in lower case. Raises InputError for a missing file or one that is not a video."""
     import av
     import av.error
 
@@ -24,13 +24,13 @@ def read_metadata(path: Path) -> dict[str, str]:
         with av.open(str(path), metadata_errors="replace") as container:
             return {key.lower(): value for key, value in container.metadata.items()}
     except (av.error.FFmpegError, ValueError) as error:
-        raise InputError(f"{path} is not a video that can be read; make it again") from error
+        raise InputError(f"{path} is not a video that can be read; save or make it again") from error
 
 
 def read_encoding(path: Path) -> dict[str, str]:
-    """How the pictures are coded: codec, pixel format, and the colour matrix and range that decoding uses.
+    """How the pictures are coded: codec, pixel format, and the colour matrix and range used for decoding.
 
-    "(assumed)" stands after what the file does not state. Raises InputError as `read_metadata` does.
+    Values that the file does not state end in "(assumed)". Raises InputError as `read_metadata` does.
     """
     import av
 

@@ -1,4 +1,4 @@
-"""Still pictures in: upright, opaque, sRGB, eight bits. Knows nothing of clips."""
+"""Read still pictures as upright, opaque sRGB with 8 bits. Does not know clips."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "GIF")
 CLIP_FORMATS = ("GIF", "PNG")
-"""Formats that hold a clip when they hold more than one picture; an MPO's or TIFF's further pictures are not a clip."""
+"""Formats whose files are clips if they hold several pictures. Further pictures in an MPO or TIFF are not a clip."""
 
 
 def photo_size(path: Path) -> tuple[int, int] | None:
@@ -25,7 +25,7 @@ def photo_size(path: Path) -> tuple[int, int] | None:
     An animated GIF or PNG is a clip, so it gives None. Raises InputError for an animated WebP or AVIF, which the
     video library cannot read, and for a picture too large to open.
     """
-    image = _opened(path)
+    image = _open_still(path)
     if image is None:
         return None
     with image:
@@ -33,21 +33,22 @@ def photo_size(path: Path) -> tuple[int, int] | None:
 
 
 def read_photo(path: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """RGB of a still picture, EXIF orientation applied, transparency laid on white, embedded profile turned to sRGB.
+    """RGB of a still picture: EXIF orientation applied, transparency put on white, embedded profile converted to sRGB.
 
     Raises InputError when the file is missing, damaged or not a still picture.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist or is a folder; give a photo")
-    image = _opened(path)
+    image = _open_still(path)
     if image is None:
-        raise InputError(f"{path} is not a photo that can be read (jpg, png, webp, bmp, tiff, avif, still gif)")
+        raise InputError(f"{path} is not a photo that can be read; give a jpg, png, webp, bmp, tiff, avif or still gif")
     with image:
         return np.asarray(_opaque_rgb(_srgb(_eight_bits(_upright(path, image)))))
 
 
-def _opened(path: Path) -> Image | None:
+def _open_still(path: Path) -> Image | None:
+    """The opened picture, or None for a file that is not a picture or is a clip."""
     import warnings
 
     from PIL import Image, UnidentifiedImageError
@@ -88,7 +89,7 @@ def _upright(path: Path, image: Image) -> Image:
 
 
 def _eight_bits(image: Image) -> Image:
-    """Sixteen-bit grey, which Pillow would clip instead of scale."""
+    """16-bit grey scaled to 8 bits; Pillow would clip it."""
     from PIL import Image as Images
 
     if not image.mode.startswith("I"):
@@ -97,7 +98,7 @@ def _eight_bits(image: Image) -> Image:
 
 
 def _srgb(image: Image) -> Image:
-    """Colours of an embedded profile (a phone's Display P3, a printer's CMYK) in sRGB; alpha is kept."""
+    """Convert the colours of an embedded profile (Display P3 of a phone, CMYK of a printer) to sRGB; alpha is kept."""
     from PIL import ImageCms
 
     profile = image.info.get("icc_profile")
@@ -107,7 +108,7 @@ def _srgb(image: Image) -> Image:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = "RGBA" if image.mode == "RGBA" else "RGB"
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=target)
-    except (ImageCms.PyCMSError, OSError):  # damaged, or of another colour space than the pixels: viewers ignore it too
+    except (ImageCms.PyCMSError, OSError):  # damaged profile, or one for another colour space: viewers ignore it too
         return image
     return image if converted is None else converted
 

@@ -1,4 +1,4 @@
-"""Pictures out: PNG, whole or not at all."""
+"""Write PNG files atomically."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stages.artifacts.atomic import atomic_path
 
 
 def write_png(path: Path, rgb: UInt8[np.ndarray, "height width channels"]) -> None:
-    """Write 8-bit RGB (or RGBA) atomically. Raises InputError when the place cannot be written."""
+    """Write 8-bit RGB (or RGBA) atomically. Raises InputError when `path` cannot be written."""
     from PIL import Image
 
     assert rgb.dtype == np.uint8

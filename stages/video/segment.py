@@ -1,8 +1,8 @@
-"""A stretch of a long video, frame for frame, without decoding all that lies before it.
+"""Read a stretch of a long video frame by frame, without decoding all frames before it.
 
-Seeking is a promise that containers and codecs keep only mostly, so a stretch begins at a `Moment`: a frame's number,
-its time stamp, and a checksum of its pixels. Where the frame that a seek finds is another one, the video is read from
-its beginning, and the stretch is the same.
+Seeking is not reliable in all containers and codecs. Therefore a stretch begins at a `Moment`: the number of a frame,
+its time stamp, and a checksum of its pixels. If seeking finds another frame, the video is read from its beginning. The
+result is the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Moment:
-    """One frame of a video: its number from 0, its time stamp in the stream's ticks, its picture's checksum."""
+    """One frame of a video: its number from 0, its time stamp in ticks of the stream, the checksum of its picture."""
 
     index: int
     pts: int | None
@@ -35,7 +35,7 @@ class Moment:
 
 
 def checksum(frame: VideoFrame) -> int:
-    """crc32 of the coded frame's first plane, its padding left out: what tells one picture from its neighbours."""
+    """crc32 of the first plane of the decoded frame, without padding; it differs between neighbouring pictures."""
     import numpy as np
 
     plane = frame.planes[0]
@@ -45,28 +45,28 @@ def checksum(frame: VideoFrame) -> int:
 
 
 def read_stretch(path: Path, first: Moment, count: int) -> Iterator[Frame]:
-    """Yield `count` upright frames from `first` on; `index` is the video's, `pts_seconds` counts from the stretch's own
-    first frame.
+    """Yield `count` upright frames from `first` on.
 
-    Raises InputError as `read_frames` does, and when the video ends before the stretch does or is another one.
+    `index` counts from the start of the video, `pts_seconds` from the first frame of the stretch. Raises InputError as
+    `read_frames` does, and when the video ends before the stretch or has changed.
     """
     path, found = Path(path), 0
     with opened(path) as (container, stream):
-        frames = _sought(path, container, stream, first) if first.index else None
+        frames = _seek(path, container, stream, first) if first.index else None
         if frames is not None:
-            yield from _upright(path, frames, stream, first, count)
+            yield from _upright_frames(path, frames, stream, first, count)
             return
     with opened(path) as (container, stream):
         frames = islice(decoded(path, container, stream), first.index, None)
-        for frame in _upright(path, frames, stream, first, count):
+        for frame in _upright_frames(path, frames, stream, first, count):
             yield frame
             found += 1
     if not found:
-        raise InputError(f"{path} ends before frame {first.index}; it is not the file it was")
+        raise InputError(f"{path} ends before frame {first.index}; the file has changed, run the command again")
 
 
-def _sought(path: Path, container: InputContainer, stream: VideoStream, first: Moment) -> Iterator[VideoFrame] | None:
-    """The frames from `first` on, or None where seeking does not find that very frame."""
+def _seek(path: Path, container: InputContainer, stream: VideoStream, first: Moment) -> Iterator[VideoFrame] | None:
+    """The frames from `first` on, or None if seeking does not find exactly that frame."""
     import av.error
 
     if first.pts is None:
@@ -84,7 +84,7 @@ def _sought(path: Path, container: InputContainer, stream: VideoStream, first: M
     return None
 
 
-def _upright(
+def _upright_frames(
     path: Path, frames: Iterator[VideoFrame], stream: VideoStream, first: Moment, count: int
 ) -> Iterator[Frame]:
     rate = float(stream.guessed_rate or PHOTO_FPS)
@@ -98,4 +98,4 @@ def _upright(
             raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
         yield Frame(partial(upright.rgb, frame), index, max(0.0, seconds - start))
     if 0 < found < count:
-        raise InputError(f"{path} ends at frame {first.index + found}; it is not the file it was")
+        raise InputError(f"{path} ends at frame {first.index + found}; the file has changed, run the command again")

@@ -1,7 +1,7 @@
-"""C2PA: a signed statement inside the file of what made it, with the user's own certificate, through `c2pa-python`.
+"""C2PA signatures: a signed statement in the file of how it was made, with the user's own certificate.
 
-An extra (pip install "emosh[sign]"); nothing is signed unless a certificate is given, and no key is kept. No time
-stamp authority is asked, so that signing works without a network.
+Uses `c2pa-python`, an optional extra (pip install "emosh[sign]"). Nothing is signed without a certificate, and no key
+is stored. No time stamp authority is used, so signing works without a network.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from stages.errors import InputError
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 KINDS = {"wan": "trainedAlgorithmicMedia", "puppet": "compositeSynthetic"}
-"""IPTC's word for what each backend makes."""
+"""IPTC's term for the kind of video that each backend makes."""
 RECORD = "org.emosh.provenance"
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 
 
 def sign(video: Path, out: Path, certificate: Path, key: Path, algorithm: str = "es256") -> None:
-    """Write `video` to `out` with a signed C2PA manifest: what made it, that it is synthetic, emosh's own record.
+    """Write `video` to `out` with a signed C2PA manifest: software, that it is synthetic, and emosh's provenance.
 
-    `certificate` is a PEM chain, the signer's first; `key` its private key in PEM. Raises InputError for a video that
-    emosh did not make, keys that cannot be used, and an absent package.
+    `certificate` is a PEM chain that starts with the signer's certificate; `key` is its private key in PEM. Raises
+    InputError for a video that emosh did not make, keys that cannot be used, and a missing package.
     """
     from stages.video.metadata import read_metadata
 
-    record = _record(video, read_metadata(video).get("comment", ""))
-    chain, private = (_text(path) for path in (certificate, key))
+    record = _provenance(video, read_metadata(video).get("comment", ""))
+    chain, private = (_pem_text(path) for path in (certificate, key))
     c2pa = _package()
-    manifest = manifest_of(record, video.name)
+    manifest = c2pa_manifest(record, video.name)
     with atomic_path(out) as part:
         part.unlink()
-        with _sentences(c2pa, certificate):
+        with _as_input_error(c2pa, certificate):
             signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain.encode(), private.encode(), None))
             with signer, c2pa.Builder(manifest) as builder:
                 builder.sign_file(video, part, signer)
 
 
-def manifest_of(record: dict[str, Any], title: str) -> dict[str, Any]:
-    """The manifest before it is signed."""
+def c2pa_manifest(record: dict[str, Any], title: str) -> dict[str, Any]:
+    """The C2PA manifest of a video, not yet signed."""
     kind = SOURCE_TYPE + KINDS.get(str(record.get("backend")), "algorithmicMedia")
     action = {"action": "c2pa.created", "digitalSourceType": kind}
     return {
@@ -59,13 +59,13 @@ def manifest_of(record: dict[str, Any], title: str) -> dict[str, Any]:
 
 
 def read_signature(path: Path) -> str:
-    """A signature in words: who signed, and whether the file is still as it was. Never raises for a plain file."""
-    if b"c2pa" not in _boxes(path):
+    """The signature of a file as text: who signed, and whether the file is unchanged; "none" without a signature."""
+    if b"c2pa" not in _box_types(path):
         return "none"
     try:
         c2pa = _package()
     except InputError:
-        return 'there is one; read it with: pip install "emosh[sign]"'
+        return 'present; to read it: pip install "emosh[sign]"'
     try:
         with c2pa.Reader(str(path)) as reader:
             found = json.loads(reader.json())
@@ -73,17 +73,17 @@ def read_signature(path: Path) -> str:
         return f"damaged ({_short(error)})"
     active = found["manifests"][found["active_manifest"]]
     info = active.get("signature_info", {})
-    by = info.get("common_name") or info.get("issuer") or "somebody unnamed"
+    signer = info.get("common_name") or info.get("issuer") or "an unnamed signer"
     failed = [status["code"] for status in found.get("validation_status", [])]
-    wrong = [code for code in failed if not code.startswith("signingCredential")]
-    if wrong:
-        return f"signed by {by}, but not valid: {', '.join(wrong)}"
-    return f"valid, by {by}{', whose certificate is on no trust list here' if failed else ''}"
+    errors = [code for code in failed if not code.startswith("signingCredential")]
+    if errors:
+        return f"signed by {signer}, but not valid: {', '.join(errors)}"
+    return f"valid, by {signer}{', whose certificate is on no trust list here' if failed else ''}"
 
 
-def _boxes(path: Path) -> bytes:
-    """The types of an mp4's top-level boxes; C2PA's is a `uuid` box of its own, spelt here `c2pa`."""
-    wanted, types = bytes.fromhex("d8fec3d61b0e483c92975828877ec481"), b""
+def _box_types(path: Path) -> bytes:
+    """Types of an mp4's top-level boxes, joined. The `uuid` box of C2PA is returned as `c2pa`."""
+    c2pa_uuid, types = bytes.fromhex("d8fec3d61b0e483c92975828877ec481"), b""
     with path.open("rb") as file:
         size = path.stat().st_size
         at = 0
@@ -96,30 +96,31 @@ def _boxes(path: Path) -> bytes:
             if length == 1:
                 length = int.from_bytes(head[8:16], "big")
                 body = head[16:32]
-            types += b"c2pa" if kind == b"uuid" and body == wanted else kind
+            types += b"c2pa" if kind == b"uuid" and body == c2pa_uuid else kind
             if length < 8:
                 break
             at += length
     return types
 
 
-def _record(video: Path, comment: str) -> dict[str, Any]:
+def _provenance(video: Path, comment: str) -> dict[str, Any]:
+    """The provenance in a video's comment. Raises InputError if emosh did not draw the video."""
     try:
         record = json.loads(comment)
     except ValueError:
         record = None
     if not isinstance(record, dict) or not record.get("synthetic"):
-        raise InputError(f"{video} is not a result that emosh drew; sign the mp4 of emosh generate or emosh animate")
+        raise InputError(f"{video} was not made by emosh; sign the mp4 of emosh generate or emosh animate")
     return record
 
 
-def _text(path: Path) -> str:
+def _pem_text(path: Path) -> str:
     try:
         text = Path(path).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as PEM text; give the file with -----BEGIN ...") from error
+        raise InputError(f"{path} cannot be read as PEM text; give a file that contains -----BEGIN") from error
     if "-----BEGIN" not in text:
-        raise InputError(f"{path} is no PEM file: it lacks -----BEGIN")
+        raise InputError(f"{path} is not a PEM file: -----BEGIN is missing; convert it to PEM")
     return text
 
 
@@ -132,12 +133,13 @@ def _package() -> Any:
 
 
 @contextmanager
-def _sentences(c2pa: Any, certificate: Path) -> Iterator[None]:
+def _as_input_error(c2pa: Any, certificate: Path) -> Iterator[None]:
+    """Turn errors of c2pa into an InputError that names the certificate."""
     try:
         yield
     except c2pa.C2paError as error:
         raise InputError(
-            f"{certificate} cannot sign: {_short(error)}; it takes a chain whose first certificate is for signing"
+            f"{certificate} cannot sign: {_short(error)}; give a PEM chain that starts with a certificate for signing"
         ) from error
 
 

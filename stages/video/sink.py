@@ -1,8 +1,8 @@
-"""Videos out: H.264 in mp4, each frame at its own time, the driver's sound beside it, whole or not at all.
+"""Write videos atomically: H.264 in mp4, each frame at its own time, with the sound of another file if given.
 
-`lossless` keeps RGB bit for bit (libx264rgb, crf 0). Otherwise 4:2:0, BT.709, limited range, tagged as such, and an
-odd width or height grows by one repeated column or row. There are no B-frames, so that the order of coding is the
-order of showing and every frame's time and duration, the last one's too, survive the container.
+`lossless` keeps RGB bit for bit (libx264rgb, crf 0). Otherwise the video is 4:2:0, BT.709, limited range and tagged so,
+and an odd width or height grows by one repeated column or row. There are no B-frames, so that coding order equals
+display order and the time and duration of every frame, also the last, are kept.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 TICKS_PER_SECOND = 90_000
-"""At least this fine: a frame's time is kept to 6 microseconds, and exactly at a constant rate."""
+"""Lower limit of the clock rate: a frame's time is kept to 6 microseconds, and exactly at a constant rate."""
 QUALITY = {"crf": "12", "preset": "veryfast", "bf": "0"}
-"""Chosen here: clip d7 at 960x540 in 10 ms of CPU a frame at 41 dB; "fast", crf 15 takes 15 ms."""
+"""Chosen here: clip d7 at 960x540 takes 10 ms of CPU per frame at 41 dB; preset "fast" with crf 15 takes 15 ms."""
 LOSSLESS = {"crf": "0", "preset": "ultrafast", "bf": "0"}
-"""Chosen here: d7 in 5 ms a frame; "veryfast" takes 17 ms and saves 10 % of the file."""
+"""Chosen here: clip d7 takes 5 ms per frame; preset "veryfast" takes 17 ms and saves 10 % of the file size."""
 BT709 = 1
 LIMITED_RANGE = 1
 
@@ -42,14 +42,14 @@ class VideoSink:
     """Write one video: `with VideoSink(path, width, height, fps) as sink: sink.write(rgb)`.
 
     `fps` is the nominal rate; frames written without a time follow it. `metadata` becomes container tags ("comment"
-    holds provenance). `audio_from` names a file whose first sound track is carried over, as it is where mp4 can hold
-    it, else as AAC, and cut where the pictures end; a file without sound gives none. `duration_seconds` fixes the end
-    of the last frame; without it the last frame lasts as long as the one before. `watermark` puts the invisible mark
-    of `stages.video.watermark` into every frame. `threads` is the encoder's number of threads, on which the bytes
-    depend; without it there are as many as the machine makes useful.
+    holds provenance). `audio_from` is a file whose first sound track is copied: unchanged if mp4 can hold it, else as
+    AAC, and cut at the end of the pictures; a file without sound adds none. `duration_seconds` sets the end of the last
+    frame; by default the last frame is as long as the one before. `watermark` puts the invisible mark of
+    `stages.video.watermark` into every frame. `threads` is the number of encoder threads, on which the bytes depend; by
+    default the encoder chooses.
 
-    The file appears at `path` when the block ends without an exception. Raises InputError when the place cannot be
-    written, the suffix names no video format, or `audio_from` cannot be read.
+    The file appears at `path` when the block ends without an exception. Raises InputError when `path` cannot be
+    written, its suffix is not a video format, or `audio_from` cannot be read.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class VideoSink:
     def __enter__(self) -> VideoSink:
         with ExitStack() as opening:
             part = opening.enter_context(atomic_path(self.path))
-            self._container = opening.enter_context(_created(self.path, part, self._metadata))
-            self._stream = self._video_stream(self._container)
+            self._container = opening.enter_context(_open_output(self.path, part, self._metadata))
+            self._stream = self._add_video_stream(self._container)
             self._sound: Sound | None = None
             if self._audio_from is not None:
                 self._sound = opening.enter_context(carried_sound(Path(self._audio_from), self._container))
@@ -90,7 +90,7 @@ class VideoSink:
         return self
 
     def write(self, rgb: UInt8[np.ndarray, "height width 3"], pts_seconds: float | None = None) -> None:
-        """Add a frame, shown from `pts_seconds` (after the first frame's 0); times must rise."""
+        """Add a frame, shown from `pts_seconds` on (seconds, 0 for the first frame); times must rise."""
         if rgb.shape != (self.height, self.width, 3) or rgb.dtype != np.uint8:
             expected = (self.height, self.width, 3)
             raise ValueError(f"frame {self._count} is {rgb.dtype} {rgb.shape}, expected uint8 {expected}")
@@ -101,7 +101,7 @@ class VideoSink:
                 raise ValueError(f"frame {self._count} at {pts_seconds} s is not after the frame before it")
             self._held_duration = pts - held_pts
             self._encode(held, held_pts, self._held_duration)
-        self._held = (pts, self._coloured(rgb if self._marker is None else self._marker.mark(rgb)))
+        self._held = (pts, self._video_frame(rgb if self._marker is None else self._marker.mark(rgb)))
         self._count += 1
 
     def __exit__(
@@ -140,7 +140,7 @@ class VideoSink:
             packet.duration = self._durations.pop(packet.pts)
             self._container.mux(packet)
 
-    def _coloured(self, rgb: UInt8[np.ndarray, "height width 3"]) -> VideoFrame:
+    def _video_frame(self, rgb: UInt8[np.ndarray, "height width 3"]) -> VideoFrame:
         import av
         from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
@@ -155,7 +155,7 @@ class VideoSink:
             threads=1,
         )
 
-    def _video_stream(self, container: OutputContainer) -> VideoStream:
+    def _add_video_stream(self, container: OutputContainer) -> VideoStream:
         codec = "libx264rgb" if self._lossless else "libx264"
         stream = container.add_stream(codec, rate=self.fps, options=dict(LOSSLESS if self._lossless else QUALITY))
         stream.width, stream.height = self.width, self.height
@@ -173,8 +173,8 @@ class VideoSink:
 
 
 @contextmanager
-def _created(path: Path, part: Path, metadata: Mapping[str, str]) -> Iterator[OutputContainer]:
-    """The container behind the temporary name; any tag is kept, not only those mp4 has names for."""
+def _open_output(path: Path, part: Path, metadata: Mapping[str, str]) -> Iterator[OutputContainer]:
+    """The container of the temporary file `part`; it keeps all tags, also those without a name in mp4."""
     import av
     import av.error
 
@@ -184,7 +184,7 @@ def _created(path: Path, part: Path, metadata: Mapping[str, str]) -> Iterator[Ou
     except (ValueError, av.error.FFmpegError) as error:
         if isinstance(error, OSError):
             raise
-        raise InputError(f"cannot write {path}: '{path.suffix}' is no video format; end the name in .mp4") from error
+        raise InputError(f"cannot write {path}: '{path.suffix}' is not a video format; end the name in .mp4") from error
     with container:
         container.metadata.update(metadata)
         yield container

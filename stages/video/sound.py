@@ -1,4 +1,4 @@
-"""The sound of one file carried into another: packets as they are where mp4 can hold them, else AAC."""
+"""Copy the sound of one file into another: packets unchanged if mp4 can hold them, else coded as AAC."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 CARRIED_CODECS = ("aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "libopus")
-"""What mp4 holds and players play; anything else (PCM, Vorbis, FLAC) is coded anew."""
+"""Codecs that mp4 can hold and players play; others (PCM, Vorbis, FLAC) are coded as AAC."""
 AAC_BITS_PER_SECOND = 192_000
 AAC_FRAME_SAMPLES = 1024
 
 
 class Sound:
-    """Writes sound packets into `container` a little at a time, so that neither file is ever held in memory."""
+    """Writes sound packets into `container` step by step, so that neither file is in memory as a whole."""
 
     def __init__(self, packets: Iterator[tuple[float, float, Packet]], container: OutputContainer) -> None:
         self._packets, self._container = packets, container
         self._next = next(packets, None)
 
     def write_until(self, seconds: float) -> None:
-        """Write what starts before `seconds`; the last packet may end up to half its length later."""
+        """Write the packets up to `seconds`; the last one may end later, by at most half its length."""
         while self._next is not None and self._next[0] + self._next[1] / 2 <= seconds:
             self._container.mux(self._next[2])
             self._next = next(self._packets, None)
@@ -38,10 +38,10 @@ class Sound:
 
 @contextmanager
 def carried_sound(source: Path, container: OutputContainer) -> Iterator[Sound | None]:
-    """The first sound track of `source`, ready to be written into `container` before any picture is.
+    """The first sound track of `source`, to be written into `container`; call it before any picture is written.
 
-    Time 0 is the first picture of `source`; sound before it is dropped. None when there is no sound, as in a photo.
-    Raises InputError when `source` cannot be read, here or later.
+    Time 0 is the first picture of `source`; earlier sound is dropped. None if there is no sound, as in a photo. Raises
+    InputError when `source` cannot be read, at the start or later.
     """
     import av
     import av.error
@@ -50,21 +50,24 @@ def carried_sound(source: Path, container: OutputContainer) -> Iterator[Sound | 
         yield None
         return
     if not source.is_file():
-        raise InputError(f"{source} does not exist; its sound was to be carried over")
+        raise InputError(f"{source} does not exist; its sound was to be copied, so give an existing file")
     try:
         read = av.open(str(source), metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
-        raise InputError(f"{source} cannot be read ({error}); its sound was to be carried over") from error
+        raise InputError(
+            f"{source} cannot be read ({error}), so its sound cannot be copied; give another file"
+        ) from error
     with read:
         if not read.streams.audio or read.streams.audio[0].codec_context is None:
             yield None
             return
         stream = read.streams.audio[0]
         make = _remuxed if stream.codec_context.name in CARRIED_CODECS else _recoded
-        yield Sound(_sentences(source, make(read, stream, container)), container)
+        yield Sound(_as_input_error(source, make(read, stream, container)), container)
 
 
-def _sentences(source: Path, packets: Iterator) -> Iterator:
+def _as_input_error(source: Path, packets: Iterator) -> Iterator:
+    """Turn decoding errors into an InputError that names the file."""
     import av.error
 
     try:
@@ -76,12 +79,14 @@ def _sentences(source: Path, packets: Iterator) -> Iterator:
 def _remuxed(
     read: InputContainer, stream: AudioStream, container: OutputContainer
 ) -> Iterator[tuple[float, float, Packet]]:
-    """(start, length, packet) in seconds, the coded bytes untouched. The packet that primes the decoder is kept."""
+    """(start, length, packet) in seconds; coded bytes unchanged. The packet that primes the decoder is kept."""
     written = container.add_stream_from_template(stream)
-    return _moved(read, stream, written)
+    return _shifted_packets(read, stream, written)
 
 
-def _moved(read: InputContainer, stream: AudioStream, written: AudioStream) -> Iterator[tuple[float, float, Packet]]:
+def _shifted_packets(
+    read: InputContainer, stream: AudioStream, written: AudioStream
+) -> Iterator[tuple[float, float, Packet]]:
     base = _known(stream.time_base)
     offset = round(_picture_start(read) / base)
     for packet in read.demux(stream):
@@ -97,15 +102,17 @@ def _moved(read: InputContainer, stream: AudioStream, written: AudioStream) -> I
 def _recoded(
     read: InputContainer, stream: AudioStream, container: OutputContainer
 ) -> Iterator[tuple[float, float, Packet]]:
-    """(start, length, packet) in seconds, coded anew as AAC at the source's rate, mono or stereo."""
+    """(start, length, packet) in seconds, coded as AAC at the source's sample rate, mono or stereo."""
     rate = min(48_000, stream.codec_context.sample_rate)
     layout = "mono" if stream.codec_context.layout.nb_channels == 1 else "stereo"
     written = container.add_stream("aac", rate=rate, layout=layout)
     written.bit_rate = AAC_BITS_PER_SECOND
-    return _coded(read, stream, written)
+    return _aac_packets(read, stream, written)
 
 
-def _coded(read: InputContainer, stream: AudioStream, written: AudioStream) -> Iterator[tuple[float, float, Packet]]:
+def _aac_packets(
+    read: InputContainer, stream: AudioStream, written: AudioStream
+) -> Iterator[tuple[float, float, Packet]]:
     import av
 
     context = written.codec_context
@@ -129,7 +136,7 @@ def _timed(packets: list[Packet]) -> Iterator[tuple[float, float, Packet]]:
 
 
 def _picture_start(read: InputContainer) -> Fraction:
-    """Time of the first picture on the file's own clock, 0 when it holds none or does not say."""
+    """Time of the first picture in the file, seconds; 0 if there is none or it is not stated."""
     if not read.streams.video or read.streams.video[0].start_time is None:
         return Fraction(0)
     return read.streams.video[0].start_time * _known(read.streams.video[0].time_base)

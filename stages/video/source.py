@@ -1,7 +1,7 @@
-"""Videos and photos in: one upright RGB frame at a time, each with its own timestamp.
+"""Read videos and photos: one upright RGB frame at a time, each with its own time stamp.
 
 Pixels are uint8 RGB, row 0 at the top of the picture as a player shows it: display matrix (rotation, mirroring),
-EXIF orientation and non-square pixels are applied. Times are seconds from the first frame. Knows nothing of people.
+EXIF orientation and non-square pixels are applied. Times are in seconds from the first frame. Does not know people.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ if TYPE_CHECKING:
 __all__ = ["Frame", "VideoInfo", "probe", "read_frames", "read_photo"]
 
 PHOTO_FPS = Fraction(30)
-"""A photo has no rate; motion files still need one, and Blender's importer refuses less than 30."""
+"""Nominal rate of a photo: motion files need one, and Blender's importer refuses less than 30."""
 SHORTFALL_SECONDS = 0.25
-"""A file may end this much before the duration in its header, plus two frames, before it counts as cut short."""
+"""A file counts as cut short if it ends earlier than its stated duration by more than this plus two frames."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One upright picture: `index` counts from 0, `pts_seconds` is its time after the first frame."""
+    """One upright picture: `index` counts from 0, `pts_seconds` is the time since the first frame."""
 
     convert: Callable[[], UInt8[np.ndarray, "height width 3"]]
-    """Makes `rgb` of what was decoded: half the work on a frame, and nobody asks for it where frames are skipped."""
+    """Makes `rgb` from the decoded frame. It is half the work per frame and is not called for skipped frames."""
     index: int
     pts_seconds: float
 
     @cached_property
     def rgb(self) -> UInt8[np.ndarray, "height width 3"]:
-        """The picture, converted when first asked for."""
+        """The picture, converted on first use."""
         return self.convert()
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file holds. `width` and `height` are upright; `rotation_degrees` is the clockwise turn that was applied.
+    """Properties of a file. `width` and `height` are upright; `rotation_degrees` is the applied clockwise turn.
 
-    `frame_count` counts shown packets, which is exact for all but codecs with hidden frames (VP8); `duration_seconds`
-    includes the last frame's own duration and is 0 for a photo.
+    `frame_count` counts shown packets, which is exact except for codecs with hidden frames (VP8). `duration_seconds`
+    includes the duration of the last frame and is 0 for a photo.
     """
 
     path: Path
@@ -70,9 +70,9 @@ class VideoInfo:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Describe a photo, GIF or video; reads every packet but decodes only the first frame.
+    """Describe a photo, GIF or video. Reads every packet but decodes only the first frame.
 
-    Raises InputError for a missing, empty, unreadable or cut-off file, and for one without pictures.
+    Raises InputError for a missing, empty, unreadable or truncated file, and for one without pictures.
     """
     path = _existing(path)
     size = photo_size(path)
@@ -92,10 +92,10 @@ def probe(path: Path) -> VideoInfo:
 
 
 def read_frames(path: Path) -> Iterator[Frame]:
-    """Yield every frame in order of presentation; one frame in memory at a time. A photo yields one frame.
+    """Yield every frame in display order, with one frame in memory at a time. A photo yields one frame.
 
-    Raises InputError as `probe` does, before the first frame; and later, naming the frame, when one cannot be decoded
-    or the picture changes its size.
+    Raises InputError as `probe` does before the first frame; later, naming the frame, when a frame cannot be decoded or
+    has another size.
     """
     path = _existing(path)
     if photo_size(path) is not None:
@@ -123,7 +123,7 @@ def _upright_frames(path: Path, container: InputContainer, stream: VideoStream) 
 
 
 def decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Frames as coded. Raises InputError when there is none, or naming the one that cannot be decoded."""
+    """Decoded frames, not yet upright. Raises InputError if there is none, or naming the one that cannot be decoded."""
     import av.error
 
     count = 0
@@ -132,7 +132,9 @@ def decoded(path: Path, container: InputContainer, stream: VideoStream) -> Itera
             yield frame
             count += 1
     except (av.error.FFmpegError, EOFError) as error:
-        raise InputError(f"{path} is damaged at frame {count} ({_reason(error)}); convert it with ffmpeg") from error
+        raise InputError(
+            f"{path} is damaged at frame {count} ({_reason(error)}); convert it with ffmpeg first"
+        ) from error
     if count == 0:
         raise InputError(f"{path} holds no frame that can be decoded; convert it with ffmpeg first")
 
@@ -150,7 +152,7 @@ def _existing(path: Path) -> Path:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A container and the stream that is the video: cover art of a music file is none."""
+    """The open container and its video stream; cover art of a music file is not a video."""
     import av
     import av.error
     from av.stream import Disposition
@@ -159,7 +161,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         container = av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise InputError(
-            f"{path} is not a video or photo that can be read, or is cut off ({_reason(error)})"
+            f"{path} is not a video or photo that can be read, or is cut off ({_reason(error)}); save or copy it again"
         ) from error
     with container:
         if container.format.name == "image2" or container.format.name.endswith("_pipe"):
@@ -176,13 +178,13 @@ def _reason(error: Exception) -> str:
 
 
 def _refuse_missing_bytes(path: Path, stream: VideoStream) -> None:
-    """Refuse a file whose own header says that it goes on behind its end: mp4's index of frames, avi's RIFF size."""
+    """Raises InputError for a file shorter than its header states: by mp4's index of frames or avi's RIFF size."""
     kind, size = stream.container.format.name, path.stat().st_size
     if "mp4" in kind:
         ends = [entry.pos + entry.size for entry in stream.index_entries]
-        whole = sum(end <= size for end in ends)
-        if whole < len(ends):
-            _refuse_cut(path, f"{len(ends)} frames and {whole} are in the file")
+        complete = sum(end <= size for end in ends)
+        if complete < len(ends):
+            _refuse_cut(path, f"{len(ends)} frames and {complete} are in the file")
     elif kind == "avi":
         with path.open("rb") as file:
             promised = int.from_bytes(file.read(8)[4:], "little") + 8
@@ -193,7 +195,7 @@ def _refuse_missing_bytes(path: Path, stream: VideoStream) -> None:
 def _refuse_cut(path: Path, promise: str) -> NoReturn:
     raise InputError(
         f"{path} is cut short: its header promises {promise}; "
-        f"copy it again, or keep those with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
+        f"copy it again, or keep the part that is there with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
     )
 
 
@@ -206,7 +208,7 @@ class _Times:
 
 
 def _packet_times(path: Path, container: InputContainer, stream: VideoStream) -> _Times:
-    """Frame count, duration and rate from the packets' timestamps. Raises InputError for a file that ends early."""
+    """Frame count, duration and rate from packet time stamps. Raises InputError for a file that ends early."""
     shown, ends_all = [], [0.0]
     for packet in _demuxed(path, container):
         if packet.pts is None or packet.is_discard or packet.time_base is None:
@@ -224,7 +226,7 @@ def _packet_times(path: Path, container: InputContainer, stream: VideoStream) ->
     last = shown[-1][1] or (float(np.median(intervals)) if len(intervals) else 1 / float(nominal))
     duration = float(starts[-1] - starts[0] + last)
     _refuse_early_end(path, container, max(ends_all), last, len(shown))
-    tolerance = max(0.1 * duration / len(shown), 0.0021)  # containers that store milliseconds jitter by one each way
+    tolerance = max(0.1 * duration / len(shown), 0.0021)  # times stored in milliseconds are off by up to one each
     steady = bool(np.all(np.abs(intervals - np.mean(intervals)) <= tolerance)) if len(intervals) else True
     agrees = abs(float(nominal) * duration - len(shown)) <= 0.01 * len(shown) + 0.5
     fps = nominal if steady and agrees else Fraction(len(shown) / duration).limit_denominator(1001)
@@ -237,11 +239,11 @@ def _demuxed(path: Path, container: InputContainer):
     try:
         yield from container.demux()
     except (av.error.FFmpegError, EOFError) as error:
-        raise InputError(f"{path} is damaged ({_reason(error)}); copy it again or convert it with ffmpeg") from error
+        raise InputError(f"{path} is damaged ({_reason(error)}); copy it again, or convert it with ffmpeg") from error
 
 
 def _refuse_early_end(path: Path, container: InputContainer, end: float, frame_seconds: float, frames: int) -> None:
-    """Containers without an index of frames (mkv, webm, avi) state their duration: refuse one that ends before it."""
+    """Raises InputError for a file that ends before its stated duration; for containers without an index of frames."""
     import av
 
     if container.duration is None or "mp4" in container.format.name:
@@ -249,4 +251,4 @@ def _refuse_early_end(path: Path, container: InputContainer, end: float, frame_s
     promised = container.duration / av.time_base
     begin = (container.start_time or 0) / av.time_base
     if end - begin < promised - SHORTFALL_SECONDS - 2 * frame_seconds:
-        _refuse_cut(path, f"{promised:.2f} s and {end - begin:.2f} s ({frames} frames) came")
+        _refuse_cut(path, f"{promised:.2f} s and {end - begin:.2f} s ({frames} frames) are in the file")

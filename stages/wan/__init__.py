@@ -1,4 +1,5 @@
-"""The diffusion model of EMOSH: Wan2.1-I2V's transformer with a motion embedding, and all that surrounds it.
+"""The diffusion model of EMOSH: Wan2.1-I2V's transformer with a motion embedding, its VAE and encoders, loading,
+adapters and memory plan.
 
-Knows tensors and model folders; nothing of videos, motions or bodies.
+Knows tensors and model folders, but no videos, motions or bodies.
 """

@@ -1,8 +1,8 @@
-"""Shortcuts and faster kernels, each an option, put on a loaded transformer with diffusers' own parts.
+"""Step caches, faster kernels and splitting over GPUs: options that diffusers' own parts put on a loaded transformer.
 
-The order matters and is fixed here: adapters are folded into the weights before anything reads the weights directly,
-attention is chosen before it is split over cards, and what is compiled is the finished block. Caches keep state
-between steps; `denoise` empties it before every chunk, since a later chunk has one slot more.
+The order is fixed here, because it matters. LoRAs are folded into the weights before any option reads the weights
+directly; the attention backend is set before attention is split over GPUs; compiling comes last. A step cache keeps
+state between steps; `denoise` empties it before every chunk, because a later chunk has one slot more.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from stages.wan.run_config import RunConfig
 
 
 def speed_up(transformer: Any, run: RunConfig, num_inference_steps: int, device: torch.device | str) -> list[str]:
-    """Put every chosen option on the transformer; returns what was done, in words.
+    """Apply every chosen option to the transformer. Returns one description per option.
 
-    Raises InputError for what cannot run here.
+    Raises InputError for an option that cannot run here.
     """
     device, done = torch.device(device), []
     if run.fuse_qkv or run.fp8_compute or run.compile:
@@ -33,12 +33,12 @@ def speed_up(transformer: Any, run: RunConfig, num_inference_steps: int, device:
         transformer.fuse_qkv_projections()
         done.append("query, key and value in one product")
     if run.fp8_compute:
-        done.append(f"{_fp8(transformer, device)} linears in 8 bits")
+        done.append(f"{_replace_linears(transformer, device)} linears in 8 bits")
     if run.attention != "native":
-        _attention(transformer, run.attention)
+        _set_attention(transformer, run.attention)
         done.append(f"attention by {run.attention}")
     if run.context_parallel != "none":
-        done.append(_parallel(transformer, run.context_parallel))
+        done.append(_split_tokens(transformer, run.context_parallel))
     if run.cache != "none":
         transformer.enable_cache(cache_config(run, num_inference_steps))
         done.append(f"{run.cache} cache, threshold {run.cache_threshold:g}")
@@ -49,27 +49,31 @@ def speed_up(transformer: Any, run: RunConfig, num_inference_steps: int, device:
 
 
 def check_runnable(run: RunConfig, num_inference_steps: int, heads: int, device: torch.device | str) -> None:
-    """Refuse, before any weight loads, what cannot run here: 8-bit products, attention, a split over processes that
-    are not there, processes without a split, and ratios of another number of steps. `heads` is the transformer's
-    number of attention heads.
+    """Refuse options that cannot run here, before any weight is loaded.
+
+    Checks 8-bit products, the attention backend, the split over processes (too few processes, or processes without
+    context_parallel) and the number of mag_ratios. `heads` is the transformer's number of attention heads.
     """
     if run.fp8_compute:
         _check_fp8(torch.device(device))
     if run.attention != "native":
-        _attention(_stand_in(), run.attention)
+        _set_attention(_smallest_transformer(), run.attention)
     if run.context_parallel != "none":
-        _processes(run.context_parallel, heads)
-    elif context_parallel.world() > 1:
+        _checked_process_count(run.context_parallel, heads)
+    elif context_parallel.process_count() > 1:
         raise InputError(
-            f"torchrun started {context_parallel.world()} processes, which only share a clip with "
-            "--set wan_run.context_parallel=ulysses; add it, or start one process"
+            f"torchrun started {context_parallel.process_count()} processes, but context_parallel is none; "
+            "add --set wan_run.context_parallel=ulysses, or start one process"
         )
     if run.cache != "none":
         cache_config(run, num_inference_steps)
 
 
 def fold_adapters(transformer: Any) -> list[str]:
-    """Add every LoRA at work to the weights and take its layers off: fused and quantised products would pass it by."""
+    """Add every active LoRA to the weights and remove its layers: fused and quantised products would ignore them.
+
+    Returns one description, or none without a LoRA.
+    """
     if not getattr(transformer, "peft_config", None):
         return []
     names = list(transformer.peft_config)
@@ -79,7 +83,7 @@ def fold_adapters(transformer: Any) -> list[str]:
 
 
 def cache_config(run: RunConfig, num_inference_steps: int) -> Any:
-    """diffusers' configuration of the chosen cache. Raises InputError for ratios of another number of steps."""
+    """diffusers' configuration of the chosen cache. Raises InputError unless there is one mag_ratio per step."""
     from diffusers.hooks.first_block_cache import FirstBlockCacheConfig
     from diffusers.hooks.mag_cache import MagCacheConfig
 
@@ -94,25 +98,25 @@ def cache_config(run: RunConfig, num_inference_steps: int) -> Any:
     return MagCacheConfig(threshold=run.cache_threshold, num_inference_steps=num_inference_steps, mag_ratios=ratios)
 
 
-def calibrate(transformer: Any, num_inference_steps: int, draw: Callable[[], object]) -> tuple[float, ...]:
-    """MagCache's ratios of this model and scheduler: `draw` denoises one chunk, exactly, while they are taken.
+def calibrate_mag_cache(transformer: Any, num_inference_steps: int, draw: Callable[[], object]) -> tuple[float, ...]:
+    """Measure MagCache's ratios for this model and scheduler. `draw` denoises one chunk without a cache meanwhile.
 
-    diffusers prints them and gives them in no other way.
+    diffusers only prints the ratios, so they are read from its output.
     """
     from diffusers.hooks.mag_cache import MagCacheConfig
 
     transformer.enable_cache(MagCacheConfig(calibrate=True, num_inference_steps=num_inference_steps))
-    said = io.StringIO()
+    printed = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(printed):
             draw()
     finally:
         transformer.disable_cache()
-    line = next(line for line in said.getvalue().splitlines() if line.startswith("[") and line[-1] == "]")
+    line = next(line for line in printed.getvalue().splitlines() if line.startswith("[") and line[-1] == "]")
     return tuple(round(float(ratio), 5) for ratio in ast.literal_eval(line))
 
 
-def warm(
+def warm_up(
     transformer: Any,
     layouts: tuple[Layout, ...],
     height: int,
@@ -120,7 +124,10 @@ def warm(
     device: torch.device | str,
     image_tokens: int = IMAGE_TOKENS,
 ) -> None:
-    """One pass at each length, so that compiling is done before the first chunk and not again at the second."""
+    """Run one forward pass per layout, so that all compiling is done before the first chunk.
+
+    `height` and `width` are in pixels.
+    """
     dtype, config = transformer.dtype, transformer.config
     h, w = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
 
@@ -141,7 +148,7 @@ def warm(
     transformer._reset_stateful_cache()
 
 
-def _fp8(transformer: Any, device: torch.device) -> int:
+def _replace_linears(transformer: Any, device: torch.device) -> int:
     from stages.wan.fp8_linear import replace_linears
 
     _check_fp8(device)
@@ -156,38 +163,38 @@ def _check_fp8(device: torch.device) -> None:
         raise InputError(f"{name} does not multiply in 8 bits; set wan_run.fp8_compute=false or storage=fp8")
 
 
-def _stand_in() -> Any:
-    """The least transformer of the kind, without memory: what can run depends on the kind, not on the size."""
+def _smallest_transformer() -> Any:
+    """A tiny transformer without memory, to try an attention backend: whether it works does not depend on the size."""
     from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
     with torch.device("meta"):
         return WanTransformer3DModel(num_attention_heads=1, attention_head_dim=12, ffn_dim=8, num_layers=1)
 
 
-def _attention(transformer: Any, name: str) -> None:
-    from stages.wan.loading import silenced
+def _set_attention(transformer: Any, name: str) -> None:
+    from stages.wan.loading import quiet_libraries
 
     try:
-        with silenced():
+        with quiet_libraries():
             transformer.set_attention_backend(name)
     except (ValueError, RuntimeError, ImportError, NotImplementedError) as error:
-        first = " ".join(str(error).split())[:200]
-        raise InputError(f"attention {name} cannot be used here: {first}; set wan_run.attention=native") from error
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"attention {name} cannot be used here: {reason}; set wan_run.attention=native") from error
 
 
-def _parallel(transformer: Any, kind: str) -> str:
-    """Split the tokens over the processes of torchrun, by diffusers' own plan for Wan."""
+def _split_tokens(transformer: Any, kind: str) -> str:
+    """Split the tokens over torchrun's processes, by diffusers' own plan for Wan. Returns a description."""
     from diffusers.models._modeling_parallel import ContextParallelConfig
 
-    world, ulysses = _processes(kind, transformer.config.num_attention_heads), kind == "ulysses"
+    world, ulysses = _checked_process_count(kind, transformer.config.num_attention_heads), kind == "ulysses"
     parallel = ContextParallelConfig(ulysses_degree=world if ulysses else 1, ring_degree=1 if ulysses else world)
     transformer.enable_parallelism(config=parallel)
     return f"tokens over {world} cards ({kind})"
 
 
-def _processes(kind: str, heads: int) -> int:
-    """How many share the tokens. Raises InputError where they cannot."""
-    world = context_parallel.world()
+def _checked_process_count(kind: str, heads: int) -> int:
+    """Number of processes that share the tokens. Raises InputError where they cannot."""
+    world = context_parallel.process_count()
     if world < 2:
         raise InputError(
             f"context_parallel {kind} needs several processes: torchrun --nproc-per-node 2 -m emosh_cli ..."

@@ -1,4 +1,5 @@
-"""A clip of any length as overlapping chunks of one length: where each starts, what it adds, how the last is filled."""
+"""A clip of any length as overlapping chunks of equal length: where each starts, how many frames it adds, and which
+frames fill the last."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from stages.wan.layout import latent_frames
 
 @dataclass(frozen=True)
 class Chunk:
-    """Frames `start` to `start + chunk_frames`, of which the first `known` come from the chunk before.
+    """Frames `start` to `start + chunk_frames`. The first `known` of them come from the chunk before.
 
-    `new` frames are added to the clip; what lies behind them repeats the clip backwards and is cut away.
+    The next `new` frames are added to the clip. Frames after those repeat the clip backwards and are discarded.
     """
 
     number: int
@@ -26,7 +27,7 @@ def plan_chunks(frames: int, chunk_frames: int, overlap_frames: int) -> tuple[Ch
     """The chunks that cover `frames` frames, at least one. Raises InputError for lengths that do not fit together."""
     check_lengths(chunk_frames, overlap_frames)
     if frames < 1:
-        raise InputError("a clip without frames cannot be generated")
+        raise InputError("the clip has no frames, so there is nothing to generate; check the condition map")
     step = chunk_frames - overlap_frames
     count = 1 + max(0, ceil((frames - chunk_frames) / step))
     chunks = []
@@ -37,7 +38,7 @@ def plan_chunks(frames: int, chunk_frames: int, overlap_frames: int) -> tuple[Ch
 
 
 def check_lengths(chunk_frames: int, overlap_frames: int) -> None:
-    """Raises InputError unless both fill whole latents and each chunk adds something."""
+    """Raises InputError unless both are 4n + 1 and every chunk adds new frames."""
     latent_frames(chunk_frames)
     latent_frames(overlap_frames)
     if overlap_frames >= chunk_frames:
@@ -45,7 +46,7 @@ def check_lengths(chunk_frames: int, overlap_frames: int) -> None:
 
 
 def source_row(index: int, frames: int) -> int:
-    """Row of the clip shown at `index` when it runs on past its end by turning back, and back again (ping-pong)."""
+    """The clip's frame at `index`. Past its end the clip runs backwards, then forwards again (ping-pong)."""
     if frames == 1:
         return 0
     turned = index % (2 * (frames - 1))

@@ -1,4 +1,4 @@
-"""What the cross-attention reads: CLIP tokens of the reference picture and UMT5 tokens of a prompt."""
+"""Inputs of the cross-attention: CLIP tokens of the reference photo and UMT5 tokens of the prompt."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ from stages.wan.folder import ModelFolder
 from stages.wan.layout import TEXT_TOKENS
 from stages.wan.safetensors_headers import read_header
 
-PROMPT = "视频中的人在做动作"
-"""Wan-Animate's own prompt, "the people in the video are doing actions"; the paper names none."""
 PROMPT_FILE = "prompt_embeds.safetensors"
-"""In a model folder or in the cache: embeddings by prompt, so that the text encoder need not be there."""
+"""File of prompt embeddings in a model folder. With it, these prompts need no text encoder."""
 
 
 @torch.no_grad()
 def image_embeds(
     encoder: Any, processor: Any, rgb: UInt8[np.ndarray, "height width 3"]
 ) -> Float[Tensor, "1 tokens image_dim"]:
-    """CLIP's last layer but one of a picture, as Wan2.1-I2V takes it (257 tokens of 1280)."""
+    """Output of CLIP's second-to-last layer for a picture, which Wan2.1-I2V reads (257 tokens of 1280 numbers)."""
     from PIL import Image
 
     inputs = processor(images=Image.fromarray(rgb), return_tensors="pt").to(encoder.device)
@@ -38,9 +36,9 @@ def image_embeds(
 
 @torch.no_grad()
 def prompt_embeds(encoder: Any, tokenizer: Any, prompt: str) -> Float[Tensor, "1 512 text_dim"]:
-    """UMT5's tokens, zeros behind the text's end: the cross-attention masks nothing."""
+    """UMT5's 512 tokens. Those after the end of the text are zeros, because the cross-attention has no mask."""
     inputs = tokenizer(
-        [cleaned(prompt)],
+        [clean_prompt(prompt)],
         padding="max_length",
         max_length=TEXT_TOKENS,
         truncation=True,
@@ -54,14 +52,14 @@ def prompt_embeds(encoder: Any, tokenizer: Any, prompt: str) -> Float[Tensor, "1
     return torch.cat([embeds[:, :length], embeds.new_zeros(1, TEXT_TOKENS - length, embeds.shape[2])], dim=1)
 
 
-def cleaned(prompt: str) -> str:
-    """The prompt as Wan's code reads it: entities resolved, white space single."""
+def clean_prompt(prompt: str) -> str:
+    """The prompt as Wan's code reads it: HTML entities decoded, runs of white space made one space."""
     return " ".join(html.unescape(html.unescape(prompt)).split())
 
 
-def kept_prompt(folder: ModelFolder, cache: Path | None, prompt: str) -> Float[Tensor, "1 512 text_dim"] | None:
-    """A prompt's embedding from the model folder or the cache; None where it must be computed."""
-    name = prompt_name(prompt)
+def cached_prompt(folder: ModelFolder, cache: Path | None, prompt: str) -> Float[Tensor, "1 512 text_dim"] | None:
+    """A prompt's embedding from the model folder or the cache. None where neither has it."""
+    name = prompt_key(prompt)
     files = [folder.path / PROMPT_FILE]
     if cache is not None:
         files.append(cache / f"prompt-{text_encoder_identity(folder)}-{name}.safetensors")
@@ -71,9 +69,9 @@ def kept_prompt(folder: ModelFolder, cache: Path | None, prompt: str) -> Float[T
     return None
 
 
-def keep_prompt(folder: ModelFolder, cache: Path, prompt: str, embeds: Float[Tensor, "1 512 text_dim"]) -> Path:
-    """Put a prompt's embedding into the cache folder, which is made. Its file."""
-    file = cache / f"prompt-{text_encoder_identity(folder)}-{prompt_name(prompt)}.safetensors"
+def cache_prompt(folder: ModelFolder, cache: Path, prompt: str, embeds: Float[Tensor, "1 512 text_dim"]) -> Path:
+    """Write a prompt's embedding into the cache folder, which is created if needed. Returns the file."""
+    file = cache / f"prompt-{text_encoder_identity(folder)}-{prompt_key(prompt)}.safetensors"
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -83,21 +81,21 @@ def keep_prompt(folder: ModelFolder, cache: Path, prompt: str, embeds: Float[Ten
 
 
 def save_prompts(file: Path, prompts: dict[str, Float[Tensor, "1 512 text_dim"]]) -> None:
-    """Write embeddings by prompt; a file called PROMPT_FILE in a model folder stands for its text encoder."""
+    """Write embeddings by prompt. As PROMPT_FILE in a model folder, the file replaces the text encoder for them."""
     from safetensors.torch import save_file
 
-    tensors = {prompt_name(prompt): embeds.detach().cpu().contiguous() for prompt, embeds in prompts.items()}
+    tensors = {prompt_key(prompt): embeds.detach().cpu().contiguous() for prompt, embeds in prompts.items()}
     with atomic_path(file) as part:
         save_file(tensors, part, {"prompts": json.dumps(list(prompts), ensure_ascii=False)})
 
 
-def prompt_name(prompt: str) -> str:
+def prompt_key(prompt: str) -> str:
     """A prompt's key: the first 16 digits of its sha256."""
-    return hashlib.sha256(cleaned(prompt).encode()).hexdigest()[:16]
+    return hashlib.sha256(clean_prompt(prompt).encode()).hexdigest()[:16]
 
 
 def text_encoder_identity(folder: ModelFolder) -> str:
-    """Which text encoder a folder has, from its configuration and its files' names and sizes."""
+    """16 hex digits that identify a folder's text encoder, from its configuration and its files' names and sizes."""
     digest = hashlib.sha256()
     place = folder.path / "text_encoder"
     for file in sorted(place.glob("*")) if place.is_dir() else []:
@@ -112,7 +110,10 @@ def _read(file: Path, name: str, folder: ModelFolder) -> Float[Tensor, "1 512 te
 
     with safe_open(file, framework="pt") as opened:
         embeds = opened.get_tensor(name)
-    wanted = (1, TEXT_TOKENS, folder.config.get("text_dim", 4096))
-    if tuple(embeds.shape) != wanted:
-        raise InputError(f"{file}: the prompt's embedding is {tuple(embeds.shape)}, the transformer reads {wanted}")
+    expected = (1, TEXT_TOKENS, folder.config.get("text_dim", 4096))
+    if tuple(embeds.shape) != expected:
+        raise InputError(
+            f"{file}: the prompt's embedding is {tuple(embeds.shape)}, the transformer reads {expected}; "
+            "remove the file"
+        )
     return embeds

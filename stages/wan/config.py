@@ -1,4 +1,4 @@
-"""What a user may change about the diffusion model's sampling. Defaults are Wan-Animate's, as in the paper."""
+"""Settings of the diffusion model's sampling. Defaults are Wan-Animate's, as in the paper."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ DTYPES = ("bfloat16", "float16", "float32")
 
 @dataclass(frozen=True)
 class WanConfig:
-    """How latents become a video. What is settled when they are encoded (chunk length, overlap, prompt) is not here."""
+    """How latents become a video. Chunk length, overlap and prompt are settings of encoding."""
 
     num_inference_steps: int = 20
-    """Denoising steps of each chunk; 4 to 6 with a step-distillation LoRA."""
+    """Number of denoising steps per chunk. 4 to 6 are enough with a step-distillation LoRA."""
     scheduler: str = "unipc"
-    """`unipc`, `dpm++` or `euler`, each on the same shifted flow sigmas."""
+    """Sampler: `unipc`, `dpm++` or `euler`. All three use the same noise levels (shifted flow sigmas)."""
     flow_shift: float = 5.0
-    """Shift of the flow sigmas towards noise; 5 as in Wan-Animate."""
+    """Shift of the noise levels (flow sigmas): above 1, more steps are spent at high noise. 5 as in Wan-Animate."""
     guidance_scale: float = 1.0
-    """Classifier-free guidance against the latents' negative prompt; 1 is off, and half the work."""
+    """Strength of classifier-free guidance against the negative prompt. 1 is off and takes half the time."""
     sac: bool = True
-    """Spatially-aligned conditioning: chunks after the first see the first chunk's first latent (paper 3.4)."""
+    """Spatially-aligned conditioning (SAC): every later chunk also reads the first latent of chunk 1 (paper 3.4)."""
     renoise: bool = False
-    """Noise the known reference and anchor anew at every step, instead of letting the sampler carry them along."""
+    """At every step, replace the reference and SAC latents by the known ones with noise of that step's level. Off: the
+    sampler denoises them like all others."""
     color_anchor: bool = False
-    """Take back what each chunk changes of colour and contrast in the frames that it shares with the one before."""
+    """Keep colour and contrast steady: match each chunk to the frames that it shares with the chunk before."""
     seed: int = 0
-    """Seed of the one generator of a clip; the noise is drawn on the CPU, the same for every device."""
+    """Seed of the noise: the same seed gives the same noise on every device."""
     dtype: str = "bfloat16"
-    """Of the transformer; its norms and time embedding stay float32."""
+    """Number type of the transformer: bfloat16, float16 or float32. Its norms and time embedding stay float32."""
     vae_dtype: str = "float32"
-    """Of the VAE; float32 as in Wan's own code."""
+    """Number type of the VAE: bfloat16, float16 or float32. float32 as in Wan's own code."""
     adapter_scale: float = 1.0
-    """How much of the adapter's LoRA is applied; its motion embedding always is."""
+    """Strength of the adapter's LoRA: 1 is full, 0 is off. Its motion embedding is always applied in full."""
     loras: tuple[str, ...] = ()
-    """Further LoRA files, such as a step-distillation, each PATH or PATH:SCALE."""
+    """Further LoRA files, such as a step-distillation LoRA. Each is PATH or PATH:SCALE."""
     lossless: bool = False
-    """Write lossless RGB H.264 instead of yuv420p."""
+    """Write lossless RGB H.264 instead of lossy yuv420p H.264, which every player reads."""
     watermark: bool = True
-    """Put an invisible mark into every frame that says the video is synthetic; `emosh inspect` reads it back."""
+    """Hide a mark in every frame that says the video is synthetic. `emosh inspect` reads the mark."""
 
     def __post_init__(self) -> None:
         """Raises InputError for values that cannot be sampled with."""

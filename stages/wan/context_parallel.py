@@ -1,7 +1,8 @@
-"""Several processes, one film: torchrun starts the same command several times, the first process does all of it, and
-the others only repeat each call of the transformer, whose tokens diffusers' context parallelism splits over all.
+"""One clip on several GPUs. torchrun starts the same command in several processes. The first process runs the command;
+the others (helpers) only repeat each call of the transformer, whose tokens diffusers' context parallelism splits over
+all processes.
 
-So files, folders, locks and words belong to one process, and a call carries a few megabytes to the others.
+Only the first process reads and writes files and prints. A call sends a few megabytes to the helpers.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-PATIENCE = timedelta(days=2)
-"""The helpers wait that long for the first process to track, draw maps and encode."""
+HELPER_TIMEOUT = timedelta(days=2)
+"""How long a helper waits for the first process, which may have to track, draw maps and encode first."""
 
 
-def world() -> int:
-    """How many processes torchrun started; 1 without it."""
+def process_count() -> int:
+    """Number of processes that torchrun started; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_helper() -> bool:
-    """True in every process of torchrun's but the first."""
-    return world() > 1 and int(os.environ.get("RANK", "0")) > 0
+    """Whether this process is one of torchrun's, but not the first."""
+    return process_count() > 1 and int(os.environ.get("RANK", "0")) > 0
 
 
 @contextmanager
-def company() -> Iterator[None]:
-    """In the first process: hold the others ready while the block runs, and let them go when it ends, however."""
-    if world() < 2:
+def helpers_held_ready() -> Iterator[None]:
+    """In the first process: connect to the helpers while the block runs. Its end releases them, also after an error."""
+    if process_count() < 2:
         yield
         return
     _start()
@@ -40,8 +41,8 @@ def company() -> Iterator[None]:
         _stop()
 
 
-def lead(transformer: Any) -> None:
-    """In the first process: let the helpers repeat every call of `transformer` from here on."""
+def share_calls(transformer: Any) -> None:
+    """In the first process: from now on, send every call of `transformer` to the helpers too."""
     plain = transformer.forward
 
     def forward(*values: Any, **named: Any) -> Any:
@@ -51,14 +52,14 @@ def lead(transformer: Any) -> None:
     transformer.forward = forward
 
 
-def announce(*setup: Any) -> None:
-    """In the first process: what the helpers need to load the same transformer."""
-    if world() > 1:
+def send_setup(*setup: Any) -> None:
+    """In the first process: send the helpers what they need to load the same transformer."""
+    if process_count() > 1:
         _send(setup)
 
 
-def told() -> tuple[Any, ...] | None:
-    """In a helper: what was announced; None when there is nothing to help with."""
+def receive_setup() -> tuple[Any, ...] | None:
+    """In a helper: wait for what `send_setup` sends. None when the first process ended without drawing."""
     _start()
     found = _receive()
     if found is None:
@@ -66,15 +67,15 @@ def told() -> tuple[Any, ...] | None:
     return found
 
 
-def follow(transformer: Any, device: Any) -> None:
-    """In a helper: repeat every call until the first process is done."""
+def repeat_calls(transformer: Any, device: Any) -> None:
+    """In a helper: repeat every call of the transformer until the first process is done."""
     import torch
 
     try:
         with torch.no_grad():
             while (call := _receive()) is not None:
                 values, named = call
-                transformer(*_on(values, device), **_on(named, device))
+                transformer(*_moved_to(values, device), **_moved_to(named, device))
     finally:
         _stop()
 
@@ -85,7 +86,7 @@ def _start() -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    torch.distributed.init_process_group(backend, timeout=PATIENCE)
+    torch.distributed.init_process_group(backend, timeout=HELPER_TIMEOUT)
 
 
 def _stop() -> None:
@@ -109,17 +110,17 @@ def _receive() -> Any:
 
 
 def _to_cpu(values: Any) -> Any:
-    return _on(values, "cpu")
+    return _moved_to(values, "cpu")
 
 
-def _on(values: Any, device: Any) -> Any:
-    """The same with every tensor on a device."""
+def _moved_to(values: Any, device: Any) -> Any:
+    """The same nested values with every tensor moved to a device."""
     import torch
 
     if isinstance(values, torch.Tensor):
         return values.to(device)
     if isinstance(values, dict):
-        return {name: _on(value, device) for name, value in values.items()}
+        return {name: _moved_to(value, device) for name, value in values.items()}
     if isinstance(values, tuple | list):
-        return type(values)(_on(value, device) for value in values)
+        return type(values)(_moved_to(value, device) for value in values)
     return values

@@ -1,8 +1,8 @@
 """What a forward pass costs, counted before any weight is loaded: operations by formula, memory on the meta device.
 
-Operations are two per multiply-add, of matrix products, attention and convolutions only. Memory is what lives at the
-worst moment besides weights and inputs, as torch's eager mode allocates it with a fused attention (which keeps no
-tokens x tokens matrix). Deliberately does not know the allocator's rounding, nor any device.
+A multiply-add counts as two operations; matrix products, attention and convolutions are counted. Memory is the peak
+besides weights and inputs, as torch's eager mode allocates it with a fused attention (which keeps no tokens x tokens
+matrix). Deliberately does not know the allocator's rounding, nor any device.
 """
 
 from __future__ import annotations
@@ -25,37 +25,38 @@ from stages.wan.fixed_codec import BlockCodec
 from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout
 
 BLOCKS_COUNTED = 2
-"""Activations do not grow with the number of blocks; two are enough to have one handing over to the next."""
+"""The activations' peak does not grow with the number of blocks: two blocks have the same peak as 40."""
 FRAMES_COUNTED = (9, 13)
-"""From the third group of four frames on, each costs the VAE the same."""
+"""Frames of the two short clips that are counted. From the third group of four frames on, every group costs the
+same."""
 TILE, TILE_STRIDE = 256, 192
-"""diffusers' tiles of the VAE, in pixels."""
+"""Side of the VAE's tiles in diffusers and distance between two tiles, in pixels."""
 
 
 @dataclass(frozen=True)
 class Operations:
-    """Of one forward pass."""
+    """Operations of one forward pass: linear layers and attention."""
 
     linear: float
     attention: float
 
     @property
     def total(self) -> float:
-        """Both."""
+        """Operations of linear layers and attention together."""
         return self.linear + self.attention
 
 
-def read_tokens(config: Mapping[str, Any]) -> tuple[int, int]:
-    """How many tokens of text and of the picture the cross-attention reads: one empty one where a model is blind."""
+def conditioning_tokens(config: Mapping[str, Any]) -> tuple[int, int]:
+    """(text tokens, image tokens) of the cross-attention. A model without encoders reads one empty text token."""
     return (TEXT_TOKENS, IMAGE_TOKENS) if config["image_dim"] else (1, 0)
 
 
 def transformer_operations(config: Mapping[str, Any], layout: Layout, height: int, width: int) -> Operations:
-    """One forward pass of the transformer over a chunk; `height` and `width` in pixels."""
+    """Operations of one forward pass of the transformer over a chunk; `height` and `width` in pixels."""
     tokens, d = layout.tokens(height, width), config["num_attention_heads"] * config["attention_head_dim"]
     patch = config["patch_size"][0] * config["patch_size"][1] * config["patch_size"][2]
     image_dim, text_dim = config["image_dim"] or 0, config["text_dim"]
-    text_tokens, image_tokens = read_tokens(config)
+    text_tokens, image_tokens = conditioning_tokens(config)
     block = tokens * d * d * 6 + (text_tokens + image_tokens) * d * d * 2 + tokens * d * config["ffn_dim"] * 2
     attention = 2 * tokens * (tokens + text_tokens + image_tokens) * d
     video_tokens = tokens * layout.video // layout.slots
@@ -72,24 +73,27 @@ def transformer_operations(config: Mapping[str, Any], layout: Layout, height: in
 
 @dataclass(frozen=True)
 class VaeCost:
-    """Of encoding or decoding one clip: operations, and bytes alive at the worst moment."""
+    """Cost of encoding or decoding one clip: operations, and peak memory besides weights and inputs."""
 
     operations: float
     peak_bytes: int
 
 
 class LiveBytes(TorchDispatchMode):
-    """While on, `peak` is the most bytes that tensors made inside held at once. Storages in `apart` do not count."""
+    """Context that records in `peak` the most bytes that tensors made inside it held at once.
 
-    def __init__(self, apart: list[torch.Tensor]) -> None:
+    Tensors in `excluded` do not count.
+    """
+
+    def __init__(self, excluded: list[torch.Tensor]) -> None:
         super().__init__()
-        self._apart = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in apart}
+        self._excluded = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in excluded}
         self._live: dict[int, tuple[StorageWeakRef, int]] = {}
         self._now = 0
         self.peak = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operation, forget what has died, and add what is new."""
+        """Run the operation, subtract freed memory, and add new memory."""
         result = func(*args, **(kwargs or {}))
         for key in [key for key, (reference, _) in self._live.items() if reference.expired()]:
             self._now -= self._live.pop(key)[1]
@@ -101,13 +105,13 @@ class LiveBytes(TorchDispatchMode):
 
     def _add(self, storage: torch.UntypedStorage) -> None:
         reference = StorageWeakRef(storage)
-        if reference.cdata not in self._live and reference.cdata not in self._apart:
+        if reference.cdata not in self._live and reference.cdata not in self._excluded:
             self._live[reference.cdata] = (reference, storage.nbytes())
             self._now += storage.nbytes()
 
 
 class _FusedAttention(TorchFunctionMode):
-    """Attention as a fused kernel allocates it: the result and nothing beside."""
+    """Attention with the memory of a fused kernel: only the result is allocated."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.nn.functional.scaled_dot_product_attention:
@@ -118,8 +122,8 @@ class _FusedAttention(TorchFunctionMode):
 
 
 @contextmanager
-def _counting(apart: list[torch.Tensor]) -> Iterator[LiveBytes]:
-    with torch.no_grad(), _FusedAttention(), LiveBytes(apart) as live:
+def _counting_live_bytes(excluded: list[torch.Tensor]) -> Iterator[LiveBytes]:
+    with torch.no_grad(), _FusedAttention(), LiveBytes(excluded) as live:
         yield live
 
 
@@ -131,7 +135,7 @@ def transformer_peak_bytes(
     dtype: torch.dtype = torch.bfloat16,
     blocks: int = BLOCKS_COUNTED,
 ) -> int:
-    """Most bytes alive during a forward pass besides weights and inputs."""
+    """Peak memory of a forward pass besides weights and inputs, in bytes; `height` and `width` in pixels."""
     return _transformer_peak(json.dumps({**config, "num_layers": blocks}), layout, height, width, dtype)
 
 
@@ -140,13 +144,13 @@ def _transformer_peak(described: str, layout: Layout, height: int, width: int, d
     config = json.loads(described)
     model = meta_transformer(config, dtype)
     inputs = meta_inputs(config, layout, height, width, dtype)
-    with _counting([*model.parameters(), *model.buffers(), *inputs.values()]) as live:
+    with _counting_live_bytes([*model.parameters(), *model.buffers(), *inputs.values()]) as live:
         model(**inputs, return_dict=False)
     return live.peak
 
 
 def meta_transformer(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
-    """The transformer without memory: parameters on the meta device, of the types that loading gives them."""
+    """The transformer without memory: parameters on the meta device, with the number types that loading gives them."""
     from stages.wan.part_check import transformer_config
     from stages.wan.transformer import EmoshTransformer3DModel
 
@@ -160,7 +164,7 @@ def meta_transformer(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
 def meta_inputs(
     config: Mapping[str, Any], layout: Layout, height: int, width: int, dtype: torch.dtype
 ) -> dict[str, torch.Tensor]:
-    """Inputs of one forward pass, without memory."""
+    """Inputs of one forward pass on the meta device, without memory."""
     h, w = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
 
     def empty(*shape: int) -> torch.Tensor:
@@ -169,8 +173,8 @@ def meta_inputs(
     return {
         "hidden_states": empty(1, config["in_channels"], layout.slots, h, w),
         "timestep": torch.empty(1, device="meta"),
-        "encoder_hidden_states": empty(1, read_tokens(config)[0], config["text_dim"]),
-        "encoder_hidden_states_image": empty(1, read_tokens(config)[1], config["image_dim"] or 0),
+        "encoder_hidden_states": empty(1, conditioning_tokens(config)[0], config["text_dim"]),
+        "encoder_hidden_states_image": empty(1, conditioning_tokens(config)[1], config["image_dim"] or 0),
         "motion_hidden_states": empty(1, LATENT_CHANNELS, layout.video, h, w),
     }
 
@@ -190,19 +194,19 @@ def _float32_modules() -> frozenset[str]:
 def vae_costs(
     config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype, tiling: bool = False
 ) -> tuple[VaeCost, VaeCost]:
-    """(encoding, decoding) of a clip of 4n + 1 frames. Two short clips are counted; beyond, both grow by the frame.
+    """(encoding, decoding) of a clip of 4n + 1 frames. Counted on two short clips and extrapolated by length.
 
-    With `tiling` the peak is an upper bound: a tile's, and every tile's result beside it.
+    With `tiling` the peak is an upper bound: the peak of one tile plus the results of all tiles.
     """
     if tiling and max(height, width) > TILE:
-        return _tiled(config, frames, height, width, dtype)
+        return _tiled_vae_costs(config, frames, height, width, dtype)
     return _vae_costs(json.dumps(dict(config)), frames, height, width, dtype)
 
 
 @lru_cache
 def _vae_costs(described: str, frames: int, height: int, width: int, dtype: torch.dtype) -> tuple[VaeCost, VaeCost]:
     config = json.loads(described)
-    short, longer = (_vae_counted(config, count, height, width, dtype) for count in FRAMES_COUNTED)
+    short, longer = (_count_vae(config, count, height, width, dtype) for count in FRAMES_COUNTED)
     groups = (frames - FRAMES_COUNTED[0]) // 4
     both = []
     for first, second in zip(short, longer, strict=True):
@@ -212,10 +216,10 @@ def _vae_costs(described: str, frames: int, height: int, width: int, dtype: torc
     return both[0], both[1]
 
 
-def _tiled(
+def _tiled_vae_costs(
     config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype
 ) -> tuple[VaeCost, VaeCost]:
-    """diffusers' tiles of 256 pixels, 192 apart."""
+    """Costs with diffusers' tiles of 256 pixels, 192 apart."""
     rows, columns = (sum(min(TILE, side - at) for at in range(0, side, TILE_STRIDE)) for side in (height, width))
     tile = min(TILE, height), min(TILE, width)
     encoding, decoding = vae_costs(config, frames, *tile, dtype)
@@ -227,7 +231,7 @@ def _tiled(
     )
 
 
-def _vae_counted(
+def _count_vae(
     config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype, tiling: bool = False
 ) -> tuple[VaeCost, VaeCost]:
     vae = meta_vae(config, dtype)
@@ -239,18 +243,18 @@ def _vae_counted(
     return _vae_cost(vae, vae.encode, pixels), _vae_cost(vae, vae.decode, latents)
 
 
-def _vae_cost(vae: Any, run: Any, given: torch.Tensor) -> VaeCost:
+def _vae_cost(vae: Any, run: Any, value: torch.Tensor) -> VaeCost:
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.no_grad(), FlopCounterMode(display=False) as operations:
-        run(given)
-    with _counting([*vae.parameters(), *vae.buffers(), given]) as live:
-        run(given)
+        run(value)
+    with _counting_live_bytes([*vae.parameters(), *vae.buffers(), value]) as live:
+        run(value)
     return VaeCost(float(operations.get_total_flops()), live.peak)
 
 
 def meta_vae(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
-    """The VAE without memory."""
+    """The VAE, or the fixed codec in its place, on the meta device, without memory."""
     import inspect
 
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
@@ -267,5 +271,5 @@ def meta_vae(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
 
 
 def parameter_bytes(model: torch.nn.Module) -> int:
-    """Bytes of a model's parameters as they stand."""
+    """Bytes of a model's parameters in their present number types."""
     return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())

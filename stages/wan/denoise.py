@@ -1,4 +1,4 @@
-"""From noise to one chunk's latents: the sampler, on flow sigmas shifted towards noise."""
+"""The sampler: from noise to one chunk's latents, on flow sigmas shifted towards noise."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ TRAIN_TIMESTEPS = 1000
 
 
 @dataclass(frozen=True)
-class Guide:
-    """What stays the same for all chunks of a clip: text (512 tokens) and CLIP tokens of the reference."""
+class Embeddings:
+    """Inputs of the cross-attention, equal for all chunks: prompt (512 tokens) and CLIP tokens of the photo."""
 
     prompt_embeds: Float[Tensor, "1 text text_dim"]
     image_embeds: Float[Tensor, "1 image image_dim"]
     negative_prompt_embeds: Float[Tensor, "1 text text_dim"] | None = None
 
 
-def scheduler_of(config: WanConfig, device: torch.device | str = "cpu") -> Any:
-    """A fresh scheduler with its timesteps set. Solvers keep state, so every chunk takes its own.
+def make_scheduler(config: WanConfig, device: torch.device | str = "cpu") -> Any:
+    """A new scheduler with its timesteps set. Schedulers keep state, so every chunk needs a new one.
 
-    `FlowMatchEulerDiscreteScheduler.set_timesteps(n)` would apply the shift twice; given the unshifted sigmas it
-    applies it once, as Wan's own code does.
+    `FlowMatchEulerDiscreteScheduler.set_timesteps(n)` would apply the shift twice. With the unshifted sigmas it applies
+    the shift once, as Wan's own code does.
     """
     steps, shift = config.num_inference_steps, config.flow_shift
     if config.scheduler == "euler":
@@ -52,7 +52,7 @@ def scheduler_of(config: WanConfig, device: torch.device | str = "cpu") -> Any:
 def noise(
     layout: Layout, height: int, width: int, generator: torch.Generator, device: torch.device | str = "cpu"
 ) -> Float[Tensor, "1 16 slots h w"]:
-    """Noise for every slot, known ones too; `height` and `width` in latents. Drawn where the generator lives."""
+    """Noise for every slot, also the known ones. `height` and `width` in latents. Drawn on the generator's device."""
     shape = (1, LATENT_CHANNELS, layout.slots, height, width)
     return torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float32).to(device)
 
@@ -63,25 +63,25 @@ def denoise(
     latents: Float[Tensor, "1 16 slots h w"],
     condition: Float[Tensor, "1 20 slots h w"],
     motion: Float[Tensor, "1 16 video h w"] | None,
-    guide: Guide,
+    embeddings: Embeddings,
     config: WanConfig,
     lead: int = 1,
     progress: Progress = silent,
 ) -> Float[Tensor, "1 16 slots h w"]:
-    """Denoise one chunk. `latents` is its noise; `lead` slots before the video are re-noised when `renoise` is on.
+    """Denoise one chunk. `latents` is its noise. With `renoise`, the first `lead` slots get new noise at every step.
 
-    Step caches of the transformer are emptied first: a chunk of another length, or another picture, follows.
+    Step caches of the transformer are emptied first, because the chunk before may have another length or photo.
     """
     transformer._reset_stateful_cache()
     device, dtype = latents.device, transformer.dtype
-    scheduler = scheduler_of(config, device)
+    scheduler = make_scheduler(config, device)
     start, clean = latents, condition[:, -LATENT_CHANNELS:, :lead]
-    embeds = guide.image_embeds.to(device, dtype)
+    image_embeds = embeddings.image_embeds.to(device, dtype)
     motion = None if motion is None else motion.to(device, dtype)
-    asked = {"cond": guide.prompt_embeds.to(device, dtype)}
+    prompts = {"cond": embeddings.prompt_embeds.to(device, dtype)}
     if config.guidance_scale > 1:
-        assert guide.negative_prompt_embeds is not None
-        asked["uncond"] = guide.negative_prompt_embeds.to(device, dtype)
+        assert embeddings.negative_prompt_embeds is not None
+        prompts["uncond"] = embeddings.negative_prompt_embeds.to(device, dtype)
     for step, timestep in enumerate(scheduler.timesteps):
         sigma = float(scheduler.sigmas[step])
         if config.renoise:
@@ -89,7 +89,7 @@ def denoise(
             latents[:, :, :lead] = (1 - sigma) * clean + sigma * start[:, :, :lead]
         hidden_states = torch.cat([latents, condition], dim=1).to(dtype)
         flow = {}
-        for name, prompt_embeds in asked.items():
+        for name, prompt_embeds in prompts.items():
             with transformer.cache_context(
                 name, step_index=step, sigma=sigma, num_inference_steps=config.num_inference_steps
             ):
@@ -97,7 +97,7 @@ def denoise(
                     hidden_states=hidden_states,
                     timestep=timestep.expand(1),
                     encoder_hidden_states=prompt_embeds,
-                    encoder_hidden_states_image=embeds,
+                    encoder_hidden_states_image=image_embeds,
                     motion_hidden_states=motion,
                     return_dict=False,
                 )[0]

@@ -1,8 +1,8 @@
-"""How fast a device multiplies, for saying beforehand how long a clip will take. Rates are sustained, dense, bf16.
+"""How fast a device multiplies, to estimate how long a clip will take. Rates are sustained, dense, bf16, per second.
 
 "measured" means a product of two 8192 x 8192 bf16 matrices of random numbers, timed with torch; "datasheet" is 0.8 of
-the vendor's dense figure. Attention is taken at three quarters of it (FlashAttention 2 and cuDNN on Hopper), the VAE's
-small convolutions at far less: both are estimates, which benchmarks/gpu_generate.py replaces by measurements.
+the vendor's dense figure. Attention is assumed to reach 0.75 of that rate (FlashAttention 2 and cuDNN on Hopper), the
+VAE's small convolutions far less. Both shares are estimates; benchmarks/gpu_generate.py measures the real ones.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ CONVOLUTION_SHARE = {"bfloat16": 0.16, "float16": 0.16, "float32": 0.06}
 
 @dataclass(frozen=True)
 class Device:
-    """A kind of card. `match` is a part of the name that torch reports; `link` is host to card, bytes a second."""
+    """A kind of card. `match` is a part of the name that torch reports, `matmul` operations per second, `link` bytes
+    per second from host to card, `source` where the figures come from."""
 
     match: str
     matmul: float
     link: float
-    how: str
+    source: str
 
     @property
     def attention(self) -> float:
-        """Operations a second of fused attention."""
+        """Operations per second of fused attention."""
         return self.matmul * ATTENTION_SHARE
 
     def convolution(self, dtype: str) -> float:
-        """Operations a second of the VAE."""
+        """Operations per second of the VAE's convolutions."""
         return self.matmul * CONVOLUTION_SHARE[dtype]
 
 
@@ -50,11 +51,11 @@ DEVICES = (
     Device("RTX 3090", 57 * TERA, 22e9, "datasheet"),
     Device("A6000", 124 * TERA, 22e9, "datasheet"),
 )
-"""Looked through in order: an H200 is found before what its name contains."""
+"""The first row that matches a name is used, so a longer name such as GB200 stands before B200."""
 
 
 def known_device(name: str) -> Device | None:
-    """The row of a card by the name that torch reports, such as "NVIDIA H100 80GB HBM3", or one types: RTX4090."""
+    """The row of a card, by the name that torch reports ("NVIDIA H100 80GB HBM3") or a user types ("RTX4090")."""
     words = re.sub(r"(RTX|PRO)(?=[P\d])", r"\1 ", name.replace("-", " ").upper())
     for device in DEVICES:
         if device.match in words:
@@ -65,7 +66,7 @@ def known_device(name: str) -> Device | None:
 
 
 def measured_device(device: Any, size: int = 4096, repeats: int = 4) -> Device:
-    """A row for the card at hand, by timing a matrix product; a tenth of a second on a card that is not listed."""
+    """A row for a device that is not listed, by timing a matrix product. Takes about 0.1 s on a card."""
     import time
 
     import torch

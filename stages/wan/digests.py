@@ -1,6 +1,6 @@
-"""sha256 of model weights, read once: tens of gigabytes take minutes, so what a file hashed to is remembered.
+"""sha256 of model weights. Hashing tens of gigabytes takes minutes, so digests are cached on disk.
 
-A remembered digest counts while the file's size and time of change are what they were.
+A cached digest is used as long as the file's size and modification time are unchanged.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ CACHE_FILE = "digests.json"
 def folder_digests(
     folder: ModelFolder, parts: tuple[str, ...], cache: Path | None = None, progress: Progress = silent
 ) -> dict[str, str]:
-    """Component -> sha256 over its files' digests, of the components asked for that are there."""
+    """Component -> sha256 over the digests of its files, for those of `parts` that the folder has."""
     found = {part: files for part in parts if (files := _files(folder.path / part))}
     digests = file_digests([file for files in found.values() for file in files], cache, progress)
-    return {part: _over([(file.name, digests[file]) for file in files]) for part, files in found.items()}
+    return {part: _combined([(file.name, digests[file]) for file in files]) for part, files in found.items()}
 
 
 def file_digests(files: list[Path], cache: Path | None = None, progress: Progress = silent) -> dict[Path, str]:
-    """sha256 of each file. `cache` is a folder; without one, or where it cannot be written, nothing is remembered."""
+    """sha256 of each file. `cache` is the folder of cached digests; None caches nothing."""
     known = _read(cache)
     digests = {}
     for number, file in enumerate(files):
@@ -45,7 +45,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*") if file.suffix in (".safetensors", ".json") and file.is_file())
 
 
-def _over(named: list[tuple[str, str]]) -> str:
+def _combined(named: list[tuple[str, str]]) -> str:
     return hashlib.sha256(json.dumps(sorted(named)).encode()).hexdigest()
 
 
@@ -55,7 +55,7 @@ def _read(cache: Path | None) -> dict[str, str]:
     try:
         known = json.loads((cache / CACHE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # a cache that cannot be read is made anew
+        return {}  # an unreadable cache is written again
     return known if isinstance(known, dict) else {}
 
 

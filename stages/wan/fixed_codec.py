@@ -1,9 +1,9 @@
-"""A fixed codec: what a small model uses in place of Wan's VAE, where none can be trained.
+"""A fixed codec, which a small model uses in place of Wan's VAE where no VAE can be trained.
 
-Blocks of 8x8 pixels, the first frame's alone and then four frames' together, each become 16 numbers: the first
-principal components of such blocks. That is the VAE's own grid, causal in time: a frame changes no latent before its
-own. It is no VAE and learns nothing; `fit_codec` finds its components in seconds. In a model folder it lies where the
-VAE would.
+Each block of 8x8 pixels becomes 16 numbers: its first principal components. The first frame is coded alone, later
+frames in groups of four. The grid is that of Wan's VAE, and it is causal in time: a frame changes no earlier latent.
+The codec is not a VAE and is not trained; `fit_codec` finds its components in seconds. In a model folder it is stored
+in `vae/`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ KIND = "BlockCodec"
 SIDE, GROUP, CHANNELS = 8, 4, 16
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 BLOCKS_FITTED = 200_000
-"""Blocks of each kind that a fit looks at, at most."""
+"""Largest number of blocks of each kind (first frame, group of four) that a fit uses."""
 
 
 class BlockCodec(nn.Module):
-    """Encodes and decodes as `AutoencoderKLWan` does, as far as emosh asks it to."""
+    """Has the methods of `AutoencoderKLWan` that emosh calls."""
 
     def __init__(self, mean: list[float] | None = None, std: list[float] | None = None) -> None:
         super().__init__()
@@ -52,34 +52,36 @@ class BlockCodec(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of its arithmetic."""
+        """Number type of the computation."""
         return self.first_mean.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """Device of the buffers."""
         return self.first_mean.device
 
     def encode(self, pixels: Float[Tensor, "batch 3 frames height width"]) -> Any:
-        """Latents of 4n + 1 frames in [-1, 1], one for the first frame and one for every further four, as the mode of a
-        distribution that has no spread."""
-        first = _blocks(pixels[:, :, :1], 1) - self.first_mean
+        """Latents of 4n + 1 frames in [-1, 1]: one for the first frame and one per further four frames.
+
+        They are returned as the mode of a distribution, as a VAE returns them.
+        """
+        first = _to_blocks(pixels[:, :, :1], 1) - self.first_mean
         coded = [first @ self.first_encode]
         if pixels.shape[2] > 1:
-            coded.append((_blocks(pixels[:, :, 1:], GROUP) - self.group_mean) @ self.group_encode)
+            coded.append((_to_blocks(pixels[:, :, 1:], GROUP) - self.group_mean) @ self.group_encode)
         latents = torch.cat(coded, 1).permute(0, 4, 1, 2, 3)
         return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: latents))
 
     def decode(self, latents: Float[Tensor, "batch 16 t h w"], return_dict: bool = False) -> tuple[Tensor]:
         """Frames in about [-1, 1]."""
         coded = latents.permute(0, 2, 3, 4, 1)
-        frames = [_frames(coded[:, :1] @ self.first_decode + self.first_mean, 1)]
+        frames = [_to_frames(coded[:, :1] @ self.first_decode + self.first_mean, 1)]
         if latents.shape[2] > 1:
-            frames.append(_frames(coded[:, 1:] @ self.group_decode + self.group_mean, GROUP))
+            frames.append(_to_frames(coded[:, 1:] @ self.group_decode + self.group_mean, GROUP))
         return (torch.cat(frames, 2),)
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write config.json and the weights, as a VAE's folder holds them."""
+        """Write config.json and the weights in the layout of a VAE's folder."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +92,7 @@ class BlockCodec(nn.Module):
 
 
 def load_codec(folder: Path, config: dict[str, Any]) -> BlockCodec:
-    """Read one back. Raises InputError for a damaged folder."""
+    """Read a codec's folder. Raises InputError for a damaged one."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -99,24 +101,24 @@ def load_codec(folder: Path, config: dict[str, Any]) -> BlockCodec:
         codec.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"{folder} holds no whole fixed codec ({str(error).splitlines()[0]}); make it again"
+            f"{folder} holds no complete fixed codec ({str(error).splitlines()[0]}); make it again"
         ) from error
     return codec
 
 
 def fit_codec(clips: Iterable[UInt8[np.ndarray, "frames height width 3"]], seed: int = 0) -> BlockCodec:
-    """The codec of such clips: videos and condition maps alike, as it must code both.
+    """Fit a codec to clips. Give videos and condition maps, because it must code both.
 
-    Channels are scaled so that each has the square root of its own deviation: with equal deviations the last channels'
-    noise would count as much as the picture, with their own the first would be all that counts.
+    Each channel is scaled so that its deviation is the square root of what it was. With equal deviations the noise in
+    the last channels would count as much as the picture; unscaled, only the first channel would count.
     """
     random = np.random.default_rng(seed)
     kinds: dict[str, list[np.ndarray]] = {"first": [], "group": []}
     for clip in clips:
         pixels = torch.from_numpy(clip.copy()).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
         whole = pixels[:, :, : 1 + (pixels.shape[2] - 1) // GROUP * GROUP]
-        kinds["first"].append(_blocks(whole[:, :, :1], 1).flatten(0, 3).numpy())
-        kinds["group"].append(_blocks(whole[:, :, 1:], GROUP).flatten(0, 3).numpy())
+        kinds["first"].append(_to_blocks(whole[:, :, :1], 1).flatten(0, 3).numpy())
+        kinds["group"].append(_to_blocks(whole[:, :, 1:], GROUP).flatten(0, 3).numpy())
     codec, spread = BlockCodec(), {}
     for name, blocks in kinds.items():
         rows = np.concatenate(blocks)
@@ -136,13 +138,13 @@ def fit_codec(clips: Iterable[UInt8[np.ndarray, "frames height width 3"]], seed:
     return codec
 
 
-def _blocks(pixels: Float[Tensor, "batch 3 frames height width"], group: int) -> Float[Tensor, "batch t h w length"]:
+def _to_blocks(pixels: Float[Tensor, "batch 3 frames height width"], group: int) -> Float[Tensor, "batch t h w length"]:
     batch, _, frames, height, width = pixels.shape
     cut = pixels.reshape(batch, 3, frames // group, group, height // SIDE, SIDE, width // SIDE, SIDE)
     return cut.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
 
 
-def _frames(blocks: Float[Tensor, "batch t h w length"], group: int) -> Float[Tensor, "batch 3 frames height width"]:
+def _to_frames(blocks: Float[Tensor, "batch t h w length"], group: int) -> Float[Tensor, "batch 3 frames height width"]:
     batch, t, h, w, _ = blocks.shape
     cut = blocks.reshape(batch, t, h, w, 3, group, SIDE, SIDE).permute(0, 4, 1, 5, 2, 6, 3, 7)
     return cut.reshape(batch, 3, t * group, h * SIDE, w * SIDE)

@@ -1,4 +1,4 @@
-"""A model folder looked at before anything heavy is loaded: which model it is, whether every shard is there and fits.
+"""Check a model folder before anything heavy is loaded: which model it is, and whether every shard is there and fits.
 
 Reads configuration files and safetensors headers only. The layout is diffusers': `transformer/`, `vae/`,
 `image_encoder/`, `image_processor/`, and `text_encoder/` with `tokenizer/`.
@@ -20,36 +20,36 @@ KINDS = {
     "WanTransformer3DModel": "i2v",
     "EmoshTransformer3DModel": "emosh",
 }
-"""Class in transformer/config.json -> what we call the base."""
+"""Class in transformer/config.json -> kind of base."""
 EXPECTED = "give a diffusers folder, such as Wan2.2-Animate-14B-Diffusers"
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checked folder. `dtype` is that of most of the transformer's numbers, as safetensors writes it."""
+    """A checked folder. `dtype` is the number type of most of the transformer's tensors, as safetensors writes it."""
 
     path: Path
     kind: str
     dtype: str
     config: dict[str, Any]
     has_motion_embedding: bool
-    """Whether the base brings one; a plain Wan2.1-I2V does not."""
+    """Whether the folder has motion embedding weights. A plain Wan2.1-I2V has none."""
 
     @property
-    def sees(self) -> bool:
-        """Whether it has an image encoder; a small model of emosh's own may have none."""
+    def has_image_encoder(self) -> bool:
+        """Whether the model uses an image encoder. A small model of emosh's own may use none."""
         return bool(self.config.get("image_dim", 1280))
 
     @property
-    def reads(self) -> bool:
-        """Whether it has a text encoder. One that neither sees nor reads is given one empty token."""
-        return self.sees or (self.path / "text_encoder").is_dir()
+    def has_text_encoder(self) -> bool:
+        """Whether the model uses a text encoder. A model without any encoder gets one empty token."""
+        return self.has_image_encoder or (self.path / "text_encoder").is_dir()
 
     def part(self, name: str) -> Path:
-        """A component's folder. Raises InputError where it is missing or holds nothing."""
+        """A component's folder. Raises InputError where it is missing or empty."""
         folder = self.path / name
         if not folder.is_dir() or not any(folder.iterdir()):
-            raise InputError(f"{self.path} has no {name}/; it is not a whole model folder: {EXPECTED}")
+            raise InputError(f"{self.path} has no {name}/, so the model folder is incomplete; {EXPECTED}")
         return folder
 
 
@@ -71,7 +71,7 @@ def _config(path: Path) -> dict[str, Any]:
     file = path / "transformer" / "config.json"
     if not file.is_file():
         if (path / "config.json").is_file() and path.name == "transformer":
-            raise InputError(f"{path} is a model folder's transformer alone; give the folder around it")
+            raise InputError(f"{path} is only the transformer of a model folder; give the folder that holds it")
         raise InputError(f"{path} holds no transformer/config.json; {EXPECTED}")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def _dtype(path: Path, entries: dict[str, Entry]) -> str:
         if entry.dtype not in FLOATS:
             raise InputError(
                 f"{path}: {name} is stored as {entry.dtype}, expected {' or '.join(FLOATS)}; "
-                "8 bits are chosen when running"
+                "emosh stores weights in 8 bits itself, with wan_run.storage=fp8"
             )
     kinds = [entry.dtype for entry in entries.values() if len(entry.shape) > 1]
     return max(set(kinds), key=kinds.count)

@@ -1,4 +1,4 @@
-"""Filing weights into emosh's home, by link or by copy."""
+"""Install weights in emosh's home, by link or by copy."""
 
 from __future__ import annotations
 
@@ -10,44 +10,46 @@ from pathlib import Path
 from stages.artifacts.disk import check_room
 from stages.errors import InputError
 from stages.progress import Progress, silent
-from stages.wan.weights import TRANSFORMER, transformer
+from stages.wan.weights import TRANSFORMER, installed_transformer
 
 HOME_ELSEWHERE = "set EMOSH_HOME to another disk"
-"""What to do where emosh's home has no room."""
+"""Advice where the disk of emosh's home is full."""
 
 
-def file_part(source: Path, place: Path, *, copy: bool = False, progress: Progress = silent) -> Path:
-    """Put the file or folder `source` at `place`: a symbolic link to where it lies, or a copy.
+def install_part(source: Path, place: Path, *, copy: bool = False, progress: Progress = silent) -> Path:
+    """Install the file or folder `source` at `place`, as a symbolic link or a copy. Returns `place`.
 
-    A link or a file that was there before is replaced. Raises InputError where `place` holds a folder of real files,
-    which emosh does not delete, or the disk has no room.
+    Replaces a link or a file at `place`. Raises InputError where `place` is a folder of real files, which emosh does
+    not delete, or where the disk is full.
     """
     source = source.resolve()
     if place.resolve() == source:
         return place
     if place.exists() and not place.is_symlink() and place.is_dir():
-        raise InputError(f"{place} holds weights already; move that folder away to replace them")
+        raise InputError(f"{place} already holds weights; move that folder away to replace them")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         if copy:
-            _copied(source, place, progress)
+            _copy(source, place, progress)
         else:
-            _linked(source, place)
+            _replace_link(source, place)
     except OSError as error:
-        raise InputError(f"cannot file {source} at {place}: {error.strerror or error}") from error
+        raise InputError(
+            f"cannot install {source} at {place}: {error.strerror or error}; check the path and its permissions"
+        ) from error
     return place
 
 
 def link_transformer(home: Path) -> None:
-    """Let `transformer` be the preferred one of those that are installed."""
-    chosen = transformer(home)
+    """Make the link `transformer` point to the preferred one of the installed transformers."""
+    chosen = installed_transformer(home)
     if chosen is not None:
-        _linked(Path(chosen.name), home / TRANSFORMER)
+        _replace_link(Path(chosen.name), home / TRANSFORMER)
 
 
-def _linked(source: Path, place: Path) -> None:
-    """Replace in one step, so that a link is never absent."""
-    beside = _beside(place)
+def _replace_link(source: Path, place: Path) -> None:
+    """Make or replace a link in one step, so that it is never absent."""
+    beside = _temporary_path(place)
     beside.symlink_to(source, target_is_directory=place.suffix == "")
     try:
         beside.replace(place)
@@ -55,10 +57,10 @@ def _linked(source: Path, place: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _copied(source: Path, place: Path, progress: Progress) -> None:
+def _copy(source: Path, place: Path, progress: Progress) -> None:
     files = [each for each in sorted(source.rglob("*")) if each.is_file()] if source.is_dir() else [source]
     check_room(place.parent, sum(each.stat().st_size for each in files), f"copying {source}", HOME_ELSEWHERE)
-    beside = _beside(place)
+    beside = _temporary_path(place)
     try:
         for done, each in enumerate(files):
             target = beside / each.relative_to(source) if source.is_dir() else beside
@@ -75,5 +77,5 @@ def _copied(source: Path, place: Path, progress: Progress) -> None:
             beside.unlink(missing_ok=True)
 
 
-def _beside(place: Path) -> Path:
+def _temporary_path(place: Path) -> Path:
     return place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")

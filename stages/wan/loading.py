@@ -1,6 +1,6 @@
-"""Model folders into memory: one component at a time, weights read straight to where they will live.
+"""Load a model folder, one component at a time, straight to the device that will use it.
 
-Nothing is fetched, nothing is unpickled, and no tensor is left without a value in silence.
+Downloads nothing and unpickles nothing. A tensor that gets no value is an error.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def load_transformer(
 ) -> EmoshTransformer3DModel:
     """The transformer, frozen, in evaluation mode. Norms and time embedding stay float32, as the folder keeps them.
 
-    A plain Wan2.1-I2V gets a motion embedding of zeros, with which motion has no effect until an adapter brings one.
+    A plain Wan2.1-I2V gets a motion embedding of zeros. Motion has no effect until an adapter replaces it.
     """
-    with silenced():
+    with quiet_libraries():
         model = EmoshTransformer3DModel.from_pretrained(
-            folder.path, subfolder="transformer", torch_dtype=dtype, local_files_only=True, **_placed(device)
+            folder.path, subfolder="transformer", torch_dtype=dtype, local_files_only=True, **_device_map(device)
         )
     assert isinstance(model, EmoshTransformer3DModel)
     if not folder.has_motion_embedding:
         zero_embedding(model, dtype, device)
     unset = [name for name, tensor in model.state_dict().items() if tensor.is_meta]
-    assert not unset, f"{unset[:3]} were left without a value, though {EMBEDDING} is the only one that may be"
+    assert not unset, f"{unset[:3]} have no value; only {EMBEDDING} may be absent"
     check_finite(folder.part("transformer"), model.state_dict())
     return model.requires_grad_(False).eval()
 
@@ -47,16 +47,16 @@ def load_transformer(
 def load_vae(
     folder: ModelFolder, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> AutoencoderKLWan | BlockCodec:
-    """The VAE, or the fixed codec in its place, frozen. Raises InputError where the folder has none, or another's."""
+    """The VAE, or the fixed codec in its place, frozen. Raises InputError where the folder has no VAE of Wan2.1."""
     place = folder.part("vae")
     check_vae(place)
     config = _read_config(place / "config.json")
     if config.get("_class_name") == BLOCK_CODEC:
         vae = load_codec(place, config).to(device, dtype)
     else:
-        with silenced(), _damage(place):
+        with quiet_libraries(), _explained_damage(place):
             vae = AutoencoderKLWan.from_pretrained(
-                folder.path, subfolder="vae", torch_dtype=dtype, local_files_only=True, **_placed(device)
+                folder.path, subfolder="vae", torch_dtype=dtype, local_files_only=True, **_device_map(device)
             )
     check_finite(place, vae.state_dict())
     return vae.requires_grad_(False).eval()
@@ -67,40 +67,40 @@ def load_image_encoder(folder: ModelFolder, device: torch.device | str = "cpu") 
     from transformers import AutoImageProcessor, CLIPVisionModel
 
     parts = folder.part("image_encoder"), folder.part("image_processor")
-    with silenced(), _damage(parts[0]):
+    with quiet_libraries(), _explained_damage(parts[0]):
         encoder, found = CLIPVisionModel.from_pretrained(  # type: ignore[misc]
             parts[0], dtype=torch.float32, local_files_only=True, output_loading_info=True
         )
         processor = AutoImageProcessor.from_pretrained(parts[1], local_files_only=True)
-    _check_whole(parts[0], encoder, found)
+    _check_complete(parts[0], encoder, found)
     return encoder.requires_grad_(False).eval().to(device), processor  # type: ignore[arg-type]
 
 
 def load_text_encoder(
     folder: ModelFolder, dtype: torch.dtype = torch.bfloat16, device: torch.device | str = "cpu"
 ) -> tuple[Any, Any]:
-    """(UMT5 encoder, its tokenizer): 11.4 GB at full size, needed once for each new prompt."""
+    """(UMT5 encoder, its tokenizer). Takes 11.4 GB at full size, and is needed once per new prompt."""
     from transformers import AutoTokenizer, UMT5EncoderModel
 
     parts = folder.part("text_encoder"), folder.part("tokenizer")
     _check_memory(parts[0])
-    with silenced(), _damage(parts[0]):
+    with quiet_libraries(), _explained_damage(parts[0]):
         encoder, found = UMT5EncoderModel.from_pretrained(  # type: ignore[misc]
             parts[0], dtype=dtype, local_files_only=True, output_loading_info=True
         )
         tokenizer = AutoTokenizer.from_pretrained(parts[1], local_files_only=True)
-    _check_whole(parts[0], encoder, found)
+    _check_complete(parts[0], encoder, found)
     return encoder.requires_grad_(False).eval().to(device), tokenizer  # type: ignore[arg-type]
 
 
-def _placed(device: torch.device | str) -> dict[str, Any]:
-    """Weights go straight to an accelerator, without a copy in host memory."""
+def _device_map(device: torch.device | str) -> dict[str, Any]:
+    """Argument that loads weights straight to an accelerator, without a copy in host memory."""
     return {} if torch.device(device).type == "cpu" else {"device_map": {"": str(device)}}
 
 
-def _check_whole(folder: Path, encoder: Any, found: dict[str, Any]) -> None:
-    """transformers fills what a file lacks with chance; that is damage here."""
-    absent = sorted(found["missing_keys"])
+def _check_complete(folder: Path, encoder: Any, loading_info: dict[str, Any]) -> None:
+    """Raises InputError where the file lacks tensors, which transformers would fill with random numbers."""
+    absent = sorted(loading_info["missing_keys"])
     if absent:
         more = f" and {len(absent) - 1} more tensors" if len(absent) > 1 else ""
         raise InputError(f"{folder} lacks {absent[0]}{more}; fetch the model again")
@@ -108,14 +108,15 @@ def _check_whole(folder: Path, encoder: Any, found: dict[str, Any]) -> None:
 
 
 def _check_memory(folder: Path) -> None:
-    """The prompt's encoder is the largest part that is loaded whole. Raises InputError where it cannot fit."""
+    """Raises InputError where the text encoder, the largest part that is loaded as a whole, does not fit into
+    memory."""
     from stages.wan.machine import free_host_bytes
 
     needed, free = sum(path.stat().st_size for path in folder.glob("*.safetensors")), free_host_bytes()
     if free < needed:
         raise InputError(
             f"{folder} needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; close other programs, "
-            "or encode this prompt once on a larger machine: it is kept in emosh's cache"
+            "or encode this prompt once on a larger machine and copy emosh's cache from there"
         )
 
 
@@ -129,8 +130,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _damage(folder: Path) -> Iterator[None]:
-    """Name the folder when a component's files cannot be read."""
+def _explained_damage(folder: Path) -> Iterator[None]:
+    """Turn errors of reading a component into an InputError that names the folder."""
     from safetensors import SafetensorError
 
     try:
@@ -138,13 +139,13 @@ def _damage(folder: Path) -> Iterator[None]:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{folder} cannot be loaded ({first}); fetch the model again") from error
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{folder} cannot be loaded ({reason}); fetch the model again") from error
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
-    """diffusers and transformers without bars and advice, whose say is already in ours."""
+def quiet_libraries() -> Iterator[None]:
+    """Switch off the progress bars and warnings of diffusers and transformers; emosh's own messages replace them."""
     import diffusers.utils.logging as diffusers_log
     import transformers.utils.logging as transformers_log
 

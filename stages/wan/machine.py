@@ -1,4 +1,4 @@
-"""What this machine offers the model, and the plan of a clip on it."""
+"""Memory and speed of this machine, and the plan of a clip on it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 from stages.wan.config import WanConfig
 from stages.wan.device_speeds import Device, known_device, measured_device
-from stages.wan.plan import Clip, Networks, Plan, choose
+from stages.wan.plan import Clip, Networks, Plan, choose_plan
 from stages.wan.run_config import RunConfig
 
 if TYPE_CHECKING:
     from stages.wan.folder import ModelFolder
 
 HOST_SHARE = 0.9
-"""Of the memory that is free; the rest is for frames and everything else."""
+"""Share of the free host memory that weights may use; the rest is for frames and all else."""
 
 
-def planned(folder: ModelFolder, clip: Clip, wan: WanConfig, run: RunConfig, device: str) -> Plan:
-    """The plan of a clip with this model here. Raises InputError where it does not fit."""
+def plan_for_device(folder: ModelFolder, clip: Clip, wan: WanConfig, run: RunConfig, device: str) -> Plan:
+    """The plan of a clip with this model on this machine. Raises InputError where it does not fit."""
     host = HOST_SHARE * free_host_bytes()
     card = free_card_bytes(device) if device.startswith("cuda") else host
-    return choose(networks(folder, wan), clip, run, card, host, rate_of(device))
+    return choose_plan(networks_of(folder, wan), clip, run, card, host, device_speed(device))
 
 
-def networks(folder: ModelFolder, wan: WanConfig) -> Networks:
-    """The folder's networks by their configs. CLIP and UMT5 are gone when drawing begins."""
+def networks_of(folder: ModelFolder, wan: WanConfig) -> Networks:
+    """The folder's transformer and VAE, by their configs. CLIP and UMT5 are no longer in memory when drawing begins."""
     path = folder.path / "vae" / "config.json"
     vae = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return Networks({**DEFAULTS, **folder.config}, vae, wan)
@@ -37,11 +37,11 @@ DEFAULTS = {
     "out_channels": 16, "text_dim": 4096, "freq_dim": 256, "ffn_dim": 13824, "num_layers": 40, "image_dim": 1280,
     "added_kv_proj_dim": 5120,
 }  # fmt: skip
-"""Of Wan's transformer, for a config.json that leaves some out."""
+"""Configuration of Wan's transformer, for keys that a config.json leaves out."""
 
 
 def free_card_bytes(device: str) -> float:
-    """What torch says is free on the card."""
+    """Free memory of the card by torch, in bytes."""
     import torch
 
     free, _ = torch.cuda.mem_get_info(torch.device(device))
@@ -49,7 +49,7 @@ def free_card_bytes(device: str) -> float:
 
 
 def free_host_bytes() -> float:
-    """Memory that is free or only caches files."""
+    """Host memory that is free or only caches files, in bytes."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:
@@ -60,8 +60,8 @@ def free_host_bytes() -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def rate_of(device: str) -> Device:
-    """The card's row, or a measurement of what is here."""
+def device_speed(device: str) -> Device:
+    """The card's row in the table of devices, or a measurement where it has none."""
     import torch
 
     if device.startswith("cuda"):

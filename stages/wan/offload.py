@@ -1,4 +1,4 @@
-"""Puts a placement into effect with diffusers' own parts, and words an out-of-memory error."""
+"""Apply a placement with diffusers' own parts, and explain out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import torch
 from stages.errors import InputError
 from stages.wan.placement import Placement
 
-SMALLER = "draw a smaller condition map (emosh render-cond --size 384x384)"
-PEFT = ("lora_A", "lora_B")
-"""diffusers leaves an adapter's own layers alone."""
+SMALLER_MAP = "draw a smaller condition map (emosh render-cond --size 384x384)"
 
 
-def casts(module: str, transformer: Any) -> bool:
-    """Whether layerwise casting stores the module of that name in 8 bits: linears and convolutions whose name matches
-    none of the model's patterns (patch embeddings, condition embedder, norms) nor its float32 modules."""
+def is_stored_in_fp8(module: str, transformer: Any) -> bool:
+    """Whether diffusers' layerwise casting stores the module of that name in 8 bits.
+
+    It stores linear layers and convolutions, except those that match the model's patterns (patch embeddings, condition
+    embedder, norms) or its float32 modules.
+    """
     from diffusers.hooks._common import _GO_LC_SUPPORTED_PYTORCH_LAYERS
 
     skipped = (*transformer._skip_layerwise_casting_patterns, *transformer._keep_in_fp32_modules)
@@ -28,10 +29,13 @@ def casts(module: str, transformer: Any) -> bool:
     return isinstance(transformer.get_submodule(module), _GO_LC_SUPPORTED_PYTORCH_LAYERS)
 
 
-def place(transformer: Any, vae: Any, placement: Placement, device: torch.device | str, dtype: torch.dtype) -> None:
-    """Bring both to where the placement has them. The transformer comes in on the CPU when it is to stay there.
+def apply_placement(
+    transformer: Any, vae: Any, placement: Placement, device: torch.device | str, dtype: torch.dtype
+) -> None:
+    """Bring transformer and VAE to the devices of the placement, and switch on 8-bit storage, offload and tiles.
 
-    8-bit storage goes before offload, so that 8 bits are what travels.
+    For offload or 8-bit storage the transformer must be on the CPU. 8-bit storage is set first, so that offload copies
+    8 bits.
     """
     device = torch.device(device)
     if placement.fp8_storage:
@@ -46,7 +50,7 @@ def place(transformer: Any, vae: Any, placement: Placement, device: torch.device
 
 
 def _offload(transformer: Any, device: torch.device) -> None:
-    """Blocks from host memory, the next one on its way while one works, where the card has streams."""
+    """Keep the blocks in host memory. Where the card has streams, the next block is copied while one computes."""
     streams = device.type in ("cuda", "xpu")
     transformer.enable_group_offload(
         onload_device=device,
@@ -60,8 +64,8 @@ def _offload(transformer: Any, device: torch.device) -> None:
 
 
 @contextmanager
-def memory_sentences(placement: Placement | None, step: str) -> Iterator[None]:
-    """Turn running out of card memory into one line that names the option to change; encoding has no placement."""
+def explained_out_of_memory(placement: Placement | None, step: str) -> Iterator[None]:
+    """Turn out of card memory into an InputError that names the option to change. `placement` is None for encoding."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -69,13 +73,13 @@ def memory_sentences(placement: Placement | None, step: str) -> Iterator[None]:
 
 
 def remedy(placement: Placement | None) -> str:
-    """The next option that needs less."""
+    """The next option to change that needs less memory."""
     if placement is None:
-        return f"{SMALLER}, or use --device cpu"
+        return f"{SMALLER_MAP}, or use --device cpu"
     if not placement.vae_tiling:
-        return "set wan_run.vae_tiling=on, or tell --vram the GB that are really free"
+        return "set wan_run.vae_tiling=on, or give --vram the GB that are really free"
     if not placement.group_offload:
-        return "set wan_run.offload=group, or tell --vram the GB that are really free"
+        return "set wan_run.offload=group, or give --vram the GB that are really free"
     if not placement.fp8_storage:
         return "set wan_run.storage=fp8"
-    return SMALLER
+    return SMALLER_MAP

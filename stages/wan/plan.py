@@ -1,7 +1,9 @@
-"""Where the model will live, the most memory at every step, and how long it takes: said before anything is loaded.
+"""The plan of a clip: where the weights are, the peak memory of every step, and the time. Made before anything is
+loaded.
 
-Operations and activations are counted (`count`), weights are the parameters' own bytes, rates are the device's row in
-`devices`. Estimated, and added on top: what the driver and torch's allocator take (`RESERVE_BYTES`, `ROUNDING`).
+Operations and activations are counted (`stages.wan.cost`), weights are the bytes of the parameters, rates are the
+device's row in `stages.wan.device_speeds`. The memory of the driver and of torch's allocator is estimated and added
+(`RESERVE_BYTES`, `ROUNDING`).
 """
 
 from __future__ import annotations
@@ -25,18 +27,18 @@ if TYPE_CHECKING:
 
 GB = 1e9
 RESERVE_BYTES = 800_000_000
-"""Estimated: CUDA's context and the libraries' workspaces."""
+"""Estimated memory of CUDA's context and the libraries' workspaces."""
 ROUNDING = 1.08
-"""Estimated: what torch's allocator loses to rounding and fragments, on activations."""
+"""Estimated factor on activations for rounding and fragmentation in torch's allocator."""
 BLOCKS_ON_CARD = 2
-"""Group offload: the block at work and the next one on its way."""
+"""Blocks on the card with group offload: the one that computes and the next one."""
 LOSSY_MARGIN = 1.5
-"""8-bit storage is preferred to lossless offload only where it is this much faster."""
+"""8-bit storage is chosen instead of lossless offload only where it is this many times faster."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What is to be generated."""
+    """Length, size and chunks of the clip to generate."""
 
     frames: int
     height: int
@@ -47,16 +49,17 @@ class Clip:
 
 @dataclass(frozen=True)
 class Part:
-    """One network: its bytes, and where they are while the clip is drawn."""
+    """One network: its bytes, and in words where they are while the clip is drawn."""
 
     name: str
     bytes: int
-    lives: str
+    location: str
 
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of work: how often, most memory, operations and seconds of one time (None: no rate is known)."""
+    """One kind of work: how often it runs, its peak memory, and operations and seconds of one run (None: unknown
+    rate)."""
 
     name: str
     times: int
@@ -67,7 +70,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is known before the weights are loaded."""
+    """Placement, memory and time of a clip."""
 
     clip: Clip
     placement: Placement
@@ -78,49 +81,49 @@ class Plan:
 
     @property
     def peak(self) -> Step:
-        """The step that needs most."""
+        """The step that needs the most memory."""
         return max(self.steps, key=lambda step: step.peak_bytes)
 
     @property
     def seconds(self) -> float | None:
-        """Of the whole clip; None where the device's rate is unknown."""
+        """Seconds for the whole clip; None where the device's rate is unknown."""
         if any(step.seconds is None for step in self.steps):
             return None
         return sum(step.times * (step.seconds or 0.0) for step in self.steps)
 
     @property
     def operations(self) -> float:
-        """Of the whole clip."""
+        """Operations for the whole clip."""
         return sum(step.times * step.operations for step in self.steps)
 
     def line(self) -> str:
-        """The plan in one line, for every run."""
-        time = "time unknown on this device" if self.seconds is None else f"about {spoken(self.seconds)}"
-        chunks = next(step.times for step in self.steps if step.name.startswith("hand-over")) + 1
+        """The plan in one line, which every run prints."""
+        time = "time unknown on this device" if self.seconds is None else f"about {duration_text(self.seconds)}"
+        chunks = next(step.times for step in self.steps if step.name.startswith("encoding the overlap")) + 1
         return (
-            f"plan: {self.clip.frames} frames in {chunks} chunk{'s' if chunks > 1 else ''}, {self.placement.said()}, "
+            f"plan: {self.clip.frames} frames in {chunks} chunk{'s' if chunks > 1 else ''}, {self.placement.text()}, "
             f"at most {self.peak.peak_bytes / GB:.1f} GB ({self.peak.name}), {self.operations / 1e15:.2f} PFLOP, {time}"
         )
 
     def lines(self) -> list[str]:
-        """The whole plan, a line each."""
-        said = [self.line()]
-        said += [f"  {part.name}: {part.bytes / GB:.2f} GB, {part.lives}" for part in self.parts]
+        """The whole plan: this line, then one line per network and per step."""
+        lines = [self.line()]
+        lines += [f"  {part.name}: {part.bytes / GB:.2f} GB, {part.location}" for part in self.parts]
         for step in self.steps:
-            time = "" if step.seconds is None else f", {spoken(step.seconds)}"
-            said.append(
+            time = "" if step.seconds is None else f", {duration_text(step.seconds)}"
+            lines.append(
                 f"  {step.name}: {step.times} x {step.operations / 1e12:.1f} TFLOP{time}, "
                 f"at most {step.peak_bytes / GB:.2f} GB"
             )
-        said.append(f"  host memory for weights: {self.host_bytes / GB:.1f} GB")
+        lines.append(f"  host memory for weights: {self.host_bytes / GB:.1f} GB")
         if self.device is not None:
-            rate = f"{self.device.matmul / 1e12:.0f} TFLOP/s in bf16 ({self.device.how})"
-            said.append(f"  rates: {rate}; attention and the VAE's are estimated from it")
-        return said
+            rate = f"{self.device.matmul / 1e12:.0f} TFLOP/s in bf16 ({self.device.source})"
+            lines.append(f"  rates: {rate}; the rates of attention and VAE are estimated from it")
+        return lines
 
 
-def spoken(seconds: float) -> str:
-    """A time as people say it."""
+def duration_text(seconds: float) -> str:
+    """A time with its unit: 3.25 s, 40 s, 12 min, 3.0 h."""
     if seconds < 10:
         return f"{seconds:.2f} s"
     if seconds < 120:
@@ -130,7 +133,7 @@ def spoken(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Networks:
-    """The model as its configs describe it. `encoder_bytes` are CLIP's and UMT5's; 0 where the embedding is kept."""
+    """The model by its configs. `encoder_bytes` are those of CLIP and UMT5; 0 where a cached embedding is used."""
 
     transformer: Mapping[str, Any]
     vae: Mapping[str, Any]
@@ -147,32 +150,32 @@ class Networks:
 
     @cached_property
     def transformer_bytes(self) -> int:
-        """As it is loaded, norms in float32."""
+        """Bytes of the transformer as it is loaded, with norms in float32."""
         from stages.wan.cost import parameter_bytes
 
         return parameter_bytes(self._meta)
 
     @cached_property
     def block_bytes(self) -> int:
-        """Of one block."""
+        """Bytes of one block."""
         from stages.wan.cost import parameter_bytes
 
         return parameter_bytes(self._meta.blocks[0])  # type: ignore[index, arg-type]
 
     @cached_property
     def fp8_bytes(self) -> int:
-        """With the weights that layerwise casting takes stored in 8 bits."""
-        from stages.wan.offload import casts
+        """Bytes of the transformer with the weights that layerwise casting stores in 8 bits."""
+        from stages.wan.offload import is_stored_in_fp8
 
-        held = 0
+        total = 0
         for name, parameter in self._meta.named_parameters():
-            size = 1 if casts(name.rpartition(".")[0], self._meta) else parameter.element_size()
-            held += parameter.numel() * size
-        return held
+            size = 1 if is_stored_in_fp8(name.rpartition(".")[0], self._meta) else parameter.element_size()
+            total += parameter.numel() * size
+        return total
 
     @cached_property
     def vae_bytes(self) -> int:
-        """As it is loaded."""
+        """Bytes of the VAE as it is loaded."""
         import torch
 
         from stages.wan.cost import meta_vae, parameter_bytes
@@ -181,7 +184,7 @@ class Networks:
 
 
 def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Device | None = None) -> Plan:
-    """Count one placement."""
+    """Memory, operations and time of one placement."""
     import torch
 
     from stages.wan.cost import transformer_operations, transformer_peak_bytes, vae_costs
@@ -225,7 +228,7 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
     )  # fmt: skip
     steps.append(
         _step(
-            "hand-over (encoding what the next chunk knows)", len(chunks) - 1, resident + 2 * frames_bytes,
+            "encoding the overlap for the next chunk", len(chunks) - 1, resident + 2 * frames_bytes,
             encoding.peak_bytes, encoding.operations, _time(encoding.operations, convolution),
         )
     )  # fmt: skip
@@ -233,7 +236,7 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
     return Plan(clip, placement, _parts(networks, placement), tuple(steps), host, device)
 
 
-def choose(
+def choose_plan(
     networks: Networks,
     clip: Clip,
     run: RunConfig,
@@ -241,9 +244,9 @@ def choose(
     host_bytes: float,
     device: Device | None = None,
 ) -> Plan:
-    """The plan that fits: the fastest, and of those about as fast one that loses nothing.
+    """The fastest plan that fits the memory. A lossless plan is preferred unless a lossy one is 1.5 times faster.
 
-    Raises InputError naming the option to change where nothing fits.
+    `card_bytes` and `host_bytes` are free memory. Raises InputError that names the option to change where none fits.
     """
     limit = card_bytes if run.vram_gb is None else run.vram_gb * GB
     plans = [make_plan(networks, clip, placement, device) for placement in _allowed(run)]
@@ -261,7 +264,7 @@ def _preference(plan: Plan) -> tuple[float, bool]:
 
 
 def _allowed(run: RunConfig) -> list[Placement]:
-    """Placements that the settings leave open."""
+    """Placements that the settings allow."""
     offloads = {"auto": (False, True), "none": (False,), "group": (True,)}[run.offload]
     storages = {"auto": (False, True), "full": (False,), "fp8": (True,)}[run.storage]
     tilings = {"auto": (False, True), "on": (True,), "off": (False,)}[run.vae_tiling]
@@ -273,14 +276,14 @@ def _allowed(run: RunConfig) -> list[Placement]:
 def _too_small(least: Plan, limit: float, host_bytes: float, run: RunConfig) -> str:
     if least.host_bytes > host_bytes:
         return (
-            f"{least.placement.said()} needs {least.host_bytes / GB:.0f} GB of host memory, "
-            f"{host_bytes / GB:.0f} GB are free; set wan_run.storage=fp8 or use a machine with more"
+            f"{least.placement.text()} needs {least.host_bytes / GB:.0f} GB of host memory, "
+            f"{host_bytes / GB:.0f} GB are free; set wan_run.storage=fp8 or use a machine with more memory"
         )
     forced = [name for name in ("offload", "storage", "vae_tiling") if getattr(run, name) != "auto"]
-    loosen = f"set wan_run.{forced[0]}=auto" if forced else "use a smaller picture (render-cond --size 384x384)"
+    advice = f"set wan_run.{forced[0]}=auto" if forced else "use a smaller picture (render-cond --size 384x384)"
     return (
-        f"{limit / GB:.1f} GB of memory are not enough: {least.placement.said()} needs "
-        f"{least.peak.peak_bytes / GB:.1f} GB ({least.peak.name}); {loosen}"
+        f"{limit / GB:.1f} GB of memory are not enough: {least.placement.text()} needs "
+        f"{least.peak.peak_bytes / GB:.1f} GB ({least.peak.name}); {advice}"
     )
 
 
@@ -296,12 +299,12 @@ def _time(operations: float, rate: float | None) -> float | None:
 def _step_seconds(
     networks: Networks, placement: Placement, linear: float, attention: float, device: Device | None
 ) -> float | None:
-    """Computing, or bringing the weights in where that takes longer."""
+    """Seconds of one step: computing or copying the weights to the card, whichever takes longer."""
     if device is None:
         return None
     computing = linear / device.matmul + attention / device.attention
-    bringing = _transformer_bytes(networks, placement) / device.link if placement.group_offload else 0.0
-    return max(computing, bringing)
+    copying = _transformer_bytes(networks, placement) / device.link if placement.group_offload else 0.0
+    return max(computing, copying)
 
 
 def _transformer_bytes(networks: Networks, placement: Placement) -> int:
@@ -309,31 +312,32 @@ def _transformer_bytes(networks: Networks, placement: Placement) -> int:
 
 
 def _resident(networks: Networks, placement: Placement) -> int:
-    """Weights on the card while a chunk is denoised."""
+    """Bytes of weights on the card while a chunk is denoised."""
     whole = _transformer_bytes(networks, placement)
     if placement.group_offload:
         share = whole / networks.transformer_bytes
         blocks = round(share * networks.block_bytes)
         whole = whole - blocks * (networks.transformer["num_layers"] - BLOCKS_ON_CARD)
     elif placement.fp8_storage:
-        whole += networks.block_bytes  # the block at work, cast back
+        whole += networks.block_bytes  # the block that computes, converted back
     return whole + networks.vae_bytes
 
 
 def _inputs_bytes(config: Mapping[str, Any], slots: Layout, clip: Clip) -> int:
-    """Noise, condition, the solver's three past flows, motion, in float32; embeddings are a few MB."""
+    """Bytes of noise, condition, the sampler's three past flows and motion, in float32. Embeddings (a few MB) are left
+    out."""
     latents = slots.slots * (clip.height // 8) * (clip.width // 8) * 4
     return latents * (config["in_channels"] + 16 * 5)
 
 
 def _parts(networks: Networks, placement: Placement) -> tuple[Part, ...]:
-    lives = placement.said().removeprefix("transformer ").removesuffix(", VAE in tiles")
+    location = placement.text().removeprefix("transformer ").removesuffix(", VAE in tiles")
     encoders = tuple(
-        Part(name, size, "on the card while encoding, then let go" if size else "not loaded: its embedding is kept")
+        Part(name, size, "on the card while encoding, then released" if size else "not loaded: its embedding is cached")
         for name, size in networks.encoder_bytes.items()
     )
     return (
-        Part("transformer", _transformer_bytes(networks, placement), lives),
+        Part("transformer", _transformer_bytes(networks, placement), location),
         Part("VAE", networks.vae_bytes, f"on the card in {networks.wan.vae_dtype}"),
         *encoders,
     )

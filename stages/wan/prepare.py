@@ -1,8 +1,8 @@
-"""A transformer's fp32 shards become a bf16 base, once, one tensor at a time.
+"""Convert a transformer's fp32 shards to a bf16 base, once, one tensor at a time.
 
-What diffusers keeps in fp32 when it loads in bf16 (norms, time embedding, modulation) stays fp32, so that loading the
-base equals loading the original in bf16, bit for bit. Wan-Animate's face modules are left out. Memory holds one
-tensor and its bf16 copy; a run that was stopped continues after the last whole shard.
+Tensors that diffusers keeps in fp32 when it loads in bf16 (norms, time embedding, modulation) stay fp32, so the loaded
+base equals the original loaded in bf16, bit for bit. Wan-Animate's face modules are left out. Memory holds one tensor
+and its bf16 copy. A stopped run continues after the last finished shard.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from stages.wan.recognise import TRANSFORMERS
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder, read_header
 
 STEM = "diffusion_pytorch_model"
-"""diffusers' own name for a model's weights."""
+"""diffusers' file name for a model's weights."""
 SOURCE = "source.json"
-"""What a half-made base was being made from."""
+"""Records which files an unfinished base is made from."""
 
 
 def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
-    """Write the bf16 base of the transformer folder `source` as the folder `out`; returns its bytes.
+    """Write the bf16 base of the transformer folder `source` to the folder `out`. Returns its bytes.
 
-    `out` appears when it is whole; until then its shards lie in `.NAME.part` beside it, and a rerun from the same
-    source keeps those that are done. Raises InputError for a folder that is no Wan transformer, an `out` that is
-    there, a disk without room, and weights that hold nan or inf.
+    Shards are written to `.NAME.part` beside `out`, which is renamed when all are done. A rerun from the same source
+    keeps finished shards. Raises InputError for a folder that is not a Wan transformer, an `out` that exists, a full
+    disk, and weights that hold nan or inf.
     """
     if out.exists():
-        raise InputError(f"{out} is there already; move it away to make it again")
+        raise InputError(f"{out} already exists; move it away to make it again")
     config, entries = _read(source)
     targets = base_entries(entries)
     shards = _by_shard(entries, targets)
     total = sum(entry.size_bytes for entry in targets.values())
     part = out.with_name(f".{out.name}.part")
     _resume(part, entries)
-    there = sum(path.stat().st_size for path in part.glob("*.safetensors"))
-    check_room(part, total - there, "preparing the base", HOME_ELSEWHERE)
+    finished = sum(path.stat().st_size for path in part.glob("*.safetensors"))
+    check_room(part, total - finished, "preparing the base", HOME_ELSEWHERE)
     for done, (original, names) in enumerate(shards.items()):
         target = part / f"{STEM}-{done + 1:05d}-of-{len(shards):05d}.safetensors"
-        wanted = {name: targets[name] for name in names}
-        if not _is_done(target, wanted):
+        expected = {name: targets[name] for name in names}
+        if not _is_done(target, expected):
             with atomic_path(target) as writing:
-                _write_shard(writing, original, wanted)
+                _write_shard(writing, original, expected)
         progress("preparing shards", done + 1, len(shards))
     _write_index(part, shards, total)
     kind = "EmoshTransformer3DModel" if f"{EMBEDDING}.weight" in targets else "WanTransformer3DModel"
@@ -62,7 +62,7 @@ def prepare(source: Path, out: Path, progress: Progress = silent) -> int:
 
 
 def base_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
-    """The tensors of the base with the types that they get."""
+    """The tensors of the base with their number types."""
     from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
     kept = set(WanTransformer3DModel._keep_in_fp32_modules or ())
@@ -78,19 +78,19 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Entry]]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read; name a diffusers transformer folder") from error
+        raise InputError(f"{path} cannot be read; give a diffusers transformer folder") from error
     if config.get("_class_name") not in TRANSFORMERS:
-        raise InputError(f"{source} holds a {config.get('_class_name')}, expected a Wan transformer to prepare")
+        raise InputError(f"{source} holds {config.get('_class_name')}; give the folder of a Wan transformer")
     entries = read_folder(source)
     check_transformer(source, config, entries)
     for name, entry in entries.items():
         if entry.dtype not in FLOATS:
-            raise InputError(f"{entry.file}: {name} is stored as {entry.dtype}; a base is made from F32, BF16 or F16")
+            raise InputError(f"{entry.file}: {name} is stored as {entry.dtype}; give weights in F32, BF16 or F16")
     return config, entries
 
 
 def _by_shard(entries: dict[str, Entry], targets: dict[str, Entry]) -> dict[Path, list[str]]:
-    """Names by the file that holds them: one shard of the base for each of the original's that is not empty."""
+    """Original shard -> names of its tensors that the base keeps. Each of these shards becomes one of the base."""
     shards: dict[Path, list[str]] = {}
     for name in sorted(targets):
         shards.setdefault(entries[name].file, []).append(name)
@@ -98,10 +98,10 @@ def _by_shard(entries: dict[str, Entry], targets: dict[str, Entry]) -> dict[Path
 
 
 def _resume(part: Path, entries: dict[str, Entry]) -> None:
-    """Keep what is done if it was made from these very files, else begin afresh."""
+    """Keep finished shards if they were made from the same files, else delete them."""
     files = sorted({entry.file for entry in entries.values()})
-    facts = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    record = json.dumps(facts)
+    identity = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    record = json.dumps(identity)
     if part.is_dir():
         same = (part / SOURCE).is_file() and (part / SOURCE).read_text(encoding="utf-8") == record
         for left in part.iterdir():
@@ -115,24 +115,25 @@ def _resume(part: Path, entries: dict[str, Entry]) -> None:
         writing.write_text(record, encoding="utf-8")
 
 
-def _is_done(target: Path, wanted: dict[str, Entry]) -> bool:
-    """Whether a shard of an earlier run holds exactly what is wanted; it was renamed into place only when whole."""
+def _is_done(target: Path, expected: dict[str, Entry]) -> bool:
+    """Whether an earlier run finished this shard with the same tensors. A shard is renamed into place when it is
+    complete."""
     if not target.is_file():
         return False
-    there, _ = read_header(target)
-    return {name: (entry.dtype, entry.shape) for name, entry in there.items()} == {
-        name: (entry.dtype, entry.shape) for name, entry in wanted.items()
+    found, _ = read_header(target)
+    return {name: (entry.dtype, entry.shape) for name, entry in found.items()} == {
+        name: (entry.dtype, entry.shape) for name, entry in expected.items()
     }
 
 
-def _write_shard(path: Path, original: Path, wanted: dict[str, Entry]) -> None:
-    """The safetensors format: length, JSON header, then the tensors' bytes in the header's order.
+def _write_shard(path: Path, original: Path, expected: dict[str, Entry]) -> None:
+    """Write the safetensors format: length, JSON header, then the tensors' bytes in the header's order.
 
     safetensors' own `save_file` needs every tensor of the shard in memory at once.
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
-    for name, entry in sorted(wanted.items(), key=_widest_first):
+    for name, entry in sorted(expected.items(), key=_widest_first):
         start, end = end, end + entry.size_bytes
         header[name] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -140,16 +141,17 @@ def _write_shard(path: Path, original: Path, wanted: dict[str, Entry]) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in list(header)[1:]:
-            _write_tensor(file, original, name, wanted[name].dtype)
+            _write_tensor(file, original, name, expected[name].dtype)
 
 
 def _widest_first(item: tuple[str, Entry]) -> tuple[int, str]:
-    """The format's order: wider types first, so that every tensor is aligned."""
+    """Sort key of the format: wider number types first, so that every tensor is aligned."""
     return (0 if item[1].dtype == "F32" else 1, item[0])
 
 
 def _write_tensor(file: BinaryIO, original: Path, name: str, dtype: str) -> None:
-    """One tensor, converted. The file is opened anew for each, since a mapping keeps the pages it has touched."""
+    """Convert and write one tensor. The original is opened per tensor, because an open file keeps what it has read in
+    memory."""
     import torch
     from safetensors import safe_open
 

@@ -1,4 +1,4 @@
-"""Which part of the model a folder or file is; `whole` says whether it is all there. No weight is read."""
+"""Recognise which part of the model a folder or file is. Reads configs and headers, no weights."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stages.wan.part_check import (
     check_layers,
     check_transformer,
     check_vae_shapes,
-    class_of,
+    class_name,
+    dtype_text,
     read_config,
-    types_of,
 )
 from stages.wan.safetensors_headers import Entry, read_folder, read_header
 
@@ -33,21 +33,21 @@ LORA_MARKS = (".lora_A.", ".lora_B.", ".lora_down.", ".lora_up.")
 
 @dataclass(frozen=True)
 class Recognised:
-    """A part that was found: its name in the catalogue, where it lies, what it is in words."""
+    """A part that was found: its name in `stages.wan.weights`, its path, a description for the user, its size."""
 
     name: str
     path: Path
-    said: str
+    description: str
     size_bytes: int
 
 
 def recognise(path: Path) -> list[Recognised]:
-    """The parts in a pipeline folder, or the one that `path` is. Raises InputError for anything else."""
+    """The parts in a pipeline folder, or the single part at `path`. Raises InputError for anything else."""
     path = Path(path)
     if path.is_file():
         return [_file(path)]
     if not path.is_dir():
-        raise InputError(f"{path} does not exist; name a diffusers folder or a .safetensors file")
+        raise InputError(f"{path} does not exist; give a diffusers folder or a .safetensors file")
     if not (path / "model_index.json").is_file():
         return [_folder(path)]
     found = [_folder(each) for each in sorted(path.iterdir()) if each.is_dir() and _is_known(each)]
@@ -57,27 +57,29 @@ def recognise(path: Path) -> list[Recognised]:
 
 
 def _is_known(folder: Path) -> bool:
-    """Whether a pipeline's subfolder is one that emosh uses: its scheduler, for one, is not."""
-    return class_of(read_config(folder)) in (*TRANSFORMERS, *MODEL_CLASSES) or _loose(folder) is not None
+    """Whether emosh uses this subfolder of a pipeline. It does not use the scheduler, for example."""
+    return (
+        class_name(read_config(folder)) in (*TRANSFORMERS, *MODEL_CLASSES) or _part_without_weights(folder) is not None
+    )
 
 
 def _folder(folder: Path) -> Recognised:
     config = read_config(folder)
-    kind = class_of(config)
+    kind = class_name(config)
     if kind in TRANSFORMERS:
         return _transformer(folder, config)
     if kind in MODEL_CLASSES:
         return _model(folder, config, MODEL_CLASSES[kind])
-    loose = _loose(folder)
+    loose = _part_without_weights(folder)
     if loose is not None:
         return Recognised(loose, folder, f"{len(list(folder.iterdir()))} files", _size(folder))
     if kind:
         raise InputError(f"{folder} holds a {kind}, which emosh does not use; see: emosh models list")
-    raise InputError(f"{folder} is no diffusers folder: it has no config.json; name the folder that has")
+    raise InputError(f"{folder} has no config.json, so it is not a diffusers folder; give the folder that has one")
 
 
-def _loose(folder: Path) -> str | None:
-    """Parts without weights."""
+def _part_without_weights(folder: Path) -> str | None:
+    """The name of a part without weights (tokenizer, image processor), or None for another folder."""
     if (folder / "tokenizer_config.json").is_file():
         whole = any((folder / name).is_file() for name in ("tokenizer.json", "spiece.model"))
         if not whole:
@@ -93,38 +95,40 @@ def _size(folder: Path) -> int:
 def _transformer(folder: Path, config: dict[str, Any]) -> Recognised:
     entries = read_folder(folder)
     check_transformer(folder, config, entries)
-    types = types_of(folder, entries)
+    types = dtype_text(folder, entries)
     embedded = f"{EMBEDDING}.weight" in entries
     kept = {name: entry for name, entry in entries.items() if not name.startswith(FACE_MODULES)}
-    is_base = class_of(config) == "EmoshTransformer3DModel"
+    is_base = class_name(config) == "EmoshTransformer3DModel"
     name = "wan-base" if is_base else "wan-animate" if embedded else "wan-i2v"
     width = config["num_attention_heads"] * config["attention_head_dim"]
-    said = (
-        f"{class_of(config)}, {config['num_layers']} blocks of width {width}, {types}, "
+    description = (
+        f"{class_name(config)}, {config['num_layers']} blocks of width {width}, {types}, "
         f"{'with' if embedded else 'without'} a motion embedding"
         f"{', face modules left out' if len(kept) < len(entries) else ''}"
     )
-    return Recognised(name, folder, said, sum(entry.size_bytes for entry in entries.values()))
+    return Recognised(name, folder, description, sum(entry.size_bytes for entry in entries.values()))
 
 
 def _model(folder: Path, config: dict[str, Any], name: str) -> Recognised:
     entries = read_folder(folder)
-    types = types_of(folder, entries)
+    types = dtype_text(folder, entries)
     if name == "wan-vae":
         check_vae_shapes(folder, config, entries)
-        said = f"{LATENT_CHANNELS} latent channels"
+        shape = f"{LATENT_CHANNELS} latent channels"
     else:
         hidden = "d_model" if name == "wan-umt5" else "hidden_size"
         layers = "num_layers" if name == "wan-umt5" else "num_hidden_layers"
         check_layers(folder, entries, int(config.get(layers, 0)))
-        said = f"{config.get(layers)} layers of width {config.get(hidden)}"
+        shape = f"{config.get(layers)} layers of width {config.get(hidden)}"
     size = sum(entry.size_bytes for entry in entries.values())
-    return Recognised(name, folder, f"{class_of(config)}, {said}, {types}", size)
+    return Recognised(name, folder, f"{class_name(config)}, {shape}, {types}", size)
 
 
 def check_encoders(folder: Path) -> None:
-    """Refuse, by configs and headers, an image or text encoder in a pipeline folder that is cut short or lacks layers;
-    one that is not there is a matter of whoever needs it.
+    """Refuse an image or text encoder in a pipeline folder that is cut short or lacks layers. Reads configs and
+    headers.
+
+    An absent encoder is not an error here.
     """
     for name in ("image_encoder", "text_encoder"):
         part = folder / name
@@ -134,18 +138,24 @@ def check_encoders(folder: Path) -> None:
 
 def _file(path: Path) -> Recognised:
     if path.suffix != ".safetensors":
-        raise InputError(f"{path} is no .safetensors file; pickled weights are not loaded")
+        raise InputError(
+            f"{path} is not a .safetensors file; pickled weights are not loaded, so get it as .safetensors"
+        )
     entries, _ = read_header(path)
-    types = types_of(path, entries)
+    types = dtype_text(path, entries)
     size = sum(entry.size_bytes for entry in entries.values())
     if not any(mark in name for name in entries for mark in LORA_MARKS):
-        raise InputError(f"{path} is no LoRA: it has no lora_A/lora_B or lora_down/lora_up tensors")
+        raise InputError(
+            f"{path} is not a LoRA: it has no lora_A/lora_B or lora_down/lora_up tensors; give a LoRA of Wan2.1-I2V-14B"
+        )
     embedded = any(EMBEDDING in name for name in entries)
     rank = next(entry.shape[0] for name, entry in entries.items() if ".lora_A." in name or ".lora_down." in name)
     name = "emosh-adapter" if embedded else "wan-distill"
-    said = f"LoRA of rank {rank} on {_targets(entries)} layers{' and a motion embedding' if embedded else ''}, {types}"
-    return Recognised(name, path, said, size)
+    description = (
+        f"LoRA of rank {rank} on {_lora_layers(entries)} layers{' and a motion embedding' if embedded else ''}, {types}"
+    )
+    return Recognised(name, path, description, size)
 
 
-def _targets(entries: Mapping[str, Entry]) -> int:
+def _lora_layers(entries: Mapping[str, Entry]) -> int:
     return sum(".lora_A." in name or ".lora_down." in name for name in entries)

@@ -1,4 +1,4 @@
-"""How the diffusion model is run: where it lives and which shortcuts it takes. What it computes is in `WanConfig`."""
+"""Settings of how the diffusion model runs: memory and speed. What it computes is set by `WanConfig`."""
 
 from __future__ import annotations
 
@@ -12,47 +12,54 @@ TILINGS = ("auto", "on", "off")
 CACHES = ("none", "first_block", "mag")
 PARALLELS = ("none", "ulysses", "ring")
 NO_EFFECT = {
-    "taylorseer": "diffusers' default patterns match nothing in Wan's blocks, so it would change nothing",
-    "teacache": "diffusers has none; first_block decides by the same quantity",
-    "text_kv": "it knows another model only, and would change nothing",
+    "taylorseer": "diffusers' default patterns match nothing in Wan's blocks, so it has no effect",
+    "teacache": "diffusers does not have it; first_block decides by the same quantity",
+    "text_kv": "diffusers has it for another model only, so it has no effect",
     "faster": "it needs guidance in one batch, and Wan-Animate runs without guidance",
-    "seacache": "it needs a callback per model that diffusers does not have for 36 input channels",
-    "pab": "at this size it keeps 9 GB of attention outputs, and first_block skips more",
+    "seacache": "it needs a callback that diffusers does not have for models with 36 input channels",
+    "pab": "it keeps 9 GB of attention outputs for this model, and first_block skips more work",
 }
-"""Caches of diffusers that are refused, with the reason."""
+"""Step caches that are refused, each with the reason."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Memory and speed. `auto` takes the fastest that fits the card, what loses nothing before what does."""
+    """Memory and speed. `auto` takes the fastest choice that fits the card, and prefers lossless choices to lossy
+    ones."""
 
     vram_gb: float | None = None
-    """Card memory to stay within, GB; none: what the card has."""
+    """Limit for card memory, in GB. none: all memory of the card that is free."""
     offload: str = "auto"
-    """`group` keeps the blocks in host memory and brings them in one ahead; `none` keeps all on the card."""
+    """Where the transformer's blocks are: `group` keeps them in host memory and copies each to the card just before it
+    is used; `none` keeps all on the card; `auto` takes the fastest that fits."""
     storage: str = "auto"
-    """`fp8` stores the blocks' weights in 8 bits and computes in bf16; `full` stores them as they are."""
+    """How the blocks' weights are stored: `full` in wan.dtype; `fp8` in 8 bits, which halves the memory and loses a
+    little precision (products are still computed in wan.dtype); `auto` takes the fastest that fits."""
     vae_tiling: str = "auto"
-    """`on` encodes and decodes in tiles of 256 pixels, which meet with a blend; `off` never."""
+    """Whether the VAE works in blended tiles of 256 pixels, which needs less memory: `on`, `off`, or `auto` where
+    memory is short."""
     attention: str = "native"
-    """diffusers' attention backend: native, _native_cudnn, _native_flash, flash, sage, ..."""
+    """diffusers' attention backend, by its name in diffusers: native, _native_cudnn, _native_flash, flash, sage, ..."""
     fuse_qkv: bool = False
-    """One matrix product for query, key and value. The same numbers."""
+    """Compute query, key and value in one matrix product. The result is the same."""
     compile: bool = False
-    """Compile the repeated block, once for the first and once for the later chunks' length."""
+    """Compile the transformer's blocks with torch.compile: once for the length of chunk 1, once for later chunks."""
     fp8_compute: bool = False
-    """Multiply the blocks' linears in 8 bits, a scale per row; needs compute capability 8.9 (RTX 40, H100)."""
+    """Multiply in 8 bits in the blocks' linear layers, with one scale per row. Lossy; on a GPU it needs compute
+    capability 8.9 (RTX 40, H100)."""
     cache: str = "none"
-    """`first_block` or `mag`: reuse what the blocks added a step ago while it changes little."""
+    """Step cache: skip the blocks in steps where their output would change little. `none`, `first_block` or `mag`."""
     cache_threshold: float = 0.06
-    """How much change is still little; more is faster and further from the exact result."""
+    """Largest change at which the step cache skips the blocks. Higher is faster and less exact."""
     mag_ratios: tuple[float, ...] = ()
-    """For `mag`: one ratio a step, from a calibration run with this model, scheduler and number of steps."""
+    """Only for cache `mag`: one ratio per step, measured with this model, scheduler and number of steps by
+    `python -m benchmarks.gpu_generate --calibrate`."""
     context_parallel: str = "none"
-    """`ulysses` or `ring`: split the tokens over all processes that torchrun started."""
+    """Draw one clip on several GPUs: `ulysses` or `ring` splits the tokens over all processes of torchrun. `none` is
+    off."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for values that cannot be run with."""
+        """Raises InputError for values that do not work, alone or together."""
         if self.cache in NO_EFFECT:
             raise InputError(
                 f"cache {self.cache!r} is refused: {NO_EFFECT[self.cache]}; choose none, first_block or mag"
@@ -75,12 +82,17 @@ class RunConfig:
                 'cache = "mag" needs mag_ratios; measure them with: python -m benchmarks.gpu_generate --calibrate'
             )
         if self.fp8_compute and self.storage == "fp8":
-            raise InputError("fp8_compute stores its weights in 8 bits already; leave storage at auto or full")
+            raise InputError("fp8_compute already stores its weights in 8 bits; leave storage at auto or full")
         if self.fp8_compute and self.offload == "group":
-            raise InputError('fp8_compute keeps its weights on the card; it does not go with offload = "group"')
+            raise InputError(
+                'fp8_compute keeps its weights on the card and does not work with offload = "group"; choose one of them'
+            )
         if self.context_parallel != "none" and (self.offload == "group" or self.cache != "none"):
-            raise InputError("context_parallel does not go with offload or a cache; each card holds the whole model")
+            raise InputError(
+                'context_parallel does not work with offload = "group" or a cache; use offload = "auto", cache = "none"'
+            )
         if self.context_parallel == "ring" and self.attention == "native":
             raise InputError(
-                "ring needs an attention that returns its sums: add attention=_native_flash, or use ulysses"
+                'context_parallel = "ring" needs an attention backend that returns its sums; '
+                'set attention = "_native_flash", or use ulysses'
             )

@@ -1,7 +1,7 @@
-"""Weights on disk as their headers tell them: names, shapes and types of a safetensors folder, no tensor read.
+"""Names, shapes and types of the tensors in a safetensors file or folder, from the headers. Reads no tensor.
 
 A folder in the Hub's format holds either one `NAME.safetensors`, or `NAME.safetensors.index.json` and the shards that
-it lists. Every error is one line that names the file.
+it lists. Every error names the file.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from pathlib import Path
 from stages.errors import InputError
 
 MAX_HEADER_BYTES = 100_000_000
-"""safetensors' own limit."""
-BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1,
-         "U8": 1, "BOOL": 1}  # fmt: skip
+"""Largest header that safetensors allows."""
+BYTES_PER_VALUE = {
+    "F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1,
+    "U8": 1, "BOOL": 1,
+}  # fmt: skip
 FLOATS = ("F32", "BF16", "F16")
-"""Types that emosh loads; anything else is a quantised file that another program made."""
+"""Number types that emosh loads. Files with other types were quantised by another program."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor: the file that holds it, its safetensors type, its shape."""
+    """One tensor: the file that holds it, its number type as safetensors writes it, its shape."""
 
     file: Path
     dtype: str
@@ -32,12 +34,12 @@ class Entry:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of its data."""
-        return math.prod(self.shape) * BYTES[self.dtype]
+        """Size of the tensor in bytes."""
+        return math.prod(self.shape) * BYTES_PER_VALUE[self.dtype]
 
 
 def read_header(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
-    """Tensors by name and metadata of one safetensors file, from its header and its size alone.
+    """(name -> tensor, metadata) of one safetensors file, from its header and its size.
 
     Raises InputError for a file that is absent, damaged, cut short, or longer than its header says.
     """
@@ -47,7 +49,7 @@ def read_header(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-                raise InputError(f"{path} is damaged or no safetensors file; fetch or make it again")
+                raise InputError(f"{path} is damaged or not a safetensors file; fetch or make it again")
             header = json.loads(file.read(length))
         metadata = header.pop("__metadata__", {})
         ends = [int(entry["data_offsets"][1]) for entry in header.values()]
@@ -65,10 +67,10 @@ def read_header(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
 
 
 def read_folder(folder: Path) -> dict[str, Entry]:
-    """Every tensor of a weights folder, whole or sharded.
+    """Name -> tensor of a weights folder, with one file or with shards.
 
-    Raises InputError for a folder without weights, a missing or damaged shard, and an index that its shards do not
-    bear out.
+    Raises InputError for a folder without weights, a missing or damaged shard, and an index that differs from its
+    shards.
     """
     indices = sorted(folder.glob("*.safetensors.index.json"))
     if len(indices) > 1:
@@ -88,12 +90,12 @@ def _sharded(index: Path) -> dict[str, Entry]:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         named = {str(name): index.parent / str(file) for name, file in weight_map.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{index} is no weight index; fetch it again") from error
+        raise InputError(f"{index} is not a weight index; fetch it again") from error
     shards = sorted(set(named.values()))
     absent = [shard for shard in shards if not shard.is_file()]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise InputError(f"{index.parent} lacks {absent[0].name}{more} of {len(shards)} shards; fetch what is missing")
+        raise InputError(f"{index.parent} lacks {absent[0].name}{more} of {len(shards)} shards; fetch the missing ones")
     entries: dict[str, Entry] = {}
     for shard in shards:
         entries |= read_header(shard)[0]

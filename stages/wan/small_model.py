@@ -1,5 +1,5 @@
-"""A small model of our own, to train from nothing: the paper's transformer in miniature over the fixed codec, or over a
-VAE that was trained for it."""
+"""A small model to train from random weights: the paper's transformer in miniature, with the fixed codec or a VAE that
+was trained for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def new_small_model(
 ) -> Path:
     """Write a model folder with random weights: 5 blocks of width 384, 13.3 million numbers, by default.
 
-    It neither reads nor sees: cross-attention, which the architecture has, gets one empty token.
+    It has no text and no image encoder. Its cross-attention, which the architecture has, reads one empty token.
     """
     torch.manual_seed(seed)
     width = heads * head_dim

@@ -1,8 +1,8 @@
-"""The paper's transformer: Wan2.1-I2V's DiT and one more module, the motion embedding (paper 3.3, 0.B.2).
+"""The paper's transformer: Wan2.1-I2V's DiT with one more module, the motion embedding (paper 3.3, 0.B.2).
 
-The embedding is called `pose_patch_embedding`, as Wan-Animate calls the same thing, so that Wan2.2-Animate's weights
-load without a rename. Everything else is diffusers' `WanTransformer3DModel`, whose forward pass is not copied: the
-motion is added where the patch embedding hands over its tokens.
+The embedding is called `pose_patch_embedding` as in Wan-Animate, so that Wan2.2-Animate's weights load without a
+rename. Everything else is diffusers' `WanTransformer3DModel`. Its forward pass is not copied: a hook adds the motion to
+the output of the patch embedding.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from stages.wan.part_check import FACE_MODULES
 class EmoshTransformer3DModel(WanTransformer3DModel):
     """`WanTransformer3DModel` that takes motion latents.
 
-    Without motion it computes what its parent computes, bit for bit; with motion, what Wan-Animate's transformer
-    computes with its face adapter silenced. Zeros are not "no motion": the embedding has a bias.
+    Without motion it equals its parent, bit for bit. With motion it equals Wan-Animate's transformer with the face
+    adapter's output set to 0. Motion latents of zeros are not the same as no motion, because the embedding has a bias.
     """
 
     _keys_to_ignore_on_load_unexpected = ["norm_added_q", *(f"^{name[:-1]}\\." for name in FACE_MODULES)]  # noqa: RUF012
@@ -46,10 +46,10 @@ class EmoshTransformer3DModel(WanTransformer3DModel):
         return_dict: bool = True,
         attention_kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """As the parent's; `motion_hidden_states` (batch, 16, motion slots, h, w) is added to the last slots. No
-        image tokens are a picture that a model without an image encoder never sees.
+        """As the parent's. The embedding of `motion_hidden_states` (batch, 16, motion slots, h, w) is added to the last
+        slots. `encoder_hidden_states_image` with 0 tokens counts as None, for models without an image encoder.
 
-        Raises ValueError for motion of another size, or of more slots than there are.
+        Raises ValueError for motion of another size, or with more slots than `hidden_states`.
         """
         if motion_hidden_states is not None:
             _check(hidden_states, motion_hidden_states)
@@ -69,8 +69,8 @@ class EmoshTransformer3DModel(WanTransformer3DModel):
             self._motion = None
 
     def _add_motion(self, patch_embedding: nn.Module, inputs: tuple[Tensor, ...], embedded: Tensor) -> Tensor | None:
-        """Called with every token grid that the patch embedding makes; a bound method, so that a deep copy of the
-        model adds its own motion."""
+        """Forward hook of the patch embedding. It is a bound method, so that a deep copy of the model adds its own
+        motion."""
         if self._motion is None:
             return None
         motion = self.pose_patch_embedding(self._motion)
@@ -80,17 +80,17 @@ class EmoshTransformer3DModel(WanTransformer3DModel):
 
 
 def _check(hidden_states: Tensor, motion: Tensor) -> None:
-    wanted = (LATENT_CHANNELS, *hidden_states.shape[3:])
-    if (motion.shape[1], *motion.shape[3:]) != wanted or motion.shape[2] > hidden_states.shape[2]:
+    expected = (LATENT_CHANNELS, *hidden_states.shape[3:])
+    if (motion.shape[1], *motion.shape[3:]) != expected or motion.shape[2] > hidden_states.shape[2]:
         raise ValueError(
             f"motion latents are {tuple(motion.shape)}, which does not fit hidden states {tuple(hidden_states.shape)}"
         )
 
 
 def zero_embedding(model: EmoshTransformer3DModel, dtype: torch.dtype, device: torch.device | str = "cpu") -> None:
-    """Give the model a motion embedding of zeros: motion changes nothing until it is trained.
+    """Set the motion embedding to zeros, so that motion has no effect until it is trained.
 
-    After loading a plain Wan2.1-I2V folder the embedding would otherwise stay on the meta device.
+    Needed after loading a plain Wan2.1-I2V folder, which leaves the embedding on the meta device.
     """
     old = model.pose_patch_embedding
     fresh = nn.Conv3d(old.in_channels, old.out_channels, old.kernel_size, old.stride, dtype=dtype, device=device)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""What generation needs on disk: each part of the model, its licence, source, size and place.
+"""The parts of the model that generation needs on disk: licence, source, size and place of each.
 
-Sizes marked "counted" are parameters times bytes, not a published figure; a sha256 is given only where one was
-published and agreed on, else it is None and shown as unknown. Knows nothing of what is inside a file.
+Sizes marked "counted" are parameters times bytes, not a published figure. A sha256 is given only where a published one
+was confirmed; else it is None and shown as unknown. Does not know what is inside a file.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ from pathlib import Path
 
 from stages.errors import InputError
 
-ROOM = Path("models") / "wan"
-"""Below emosh's home. It is itself a diffusers pipeline folder: `vae`, `image_encoder` and so on lie there under
-diffusers' own names, and `transformer` is a link to the one of the transformers that is used."""
+WAN_FOLDER = Path("models") / "wan"
+"""Folder of the model in emosh's home. It is a diffusers pipeline folder: `vae`, `image_encoder` and so on have
+diffusers' names, and `transformer` is a link to the transformer that is used."""
 ANIMATE = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
 I2V = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
 VAE = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
-"""Wan2.1's one VAE, in the repository whose bytes are known."""
+"""Repository from which Wan2.1's VAE is fetched; its size and sha256 are known."""
 GB = 1e9
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One part. `place` is relative to emosh's home; `folder` is where it lies in `repo`, or a file's path there."""
+    """One part. `place` is its path in emosh's home; `folder` is its folder in `repo`, or the path of its file
+    there."""
 
     name: str
     purpose: str
     licence: str
     repo: str
-    """Hub repository, or "" where there is none."""
+    """Hub repository, or "" where nobody publishes the part."""
     folder: str
     place: Path
     size_bytes: int | None
     size_note: str = ""
     sha256: str | None = None
-    """Of the one file, or of the one weights file in the folder."""
+    """sha256 of the file, or of the only weights file in the folder."""
     revision: str | None = None
-    """The commit whose bytes `size_bytes` and `sha256` are of."""
+    """Commit of the repository that `size_bytes` and `sha256` describe."""
     required: bool = True
 
     @property
@@ -45,14 +46,14 @@ class Weights:
         """Whether the part is one safetensors file, not a folder."""
         return self.place.suffix == ".safetensors"
 
-    def where(self, home: Path) -> Path:
-        """The absolute place."""
+    def installed_path(self, home: Path) -> Path:
+        """Absolute path of the part."""
         return home / self.place
 
     def installed(self, home: Path) -> bool:
-        """Whether a file, or a folder with something in it, is in its place."""
-        there = self.where(home)
-        return there.is_file() if self.is_file else there.is_dir() and any(there.iterdir())
+        """Whether the file, or a folder that is not empty, is in its place."""
+        path = self.installed_path(home)
+        return path.is_file() if self.is_file else path.is_dir() and any(path.iterdir())
 
 
 WEIGHTS = (
@@ -62,82 +63,82 @@ WEIGHTS = (
         "Apache-2.0",
         ANIMATE,
         "transformer",
-        ROOM / "transformer-animate",
+        WAN_FOLDER / "transformer-animate",
         69_099_267_536,
         "counted: 17.27 G parameters in fp32",
     ),
     Weights(
         "wan-i2v",
-        "the same transformer before Wan-Animate, without a motion embedding (the paper's own start)",
+        "Wan2.1-I2V, from which Wan-Animate was trained; it has no motion embedding (the paper starts from it)",
         "Apache-2.0",
         I2V,
         "transformer",
-        ROOM / "transformer-i2v",
+        WAN_FOLDER / "transformer-i2v",
         65_579_515_136,
         "counted: 16.39 G parameters in fp32",
         required=False,
     ),
     Weights(
         "wan-base",
-        "either of them in bf16 without the face modules: loads in half the time and half the memory",
+        "wan-animate or wan-i2v in bf16 without face modules: half the memory and half the loading time",
         "Apache-2.0",
         "",
         "",
-        ROOM / "transformer-bf16",
+        WAN_FOLDER / "transformer-bf16",
         32_850_000_000,
         "counted: 16.40 G parameters, norms in fp32",
         required=False,
     ),
     Weights(
         "wan-vae",
-        "pictures to latents and back",
+        "converts pictures to latents and back",
         "Apache-2.0",
         VAE,
         "vae",
-        ROOM / "vae",
+        WAN_FOLDER / "vae",
         507_591_892,
         sha256="d6e524b3fffede1787a74e81b30976dce5400c4439ba64222168e607ed19e793",
         revision="0fad780a534b6463e45facd96134c9f345acfa5b",
     ),
     Weights(
         "wan-clip",
-        "the reference photo's embedding (CLIP ViT-H/14)",
+        "embeds the reference photo (CLIP ViT-H/14)",
         "Apache-2.0, as released with Wan",
         ANIMATE,
         "image_encoder",
-        ROOM / "image_encoder",
+        WAN_FOLDER / "image_encoder",
         1_260_000_000,
         "counted: 0.63 G parameters in 16 bits",
     ),
     Weights(
         "wan-clip-processor",
-        "how the photo is scaled for CLIP",
+        "settings for scaling the photo for CLIP",
         "Apache-2.0, as released with Wan",
         ANIMATE,
         "image_processor",
-        ROOM / "image_processor",
+        WAN_FOLDER / "image_processor",
         None,
         "a few kB",
     ),
     Weights(
         "wan-umt5",
-        "the prompt's embedding; needed once, since the fixed prompt's embedding is kept",
+        "embeds the prompt (UMT5); needed once per prompt, because embeddings are cached",
         "Apache-2.0",
         ANIMATE,
         "text_encoder",
-        ROOM / "text_encoder",
+        WAN_FOLDER / "text_encoder",
         11_360_000_000,
         "counted: 5.68 G parameters in bf16",
     ),
     Weights(
         "wan-tokenizer",
-        "the prompt's words",
+        "splits the prompt into tokens for UMT5",
         "Apache-2.0",
         ANIMATE,
         "tokenizer",
-        ROOM / "tokenizer",
+        WAN_FOLDER / "tokenizer",
         None,
-        "some MB",
+        "a few MB",
     ),
     Weights(
         "wan-distill",
@@ -145,7 +146,7 @@ WEIGHTS = (
         "Apache-2.0",
         "Kijai/WanVideo_comfy",
         "Lightx2v/lightx2v_I2V_14B_480p_cfg_step_distill_rank64_bf16.safetensors",
-        ROOM / "distill.safetensors",
+        WAN_FOLDER / "distill.safetensors",
         738_005_744,
         sha256="85c4a61c30e0497aa44b91d93a893b624708461a56fe5485183b28fa07e2dfb3",
         revision="8260d429d19fd7a72304cad059160b95d843913f",
@@ -153,11 +154,11 @@ WEIGHTS = (
     ),
     Weights(
         "emosh-adapter",
-        "EMOSH's own training: LoRA of rank 32 and the motion embedding; nobody has published one, see: emosh train",
+        "EMOSH's training: LoRA of rank 32 and the motion embedding; nobody has published one, see: emosh train",
         "yours",
         "",
         "",
-        ROOM / "adapter.safetensors",
+        WAN_FOLDER / "adapter.safetensors",
         360_000_000,
         "counted: 179.6 M parameters in bf16",
         required=False,
@@ -166,15 +167,15 @@ WEIGHTS = (
 """Every part, in the order in which `emosh models list` shows them."""
 
 GROUPS = {"wan": tuple(weights.name for weights in WEIGHTS if weights.required)}
-"""A word for several: all that `emosh generate --backend wan` cannot do without."""
+"""Group name -> names of its parts. `wan` is everything that `emosh generate --backend wan` requires."""
 TRANSFORMERS = ("wan-base", "wan-animate", "wan-i2v")
-"""Parts that can be the transformer, the preferred one first."""
-TRANSFORMER = ROOM / "transformer"
-"""The link to it."""
+"""Names of the parts that can be the transformer, the preferred one first."""
+TRANSFORMER = WAN_FOLDER / "transformer"
+"""Path in emosh's home of the link to the transformer that is used."""
 
 
 def part(name: str) -> Weights:
-    """The part of that name. Raises InputError naming those there are."""
+    """The part of that name. Raises InputError that lists the names."""
     for weights in WEIGHTS:
         if weights.name == name:
             return weights
@@ -182,30 +183,31 @@ def part(name: str) -> Weights:
 
 
 def parts(name: str) -> tuple[Weights, ...]:
-    """The parts of a group's name, or the one of that name."""
+    """The parts of a group, or the single part of that name."""
     return tuple(part(each) for each in GROUPS.get(name, (name,)))
 
 
 def model_folder(home: Path) -> Path:
-    """The folder that `--backend wan` opens; see `missing` for what it may lack."""
-    return home / ROOM
+    """The folder that `--backend wan` opens. `missing_parts` lists what it lacks."""
+    return home / WAN_FOLDER
 
 
-def transformer(home: Path) -> Path | None:
-    """The transformer that is preferred of those installed: the prepared base, else Wan-Animate, else Wan2.1-I2V."""
+def installed_transformer(home: Path) -> Path | None:
+    """Path of the preferred installed transformer: the prepared base, else Wan-Animate, else Wan2.1-I2V; None
+    without."""
     found = (part(name) for name in TRANSFORMERS)
-    return next((weights.where(home) for weights in found if weights.installed(home)), None)
+    return next((weights.installed_path(home) for weights in found if weights.installed(home)), None)
 
 
-def missing(home: Path) -> list[str]:
-    """Names of the parts that `--backend wan` still needs; any of the three transformers will do."""
+def missing_parts(home: Path) -> list[str]:
+    """Names of the parts that `--backend wan` still needs. One of the three transformers is enough."""
     needed = [weights for weights in WEIGHTS if weights.required and weights.name not in TRANSFORMERS]
     absent = [weights.name for weights in needed if not weights.installed(home)]
-    return ["wan-animate", *absent] if transformer(home) is None else absent
+    return ["wan-animate", *absent] if installed_transformer(home) is None else absent
 
 
 def size_text(weights: Weights) -> str:
-    """The size as `emosh models` shows it."""
+    """The size in words, as `emosh models` shows it."""
     if weights.size_bytes is None:
         return weights.size_note or "unknown"
     size = f"{weights.size_bytes / GB:.1f} GB" if weights.size_bytes >= GB else f"{weights.size_bytes / 1e6:.0f} MB"

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stages.errors import InputError
 
 
 def test_success_renames(tmp_path: Path) -> None:
-    """A finished block leaves exactly the file, under its name."""
+    """A finished block leaves only the file, under its name."""
     with atomic_path(tmp_path / "a.npz") as part:
         part.write_bytes(b"whole")
         assert part.suffix == ".npz"
@@ -25,8 +25,8 @@ def test_success_renames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_failure_keeps_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
-    """Whatever ends the block, the old file stays and no other is left."""
+def test_failure_keeps_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
+    """After any exception the old file is kept and no other file is left."""
     target = tmp_path / "a.npz"
     target.write_bytes(b"old")
     with pytest.raises(error), atomic_path(target) as part:
@@ -36,14 +36,14 @@ def test_failure_keeps_what_was_there(tmp_path: Path, error: type[BaseException]
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_missing_folder_is_one_sentence(tmp_path: Path) -> None:
-    """A folder that is not there is named, with what to do."""
+def test_a_missing_folder_is_a_one_line_error(tmp_path: Path) -> None:
+    """The error names the missing folder and what to do."""
     with pytest.raises(InputError, match=r"missing does not exist; create it"), atomic_path(tmp_path / "missing" / "a"):
         pass
 
 
-def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
-    """ENOSPC while writing becomes a line that names the output, and nothing is left behind."""
+def test_a_full_disk_is_a_one_line_error(tmp_path: Path) -> None:
+    """The error for ENOSPC names the output, and no file is left."""
     with pytest.raises(InputError, match="disk is full"), atomic_path(tmp_path / "a.npz") as part:
         part.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -51,13 +51,13 @@ def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
 
 
 def finished_pid(folder: Path) -> str:
-    """The process in the name of the only file there."""
+    """The process number in the name of the only file in the folder."""
     return next(folder.iterdir()).name.split("-")[1]
 
 
 def test_kill_leaves_no_file_under_the_name(tmp_path: Path) -> None:
-    """kill -9 in the middle of writing leaves only a hidden .part file, which the next run of that output removes; the
-    file of a process that still runs stays.
+    """kill -9 while writing leaves only a hidden .part file, which the next run with that output removes. The file
+    of a running process is kept.
     """
     code = (
         "import os, signal, sys; from pathlib import Path; from stages.artifacts.atomic import atomic_path\n"

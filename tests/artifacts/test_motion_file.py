@@ -1,4 +1,4 @@
-"""motion.npz: AMASS-shaped, strict, free of pickles."""
+"""motion.npz: AMASS keys and shapes, strict checks, no pickles."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def make_motion(frames: int = 5, seed: int = 0) -> Motion:
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    """What is saved is loaded, field by field."""
+    """Every field is loaded as it was saved."""
     motion = make_motion()
     save_motion(tmp_path / "m.npz", motion)
     loaded = load_motion(tmp_path / "m.npz")
@@ -65,7 +65,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_same_motion_same_bytes(tmp_path: Path) -> None:
-    """The file depends on the motion alone, not on the clock."""
+    """The file depends on the motion only, not on the time of writing."""
     save_motion(tmp_path / "a.npz", make_motion())
     save_motion(tmp_path / "b.npz", make_motion())
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -86,7 +86,7 @@ def test_amass_readers_find_their_keys(tmp_path: Path) -> None:
     "name", [field.name for field in MOTION.fields if field.required and field.name != "emosh_kind"]
 )
 def test_each_missing_array_is_named(tmp_path: Path, name: str) -> None:
-    """A file without one of its arrays is refused by that array's name."""
+    """The error for a missing array names the array."""
     save_motion(tmp_path / "m.npz", make_motion())
     arrays = read_npz(tmp_path / "m.npz")
     del arrays[name]
@@ -96,7 +96,7 @@ def test_each_missing_array_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_nan_is_named_with_its_row(tmp_path: Path) -> None:
-    """A value that is not finite is refused by array and row."""
+    """The error for a value that is not finite names array and row."""
     motion = make_motion()
     motion.trans[3, 1] = np.nan
     with pytest.raises(InputError, match=r"'trans' is not finite at row 3"):
@@ -113,8 +113,8 @@ def test_wrong_length_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
-def test_damaged_file_is_one_sentence(tmp_path: Path, share: float) -> None:
-    """A file cut anywhere is refused, never half-read."""
+def test_a_damaged_file_is_a_one_line_error(tmp_path: Path, share: float) -> None:
+    """A file truncated anywhere is refused."""
     save_motion(tmp_path / "m.npz", make_motion())
     whole = (tmp_path / "m.npz").read_bytes()
     (tmp_path / "m.npz").write_bytes(whole[: int(share * len(whole))])
@@ -130,7 +130,7 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_kinds_are_named(tmp_path: Path) -> None:
-    """A foreign .npz and another artifact are told apart from a motion."""
+    """The error for another .npz names its kind."""
     write_npz(tmp_path / "a.npz", {"x": np.zeros(3)})
     with pytest.raises(InputError, match="emosh did not write"):
         load_motion(tmp_path / "a.npz")
@@ -139,8 +139,8 @@ def test_other_kinds_are_named(tmp_path: Path) -> None:
         load_motion(tmp_path / "b.npz")
 
 
-def test_selected_rows_keep_every_per_frame_array_in_step() -> None:
-    """Choosing rows chooses them everywhere."""
+def test_select_rows_selects_in_every_per_frame_array() -> None:
+    """The same rows are selected in all per-frame arrays."""
     motion = make_motion(5)
     chosen = select_rows(motion, slice(1, 4))
     assert len(chosen) == 3

@@ -10,8 +10,8 @@ import pytest
 from stages.artifacts.npz import CHUNK, read_npz, write_npz
 
 
-def test_zeros_take_no_memory_and_differ_in_nothing_else(tmp_path: Path) -> None:
-    """An all-zero array asked for as often zero has its shape, type and values, and owns one number."""
+def test_zero_arrays_need_no_memory(tmp_path: Path) -> None:
+    """An all-zero array named in often_zero keeps shape, type and values, and stores one number."""
     write_npz(tmp_path / "a.npz", {"zeros": np.zeros((600, 3, 486), np.float32), "ones": np.ones(3)})
     found = read_npz(tmp_path / "a.npz", often_zero=("zeros", "ones", "absent"))
     assert found.keys() == {"zeros", "ones"}
@@ -22,8 +22,8 @@ def test_zeros_take_no_memory_and_differ_in_nothing_else(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("place", [0, CHUNK // 4 - 32, CHUNK // 4, 700_000])
-def test_one_number_that_is_not_zero_is_kept(tmp_path: Path, place: int) -> None:
-    """Wherever the only number of an array stands, at a chunk's border too, it is read."""
+def test_one_nonzero_number_is_kept(tmp_path: Path, place: int) -> None:
+    """The only nonzero number of an array is read at any position, also at the border of a chunk."""
     array = np.zeros(700_001, np.float32)
     array[place] = 1e-30
     write_npz(tmp_path / "a.npz", {"array": array})

@@ -1,4 +1,4 @@
-"""Files in the exact layouts of SMPL-X, FLAME and their companions, made of the open body. Nothing licensed is used.
+"""Files in the exact layouts of SMPL-X, FLAME and their companions, made from the open body. No licensed data is used.
 
 The "SMPL-X" is the open body with one shape space for body and head together; the "FLAME" is a larger, shifted head of
 another shape, with its own numbering, five joints and pose correctives.
@@ -33,7 +33,7 @@ class Models:
 
 
 def models(body: Body) -> Models:
-    """Made once a session; see the module."""
+    """The two models of the module docstring, made from the open body."""
     random = np.random.default_rng(7)
     member = body.weights[:, [NECK, HEAD, JAW, *EYES]].sum(1) > 0.6
     member &= body.v_template[:, 1] > (body.J_regressor @ body.v_template)[NECK, 1]
@@ -100,7 +100,7 @@ def _flame(body: Body, ids: np.ndarray, random: np.random.Generator) -> dict[str
 
 
 def _regressor(place: np.ndarray, vertices: np.ndarray, expressions: np.ndarray) -> np.ndarray:
-    """Weights that meet at a place and do not follow expressions, as FLAME's hardly do."""
+    """Regressor weights that average to a place and hardly follow expressions, as FLAME's."""
     ease = 1 / (np.linalg.norm(vertices - place, axis=1) + 0.01)
     flat = expressions.transpose(2, 1, 0).reshape(-1, len(vertices))
     system = np.concatenate([(vertices - place).T, np.ones((1, len(vertices))), flat])
@@ -108,7 +108,7 @@ def _regressor(place: np.ndarray, vertices: np.ndarray, expressions: np.ndarray)
 
 
 def write_files(made: Models, folder: Path) -> dict[str, Path]:
-    """The files as their makers publish them: name in `emosh models` -> path."""
+    """Write the files in their published layouts; return name in `emosh models` -> path."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {
         "smplx": folder / "SMPLX_NEUTRAL_2020.npz", "flame": folder / "generic_model.pkl",
@@ -125,7 +125,7 @@ def write_files(made: Models, folder: Path) -> dict[str, Path]:
 
 
 def write_flame_pickle(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """FLAME's own layout: chumpy objects, a scipy sparse regressor, protocol 2. chumpy is played by a stand-in."""
+    """FLAME's own layout: chumpy objects, a scipy sparse regressor, protocol 2. A stand-in module replaces chumpy."""
     from scipy.sparse import csc_matrix
 
     module = ModuleType("chumpy.ch")

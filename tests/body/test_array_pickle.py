@@ -1,4 +1,4 @@
-"""Arrays out of pickles that are never unpickled."""
+"""Reading arrays from pickles without unpickling."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from stages.body.array_pickle import read_pickled_arrays
 from stages.errors import InputError
 
 
-class Runs:
-    """What a malicious pickle does."""
+class RunsOnLoading:
+    """An object whose pickle calls a function when it is loaded, as a malicious one does."""
 
     def __init__(self, call, *arguments) -> None:
         self.call, self.arguments = call, arguments
@@ -25,7 +25,7 @@ class Runs:
 
 
 @pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
-def test_arrays_come_out_as_they_went_in(tmp_path: Path, protocol: int) -> None:
+def test_arrays_are_read_unchanged(tmp_path: Path, protocol: int) -> None:
     """C and Fortran order, both byte orders, integers, scalars and sparse matrices, in every binary protocol."""
     from scipy.sparse import random
 
@@ -47,11 +47,11 @@ def test_arrays_come_out_as_they_went_in(tmp_path: Path, protocol: int) -> None:
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 @pytest.mark.parametrize("call", [os.system, eval, exec, getattr])
-def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path, protocol: int, call) -> None:
-    """It is refused by the name of what it asks for, and nothing has run."""
+def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path, protocol: int, call) -> None:
+    """The error names the function that the pickle would call, and nothing has run."""
     proof = tmp_path / "it_ran"
     arguments = {"system": (f"touch {proof}",), "getattr": ("text", "upper")}
-    runs = Runs(call, *arguments.get(call.__name__, (f"open({str(proof)!r}, 'w')",)))
+    runs = RunsOnLoading(call, *arguments.get(call.__name__, (f"open({str(proof)!r}, 'w')",)))
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps({"v_template": np.zeros(3) if protocol else 1, "f": runs}, protocol))
     with pytest.raises(InputError, match=rf"asks for [a-z_]*\.{call.__name__}, which is more than arrays"):
@@ -59,8 +59,8 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path, protocol: 
     assert not proof.exists()
 
 
-def test_no_harmless_name_leads_to_a_harmful_one(tmp_path: Path) -> None:
-    """A class that may hold arrays is not called; setting state on anything but an array is refused."""
+def test_allowed_names_are_not_called(tmp_path: Path) -> None:
+    """A class that may hold arrays is not called; setting the state of anything but an array is refused."""
     for written in (b"cchumpy.ch\nCh\n(tR.", b"cnumpy\nndarray\n(tR.", b"}}b.", b"cbuiltins\nobject\n)\x81."):
         path = tmp_path / "model.pkl"
         path.write_bytes(written)
@@ -69,12 +69,12 @@ def test_no_harmless_name_leads_to_a_harmful_one(tmp_path: Path) -> None:
 
 
 def test_objects_in_arrays_and_damage_are_refused(tmp_path: Path) -> None:
-    """An array of objects, a cut file and a file of noise each end in a sentence."""
+    """An array of objects, a cut file and a file of noise each give a one-line error."""
     path = tmp_path / "model.pkl"
     whole = pickle.dumps({"a": np.zeros(100)}, 2)
     for written in (pickle.dumps({"a": np.array([{}, []], dtype=object)}, 2), whole[:60], b"\x00noise", b""):
         path.write_bytes(written)
-        with pytest.raises(InputError, match="damaged, or no pickle"):
+        with pytest.raises(InputError, match="damaged, or not a pickle"):
             read_pickled_arrays(path)
     path.write_bytes(pickle.dumps([np.zeros(3)], 2))
     with pytest.raises(InputError, match="does not hold a dict of arrays"):

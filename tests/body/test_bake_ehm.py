@@ -1,4 +1,4 @@
-"""The fused body against a slow reference written from GUAVA's published description, and in stock smplx."""
+"""The fused body compared with a slow reference written from GUAVA's published description, and with smplx."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from stages.artifacts.npz import write_npz
 from stages.body.bake_ehm import fuse
 from stages.body.body_arrays import arrays_of
-from stages.body.ehm_points import named_points, published
+from stages.body.ehm_points import pose_point_weights, with_published_landmarks
 from stages.body.landmarks import Embedding
-from stages.body.licensed import LICENSED, file_licensed, licensed, read_licensed
+from stages.body.licensed import LICENSED, find_licensed, read_licensed, store_licensed
 from stages.body.model import Body, load_body, pose_body, shape_vector, shaped_template
 from stages.body.smplx_layout import SELECTED_VERTICES, joint
 from stages.body.smplx_package import load_stock_smplx
@@ -27,7 +27,7 @@ FACE = slice(66, 75)
 
 @pytest.fixture(scope="module")
 def made(body: Body) -> Models:
-    """Both models."""
+    """SMPL-X and FLAME stand-ins made from the open body."""
     return models(body)
 
 
@@ -36,9 +36,9 @@ def folder(made: Models, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The licensed folder, filled from files in the published layouts."""
     place = tmp_path_factory.mktemp("licensed")
     for name, path in write_files(made, tmp_path_factory.mktemp("given")).items():
-        row = licensed(name)
+        row = find_licensed(name)
         assert row is not None
-        file_licensed(row, path, place)
+        store_licensed(row, path, place)
     return place
 
 
@@ -50,14 +50,14 @@ def parts(folder: Path):
 
 @pytest.fixture(scope="module")
 def ehm(parts, tmp_path_factory: pytest.TempPathFactory) -> Body:
-    """The same as a body file that has been written and read."""
+    """The fused model, written to a body file and read back."""
     path = tmp_path_factory.mktemp("bodies") / "ehm.npz"
     write_npz(path, arrays_of(parts))
     return load_body(path)
 
 
 def lbs(model: dict[str, np.ndarray], template, betas, pose, parents):
-    """smplx's own function on one row of numpy."""
+    """smplx's own `lbs` on one row of numpy arrays."""
 
     def tensor(array):
         return torch.as_tensor(np.asarray(array, np.float64))
@@ -76,7 +76,7 @@ def published_ehm(
 ) -> np.ndarray:
     """The published forward pass, step by step: FLAME alone, eyelids, scale, onto the eye joints, SMPL-X's skinning.
 
-    joints_follow_jaw: as published, the body's joints are regressed from the mesh whose jaw is already open.
+    joints_follow_jaw: regress the body's joints from the mesh whose jaw is already open, as published.
     """
     flame, smplx = made.flame, made.smplx
     shape = np.zeros(400)
@@ -98,7 +98,7 @@ def published_ehm(
     shut = lbs(flame, flame["v_template"], shape, np.zeros(15), [-1, 0, 1, 1, 1])[0] * head_scale
     shut_body = merged.copy()
     shut_body[made.ids[kept]] = shut[kept] - head_joints[3:5].mean(0) + joints[23:25].mean(0)
-    # the same skinning with rest joints that are given: one regressor row a joint, on 55 vertices put at the joints
+    # the same skinning with given rest joints: 55 extra vertices at the joints, one regressor row for each
     count = len(merged)
     given = {
         "shapedirs": np.zeros((count + 55, 3, 1)), "posedirs": np.pad(smplx["posedirs"], ((0, 55), (0, 0), (0, 0))),
@@ -109,14 +109,14 @@ def published_ehm(
 
 
 def ours(ehm: Body, betas, head_betas, expression, eyelids, poses, head_scale=1.0) -> np.ndarray:
-    """The same person and pose by our one forward pass."""
+    """The same person and pose with emosh's forward pass."""
     template = shaped_template(ehm, shape_vector(ehm, betas, head_betas, head_scale, 1.0))
     psi = np.concatenate([expression, eyelids])[None]
     return pose_body(ehm, template, poses[None], np.zeros((1, 3)), psi, head_scale).vertices[0]
 
 
 def person(seed: int) -> dict[str, Any]:
-    """A random shape, expression and strong pose of body and hands; the face still."""
+    """A random shape, expression and strong pose of body and hands; jaw and eyes at rest."""
     random = np.random.default_rng(seed)
     poses = random.normal(0, 0.4, 165)
     poses[FACE] = 0
@@ -128,9 +128,9 @@ def person(seed: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_it_is_the_published_model(made: Models, ehm: Body, seed: int) -> None:
-    """Any shapes, eyelids and poses of body and hands, correctives on: 0.01 mm from the published pass.
+    """For any shape, eyelids and pose of body and hands, with correctives, the error is below 0.01 mm.
 
-    With an expression, where the published joints are regressed from the grimace too, 0.3 mm.
+    With an expression it is below 0.3 mm: the published joints are regressed from the mesh with expression.
     """
     assert ehm.posedirs is not None
     given = person(seed)
@@ -141,9 +141,9 @@ def test_it_is_the_published_model(made: Models, ehm: Body, seed: int) -> None:
     assert error.max() < 1e-5
 
 
-def test_jaw_and_eyes_turn_as_flames(made: Models, ehm: Body) -> None:
-    """Jaw and eyes turn a still body's face as FLAME does to 0.02 mm, on a body bent 0.4 rad at every joint to 2.5 mm
-    where chin and neck meet; the same with joints from the open mouth, as published, to 3 mm.
+def test_jaw_and_eyes_turn_as_in_flame(made: Models, ehm: Body) -> None:
+    """Jaw and eyes turn the face of a body at rest as FLAME does, to 0.02 mm. With 0.4 rad turns at each joint the
+    error is 2.5 mm where chin and neck meet; with joints from the open mouth, as published, 3 mm.
     """
     given = person(2)
     bent = given["poses"].copy()
@@ -164,7 +164,7 @@ def test_jaw_and_eyes_turn_as_flames(made: Models, ehm: Body) -> None:
 
 
 def test_head_scale_is_exact_for_the_mean_head(made: Models, ehm: Body) -> None:
-    """A tenth larger: 0.05 mm off on the mean head, 2 mm where it should multiply a strong head shape."""
+    """At scale 1.1 the error is 0.05 mm on the mean head, and 2 mm on a strong head shape, which is not multiplied."""
     given: dict[str, Any] = person(3) | {"head_betas": np.zeros(HEAD_SHAPES), "expression": np.zeros(EXPRESSIONS)}
     error = np.abs(ours(ehm, **given, head_scale=1.1) - published_ehm(made, **given, head_scale=1.1))
     assert error.max() < 5e-5
@@ -173,35 +173,35 @@ def test_head_scale_is_exact_for_the_mean_head(made: Models, ehm: Body) -> None:
     assert 5e-5 < error.max() < 3e-3
 
 
-def test_head_and_body_leave_each_other_alone(made: Models, ehm: Body) -> None:
-    """A body shape moves the head as one piece, a head shape moves no vertex off the head."""
-    taken = np.delete(made.ids, made.lowerhead)
-    betas = ehm.shapedirs[taken][..., :SHAPES]
+def test_head_and_body_shape_are_independent(made: Models, ehm: Body) -> None:
+    """A body shape moves the head as one piece; a head shape moves no vertex outside the head."""
+    head_vertices = np.delete(made.ids, made.lowerhead)
+    betas = ehm.shapedirs[head_vertices][..., :SHAPES]
     assert np.ptp(betas, axis=0).max() < 1e-6
     assert np.abs(betas).max() > 0.005
     off = np.ones(len(ehm.v_template), bool)
-    off[taken] = False
+    off[head_vertices] = False
     assert not ehm.shapedirs[off][..., ehm.num_betas : -1].any()
 
 
-def test_hands_grow_about_their_middle_or_wrists(folder: Path, made: Models, parts, tmp_path: Path) -> None:
-    """With MANO's vertex list hands scale about their middle as published; without it they grow from the wrists."""
+def test_hands_grow_about_their_mean_or_wrists(folder: Path, made: Models, parts, tmp_path: Path) -> None:
+    """With MANO's vertex list hands scale about their mean, as published; without it, about the wrists."""
     files = read_licensed(folder)
     hand = np.flatnonzero(made.smplx["weights"][:, 20] + made.smplx["weights"][:, 25:40].sum(1) > 0.9)
     other = np.flatnonzero(made.smplx["weights"][:, 21] + made.smplx["weights"][:, 40:].sum(1) > 0.9)
     scaled = fuse(files | {"hand-ids": {"left_hand": hand, "right_hand": other}})
     template = made.smplx["v_template"]
-    wanted = 1.1 * template[hand] + (1 - 1.1) * template[hand].mean(0)
+    expected = 1.1 * template[hand] + (1 - 1.1) * template[hand].mean(0)
     found = scaled.v_template + 0.1 * scaled.directions[..., -1]
-    np.testing.assert_allclose(found[hand], wanted, atol=1e-6)
+    np.testing.assert_allclose(found[hand], expected, atol=1e-6)
     wrist = parts.J_regressor[joint("left_wrist")] @ parts.v_template
     tip = SELECTED_VERTICES["lmiddle"]
     growth = parts.directions[tip, :, -1]
     np.testing.assert_allclose(growth, parts.v_template[tip] - wrist, atol=2e-3)
 
 
-def test_stock_smplx_poses_it_as_we_do(ehm: Body) -> None:
-    """smplx.SMPLX reads the file and agrees to 0.1 mm, pose correctives, expressions and joints included."""
+def test_smplx_gives_the_same_pose(ehm: Body) -> None:
+    """smplx.SMPLX reads the file and agrees to 0.1 mm, with pose correctives, expressions and joints."""
     given = person(4)
     given["poses"][FACE] = [0.2, 0, 0, 0.1, 0, 0, 0.1, 0, 0]
     shape = shape_vector(ehm, given["betas"], given["head_betas"], 1.05, 0.95)
@@ -225,8 +225,8 @@ def test_stock_smplx_poses_it_as_we_do(ehm: Body) -> None:
 
 
 def test_points_and_sets(made: Models, parts) -> None:
-    """Body points are SMPL-X's joints and ear, heel and toe vertices; eyes and lids are FLAME's."""
-    points = {name: row @ parts.v_template for name, row in named_points(parts).items()}
+    """Body points are SMPL-X's joints and its ear, heel and toe vertices; eyes and lids are FLAME's."""
+    points = {name: row @ parts.v_template for name, row in pose_point_weights(parts).items()}
     joints = parts.J_regressor @ parts.v_template
     np.testing.assert_allclose(points["left_knee"], joints[joint("left_knee")], atol=1e-9)
     np.testing.assert_allclose(points["right_heel"], parts.v_template[SELECTED_VERTICES["RHeel"]])
@@ -240,17 +240,17 @@ def test_points_and_sets(made: Models, parts) -> None:
         assert 0 < parts.sets[f"{side}_iris"].sum() < ball.sum() / 2
 
 
-def test_the_published_landmarks_replace_those_found(made: Models, parts, folder: Path) -> None:
-    """An embedding on FLAME's triangles lands on the same points of the fused mesh; other landmarks stay."""
+def test_the_published_landmarks_replace_detected_ones(made: Models, parts, folder: Path) -> None:
+    """An embedding on FLAME's triangles gives the same points on the fused mesh; other landmarks do not change."""
     random = np.random.default_rng(0)
     kept = np.flatnonzero(~np.isin(made.flame["f"], made.lowerhead).any(1))
     given = {
         "lmk_face_idx": random.choice(kept, 105), "landmark_indices": random.permutation(468)[:105],
         "lmk_b_coords": random.dirichlet(np.ones(3), 105).astype(np.float32),
     }  # fmt: skip
-    found = Embedding(np.zeros(478, int), np.full((478, 3), 1 / 3), np.zeros(478), np.zeros(478, int))
+    found = Embedding(np.zeros(478, int), np.full((478, 3), 1 / 3))
     files = read_licensed(folder) | {"flame-landmarks": given}
-    points = published(found, parts, files).points(parts.v_template, parts.faces)
+    points = with_published_landmarks(found, parts, files).points(parts.v_template, parts.faces)
     corners = parts.v_template[made.ids[made.flame["f"][given["lmk_face_idx"]]]]
     np.testing.assert_allclose(
         points[given["landmark_indices"]], np.einsum("lk,lkc->lc", given["lmk_b_coords"], corners), atol=1e-6
@@ -260,35 +260,35 @@ def test_the_published_landmarks_replace_those_found(made: Models, parts, folder
 
 
 def test_flames_pickle_is_read_without_unpickling(made: Models, folder: Path, tmp_path: Path) -> None:
-    """chumpy objects, a sparse regressor and plain arrays of a protocol 2 pickle come out as they went in."""
+    """chumpy objects, a sparse regressor and plain arrays of a protocol 2 pickle are read unchanged."""
     found = read_licensed(folder)["flame"]
     for name in ("v_template", "shapedirs", "J_regressor", "weights"):
         np.testing.assert_allclose(found[name], made.flame[name], atol=1e-6)
     np.testing.assert_array_equal(found["f"], made.flame["f"])
 
 
-def test_what_does_not_fit_is_refused(made: Models, folder: Path, tmp_path: Path) -> None:
-    """Absent, foreign, incomplete and mismatched files are each refused by name."""
+def test_files_that_do_not_fit_are_refused(made: Models, folder: Path, tmp_path: Path) -> None:
+    """The error for missing, wrong, incomplete and mismatched files names the file."""
     with pytest.raises(InputError, match=r"needs smplx, flame, flame-ids.*emosh models add smplx FILE"):
         read_licensed(tmp_path)
     smplx = {name: array for name, array in made.smplx.items() if array.dtype != object}
-    flame, ids = licensed("flame"), licensed("flame-ids")
+    flame, ids = find_licensed("flame"), find_licensed("flame-ids")
     assert flame is not None
     assert ids is not None
     np.savez(tmp_path / "body.npz", **smplx)
     with pytest.raises(InputError, match=r"'posedirs' has shape .* but 36 is 36"):
-        file_licensed(flame, tmp_path / "body.npz", tmp_path / "x")
+        store_licensed(flame, tmp_path / "body.npz", tmp_path / "x")
     np.savez(tmp_path / "half.npz", v_template=made.flame["v_template"])
     with pytest.raises(InputError, match="'shapedirs' is missing"):
-        file_licensed(flame, tmp_path / "half.npz", tmp_path / "x")
+        store_licensed(flame, tmp_path / "half.npz", tmp_path / "x")
     np.savez(tmp_path / "bad.npz", **(made.flame | {"weights": 0.5 * made.flame["weights"]}))
     with pytest.raises(InputError, match="'weights' do not sum to 1"):
-        file_licensed(flame, tmp_path / "bad.npz", tmp_path / "x")
+        store_licensed(flame, tmp_path / "bad.npz", tmp_path / "x")
     files = read_licensed(folder)
     for row in LICENSED:
         if row.name in files:
             write_npz(tmp_path / row.file, files[row.name])
     np.save(tmp_path / "ids.npy", made.ids[:-3])
-    file_licensed(ids, tmp_path / "ids.npy", tmp_path)
+    store_licensed(ids, tmp_path / "ids.npy", tmp_path)
     with pytest.raises(InputError, match=r"flame-ids has \d+ numbers"):
         read_licensed(tmp_path)

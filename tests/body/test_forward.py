@@ -38,7 +38,7 @@ def posed(body: Body, template: np.ndarray, parameters: tuple) -> Posed:
 
 
 def test_rest_pose_is_the_template(body: Body, template: np.ndarray) -> None:
-    """Zero pose, zero expression: the shaped template comes back, and the regressed joints."""
+    """Zero pose and zero expression give the shaped template and its regressed joints."""
     rest = pose_body(body, template, np.zeros((1, 165)), np.zeros((1, 3)), np.zeros((1, len(body.expression_names))))
     np.testing.assert_allclose(rest.vertices[0], template, atol=1e-6)
     np.testing.assert_allclose(rest.joints[0], body.J_regressor @ template, atol=1e-6)
@@ -68,7 +68,7 @@ def test_bones_keep_their_length(body: Body, template: np.ndarray, posed: Posed)
 
 
 def test_batches_do_not_mix(body: Body, template: np.ndarray, parameters: tuple, posed: Posed) -> None:
-    """A frame alone and in a batch are the same to float32 rounding."""
+    """A frame gives the same result alone and in a batch, up to float32 rounding."""
     for row in range(FRAMES):
         alone = pose_body(body, template, *(p[row : row + 1] for p in parameters), head_scale=1.08)
         np.testing.assert_allclose(alone.vertices[0], posed.vertices[row], atol=1e-5)
@@ -82,8 +82,8 @@ def test_compiled_skinning_equals_the_slow_one(
     np.testing.assert_allclose(skin_slowly(rest, body.weights, posed.transforms), posed.vertices, atol=2e-6)
 
 
-def test_a_knee_moves_only_what_hangs_from_it(body: Body, template: np.ndarray) -> None:
-    """Bending the left knee leaves the right leg and everything above the thigh in place, and swings the foot back."""
+def test_a_knee_moves_only_the_lower_leg(body: Body, template: np.ndarray) -> None:
+    """Bending the left knee moves only the left leg and foot, and moves the foot back."""
     poses = np.zeros((1, 165), np.float32)
     knee = JOINT_NAMES.index("left_knee")
     poses[0, 3 * knee] = 1.2
@@ -115,8 +115,8 @@ def test_keypoints_are_weighted_vertices(body: Body, posed: Posed, template: np.
     np.testing.assert_allclose(points[:, skinned], (regressor @ posed.vertices)[:, skinned], atol=1e-5)
 
 
-def test_bound_keypoints_ride_their_joint(body: Body, posed: Posed, template: np.ndarray) -> None:
-    """A point of the hand keeps its distance to the two ends of its own bone, whatever the pose."""
+def test_bound_keypoints_follow_their_joint(body: Body, posed: Posed, template: np.ndarray) -> None:
+    """A hand point keeps its distance to both ends of its bone in any pose."""
     still = pose_body(body, template, np.zeros((1, 165)), np.zeros((1, 3)), np.zeros((1, len(body.expression_names))))
     places = [(keypoints_from(body, template, some), some.joints) for some in (still, posed)]
     bones = {0: ("wrist", "middle1"), 1: ("thumb1", "thumb2"), 5: ("index1", "index2"), 18: ("pinky2", "pinky3")}
@@ -132,7 +132,7 @@ def test_bound_keypoints_ride_their_joint(body: Body, posed: Posed, template: np
 
 
 def test_all_detector_points_are_named(body: Body) -> None:
-    """478 face, 33 pose and 21 points a hand, each with a positive sigma."""
+    """There are 478 face points, 33 pose points and 21 points per hand, each with a positive sigma."""
     names = [f"face_{n:03d}" for n in range(478)] + [f"pose_{n:02d}" for n in range(33)]
     names += [f"{side}_hand_{n:02d}" for side in ("left", "right") for n in range(21)]
     assert list(body.keypoint_names) == names

@@ -1,4 +1,4 @@
-"""Rotations, by what a rotation is."""
+"""Rotations: axioms, round trips and alignment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_same_axis_angles_add(rotvecs: np.ndarray) -> None:
 
 
 def test_axis_stays(rotvecs: np.ndarray) -> None:
-    """A rotation leaves its own axis where it is."""
+    """A rotation does not move its own axis."""
     np.testing.assert_allclose(np.einsum("nab,nb->na", matrix_from_rotvec(rotvecs), rotvecs), rotvecs, atol=1e-12)
 
 
@@ -48,7 +48,7 @@ def test_round_trip(size: float) -> None:
 
 
 def test_quarter_turn_about_z() -> None:
-    """A quarter turn about z takes x to y: the hand rule is the right hand's."""
+    """A quarter turn about z takes x to y: rotations are right-handed."""
     np.testing.assert_allclose(matrix_from_rotvec(np.array([0, 0, np.pi / 2])) @ [1, 0, 0], [0, 1, 0], atol=1e-15)
 
 
@@ -64,7 +64,7 @@ def test_skew_is_the_cross_product(rotvecs: np.ndarray) -> None:
 
 
 def test_alignment_recovers_a_rotation(rotvecs: np.ndarray) -> None:
-    """Kabsch finds the rotation between two copies of a cloud that also moved, whatever the weights."""
+    """Kabsch finds the rotation between two copies of a point cloud that is also shifted, for any weights."""
     rotation = matrix_from_rotvec(np.array([0.4, -1.2, 0.7]))
     moved = rotvecs @ rotation.T + [1, 2, 3]
     weights = np.linspace(0.1, 2, len(rotvecs))
@@ -72,6 +72,6 @@ def test_alignment_recovers_a_rotation(rotvecs: np.ndarray) -> None:
 
 
 def test_alignment_never_mirrors() -> None:
-    """A mirrored cloud is still answered with a rotation, not a reflection."""
+    """For a mirrored point cloud the result is a rotation, not a reflection."""
     cloud = np.random.default_rng(0).normal(size=(20, 3))
     assert np.linalg.det(rotation_aligning(cloud, cloud * [-1, 1, 1], np.ones(20))) == pytest.approx(1)

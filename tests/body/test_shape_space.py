@@ -1,4 +1,4 @@
-"""What body shape, head shape, the scales and expression may and may not move."""
+"""Which vertices and joints body shape, head shape, the scales and expression move."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def rest_joints(body: Body) -> np.ndarray:
 
 
 def inner_head(body: Body) -> np.ndarray:
-    """Vertices of the face and skull: all that moves with head, jaw or eyes alone."""
+    """Mask of the face and skull: vertices that move with head, jaw or eyes only."""
     return body.weights[:, [15, 22, 23, 24]].sum(1) > 0.999
 
 
-def test_betas_carry_the_head_but_do_not_change_it(body: Body) -> None:
-    """Under betas every head vertex moves with the centre of the eyes: shape relative to it stays within 0.05 mm."""
+def test_betas_move_the_head_as_a_whole(body: Body) -> None:
+    """With betas every head vertex moves with the midpoint of the eyes; its relative change is below 0.05 mm."""
     directions = body.shapedirs[:, :, : body.num_betas]
     joints = np.einsum("jv,vcs->jcs", body.J_regressor, directions)
     relative = directions[inner_head(body)] - joints[EYES].mean(0)
@@ -31,7 +31,7 @@ def test_betas_carry_the_head_but_do_not_change_it(body: Body) -> None:
 
 
 def test_betas_change_the_body(body: Body) -> None:
-    """The first body coefficient is overall size: one standard deviation is over 5 cm of height."""
+    """The first body coefficient is overall size: one standard deviation changes the height by more than 5 cm."""
     direction = body.shapedirs[:, :, 0]
     change = np.ptp(body.v_template[:, 1] + direction[:, 1]) - np.ptp(body.v_template[:, 1])
     assert abs(change) > 0.05
@@ -47,8 +47,8 @@ def test_head_betas_stay_above_the_shoulders(body: Body) -> None:
     assert np.abs(body.shapedirs[below][:, :, columns]).max() == 0
 
 
-def test_head_betas_keep_the_eyes_centre(body: Body) -> None:
-    """Head shape is relative to the centre of the eyes, which stays within 0.5 mm per standard deviation."""
+def test_head_betas_keep_the_midpoint_of_the_eyes(body: Body) -> None:
+    """Head shape is relative to the midpoint of the eyes, which moves below 0.5 mm per standard deviation."""
     first = body.num_betas
     joints = np.einsum("jv,vcs->jcs", body.J_regressor, body.shapedirs[:, :, first : first + body.num_head_betas])
     assert np.abs(joints[EYES].mean(0)).max() < 5e-4
@@ -70,8 +70,8 @@ def test_head_and_hand_scale_grow_by_their_factor(body: Body, rest_joints: np.nd
     assert not moved[body.part_vertices("torso", "head", "left_leg", "right_leg", "left_foot", "right_foot")].any()
 
 
-def test_expressions_leave_joints_alone(body: Body) -> None:
-    """No expression at full strength moves any regressed joint by 0.3 mm."""
+def test_expressions_move_no_joint(body: Body) -> None:
+    """An expression at full strength moves every regressed joint by less than 0.3 mm."""
     joints = np.einsum("jv,vce->jce", body.J_regressor, body.exprdirs)
     assert np.abs(joints).max() < 3e-4
 
@@ -94,7 +94,7 @@ def test_jaw_opens_by_expression_and_by_joint(body: Body) -> None:
 
 
 def test_a_blink_closes_the_lids(body: Body) -> None:
-    """At eyeBlinkLeft 1 the left upper lid comes down onto the lower one (4 mm over it at most), not the right."""
+    """At eyeBlinkLeft 1 the left upper lid meets the lower one or overlaps it by up to 4 mm; the right eye is open."""
     rows = {n: body.keypoint_names.index(f"face_{n:03d}") for n in (386, 374, 159, 145)}
     regressor = np.zeros((len(body.keypoint_names), len(body.v_template)))
     np.add.at(regressor, (body.keypoint_row, body.keypoint_column), body.keypoint_value)
@@ -106,7 +106,7 @@ def test_a_blink_closes_the_lids(body: Body) -> None:
 
 
 def test_joint_regressor_rows_sum_to_one(body: Body) -> None:
-    """Moving a whole body moves its joints as far."""
+    """Joint regressor rows sum to 1, so a shift of the whole body shifts its joints equally."""
     np.testing.assert_allclose(body.J_regressor.sum(1), 1, atol=2e-4)
 
 
@@ -120,8 +120,8 @@ def test_people_are_mirror_symmetric_on_average(body: Body, rest_joints: np.ndar
             np.testing.assert_allclose(rest_joints[row], other * [-1, 1, 1], atol=1e-3)
 
 
-def test_parts_cover_the_body_in_mirror(body: Body) -> None:
-    """Every vertex has a part, and left and right parts have as many vertices."""
+def test_parts_cover_the_body_symmetrically(body: Body) -> None:
+    """Every vertex has a part, and left and right parts have equal numbers of vertices, to 4."""
     assert body.part.min() >= 0
     for name in ("arm", "hand", "leg", "foot"):
         left, right = (int(body.part_vertices(f"{side}_{name}").sum()) for side in ("left", "right"))

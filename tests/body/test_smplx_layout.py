@@ -10,7 +10,7 @@ from stages.body.rotations import matrix_from_rotvec
 from stages.body.smplx_layout import PARENTS, SELECTED_VERTICES, joint_of_bones, renumbering
 
 
-def test_joint_names_are_smplx_own() -> None:
+def test_joint_names_are_those_of_smplx() -> None:
     """The 55 names are the first 55 of smplx's list, in its order."""
     from smplx import joint_names
 
@@ -18,8 +18,8 @@ def test_joint_names_are_smplx_own() -> None:
     assert ours == [name.replace("_smplhf", "") for name in joint_names.JOINT_NAMES[:55]]
 
 
-def test_every_finger_hangs_from_its_wrist() -> None:
-    """Parents come before children, and names tell the chain: index3 - index2 - index1 - wrist."""
+def test_every_finger_is_linked_to_its_wrist() -> None:
+    """Parents come before children, and finger joints are linked as index3 - index2 - index1 - wrist."""
     for row, name in enumerate(JOINT_NAMES[1:], 1):
         assert PARENTS[row] < row
         if name[-1] in "23" and row >= 25:
@@ -28,8 +28,8 @@ def test_every_finger_hangs_from_its_wrist() -> None:
             assert JOINT_NAMES[PARENTS[row]] == name.split("_")[0] + "_wrist"
 
 
-def test_renumbering_is_a_permutation_with_the_wanted_places() -> None:
-    """Each selected vertex lands on its number, even where one's place is another's number; nothing is lost."""
+def test_renumbering_is_a_permutation() -> None:
+    """Each selected vertex gets its number, even if another selected vertex has it now; no vertex is lost."""
     names = list(SELECTED_VERTICES)
     selected = {name: 11 * row for row, name in enumerate(names)}
     selected[names[0]], selected[names[1]] = SELECTED_VERTICES[names[1]], SELECTED_VERTICES[names[0]]
@@ -38,7 +38,7 @@ def test_renumbering_is_a_permutation_with_the_wanted_places() -> None:
     assert all(order[SELECTED_VERTICES[name]] == vertex for name, vertex in selected.items())
 
 
-def test_face_bones_go_with_jaw_or_head() -> None:
+def test_face_bones_move_with_jaw_or_head() -> None:
     """A lip bone under the jaw moves with the jaw, one under the head with the head."""
     names = ("root", "neck01", "head", "jaw", "special04", "oris02", "special01", "eye.L", "finger3-2.R", "toe1-1.L")
     parents = (-1, 0, 1, 2, 3, 4, 2, 2, 0, 0)
@@ -47,7 +47,7 @@ def test_face_bones_go_with_jaw_or_head() -> None:
 
 
 def test_t_pose_is_a_t(body: Body) -> None:
-    """At rest shoulders, elbows, wrists and fingers lie on a line along x, palms down, and legs hang."""
+    """At rest shoulders, elbows, wrists and fingers lie on a line along x, palms down, legs downwards."""
     joints = body.J_regressor @ body.v_template
     for side, sign in (("left", 1), ("right", -1)):
         at = {
@@ -65,8 +65,8 @@ def test_t_pose_is_a_t(body: Body) -> None:
         assert (hip - ankle)[1] / np.linalg.norm(hip - ankle) > 0.995
 
 
-def test_way_back_undoes_the_straightening(body: Body) -> None:
-    """Straightened and posed by `way_back`, joints return to where they were, up to where the pelvis stands."""
+def test_a_pose_undoes_the_t_pose(body: Body) -> None:
+    """Joints turned to the T-pose and posed by `a_pose` return to their positions."""
     from stages.body.model import joint_transforms
 
     generator = np.random.default_rng(0)
@@ -78,7 +78,7 @@ def test_way_back_undoes_the_straightening(body: Body) -> None:
     t_pose = fit_t_pose(joints, np.eye(55))
     straight = t_pose.joints(joints[None])[0]
     back = joint_transforms(
-        body.parents, matrix_from_rotvec(t_pose.way_back().reshape(1, 55, 3)), straight, np.zeros((1, 3))
+        body.parents, matrix_from_rotvec(t_pose.a_pose().reshape(1, 55, 3)), straight, np.zeros((1, 3))
     )
     returned = np.einsum("jab,jb->ja", back[0, :, :, :3], straight) + back[0, :, :, 3]
     np.testing.assert_allclose(returned, joints, atol=1e-9)

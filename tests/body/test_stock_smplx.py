@@ -1,4 +1,4 @@
-"""The body file in stock smplx."""
+"""The body file opened with the unchanged smplx package."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 FRAMES = 3
 
 
-def test_smplx_poses_it_as_we_do(body: Body) -> None:
-    """smplx.SMPLX and pose_body agree to 0.1 mm on random shapes, expressions and strong poses, joints included."""
+def test_smplx_gives_the_same_pose(body: Body) -> None:
+    """smplx.SMPLX and pose_body agree to 0.1 mm on vertices and joints for random shapes, expressions and poses."""
     generator = np.random.default_rng(5)
     stock = load_stock_smplx(body.path, body)
     shape = shape_vector(body, generator.normal(size=10), generator.normal(size=40), 1.1, 0.95)
@@ -28,7 +28,7 @@ def test_smplx_poses_it_as_we_do(body: Body) -> None:
 
 
 def test_smplx_finds_nose_ears_toes_and_fingertips(body: Body) -> None:
-    """The vertices that smplx has built in lie where their names say."""
+    """The vertices whose numbers are built into smplx lie at the places of their names."""
     place = {name: body.v_template[vertex] for name, vertex in SELECTED_VERTICES.items()}
     joints = body.J_regressor @ body.v_template
     head = body.part_vertices("head")
@@ -46,7 +46,7 @@ def test_smplx_finds_nose_ears_toes_and_fingertips(body: Body) -> None:
 
 
 def test_extra_joints_come_from_those_vertices(body: Body) -> None:
-    """Rows 55:76 of smplx's joints are these vertices, and the 51 + 17 face points follow."""
+    """Rows 55:76 of smplx's joints are the selected vertices; the 51 + 17 face points follow."""
     stock = load_stock_smplx(body.path, body)
     zero = np.zeros((1, 165), np.float32)
     rest = _stock_forward(stock, np.zeros(300), zero, zero[:, :3], np.zeros((1, len(body.expression_names))))

@@ -1,4 +1,4 @@
-"""Where bodies are kept and what happens when one is not there or not whole."""
+"""Where bodies are stored, and the errors for missing and damaged ones."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_bake(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Instead of baking, note where the body was wanted and write something small there."""
-    asked: list[Path] = []
+    """Instead of baking, record the path and write a small file there."""
+    paths: list[Path] = []
 
     def note(path: Path, progress: object) -> None:
-        asked.append(path)
+        paths.append(path)
         write_npz(path, {"something": np.zeros(1)})
 
     monkeypatch.setattr(store, "bake_open", note)
-    return asked
+    return paths
 
 
 def test_home_follows_the_environment(empty_home: Path) -> None:
-    """EMOSH_HOME decides where bodies are kept."""
+    """EMOSH_HOME sets the folder of the bodies."""
     assert store.body_path("open").parent.parent == empty_home
 
 
-def test_file_name_carries_the_bake_version(empty_home: Path, no_bake: list[Path]) -> None:
-    """A body made by another bake version is not used: this version's is made beside it."""
+def test_the_file_name_contains_the_bake_version(empty_home: Path, no_bake: list[Path]) -> None:
+    """A body of another bake version is not used; a new one is made beside it."""
     (empty_home / "bodies").mkdir()
     (empty_home / "bodies" / f"open-{BAKE_VERSION - 1}.npz").write_bytes(b"older")
     with pytest.raises(InputError, match="is missing"):
@@ -49,7 +49,7 @@ def test_file_name_carries_the_bake_version(empty_home: Path, no_bake: list[Path
 
 
 def test_baked_once(empty_home: Path, no_bake: list[Path]) -> None:
-    """A second opening finds the file of the first."""
+    """The body is baked on the first opening only."""
     for _ in range(2):
         with pytest.raises(InputError):
             store.open_body("open")
@@ -57,7 +57,7 @@ def test_baked_once(empty_home: Path, no_bake: list[Path]) -> None:
 
 
 def test_a_cut_file_is_refused(body: Body, empty_home: Path) -> None:
-    """A body file that lost its end is refused with its name and the remedy."""
+    """The error for a truncated body file names the file and what to do."""
     path = store.body_path("open")
     path.parent.mkdir()
     path.write_bytes(body.path.read_bytes()[:100_000])
@@ -66,7 +66,7 @@ def test_a_cut_file_is_refused(body: Body, empty_home: Path) -> None:
 
 
 def test_a_flipped_byte_is_refused(body: Body, empty_home: Path) -> None:
-    """One wrong byte in the middle of the file is noticed."""
+    """One wrong byte in the middle of the file is an error."""
     path = store.body_path("open")
     path.parent.mkdir()
     data = bytearray(body.path.read_bytes())
@@ -77,7 +77,7 @@ def test_a_flipped_byte_is_refused(body: Body, empty_home: Path) -> None:
 
 
 def test_a_missing_array_is_named(body: Body, tmp_path: Path) -> None:
-    """A body file without weights says so."""
+    """The error for a body file without weights names the array."""
     arrays = read_npz(body.path)
     del arrays["weights"]
     write_npz(tmp_path / "thin.npz", arrays)
@@ -85,21 +85,21 @@ def test_a_missing_array_is_named(body: Body, tmp_path: Path) -> None:
         store.open_body(str(tmp_path / "thin.npz"))
 
 
-def test_absent_ehm_says_what_to_do(empty_home: Path) -> None:
-    """The licensed body is never fetched: the error names the files and the place."""
+def test_a_missing_ehm_names_the_commands(empty_home: Path) -> None:
+    """The licensed body is never downloaded: the error names the commands and the path."""
     with pytest.raises(InputError, match=r"ehm.npz: add your own files with emosh models add smplx FILE"):
         store.open_body("ehm")
 
 
 def test_an_unknown_name_lists_the_choices(empty_home: Path) -> None:
-    """A misspelt body names those there are."""
-    with pytest.raises(InputError, match="no body 'opne'; choose open, ehm"):
+    """The error for a misspelt body lists the known names."""
+    with pytest.raises(InputError, match="no body is called 'opne'; choose open or ehm"):
         store.open_body("opne")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_unwritable_home_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A data folder that cannot be made says so and names EMOSH_HOME."""
+def test_an_unwritable_home_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error for a data folder that cannot be created names EMOSH_HOME."""
     (tmp_path / "locked").mkdir(mode=0o500)
     monkeypatch.setenv("EMOSH_HOME", str(tmp_path / "locked" / "home"))
     with pytest.raises(InputError, match="EMOSH_HOME"):

@@ -1,4 +1,4 @@
-"""Nearest points of triangles, and the polygons that paint a face."""
+"""Nearest points on triangles, points inside polygons, and vertex normals."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_no_point_of_the_triangle_is_nearer(point: np.ndarray) -> None:
     assert np.linalg.norm(weights @ TRIANGLE - point) <= best + 1e-9
 
 
-def test_surface_points_find_themselves() -> None:
-    """A point on a mesh is its own nearest point, on a triangle that holds it."""
+def test_a_point_on_the_surface_is_its_own_nearest_point() -> None:
+    """The nearest point of a point on the mesh is the point itself, on a triangle that contains it."""
     generator = np.random.default_rng(0)
     axis = np.linspace(0, 1, 8)
     vertices = np.array([(x, y, 0.1 * np.sin(5 * x) * y) for x in axis for y in axis])

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from stages.curate.config import CurateConfig
 from stages.video.sink import VideoSink
 from tests.curate import dying
 
-COUNT = 7
+COUNT = 5
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seven short videos, each of its own length."""
+    """Five short videos, each of its own length."""
     folder = tmp_path_factory.mktemp("videos")
     for number in range(COUNT):
         with VideoSink(folder / f"v{number}.mp4", 64, 48, Fraction(25)) as sink:
@@ -61,16 +62,18 @@ def test_every_job_is_done_once(folder: Path, tmp_path: Path, engine: Engine) ->
     assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.json")}
 
 
+@pytest.mark.usefixtures("forked_pools")
 @pytest.mark.parametrize("function", [dying.dies_before, dying.dies_after])
 def test_a_killed_worker_loses_and_doubles_nothing(folder: Path, tmp_path: Path, function) -> None:
     """Workers killed before their job begins, or after all is written: every job comes back once, with its result."""
     wanted = jobs(folder, tmp_path / "out")
     done = [(job.name, record.frames) for job, record in local_engine(2)(function, wanted)]
     assert sorted(done) == sorted(ALL.items())
-    assert len(list(tmp_path.glob("out-*"))) == 3
+    assert len(list(tmp_path.glob("out-*"))) == 2
     assert lengths(tmp_path / "out") == ALL
 
 
+@pytest.mark.usefixtures("forked_pools")
 def test_a_job_that_kills_every_process_is_told(folder: Path, tmp_path: Path) -> None:
     """A video whose decoder takes the process with it is given up after the third time; the others are done."""
     done = {job.name: record for job, record in local_engine(2)(dying.dies_always, jobs(folder, tmp_path / "out"))}
@@ -96,13 +99,13 @@ def test_a_killed_ray_worker_loses_and_doubles_nothing(folder: Path, tmp_path: P
     out = tmp_path / "out"
     out.mkdir()
     command = [sys.executable, "-m", "tests.curate.dying", str(folder), str(out)]
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
-    finished = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as place:  # as short as sockets must be
+        environment = {**os.environ, "TMPDIR": place}
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr[-2000:]
     said = [tuple(line.split()) for line in finished.stdout.splitlines()]
     wanted = [(each, name, str(frames)) for each in ("dies_before", "dies_after") for name, frames in ALL.items()]
     assert sorted(said) == sorted(wanted)
     marks = {path.name.removeprefix("out-"): path.read_text() for path in tmp_path.glob("out-*")}
-    assert marks == {f"{when}-v{number}": "again" for when in ("before", "after") for number in (0, 3, 6)}
+    assert marks == {f"{when}-v{number}": "again" for when in ("before", "after") for number in (0, 3)}
     assert lengths(out) == ALL

@@ -65,7 +65,7 @@ def test_nobody_in_the_picture(own_folder: Path) -> None:
 def test_a_person_who_is_not_there(own_folder: Path, clip: Clip) -> None:
     """--person counts from 0, and asking for more people than there are says how many there are."""
     line = refused("track", clip.photo, "--person", "1", "-o", "x.npz")
-    assert "person 1 was asked for" in line
+    assert "there is no person 1" in line
     assert "only one person" in line
     assert left(own_folder) == set()
 

@@ -53,7 +53,7 @@ def test_a_run_again(own_folder: Path, motion_file: Path, clip: Clip) -> None:
         (["-o", "a.glb", "--ref", "a.png"], "--ref is only for --to wan-animate"),
         (["-o", "wan", "--ref", "a.mp4"], "does not exist"),
         (["--to", "glb", "-o", "-"], "cannot be written to a pipe"),
-        (["-o", "a.bvh", "--set", "bvh_units_per_metre=0"], "must be above 0"),
+        (["-o", "a.bvh", "--set", "bvh_units_per_metre=0"], "choose a number above 0"),
     ],
 )
 def test_what_cannot_be_is_one_line(own_folder: Path, motion_file: Path, words: list[str], expected: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from emosh_cli import settings
 from emosh_cli.settings import SECTIONS, config_class, presets, resolve
+from stages.errors import InputError
 from tests.command_line import emosh, refused
 
 ALL = tuple(SECTIONS)
@@ -80,7 +81,7 @@ def test_stronger_sources_win(tmp_path: Path) -> None:
         (["--set", "solver"], "write it as key=value"),
         (["--set", "person=many"], "expected a whole number"),
         (["--set", "person=1.5"], "expected a whole number"),
-        (["--set", "gates_off=1"], "expected tuple"),
+        (["--set", "gates_off=1"], "expected a list of texts"),
         (["--set", "sigma_betas=-1"], "must be above 0"),
         (["--config", "no-such-preset"], "no preset is called 'no-such-preset'"),
         (["--config", "missing.toml"], "missing.toml does not exist"),
@@ -89,6 +90,34 @@ def test_stronger_sources_win(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_refused_with_the_right_name(words: list[str], expected: str) -> None:
     """A misspelt key, a wrong type or an absent file is one line that says which and what was meant."""
     assert expected in refused("config", "show", "track", *words)
+
+
+@pytest.mark.parametrize(("section", "old"), settings.RENAMED)
+def test_a_renamed_setting_is_refused_with_its_new_name(tmp_path: Path, section: str, old: str) -> None:
+    """An old key, in a file or with --set, is one line that says what it is called now; the new key exists."""
+    new = settings.RENAMED[section, old]
+    file = tmp_path / "mine.toml"
+    file.write_text(f"[{section}]\n{old} = 0.5\n")
+    for sections, sources, texts in (
+        ((section,), [str(file)], []),
+        ((section,), [], [f"{old}=0.5"]),
+        (("wan", section), [], [f"{section}.{old}=0.5"]),
+        (("wan", section), [], [f"{old}=0.5"]),
+    ):
+        with pytest.raises(InputError, match=rf"\[{section}\] has no setting '{old}'; it is called '{new}' now"):
+            resolve(sections, sources, texts, {})
+    assert new in {key for key, *_ in settings.describe_settings(section)}
+    assert old not in {key for key, *_ in settings.describe_settings(section)}
+
+
+def test_types_are_shown_in_words() -> None:
+    """`config show` and error messages name a type in words, never in Python's notation."""
+    shown = {(section, key): kind for section in ALL for key, kind, _, _ in settings.describe_settings(section)}
+    assert shown["wan", "loras"] == "a list of texts"
+    assert shown["wan_run", "mag_ratios"] == "a list of numbers"
+    assert shown["wan_run", "vram_gb"] == "a number or 'none'"
+    assert shown["train", "keep_checkpoints"] == "a whole number"
+    assert not [kind for kind in shown.values() if "[" in kind or "<" in kind or "." in kind]
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ def test_what_cannot_be_signed(clip: Clip, keys: Path, tmp_path: Path) -> None:
     shutil.copy(clip.work / "cond.mp4", tmp_path / "cond.mp4")
     (tmp_path / "text.pem").write_text("hello")
     for words, expected in (
-        ((tmp_path / "cond.mp4", "--certificate", chain, "--key", key), "is not a result that emosh drew"),
-        ((clip.result, "--certificate", chain, "--key", tmp_path / "text.pem"), "is no PEM file"),
+        ((tmp_path / "cond.mp4", "--certificate", chain, "--key", key), "was not made by emosh"),
+        ((clip.result, "--certificate", chain, "--key", tmp_path / "text.pem"), "is not a PEM file"),
         ((clip.result, "--certificate", key, "--key", chain), "cannot sign"),
         ((clip.result, "--certificate", chain, "--key", tmp_path / "absent.pem"), "does not exist"),
         ((clip.result, "--certificate", chain, "--key", key, "--algorithm", "md5"), "choose one of"),

@@ -73,7 +73,7 @@ def test_a_manifest_reads_back(manifest: Path, tmp_path: Path) -> None:
     assert (lines[1].video, lines[1].fps, lines[1].figures) == (manifest.parent / "b.mp4", 25, {"face": 0.2})
     good = json.loads(manifest.read_text().splitlines()[0])
     changes = (
-        ({"colour": 1}, "'colour' is no key"), ({"fps": "0/0"}, "line 2"), ({"fps": 1e400}, "line 2"),
+        ({"colour": 1}, "'colour' is not a known key"), ({"fps": "0/0"}, "line 2"), ({"fps": 1e400}, "line 2"),
         ({"frames": 0}, "frames"), ({"frames": 10.7}, "'frames' is 10.7, expected a whole number"),
         ({"frames": True}, "a whole number"), ({"video": 5}, "'video' is 5, expected a path"),
         ({"figures": [1]}, "an object"),
@@ -98,6 +98,7 @@ def test_what_is_encoded_is_not_encoded_again(manifest: Path, cache: Path, model
     assert all(path.stat().st_mtime_ns == stamp.get(path.name, path.stat().st_mtime_ns) for path in cache.iterdir())
 
 
+@pytest.mark.usefixtures("forked_pools")
 def test_two_workers_one_killed(
     manifest: Path, cache: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +129,7 @@ def test_a_cache_that_was_stopped_early_goes_on(
     monkeypatch.setattr(training_set, "run_encode_job", stopped)
     assert emosh(*words, *ENCODE).code == 130
     assert [path.name for path in out.iterdir()] == ["common.safetensors"]
-    assert "no whole training cache" in refused("train", out, "--model", model, "-o", tmp_path / "run")
+    assert "not a complete training cache" in refused("train", out, "--model", model, "-o", tmp_path / "run")
     monkeypatch.undo()
     assert emosh(*words, *ENCODE).code == 0
     assert {path.name for path in out.iterdir()} == {path.name for path in cache.iterdir()}
@@ -186,7 +187,7 @@ def test_a_plan_without_weights() -> None:
     assert paper["fits"]
     assert 40 < paper["hours"] < 100
     assert paper["plan"][-1] == (
-        "the paper's 100 hours on 32 H20 for 6,500 steps are 41% of those cards' peak by these counts"
+        "the paper trained 6,500 steps in 100 hours on 32 H20: by the same counts 41% of the cards' peak rate"
     )
     small = emosh("train", "--plan", "--hardware", "1xRTX 4090").out
     assert "IT DOES NOT FIT" in small
@@ -200,7 +201,7 @@ def test_a_plan_without_weights() -> None:
 def test_what_is_missing_is_one_line(manifest: Path, cache: Path, model: Path, tmp_path: Path) -> None:
     """No cache, an unfinished cache, missing weights and a batch that fits nothing are one line each."""
     assert "emosh encode --manifest" in refused("train")
-    assert "no whole training cache" in refused("train", tmp_path, "--model", model, "-o", tmp_path / "r")
+    assert "not a complete training cache" in refused("train", tmp_path, "--model", model, "-o", tmp_path / "r")
     gone = refused("train", cache, "--model", tmp_path / "nowhere", "-o", tmp_path / "r")
     assert "not a folder" in gone
     assert "batch_size" in refused(

@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from stages.artifacts.latents import Latents
-from stages.artifacts.streamed_safetensors import Declared, StreamedReader, streamed
+from stages.artifacts.streamed_safetensors import Declared, StreamedReader, write_streamed
 from stages.encode.config import EncodeConfig
-from stages.encode.encode import described, encode, fitted
+from stages.encode.encode import encode, fit_to_map, read_condition_map
 from stages.encode.windows import windows
 from stages.errors import InputError
 from stages.wan import loading
 from stages.wan import vae as codec
 from stages.wan.chunks import plan_chunks, source_row
-from stages.wan.conditioning import PROMPT, PROMPT_FILE, prompt_embeds, save_prompts
+from stages.wan.conditioning import PROMPT_FILE, prompt_embeds, save_prompts
 from stages.wan.folder import ModelFolder, open_folder
 from tests.wan import tiny
 from tests.wan.clips import frames, write_cond, write_photo
@@ -72,7 +72,7 @@ def test_what_else_is_in_the_file(folder: ModelFolder, encoded: Path) -> None:
     encoder, processor = loading.load_image_encoder(folder)
     seen = encoder(**processor(images=[rgb], return_tensors="pt"), output_hidden_states=True).hidden_states[-2][0]
     assert np.array_equal(latents.read("image_embeds"), seen.numpy())
-    expected = prompt_embeds(*loading.load_text_encoder(folder), PROMPT)[0].float().numpy()
+    expected = prompt_embeds(*loading.load_text_encoder(folder), EncodeConfig().prompt)[0].float().numpy()
     assert np.array_equal(latents.read("prompt_embeds"), expected)
     length = int((np.abs(expected).max(1) > 0).sum())
     assert 0 < length < 20
@@ -93,8 +93,8 @@ def test_the_same_input_gives_the_same_bytes(folder: ModelFolder, encoded: Path,
 
 def test_a_photo_is_fitted_onto_black(tmp_path: Path) -> None:
     """A photo of another shape is shown whole, centred, on black."""
-    info, _ = described(write_cond(tmp_path / "cond.mp4", 1))
-    found = fitted(np.full((40, 20, 3), 200, np.uint8), info)
+    info, _ = read_condition_map(write_cond(tmp_path / "cond.mp4", 1))
+    found = fit_to_map(np.full((40, 20, 3), 200, np.uint8), info)
     assert found.shape == (32, 32, 3)
     assert (found[:, 8:24] > 190).all()
     assert not found[:, :8].any()
@@ -115,7 +115,7 @@ def test_the_prompt_is_kept(folder: ModelFolder, tmp_path: Path, monkeypatch: py
     encode(photo, cond, folder, small, outs[1], cache=tmp_path / "cache")
     assert outs[0].read_bytes() == outs[1].read_bytes()
     shutil.copytree(folder.path, tmp_path / "own", ignore=shutil.ignore_patterns("text_encoder", "tokenizer"))
-    save_prompts(tmp_path / "own" / PROMPT_FILE, {PROMPT: torch.ones(1, 512, 32)})
+    save_prompts(tmp_path / "own" / PROMPT_FILE, {EncodeConfig().prompt: torch.ones(1, 512, 32)})
     encode(photo, cond, open_folder(tmp_path / "own"), small, outs[2])
     assert (Latents(outs[2]).read("prompt_embeds") == 1).all()
 
@@ -161,7 +161,7 @@ def test_maps_that_are_none(folder: ModelFolder, tmp_path: Path) -> None:
     photo, out = write_photo(tmp_path / "photo.png"), tmp_path / "out.safetensors"
     foreign = write_cond(tmp_path / "foreign.mp4", 2, kind="film")
     for wrong in (photo, foreign):
-        with pytest.raises(InputError, match="not a condition map"):
+        with pytest.raises(InputError, match="is not a condition map of emosh"):
             encode(photo, wrong, folder, CONFIG, out)
     odd = write_cond(tmp_path / "odd.mp4", 2, (40, 32))
     with pytest.raises(InputError, match="40x32; the model reads multiples of 16"):
@@ -198,7 +198,7 @@ def test_files_that_are_no_latents(encoded: Path, tmp_path: Path) -> None:
         Latents(saved("newer", {"emosh_schema": "2"}))
     with pytest.raises(InputError, match="header is damaged"):
         Latents(saved("fps", {"fps": "25/0"}))
-    with pytest.raises(InputError, match="20 times for 21 frames"):
+    with pytest.raises(InputError, match="20 frame times for 21 frames"):
         Latents(saved("longer", {"frames": "21"}))
     with pytest.raises(InputError, match="'reference_latents' has shape"):
         Latents(saved("shape", {}, reference_latents=np.zeros((16, 4, 4), np.float32)))
@@ -214,7 +214,7 @@ def test_a_streamed_file_is_the_librarys(tmp_path: Path) -> None:
     rows = np.arange(24, dtype=np.float32).reshape(4, 6)
     path = tmp_path / "a.safetensors"
     shapes = {"one": Declared("F32", (4, 6)), "two": Declared("F64", (3,))}
-    with streamed(path, shapes, {"key": "välue"}) as file:
+    with write_streamed(path, shapes, {"key": "välue"}) as file:
         for row in rows:
             file.write("one", row)
         file.write("two", np.ones(3))
@@ -227,8 +227,8 @@ def test_a_streamed_file_is_the_librarys(tmp_path: Path) -> None:
 def test_a_model_that_yields_no_numbers(tmp_path: Path) -> None:
     """Values that are not finite end the writing, and no file is left."""
     with (
-        pytest.raises(InputError, match="one came out not finite"),
-        streamed(tmp_path / "a.safetensors", {"one": Declared("F32", (2,))}, {}) as file,
+        pytest.raises(InputError, match="one has values that are not finite"),
+        write_streamed(tmp_path / "a.safetensors", {"one": Declared("F32", (2,))}, {}) as file,
     ):
         file.write("one", np.array([0, np.nan], np.float32))
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A real photo (skimage's astronaut, NASA, public domain), tracked once by the real chain, and its puppet."""
+"""A real photo (skimage's astronaut, NASA, public domain), tracked once by the real pipeline, and its puppet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stages.artifacts.provenance import Provenance
 from stages.body.model import Body
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
-from stages.generate.puppet.generate import detect_face, leave_out_guesses
+from stages.generate.puppet.generate import detect_face, remove_guessed_parts
 from stages.generate.puppet.render import Puppet
 
 CONFIG = PuppetConfig(size=384, smoothing_frames=0.0, expression_smoothing_frames=0.0)
@@ -32,7 +32,7 @@ class Astronaut:
 
 @pytest.fixture(scope="session")
 def astronaut(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Astronaut:
-    """Tracked and built once a session."""
+    """Tracked and built once per session."""
     import skimage.data
 
     from stages.track.track import track
@@ -43,12 +43,12 @@ def astronaut(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Astronaut
     write_png(path, rgb)
     motion = track(path, body)
     puppet = build_puppet(rgb, motion, body, detect_face(path), CONFIG)
-    leave_out_guesses(puppet, motion, motion)
+    remove_guessed_parts(puppet, motion, motion)
     return Astronaut(path, rgb, motion, puppet, CONFIG)
 
 
 def repeated(motion: Motion, times: np.ndarray) -> Motion:
-    """A clip that holds a photo's pose; `times` are its rows' seconds."""
+    """A clip that keeps a photo's pose; `times` are the times of its rows in seconds."""
     rows = np.zeros(len(times), int)
     per_frame = (
         "trans", "poses", "expression", "K", "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px",

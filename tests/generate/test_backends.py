@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from stages.errors import InputError
 from stages.generate import backends
-from stages.generate.backends import BACKENDS, choose
+from stages.generate.backends import choose
 from stages.generate.puppet.config import PuppetConfig
-from stages.wan.weights import GROUPS, WEIGHTS, missing
+from stages.wan.weights import GROUPS, WEIGHTS, missing_parts
 
 
 def install(home: Path, *names: str) -> None:
-    """Something in the places of the parts called so."""
+    """Put placeholder files at the places of the named parts."""
     for each in WEIGHTS:
         if each.name in names:
-            place = each.where(home)
+            place = each.installed_path(home)
             place.parent.mkdir(parents=True, exist_ok=True)
             if each.is_file:
                 place.write_text("x")
@@ -28,17 +27,17 @@ def install(home: Path, *names: str) -> None:
 
 
 def test_auto_takes_the_puppet_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`auto` is the puppet without wan's weights, with a base that was never trained on the maps, and without a GPU,
-    each time with the reason; else it is wan."""
+    """`auto` is the puppet without wan's weights, with a base not trained on the maps, or without a GPU, and gives
+    the reason; otherwise it is wan."""
     monkeypatch.setattr(backends, "_has_gpu", lambda: False)
     assert choose("auto", tmp_path) == (
         "puppet",
-        f"wan's weights are not installed ({', '.join(missing(tmp_path))}); puppet is built in",
+        f"wan's weights are not installed ({', '.join(missing_parts(tmp_path))}); puppet is built in",
     )
     install(tmp_path, *GROUPS["wan"])
     name, why = choose("auto", tmp_path)
     assert name == "puppet"
-    assert "no emosh-adapter" in why
+    assert "emosh-adapter is not" in why
     install(tmp_path, "emosh-adapter")
     name, why = choose("auto", tmp_path)
     assert name == "puppet"
@@ -48,28 +47,21 @@ def test_auto_takes_the_puppet_and_says_why(tmp_path: Path, monkeypatch: pytest.
     assert choose("auto", tmp_path) == ("wan", "its weights are installed")
 
 
-def test_what_was_asked_for_is_taken(tmp_path: Path) -> None:
-    """A named backend is taken, and a named model is drawn with."""
+def test_a_named_backend_is_used(tmp_path: Path) -> None:
+    """A named backend is used, and a named model selects wan."""
     assert choose("puppet", tmp_path, model=True)[0] == "puppet"
-    assert choose("auto", tmp_path, model=True) == ("wan", "a model was named")
-    assert choose("wan", tmp_path, model=True) == ("wan", "asked for")
+    assert choose("auto", tmp_path, model=True) == ("wan", "a model was given with --model")
+    assert choose("wan", tmp_path, model=True) == ("wan", "chosen with --backend")
     install(tmp_path, *GROUPS["wan"])
-    assert choose("wan", tmp_path) == ("wan", "asked for")
+    assert choose("wan", tmp_path) == ("wan", "chosen with --backend")
 
 
-def test_what_is_not_here_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    """Asking for wan without its weights, or for a name that is none, is an error that says what to use instead."""
+def test_a_missing_backend_is_a_one_line_error(tmp_path: Path) -> None:
+    """wan without its weights, or an unknown name, is an error that says what to use instead."""
     with pytest.raises(InputError, match=r"lacks wan-animate.*--backend puppet"):
         choose("wan", tmp_path)
     with pytest.raises(InputError, match="auto, wan, puppet"):
         choose("wam", tmp_path)
-
-
-def test_every_backend_can_be_loaded() -> None:
-    """The table's "module:attribute" names are callables."""
-    for place in BACKENDS.values():
-        module, attribute = place.split(":")
-        assert callable(getattr(import_module(module), attribute))
 
 
 @pytest.mark.parametrize("wrong", [{"framing": "photo"}, {"size": 10}, {"supersample": 0.5}, {"grid_step": 1}])

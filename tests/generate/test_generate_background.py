@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.generate.puppet.background import Backdrop, clean_plate
-from stages.generate.puppet.matte import dilate, erode, keep_touching, solid_colours, unmix
+from stages.generate.puppet.background import Backdrop, fill_hole
+from stages.generate.puppet.matte import dilate, erode, foreground_colours, keep_touching, solid_colours
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -19,26 +19,26 @@ def test_the_photo_is_kept_outside_the_hole_and_a_gradient_is_continued_inside()
     """Outside the hole not one value changes; inside, a linear gradient is restored within four grey levels."""
     photo, hole = scene()
     damaged = np.where(hole[..., None], 255, photo).astype(np.uint8)
-    plate = clean_plate(damaged, hole, 8.0)
+    plate = fill_hole(damaged, hole, 8.0)
     assert np.array_equal(plate[~hole], photo[~hole])
     assert np.abs(plate[hole].astype(int) - photo[hole]).max() <= 4
 
 
 def test_a_picture_that_is_all_hole_still_gives_a_plate() -> None:
-    """A person who fills the picture leaves a plain plate, no error and nothing undefined."""
+    """A person who fills the picture gives a plain background and no error."""
     photo, _ = scene()
-    plate = clean_plate(photo, np.ones(photo.shape[:2], bool), 8.0)
+    plate = fill_hole(photo, np.ones(photo.shape[:2], bool), 8.0)
     assert plate.shape == photo.shape
 
 
-def test_the_photo_shows_beside_an_outline_that_has_not_moved_and_the_fill_where_it_has() -> None:
-    """Beside the matte the photo's pixels are exact at the photo's pose; once the person is gone the plate is."""
+def test_the_photo_is_used_where_the_outline_has_not_moved() -> None:
+    """In the photo's pose pixels beside the matte are the photo's; without the person they are the fill."""
     photo, hole = scene()
     alpha = hole.astype(np.float32)
     plate = np.where(dilate(hole, 6)[..., None], 7, photo).astype(np.uint8)
     backdrop = Backdrop(photo, plate, alpha)
-    assert np.array_equal(backdrop.behind(alpha)[~hole], photo[~hole])
-    gone = backdrop.behind(np.zeros_like(alpha))
+    assert np.array_equal(backdrop.background_for(alpha)[~hole], photo[~hole])
+    gone = backdrop.background_for(np.zeros_like(alpha))
     assert (gone[dilate(hole, 3)] == 7).all()
     assert np.array_equal(gone[:4], photo[:4])
 
@@ -49,13 +49,13 @@ def test_unmixed_colours_mix_back_to_the_photo() -> None:
     front, back = (rng.integers(60, 200, (20, 20, 3)).astype(np.uint8) for _ in range(2))
     alpha = rng.uniform(0.65, 1.0, (20, 20)).astype(np.float32)
     photo = (alpha[..., None] * front + (1 - alpha[..., None]) * back).round().astype(np.uint8)
-    found = unmix(photo, alpha, back, front)
+    found = foreground_colours(photo, alpha, back, front)
     again = alpha[..., None] * found + (1 - alpha[..., None]) * back
     assert np.abs(again - photo).max() <= 1.0
 
 
 def test_only_pieces_that_touch_the_body_are_kept() -> None:
-    """Of two blobs the one without a seed goes."""
+    """Of two regions the one without a seed is removed."""
     mask = np.zeros((20, 20), bool)
     mask[2:6, 2:6] = mask[12:16, 12:16] = True
     seeds = np.zeros_like(mask)
@@ -66,7 +66,7 @@ def test_only_pieces_that_touch_the_body_are_kept() -> None:
 
 
 def test_solid_colours_reach_every_pixel() -> None:
-    """Outside the matte the person's colour goes on; the surroundings' colour is nowhere in it."""
+    """Pixels outside the matte get the person's colour, not the colour of the surroundings."""
     photo = np.zeros((30, 30, 3), np.uint8)
     photo[10:20, 10:20] = (200, 100, 50)
     alpha = (photo[..., 0] > 0).astype(np.float32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.generate.puppet.compose import merge_layers, over
-from stages.generate.puppet.draw import draw_grid, draw_mesh, skin
+from stages.generate.puppet.compose import composite_over, merge_layers
+from stages.generate.puppet.draw import draw_grid, draw_mesh, skin_points
 
 SIDE = 40
 
@@ -34,7 +34,7 @@ def empty() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_sheet_that_has_not_moved_is_the_photo() -> None:
-    """A grid drawn where it was cut gives the texture back, pixel for pixel."""
+    """A grid drawn at its own place gives the texture, to one grey level."""
     points, faces = lattice(5)
     colour, depth = empty()
     draw_grid(points, faces, points[:, :2].copy(), np.ones(len(points), np.float32), picture(), colour, depth)
@@ -43,7 +43,7 @@ def test_a_sheet_that_has_not_moved_is_the_photo() -> None:
 
 
 def test_a_transparent_sheet_hides_nothing() -> None:
-    """Where a sheet's opacity is nil it writes neither colour nor depth."""
+    """A sheet with opacity 0 writes neither colour nor depth."""
     points, faces = lattice(5)
     colour, depth = empty()
     draw_grid(points, faces, points[:, :2].copy(), np.zeros(len(points), np.float32), picture(), colour, depth)
@@ -51,8 +51,8 @@ def test_a_transparent_sheet_hides_nothing() -> None:
     assert np.isinf(depth).all()
 
 
-def test_broken_points_draw_nothing() -> None:
-    """Points that are not finite, or behind the camera, leave the buffers as they were."""
+def test_invalid_points_draw_nothing() -> None:
+    """Points that are not finite or behind the camera do not change the buffers."""
     for value in (np.nan, -1.0):
         points, faces = lattice(10)
         uv = points[:, :2].copy()
@@ -80,7 +80,7 @@ def test_the_mesh_kernel_agrees_with_the_slow_twin() -> None:
 
 
 def slow_mesh(points, faces, uv, mirrored, share, fill, texture):
-    """The obvious way: every triangle tests every pixel."""
+    """A simple version: every triangle tests every pixel."""
     from scipy.ndimage import map_coordinates
 
     def look(at: np.ndarray) -> np.ndarray:
@@ -108,20 +108,20 @@ def slow_mesh(points, faces, uv, mirrored, share, fill, texture):
 
 
 def test_skinning_with_one_joint_is_that_joint() -> None:
-    """A point of weight one follows its joint's transform exactly."""
+    """A point with weight 1 on one joint follows the transform of that joint."""
     rng = np.random.default_rng(1)
     transforms = rng.normal(size=(55, 3, 4)).astype(np.float32)
     rest = rng.normal(size=(7, 3)).astype(np.float32)
     joints = np.arange(7, dtype=np.int32)[:, None]
     out = np.empty_like(rest)
-    skin(rest, joints, np.ones((7, 1), np.float32), transforms, out)
+    skin_points(rest, joints, np.ones((7, 1), np.float32), transforms, out)
     expected = np.einsum("nab,nb->na", transforms[:7, :, :3], rest) + transforms[:7, :, 3]
     assert np.allclose(out, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("nearest", [0, 1])
-def test_the_nearer_layer_wins(nearest: int) -> None:
-    """Of two opaque layers the one with less depth is seen, whatever their order."""
+def test_the_nearer_layer_is_visible(nearest: int) -> None:
+    """Of two opaque layers the one with less depth is visible, in any order."""
     colour = np.zeros((2, 4, 4, 4), np.uint8)
     colour[0], colour[1] = (200, 0, 0, 255), (0, 200, 0, 255)
     depth = np.full((2, 4, 4), 2.0, np.float32)
@@ -134,8 +134,8 @@ def test_the_nearer_layer_wins(nearest: int) -> None:
 
 
 def test_where_nothing_is_drawn_the_background_stays() -> None:
-    """An empty puppet over a background is the background, untouched."""
+    """An empty puppet over a background gives the unchanged background."""
     back = np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8)
     out = np.empty_like(back)
-    over(np.zeros((9, 9, 4), np.float32), back, out)
+    composite_over(np.zeros((9, 9, 4), np.float32), back, out)
     assert np.array_equal(out, back)

@@ -1,4 +1,4 @@
-"""The puppet of a real photo: what it must keep, what it must move, what it writes."""
+"""The puppet of a real photo: what it keeps, what it moves, and the video that it writes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from stages.body.model import JOINT_NAMES, Body
 from stages.errors import InputError
-from stages.generate.puppet.anchor import anchor
-from stages.generate.puppet.framing import take_driving_camera
-from stages.generate.puppet.generate import check, generate, render_frames
+from stages.generate.puppet.anchor import anchor_motion
+from stages.generate.puppet.framing import use_driving_camera
+from stages.generate.puppet.generate import check_inputs, generate, render_frames
 from stages.generate.puppet.matte import dilate, erode
 from stages.video.metadata import read_metadata
 from stages.video.source import read_frames
@@ -45,21 +45,21 @@ def at_rest(astronaut: Astronaut) -> np.ndarray:
 
 
 def test_its_own_pose_gives_the_photo_back(astronaut: Astronaut, at_rest: np.ndarray) -> None:
-    """Driven by its own pose the person is the photo's: over 27 dB inside the matte at 384 pixels."""
+    """Driven by its own pose the person matches the photo: over 27 dB inside the matte at 384 pixels."""
     person = astronaut.puppet.backdrop.alpha > 0.5
     assert person.mean() > 0.2
     assert psnr(at_rest[person], truth(astronaut)[person]) > 27
 
 
 def test_the_background_is_the_photo_where_it_is_not_covered(astronaut: Astronaut, at_rest: np.ndarray) -> None:
-    """Away from the person not one pixel differs from the photo."""
+    """Away from the person every pixel equals the photo."""
     far = ~dilate(astronaut.puppet.backdrop.alpha > 0.02, 30)
     assert far.mean() > 0.1
     assert np.array_equal(at_rest[far], truth(astronaut)[far])
 
 
 def test_the_mouth_opens_with_the_jaw(astronaut: Astronaut, tmp_path: Path) -> None:
-    """With the jaw a quarter radian down, the lips detected anew are 6 % of the face further apart."""
+    """With the jaw 0.3 radians down, the detected lips are further apart by 6 % of the face's height."""
     from stages.generate.puppet.generate import detect_face
     from stages.video.png import write_png
 
@@ -76,7 +76,7 @@ def test_the_mouth_opens_with_the_jaw(astronaut: Astronaut, tmp_path: Path) -> N
 
 
 def test_a_turning_head_leaves_no_hole(astronaut: Astronaut) -> None:
-    """Turned, bent and with raised arms, every pixel well inside the posed mesh is covered."""
+    """With a turned and bent head or torso, 99.9 % of the pixels well inside the posed mesh are covered."""
     from stages.body.camera import project
     from stages.raster.rasterizer import rasterizer
 
@@ -99,7 +99,7 @@ def test_a_turning_head_leaves_no_hole(astronaut: Astronaut) -> None:
 
 
 def test_frames_are_drawn_one_by_one(astronaut: Astronaut) -> None:
-    """Frames come lazily out of the same buffers, so memory does not grow with the clip."""
+    """All frames use the same buffers, so memory does not grow with the clip."""
     clip = repeated(astronaut.motion, np.arange(50) / 25)
     frames = render_frames(astronaut.puppet, astronaut.motion, clip, astronaut.config)
     next(frames)
@@ -109,9 +109,9 @@ def test_frames_are_drawn_one_by_one(astronaut: Astronaut) -> None:
 
 
 def test_anchoring_a_person_to_themselves_changes_nothing(astronaut: Astronaut, body: Body) -> None:
-    """The reference driven by its own motion keeps pose, place, expression and camera to 1e-4."""
+    """A reference driven by its own motion keeps pose, position, expression and camera to 1e-4."""
     own = astronaut.motion
-    result = anchor(own, own, body, 1.0, 0.7, 15.0)
+    result = anchor_motion(own, own, body, 1.0, 0.7, 15.0)
     assert np.abs(result.poses - own.poses).max() < 1e-4
     assert np.abs(result.trans - own.trans).max() < 1e-4
     assert np.allclose(result.expression, own.expression)
@@ -125,7 +125,7 @@ def test_a_close_up_leaves_shoulders_and_arms_as_in_the_photo(astronaut: Astrona
     clip.poses[:, pose_columns("left_shoulder")] += 0.5
     clip.poses[1, pose_columns("head")] += [0, 0.4, 0]
     close = replace(clip, image_size=(own.image_size[0], 150))
-    result = anchor(close, own, body, 0.0, 0.0, 15.0)
+    result = anchor_motion(close, own, body, 0.0, 0.0, 15.0)
     kept = [pose_columns(name) for name in ("pelvis", "spine3", "left_shoulder", "right_elbow")]
     for columns in kept:
         assert np.abs(result.poses[:, columns] - own.poses[0, columns]).max() < 1e-4
@@ -151,12 +151,12 @@ def test_the_video_has_the_motions_frames_and_times_and_says_that_it_is_syntheti
 
 
 def test_the_drivers_camera_gives_the_drivers_picture(astronaut: Astronaut) -> None:
-    """With framing "drive" the result has the driver's shape of picture and no seam where the photo ends."""
+    """With framing "drive" the result has the aspect ratio of the driver's picture and shows the photo at its place."""
     clip = repeated(astronaut.motion, np.arange(2) / 25)
     wide = replace(clip, image_size=(1024, 512))
     wide.K[:, 0, 2] += 256
     config = replace(astronaut.config, framing="drive")
-    puppet = take_driving_camera(astronaut.puppet, astronaut.motion, wide, config.size, config.supersample)
+    puppet = use_driving_camera(astronaut.puppet, astronaut.motion, wide, config.size, config.supersample)
     frame = next(render_frames(puppet, astronaut.motion, wide, config))
     assert frame.shape == (192, 384, 3)
     middle = cv2.resize(astronaut.rgb, (192, 192), interpolation=cv2.INTER_AREA)
@@ -164,9 +164,9 @@ def test_the_drivers_camera_gives_the_drivers_picture(astronaut: Astronaut) -> N
 
 
 def test_a_clip_is_refused_as_the_photos_motion(astronaut: Astronaut, body: Body) -> None:
-    """A reference of several rows is refused in one sentence, and so is a motion on another body."""
+    """A reference with several rows and a motion on another body are each refused with a one-line error."""
     clip = repeated(astronaut.motion, np.arange(2) / 25)
     with pytest.raises(InputError, match="2 rows"):
-        check(clip, clip, body)
+        check_inputs(clip, clip, body)
     with pytest.raises(InputError, match="track it again with --body"):
-        check(astronaut.motion, replace(clip, body_sha256="0" * 64), body)
+        check_inputs(astronaut.motion, replace(clip, body_sha256="0" * 64), body)

@@ -12,7 +12,7 @@ from stages.raster.rasterizer import Fragments, rasterizer
 from stages.raster.shading import interpolate, interpolate_averaged, vertex_normals
 
 
-def soup(seed: int, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+def random_triangles(seed: int, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
     """Random triangles of all sizes, partly outside the picture, some behind the camera."""
     random = np.random.default_rng(seed)
     centre = random.uniform(-10, 74, (count, 1, 2))
@@ -31,35 +31,35 @@ def assert_same(a: Fragments, b: Fragments) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_numba_equals_its_slow_twin(seed: int) -> None:
-    """The compiled loop draws what the plain one draws."""
-    points, faces = soup(seed)
+    """The compiled loop and the numpy loop draw the same picture."""
+    points, faces = random_triangles(seed)
     assert_same(rasterizer("numba")(points, faces, 64, 48), rasterizer("numpy")(points, faces, 64, 48))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pytorch3d") is None, reason="pytorch3d is not installed")
 def test_pytorch3d_equals_the_slow_twin() -> None:
-    """pytorch3d behind the protocol draws the same picture."""
-    points, faces = soup(0)
+    """pytorch3d and the numpy loop draw the same picture."""
+    points, faces = random_triangles(0)
     points[:, 2] = np.abs(points[:, 2]) + 0.2
     assert_same(rasterizer("pytorch3d")(points, faces, 64, 48), rasterizer("numpy")(points, faces, 64, 48))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pytorch3d") is not None, reason="pytorch3d is installed")
-def test_missing_pytorch3d_is_one_sentence() -> None:
-    """Without pytorch3d its rasteriser says what to use instead."""
+def test_missing_pytorch3d_is_a_one_line_error() -> None:
+    """Without pytorch3d the error names the rasteriser to use instead."""
     with pytest.raises(InputError, match="rasterizer=numba"):
-        rasterizer("pytorch3d")(*soup(0), 64, 48)
+        rasterizer("pytorch3d")(*random_triangles(0), 64, 48)
 
 
-def test_unknown_name_lists_the_choices() -> None:
-    """A misspelt rasteriser is answered with the names there are."""
+def test_an_unknown_name_lists_the_rasterisers() -> None:
+    """The error for a misspelt rasteriser lists the known names."""
     with pytest.raises(InputError, match="numba, numpy, pytorch3d"):
         rasterizer("nunba")
 
 
 def test_interpolated_positions_are_pixel_centres() -> None:
-    """x/z and y/z interpolated on the surface, divided by interpolated 1/z's inverse, give back each pixel's centre."""
-    points, faces = soup(3)
+    """Camera-space x and y interpolated on the surface, divided by interpolated z, are the pixel's centre."""
+    points, faces = random_triangles(3)
     fragments = rasterizer("numba")(points, faces, 64, 48)
     space = np.concatenate([points[:, :2] * points[:, 2:], points[:, 2:]], -1)
     found = interpolate(fragments, faces, space)
@@ -72,7 +72,7 @@ def test_interpolated_positions_are_pixel_centres() -> None:
 
 def test_averaging_is_the_mean_of_pixels() -> None:
     """Supersampled interpolation equals the block mean of plain interpolation."""
-    points, faces = soup(4)
+    points, faces = random_triangles(4)
     fragments = rasterizer("numba")(points, faces, 64, 48)
     colours = np.random.default_rng(0).random((len(points), 3)).astype(np.float32)
     blocks = interpolate(fragments, faces, colours).reshape(24, 2, 32, 2, 3).mean((1, 3))

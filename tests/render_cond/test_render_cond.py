@@ -1,4 +1,4 @@
-"""The condition map: colours that mean a place on the body, lines where the joints are, black where nobody is."""
+"""The condition map: a colour for each place on the body, lines at the joints, black where there is no person."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, pose_motion
 from stages.errors import InputError
 from stages.render_cond.colours import semantic_rgb
+from stages.render_cond.config import RenderCondConfig
 from stages.render_cond.palette import VERSION
-from stages.render_cond.render import RenderCondConfig, fitted_intrinsics, render_frames, write_condition
+from stages.render_cond.render import fitted_intrinsics, render_frames, write_condition
 from stages.video.metadata import read_metadata
 from stages.video.source import probe, read_frames
 from tests.motions import standing
@@ -22,7 +23,7 @@ from tests.motions import standing
 SMALL = RenderCondConfig(width=256, height=256)
 
 
-def test_one_picture_per_row_black_where_nobody_is(body: Body) -> None:
+def test_one_picture_per_row_black_without_a_person(body: Body) -> None:
     """Rows marked invalid give black frames; nothing is dropped."""
     motion = standing(body, 3)
     motion.valid[1] = False
@@ -31,7 +32,7 @@ def test_one_picture_per_row_black_where_nobody_is(body: Body) -> None:
 
 
 def test_colours_do_not_depend_on_shape(body: Body) -> None:
-    """A vertex has one colour whatever the betas: only the mean template decides."""
+    """The colour of a vertex depends on the mean template only, not on the betas."""
     rgb = semantic_rgb(body)
     assert rgb.min() >= 0
     assert rgb.max() <= 1
@@ -41,8 +42,8 @@ def test_colours_do_not_depend_on_shape(body: Body) -> None:
     assert rgb[body.part_vertices("head"), 1].mean() > rgb[body.part_vertices("left_foot"), 1].mean() + 0.8
 
 
-def test_hybrid_adds_lines_and_only_lines(body: Body) -> None:
-    """Without the drawing most pixels are the same and lip pixels are no longer white."""
+def test_hybrid_adds_only_lines(body: Body) -> None:
+    """Without the line drawing most pixels are the same, and lip pixels are no longer white."""
     motion = standing(body, 1)
     drawn, plain = (next(render_frames(motion, body, replace(SMALL, hybrid=hybrid))) for hybrid in (True, False))
     changed = (drawn != plain).any(-1)
@@ -62,7 +63,7 @@ def test_limbs_run_between_the_joints(body: Body) -> None:
 
 
 def test_torso_and_hip_lines_meet_above_the_hips(body: Body) -> None:
-    """The pelvis dot lies 17 % of the way from mid-hips to neck, where the paper's maps have it (45 of 262 px)."""
+    """The pelvis dot lies 17 % of the way from mid-hips to neck, as in the paper's maps (45 of 262 px)."""
     motion = standing(body, 1)
     picture = next(render_frames(motion, body, RenderCondConfig()))
     joints = project(pose_motion(body, motion).joints[0], motion.K[0])
@@ -104,14 +105,14 @@ def test_zoom_brings_the_person_nearer(body: Body) -> None:
 
 
 @pytest.mark.parametrize("zoom", ["0", "-1", "wide", "1:2:3"])
-def test_bad_zoom_is_one_sentence(body: Body, zoom: str) -> None:
-    """A zoom that is no factor is refused with an example."""
+def test_bad_zoom_is_a_one_line_error(body: Body, zoom: str) -> None:
+    """A zoom that is not a factor is refused with an example."""
     with pytest.raises(InputError, match="FROM:TO"):
         next(render_frames(standing(body, 1), body, replace(SMALL, zoom=zoom)))
 
 
-def test_the_file_is_lossless_and_says_its_colours(body: Body, tmp_path: Path) -> None:
-    """cond.mp4 gives back every pixel, one frame per row, and carries the colour map's version."""
+def test_the_file_is_lossless_and_names_its_colours(body: Body, tmp_path: Path) -> None:
+    """cond.mp4 returns every pixel, one frame per row, and its metadata names the colour version."""
     motion = standing(body, 4)
     write_condition(motion, body, SMALL, tmp_path / "cond.mp4")
     read = [frame.rgb for frame in read_frames(tmp_path / "cond.mp4")]

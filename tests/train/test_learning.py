@@ -12,7 +12,7 @@ from tensorboardX import SummaryWriter
 
 from benchmarks import learning
 from stages.body.store import open_body
-from stages.people.clips import made_person, pictures
+from stages.people.clips import draw_frames, make_person
 from stages.wan.fixed_codec import fit_codec
 from stages.wan.small_model import new_small_model
 
@@ -22,8 +22,8 @@ def test_scores_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.Monkey
     reference, an untrained model is worse than both; a switch reaches the drawing; the table has a row for each."""
     monkeypatch.setattr(learning, "FRAMES", 21)
     body, config = open_body(), learning.people_config()
-    person = made_person(body, 1, replace(config, frames=17))
-    codec = fit_codec([np.stack(list(pictures(body, person)))])
+    person = make_person(body, 1, replace(config, frames=17))
+    codec = fit_codec([np.stack(list(draw_frames(body, person)))])
     model = new_small_model(tmp_path / "model", codec, layers=1, heads=2, head_dim=32)
     arms, sheet = {"full": (model, set()), "blind": (model, {"no-hybrid"})}, tmp_path / "sheet.png"
     rows = list(learning.rows(learning.score(arms, 1, tmp_path / "scored", sheet)))

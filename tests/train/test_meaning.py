@@ -15,22 +15,22 @@ from safetensors.torch import load_file
 from stages.artifacts.manifest import ClipLine
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.training_cache import TrainingCache
-from stages.encode.augment import moved
+from stages.encode.augment import augment
 from stages.encode.cache_config import CacheConfig
 from stages.encode.encode import encode
 from stages.encode.training_clips import encode_clip, load_encoders
 from stages.train.config import TrainConfig
-from stages.train.examples import assembled, example, outside
-from stages.train.model import prepared, tuned
+from stages.train.examples import assemble, read_example, reference_outside_window
+from stages.train.model import make_trainable, tuned_parameters
 from stages.train.objective import flow_loss, sample_loss
-from stages.train.plan import Material, paper_line, paper_share, sample_operations
-from stages.train.random_draws import Draw, draw, shifted
+from stages.train.plan import TrainingData, paper_line, paper_share, sample_operations
+from stages.train.random_draws import Draw, draw, shift_towards_noise
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from stages.wan import vae as codec
 from stages.wan.adapter import TARGETS
 from stages.wan.config import WanConfig
-from stages.wan.denoise import scheduler_of
+from stages.wan.denoise import make_scheduler
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import Layout, layout
 from stages.wan.loading import load_image_encoder, load_transformer, load_vae
@@ -45,7 +45,7 @@ CPU = torch.device("cpu")
 
 def drawn(**changed) -> Draw:
     """A draw made by hand."""
-    given = {"window": 1, "temporal": False, "auxiliary": False, "moved": False, "reference": 0.0,
+    given = {"window": 1, "temporal": False, "auxiliary": False, "augmented": False, "reference": 0.0,
              "auxiliary_frame": 0.3, "t": 0.6, "noise_seed": 7}  # fmt: skip
     return Draw(**{**given, **changed})
 
@@ -54,7 +54,9 @@ def test_every_probability() -> None:
     """Over 20,000 draws temporal latents are in half, an auxiliary frame in a tenth of those and in no other, a moved
     reference in half, each within four standard errors; and each independent of the other."""
     made = [draw(number, 50, TrainConfig()) for number in range(DRAWS)]
-    temporal, auxiliary, turned = (np.array([getattr(d, n) for d in made]) for n in ("temporal", "auxiliary", "moved"))
+    temporal, auxiliary, turned = (
+        np.array([getattr(d, n) for d in made]) for n in ("temporal", "auxiliary", "augmented")
+    )
     for found, share in ((temporal, 0.5), (turned, 0.5), (temporal & turned, 0.25), (auxiliary, 0.05)):
         assert abs(found.mean() - share) < 4 * math.sqrt(share * (1 - share) / DRAWS)
     assert not (auxiliary & ~temporal).any()
@@ -66,8 +68,8 @@ def test_levels_are_shifted_as_at_inference() -> None:
     levels = np.sort([draw(number, 50, TrainConfig()).t for number in range(DRAWS)])
     u = levels / (5 - 4 * levels)
     assert np.abs(u - (np.arange(DRAWS) + 0.5) / DRAWS).max() < 1.95 / math.sqrt(DRAWS)  # Kolmogorov, p < .001
-    sigmas = scheduler_of(WanConfig(num_inference_steps=20, scheduler="euler")).sigmas[:20]
-    own = [shifted(1 - step / 20, 5.0) for step in range(20)]
+    sigmas = make_scheduler(WanConfig(num_inference_steps=20, scheduler="euler")).sigmas[:20]
+    own = [shift_towards_noise(1 - step / 20, 5.0) for step in range(20)]
     assert np.allclose(own, sigmas, atol=1e-6)
 
 
@@ -88,7 +90,7 @@ def test_slots_and_masks(cache: TrainingCache, temporal: bool, auxiliary: bool, 
     """Slots are those of inference: reference, auxiliary where SAC is, temporal, noisy; the mask is 1 on what is
     known; the condition of an unknown clip is the grey one, of a later chunk what its first frames encode to; motion
     covers the clip's own slots."""
-    made = example(cache, drawn(temporal=temporal, auxiliary=auxiliary))
+    made = read_example(cache, drawn(temporal=temporal, auxiliary=auxiliary))
     assert made.layout == layout(LENGTH, OVERLAP, not temporal, auxiliary)
     assert made.condition[0, :4].flatten(2).mean(-1).T.tolist() == [[float(known)] * 4 for known in mask]
     window, lead = cache.window(1), made.layout.lead
@@ -110,7 +112,9 @@ def test_the_reference_comes_from_outside(cache: TrainingCache) -> None:
     """The reference is a frame of the whole video, never one of the window's own while there are others."""
     for number in range(len(cache)):
         window = cache.window(number)
-        rows = {int(window.reference_frames[outside(window, LENGTH, u)]) for u in np.linspace(0, 0.999, 40)}
+        rows = {
+            int(window.reference_frames[reference_outside_window(window, LENGTH, u)]) for u in np.linspace(0, 0.999, 40)
+        }
         assert rows
         assert not any(window.start <= row < window.start + LENGTH for row in rows)
     assert set(window.reference_frames) == {3, 10, 17, 24}
@@ -120,11 +124,11 @@ def test_a_small_movement() -> None:
     """A moved reference is the picture under a similarity within the stated bounds; with none of it, the picture."""
     picture = frames(1, (64, 48), seed=4)[0]
     still = CacheConfig(reference_degrees=0, reference_shift=0, reference_crop=0)
-    assert np.array_equal(moved(picture, still, np.random.default_rng(0)), picture)
+    assert np.array_equal(augment(picture, still, np.random.default_rng(0)), picture)
     spot = np.zeros((101, 101, 3), np.uint8)
     spot[49:52, 79:82] = 255
     for seed in range(30):
-        rows, columns = np.nonzero(moved(spot, CacheConfig(), np.random.default_rng(seed))[:, :, 0] > 100)
+        rows, columns = np.nonzero(augment(spot, CacheConfig(), np.random.default_rng(seed))[:, :, 0] > 100)
         x, y = columns.mean() - 50, rows.mean() - 50
         far = 30 * (1 / 0.9) + 0.05 * 101 * math.sqrt(2) / 0.9
         assert 30 - 0.05 * 101 * math.sqrt(2) - 1 < math.hypot(x, y) < far + 1
@@ -147,7 +151,7 @@ def test_the_loss_ignores_what_is_excluded() -> None:
 
 def test_the_truth_has_no_loss(cache: TrainingCache) -> None:
     """z_t lies between clip and noise, and its flow, noise minus clip, has loss zero."""
-    made = example(cache, drawn(t=0.25))
+    made = read_example(cache, drawn(t=0.25))
     assert torch.allclose(made.noisy, 0.75 * made.clean + 0.25 * made.noise)
     assert flow_loss(made.noise - made.clean, made.clean, made.noise, made.layout) == 0
 
@@ -155,22 +159,24 @@ def test_the_truth_has_no_loss(cache: TrainingCache) -> None:
 def test_what_learns(base: ModelFolder, cache: TrainingCache) -> None:
     """Gradients reach exactly the LoRA's B (and, once B is not zero, A) of the 12 linears of every block and the
     motion embedding's weight and bias; nothing else has any."""
-    model = prepared(load_transformer(base, torch.float32), CONFIG)
-    names = {name for name, _ in tuned(model)}
+    model = make_trainable(load_transformer(base, torch.float32), CONFIG)
+    names = {name for name, _ in tuned_parameters(model)}
     expected = {f"blocks.{block}.{target}.lora_{side}.emosh.weight" for block in range(2) for target in TARGETS
                 for side in "AB"}  # fmt: skip
     assert names == expected | {"pose_patch_embedding.weight", "pose_patch_embedding.bias"}
-    sample_loss(model, example(cache, drawn(temporal=True)), CPU, torch.float32).backward()
+    sample_loss(model, read_example(cache, drawn(temporal=True)), CPU, torch.float32).backward()
     reached = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert reached == names
-    moving = {name for name, parameter in tuned(model) if parameter.grad is not None and parameter.grad.any()}
+    moving = {
+        name for name, parameter in tuned_parameters(model) if parameter.grad is not None and parameter.grad.any()
+    }
     assert moving == {name for name in names if "lora_A" not in name}
-    for name, parameter in tuned(model):
+    for name, parameter in tuned_parameters(model):
         parameter.grad = None
         if "lora_B" in name:
             parameter.data.normal_(std=0.1)
-    sample_loss(model, example(cache, drawn(temporal=True)), CPU, torch.float32).backward()
-    assert all(parameter.grad is not None and parameter.grad.any() for _, parameter in tuned(model))
+    sample_loss(model, read_example(cache, drawn(temporal=True)), CPU, torch.float32).backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for _, parameter in tuned_parameters(model))
 
 
 @pytest.mark.parametrize("temporal", [False, True])
@@ -190,7 +196,7 @@ def test_cached_latents_equal_pixels(
     with torch.no_grad():
         embeds = image_embeds(encoder, processor, picture).clone()
     choice = drawn(temporal=temporal)
-    direct = assembled(
+    direct = assemble(
         layout(LENGTH, OVERLAP, not temporal, False), choice,
         codec.encode(autoencoder, codec.pixels(torch.from_numpy(picture)[None])), None,
         codec.encode(autoencoder, pixels[0]), codec.encode(autoencoder, pixels[1]), known,
@@ -198,16 +204,16 @@ def test_cached_latents_equal_pixels(
     )  # fmt: skip
     half = make(tmp_path / "half", CacheConfig(reference_candidates=4, window_stride=LENGTH))
     losses, gradients = [], []
-    for made in (direct, example(cache, choice), example(half, choice)):
-        model = prepared(load_transformer(base, torch.float32), CONFIG)
+    for made in (direct, read_example(cache, choice), read_example(half, choice)):
+        model = make_trainable(load_transformer(base, torch.float32), CONFIG)
         torch.manual_seed(0)
-        for name, parameter in tuned(model):
+        for name, parameter in tuned_parameters(model):
             if "lora" in name:
                 parameter.data.normal_(std=0.1)
         loss = sample_loss(model, made, CPU, torch.float32)
         loss.backward()
         losses.append(loss.item())
-        gradients.append([parameter.grad for _, parameter in tuned(model)])
+        gradients.append([parameter.grad for _, parameter in tuned_parameters(model)])
     assert losses[0] == losses[1]
     assert all(torch.equal(a, b) for a, b in zip(gradients[0], gradients[1], strict=True))
     assert losses[2] == pytest.approx(losses[0], rel=2e-3)
@@ -218,19 +224,19 @@ def test_eight_bits_pass_gradients_on(base: ModelFolder, cache: TrainingCache) -
     checkpointing as without, and with the blocks' inputs kept in host memory."""
     from stages.train.linear_8bit import DTYPE, StoredLinear
 
-    rounded = prepared(load_transformer(base, torch.float32), CONFIG)
+    rounded = make_trainable(load_transformer(base, torch.float32), CONFIG)
     for module in rounded.blocks.modules():
         if type(module) is torch.nn.Linear and not module.weight.requires_grad:
             module.weight.data = module.weight.data.to(DTYPE).float()
-    made, found = example(cache, drawn(temporal=True)), []
+    made, found = read_example(cache, drawn(temporal=True)), []
     stored = [replace(CONFIG, storage="fp8", gradient_checkpointing=on, offload_activations=off)
               for on, off in ((True, False), (False, False), (True, True))]  # fmt: skip
-    for model in (rounded, *(prepared(load_transformer(base, torch.float32), config) for config in stored)):
+    for model in (rounded, *(make_trainable(load_transformer(base, torch.float32), config) for config in stored)):
         torch.manual_seed(0)
-        for _, parameter in tuned(model):
+        for _, parameter in tuned_parameters(model):
             parameter.data.normal_(std=0.1)
         sample_loss(model, made, CPU, torch.float32).backward()
-        found.append(torch.cat([parameter.grad.flatten() for _, parameter in tuned(model)]))  # type: ignore[union-attr]
+        found.append(torch.cat([parameter.grad.flatten() for _, parameter in tuned_parameters(model)]))  # type: ignore[union-attr]
     assert sum(isinstance(module, StoredLinear) for module in model.modules()) == 24
     for each in found[1:]:
         assert torch.allclose(each, found[0], rtol=1e-4, atol=1e-6)
@@ -262,7 +268,7 @@ def test_the_papers_hours() -> None:
     plain, auxiliary = 3 * 517.4 + 4.5 * 392.4, 3 * 541.9 + 4.5 * 430.0
     lora = 4 * 2 * (0.95 * 21_504 + 0.05 * 22_528) * 179.6e6 / 1e12
     tera = 0.95 * plain + 0.05 * auxiliary + lora
-    linear, attention = sample_operations(DEFAULTS, Material(), TrainConfig())
+    linear, attention = sample_operations(DEFAULTS, TrainingData(), TrainConfig())
     assert (linear + attention) / 1e12 == pytest.approx(tera, rel=1e-3)
     share = tera / (100 * 3600 / 6500) / 148
     assert paper_share(DEFAULTS) == pytest.approx(share, rel=1e-3)

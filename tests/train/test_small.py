@@ -24,11 +24,11 @@ from stages.generate.wan.generate import generate
 from stages.generate.wan.model_weights import Source
 from stages.train import loop
 from stages.train.config import TrainConfig
-from stages.train.examples import example, together
-from stages.train.model import prepared, trainable, tuned
+from stages.train.examples import grouped, read_example
+from stages.train.model import load_trainable, make_trainable, tuned_parameters
 from stages.train.objective import sample_loss
 from stages.train.random_draws import draw
-from stages.train.schedule import Mean, learning_rate
+from stages.train.schedule import WeightAverage, learning_rate
 from stages.video.png import write_png
 from stages.video.source import read_frames
 from stages.wan.config import WanConfig
@@ -77,19 +77,19 @@ def cache(folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Trai
 def trained(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, out: Path) -> loop.Trained:
     """A run on the CPU."""
     out.mkdir(exist_ok=True)
-    return loop.train(folder, cache, config, out, accelerator=loop.made_accelerator(config, out, cpu=True))
+    return loop.train(folder, cache, config, out, accelerator=loop.make_accelerator(config, out, cpu=True))
 
 
 def test_every_weight_learns(folder: ModelFolder, cache: TrainingCache) -> None:
     """All parameters are tuned and, after a step has moved the output layer off its zeros, every one has a gradient
     but those that one empty text token leaves without any: a softmax over one token asks for no query and no key."""
-    model = prepared(load_transformer(folder, torch.float32), CONFIG)
-    assert {name for name, _ in tuned(model)} == {name for name, _ in model.named_parameters()}
+    model = make_trainable(load_transformer(folder, torch.float32), CONFIG)
+    assert {name for name, _ in tuned_parameters(model)} == {name for name, _ in model.named_parameters()}
     torch.manual_seed(0)
-    for _, parameter in tuned(model):
+    for _, parameter in tuned_parameters(model):
         parameter.data += 0.05 * torch.randn_like(parameter)
-    sample_loss(model, example(cache, draw(1, 2, CONFIG)), torch.device("cpu"), torch.float32).backward()
-    still = {name for name, each in tuned(model) if each.grad is None or each.grad.abs().max() < 1e-9}
+    sample_loss(model, read_example(cache, draw(1, 2, CONFIG)), torch.device("cpu"), torch.float32).backward()
+    still = {name for name, each in tuned_parameters(model) if each.grad is None or each.grad.abs().max() < 1e-9}
     asked = (
         "attn2.to_q",
         "attn2.to_k",
@@ -103,20 +103,22 @@ def test_every_weight_learns(folder: ModelFolder, cache: TrainingCache) -> None:
 def test_samples_together_are_samples_one_by_one(folder: ModelFolder, cache: TrainingCache) -> None:
     """A batch that goes through the model in groups of one length has the gradient of one that goes one by one."""
     config = replace(CONFIG, batch_size=12, auxiliary_probability=0.5)
-    made = [example(cache, draw(number, 2, config)) for number in range(12)]
-    grouped = together(made, 5, lambda slots: slots.lead)
-    assert sorted(len(each) for each in grouped) != [1] * 12
-    assert sum(len(each) for each in grouped) == 12
+    made = [read_example(cache, draw(number, 2, config)) for number in range(12)]
+    groups = grouped(made, 5, lambda slots: slots.lead)
+    assert sorted(len(each) for each in groups) != [1] * 12
+    assert sum(len(each) for each in groups) == 12
     gradients = []
-    for samples in (made, grouped):
-        model = prepared(load_transformer(folder, torch.float32), config)
+    for samples in (made, groups):
+        model = make_trainable(load_transformer(folder, torch.float32), config)
         torch.manual_seed(0)
-        for _, parameter in tuned(model):
+        for _, parameter in tuned_parameters(model):
             parameter.data += 0.05 * torch.randn_like(parameter)
         for each in samples:
             loss = sample_loss(model, each, torch.device("cpu"), torch.float32) * (len(each) / 12)
             loss.backward()
-        gradients.append(torch.cat([each.grad.flatten() for _, each in tuned(model) if each.grad is not None]))
+        gradients.append(
+            torch.cat([each.grad.flatten() for _, each in tuned_parameters(model) if each.grad is not None])
+        )
     assert torch.allclose(*gradients, atol=1e-5 * gradients[0].abs().max().item())
 
 
@@ -133,26 +135,26 @@ def test_the_rate_rises_stays_and_falls() -> None:
 
 def test_the_mean_over_steps(folder: ModelFolder) -> None:
     """The mean follows its formula, and showing it leaves the model's own weights as they were."""
-    model = trainable(folder, CONFIG, "cpu")
-    for _, parameter in tuned(model):
+    model = load_trainable(folder, CONFIG, "cpu")
+    for _, parameter in tuned_parameters(model):
         parameter.data.fill_(0.0)
-    mean, expected = Mean(model, 0.9), 0.0
+    mean, expected = WeightAverage(model, 0.9), 0.0
     for step in range(30):
-        for _, parameter in tuned(model):
+        for _, parameter in tuned_parameters(model):
             parameter.data.fill_(float(step))
         mean.update(model, step)
         decay = min(0.9, (step + 1) / (step + 10))
         expected = decay * expected + (1 - decay) * step
-    with mean.shown(model) as own:
-        assert all(torch.allclose(each.detach(), torch.tensor(expected)) for _, each in tuned(model))
+    with mean.applied(model) as own:
+        assert all(torch.allclose(each.detach(), torch.tensor(expected)) for _, each in tuned_parameters(model))
         assert all(bool((each == 29).all()) for each in own.values())
-    assert all(bool((each == 29).all()) for _, each in tuned(model))
+    assert all(bool((each == 29).all()) for _, each in tuned_parameters(model))
 
 
 def test_resumed_bit_for_bit(folder: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
     """A whole model's run with a falling rate and a mean, stopped and continued, ends in the unbroken run's bits, its
     model folder too; another number of steps is another run."""
-    config = replace(CONFIG, decay_share=0.5, warmup_steps=1, ema=0.9, samples_at_once=4)
+    config = replace(CONFIG, decay_share=0.5, warmup_steps=1, ema_decay=0.9, samples_at_once=4)
     unbroken = trained(folder, cache, config, tmp_path / "a")
     (tmp_path / "b").mkdir()
     for each in ("adapter-000002", "state-000002"):

@@ -1,4 +1,4 @@
-"""Small videos that the tests of this folder make for themselves."""
+"""A fixture that writes small test videos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture
 def make_video(tmp_path: Path) -> Callable[..., Path]:
-    """Write a video straight through PyAV, without the code under test."""
+    """Write a video with PyAV directly, without the code under test."""
 
     def write(
         name: str,

@@ -1,4 +1,4 @@
-"""Files that are no good: one line each, before any work."""
+"""Files that cannot be read: a one-line error each, before any work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stages.video.source import probe, read_frames, read_photo
 
 
 def refusals(path) -> list[str]:
-    """What probe and read_frames say, both of which must refuse in one line that names the file."""
+    """The error messages of probe and read_frames; each must be one line that names the file."""
     lines = []
     for read in (probe, lambda path: list(read_frames(path))):
         with pytest.raises(InputError) as caught:
@@ -22,8 +22,8 @@ def refusals(path) -> list[str]:
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "jpg", "gif", "webm"])
-def test_files_that_are_no_video(tmp_path, suffix):
-    """Missing, empty, a folder, text, noise: each has its own sentence."""
+def test_files_that_are_not_a_video(tmp_path, suffix):
+    """A missing file, an empty one, a folder, text and noise each have their own message."""
     path = tmp_path / f"a.{suffix}"
     assert all("does not exist" in line for line in refusals(path))
     path.write_bytes(b"")
@@ -38,19 +38,19 @@ def test_files_that_are_no_video(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_an_mp4_cut_behind_its_index_says_how_many_frames_came(make_video, share):
-    """With the index in front, the line names the frames promised and those in the file; read_frames says the same."""
+def test_an_mp4_cut_after_its_index_names_the_number_of_frames(make_video, share):
+    """With the index first, the message names the stated number of frames and the number in the file."""
     path = make_video("front.mp4", moving(60), movflags="faststart", options={"crf": "1"})
     contents = path.read_bytes()
     path.write_bytes(contents[: int(len(contents) * share)])
     for line in refusals(path):
         assert "promises 60 frames" in line
-        came = int(line.split(" and ")[1].split()[0])
-        assert 0 < came < 60 or share < 0.35
+        count = int(line.split(" and ")[1].split()[0])
+        assert 0 < count < 60 or share < 0.35
 
 
 def test_an_mp4_cut_before_its_index_is_refused(make_video):
-    """With the index at the end, as cameras write it, nothing can be read from a cut file."""
+    """With the index at the end, as cameras write it, a truncated file cannot be read."""
     path = make_video("back.mp4", moving(60))
     path.write_bytes(path.read_bytes()[:-200])
     assert all("cut off" in line for line in refusals(path))
@@ -59,7 +59,7 @@ def test_an_mp4_cut_before_its_index_is_refused(make_video):
 @pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.webm", "libvpx-vp9"), ("a.avi", "mjpeg")])
 @pytest.mark.parametrize("share", [0.25, 0.7])
 def test_other_containers_cut_short_are_refused(make_video, name, codec, share):
-    """mkv, webm and avi files that end before what their headers promise are refused, before any frame is given."""
+    """mkv, webm and avi files that end before their stated length are refused before the first frame."""
     path = make_video(name, moving(100), codec=codec, pix_fmt="yuvj420p" if codec == "mjpeg" else "yuv420p")
     contents = path.read_bytes()
     path.write_bytes(contents[: int(len(contents) * share)])
@@ -69,7 +69,7 @@ def test_other_containers_cut_short_are_refused(make_video, name, codec, share):
 
 
 def test_a_whole_file_of_each_container_is_read(make_video):
-    """The check for cut files does not refuse whole ones, with sound longer or shorter than the pictures either."""
+    """The check for truncated files accepts complete ones, also with sound longer or shorter than the pictures."""
     for name, codec, sound in (
         ("a.mkv", "libx264", ("aac", 3.0)), ("b.webm", "libvpx-vp9", ("libopus", 0.5)), ("c.avi", "mjpeg", None),
         ("d.mov", "libx264", ("pcm_s16le", 3.0)), ("e.ts", "libx264", ("aac", 2.0)), ("f.gif", "gif", None),
@@ -82,7 +82,7 @@ def test_a_whole_file_of_each_container_is_read(make_video):
 
 
 def test_sound_without_pictures_is_refused(make_video, tmp_path):
-    """A file with sound alone holds no video."""
+    """A file with sound only is not a video."""
     import av
     import numpy as np
 
@@ -96,7 +96,7 @@ def test_sound_without_pictures_is_refused(make_video, tmp_path):
     assert all("no video stream" in line for line in refusals(path))
 
 
-def test_a_video_is_no_photo(make_video):
+def test_a_video_is_not_a_photo(make_video):
     """read_photo refuses a clip."""
     with pytest.raises(InputError, match="not a photo"):
         read_photo(make_video("clip.mp4", [quadrants()] * 2))

@@ -36,8 +36,8 @@ def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "gif"])
-def test_transparency_is_laid_on_white(tmp_path, suffix):
-    """What is transparent in a photo comes out white, what is opaque keeps its colour."""
+def test_transparency_becomes_white(tmp_path, suffix):
+    """Transparent pixels of a photo become white; opaque pixels keep their colour."""
     rgba = np.dstack([quadrants(), np.full((32, 64), 255, np.uint8)])
     rgba[:16, :32, 3] = 0
     path = tmp_path / f"cut.{suffix}"
@@ -48,7 +48,7 @@ def test_transparency_is_laid_on_white(tmp_path, suffix):
 
 
 def test_half_transparency_is_half_white(tmp_path):
-    """Alpha 128 over black gives the middle grey between it and white."""
+    """Alpha 128 over black gives the grey halfway to white."""
     path = tmp_path / "half.png"
     Image.fromarray(np.broadcast_to(np.array([0, 0, 0, 128], np.uint8), (8, 8, 4)).copy()).save(path)
     assert abs(int(read_photo(path)[0, 0, 0]) - 127) <= 1
@@ -62,7 +62,7 @@ def test_sixteen_bit_grey_is_scaled(tmp_path):
 
 
 def test_palette_grey_and_cmyk_photos_become_rgb(tmp_path):
-    """Photos of other modes come out as three channels in the same colours."""
+    """Photos of other modes become three channels with the same colours."""
     picture = Image.fromarray(quadrants())
     for name, mode in (("a.png", "P"), ("b.jpg", "CMYK"), ("c.png", "L")):
         picture.convert(mode).save(tmp_path / name)
@@ -71,7 +71,7 @@ def test_palette_grey_and_cmyk_photos_become_rgb(tmp_path):
     assert corner_colours(read_photo(tmp_path / "b.jpg")) == UPRIGHT
 
 
-def test_an_embedded_profile_is_turned_to_srgb(tmp_path):
+def test_an_embedded_profile_is_converted_to_srgb(tmp_path):
     """Colours stored under another profile are converted, as every viewer shows them."""
     lab = ImageCms.createProfile("sRGB")
     path = tmp_path / "srgb.png"
@@ -91,7 +91,7 @@ def test_a_photo_is_read_as_one_frame(tmp_path):
 
 
 def test_a_damaged_photo_is_one_line(tmp_path):
-    """A jpg cut in half is refused with a sentence naming the file."""
+    """The error for a truncated jpg is one line that names the file."""
     path = tmp_path / "cut.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -100,8 +100,8 @@ def test_a_damaged_photo_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_an_animated_webp_is_refused_with_the_way_out(tmp_path):
-    """The one kind of clip that cannot be read says so and what to convert it to."""
+def test_an_animated_webp_is_refused(tmp_path):
+    """The error for an animated WebP, which cannot be read, says to convert it to mp4."""
     path = tmp_path / "moving.webp"
     frames = [Image.fromarray(np.roll(quadrants(), shift, 1)) for shift in (0, 9)]
     frames[0].save(path, save_all=True, append_images=frames[1:])
@@ -110,7 +110,7 @@ def test_an_animated_webp_is_refused_with_the_way_out(tmp_path):
 
 
 def test_a_failed_write_leaves_no_picture(tmp_path):
-    """write_png into a folder that does not exist is one sentence, and nothing is left behind."""
+    """write_png into a missing folder is a one-line error and leaves no file."""
     with pytest.raises(InputError, match="does not exist"):
         write_png(tmp_path / "no" / "a.png", quadrants())
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The project's real clips and photos, where they are at hand."""
+"""The project's real clips and photos; skipped if they are not on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not MEDIA.is_dir(), reason="../shared/media is n
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_every_frame_of_a_clip_is_read(name):
-    """Probe's count, the frames that come and the clip's known length agree, and times rise evenly."""
+    """probe's count, the frames read and the known length agree, and times rise evenly."""
     path = next(MEDIA.glob(f"{name}_*.mp4"))
     described = probe(path)
     times = [frame.pts_seconds for frame in read_frames(path)]
@@ -37,7 +37,7 @@ def test_every_photo_is_read(number):
     assert read_photo(path).shape == (described.height, described.width, 3)
 
 
-def test_one_encoding_costs_little(tmp_path):
+def test_one_encoding_keeps_the_quality(tmp_path):
     """A copy of d4 through VideoSink keeps over 44 dB and lasts as long as the source."""
     path, copy = next(MEDIA.glob("d4_*.mp4")), tmp_path / "copy.mp4"
     described = probe(path)

@@ -1,4 +1,4 @@
-"""Writing videos: exact times, exact pixels where asked, tags, whole or not at all."""
+"""Writing videos: exact times, exact pixels if lossless, tags, atomic files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stages.video.source import probe, read_frames
 @given(width=st.integers(16, 70), height=st.integers(16, 70), count=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_lossless_is_bit_exact(tmp_path, width, height, count, seed):
-    """Noise of any size, odd ones included, written lossless comes back through read_frames bit for bit."""
+    """Noise of any size, also odd, written lossless is read back bit for bit."""
     frames = np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
     path = tmp_path / "exact.mp4"
     with VideoSink(path, width, height, Fraction(25), lossless=True) as sink:
@@ -50,7 +50,7 @@ def test_a_constant_rate_is_exact(tmp_path, fps):
 
 
 @pytest.mark.parametrize("lossless", [False, True])
-def test_frame_times_and_the_end_survive(tmp_path, lossless):
+def test_frame_times_and_the_end_are_kept(tmp_path, lossless):
     """Frames at uneven times come back at those times, and the last one lasts until duration_seconds."""
     path, times = tmp_path / "uneven.mp4", [0.0, 0.033, 0.1, 0.14, 0.31, 0.35, 0.6]
     with VideoSink(path, 64, 48, Fraction(25), lossless=lossless, duration_seconds=0.72) as sink:
@@ -71,8 +71,8 @@ def test_a_copy_lasts_as_long_as_its_source(make_video, tmp_path):
     assert probe(path).frame_count == 5
 
 
-def test_colours_survive_and_are_tagged(tmp_path):
-    """Flat colours come back within two levels, and the file says BT.709, limited range."""
+def test_colours_are_kept_and_tagged(tmp_path):
+    """Flat colours are read back within two levels, and the file is tagged BT.709, limited range."""
     path = tmp_path / "colours.mp4"
     with VideoSink(path, 64, 32, Fraction(25)) as sink:
         sink.write(quadrants())
@@ -98,8 +98,8 @@ def test_odd_sizes_grow_by_a_repeated_edge(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
 @pytest.mark.parametrize("lossless", [False, True])
-def test_metadata_survives(tmp_path, suffix, lossless):
-    """Provenance of 20,000 characters, quotes and umlauts included, and a tag of our own come back unchanged."""
+def test_metadata_is_kept(tmp_path, suffix, lossless):
+    """Provenance of 20,000 characters with quotes and umlauts, and a custom tag, are read back unchanged."""
     path = tmp_path / f"tagged.{suffix}"
     comment = json.dumps(
         {"stage": "generate", "words": 'a "quoted" ünïcode \\ line', "filler": "x" * 20_000}, ensure_ascii=False
@@ -123,8 +123,8 @@ def test_the_same_frames_give_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_failure_leaves_nothing_and_spares_what_was_there(tmp_path, error):
-    """An exception or Ctrl-C in the middle removes the temporary file and keeps the old one."""
+def test_a_failure_keeps_the_old_file(tmp_path, error):
+    """An exception or Ctrl-C removes the temporary file and keeps the old one."""
     path = tmp_path / "out.mp4"
     path.write_bytes(b"old")
 
@@ -139,15 +139,15 @@ def test_a_failure_leaves_nothing_and_spares_what_was_there(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_places_that_cannot_be_written_are_one_line(tmp_path):
+def test_paths_that_cannot_be_written_are_one_line_errors(tmp_path):
     """A missing folder and a name without a video suffix are refused, and nothing is left."""
-    for path, words in ((tmp_path / "no" / "a.mp4", "does not exist"), (tmp_path / "a.xyz", "no video format")):
+    for path, words in ((tmp_path / "no" / "a.mp4", "does not exist"), (tmp_path / "a.xyz", "not a video format")):
         with pytest.raises(InputError, match=words), VideoSink(path, 64, 48, Fraction(25)) as sink:
             sink.write(moving(1)[0])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_frames_are_our_own_bug(tmp_path):
+def test_wrong_frames_raise_value_error(tmp_path):
     """A frame of another size, times that do not rise and a sink without frames raise ValueError and leave nothing."""
     with pytest.raises(ValueError, match="expected uint8"), VideoSink(tmp_path / "a.mp4", 64, 48, Fraction(25)) as sink:
         sink.write(moving(1, 32, 32)[0])
@@ -160,7 +160,7 @@ def test_wrong_frames_are_our_own_bug(tmp_path):
 
 
 def test_a_full_disk_is_one_line(tmp_path):
-    """A device without space left gives a sentence that names the output."""
+    """The error for a full disk names the output."""
     import errno
 
     from stages.artifacts.atomic import atomic_path

@@ -1,4 +1,4 @@
-"""The driver's sound in the result: the same packets, or AAC; in time; cut with the pictures."""
+"""Sound copied into the result: the same packets, or AAC; in time; cut with the pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stages.video.source import probe, read_frames
 
 
 def written_with_sound(path, source, count=25, fps=Fraction(25)):
-    """A clip of `count` frames that carries the sound of `source`."""
+    """A clip of `count` frames with the sound of `source`."""
     with VideoSink(path, 64, 48, fps, audio_from=source) as sink:
         for rgb in moving(count):
             sink.write(rgb)
@@ -47,7 +47,7 @@ def packets(path) -> list[bytes]:
     ("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "libopus"), ("a.mkv", "libmp3lame"), ("a.mkv", "ac3")]
 )
 def test_sound_that_mp4_can_hold_is_not_coded_again(make_video, tmp_path, name, codec):
-    """AAC, Opus, MP3 and AC-3 packets are in the result byte for byte."""
+    """AAC, Opus, MP3 and AC-3 packets are copied byte for byte."""
     source = make_video(name, moving(25), sound=(codec, 1.0))
     result = written_with_sound(tmp_path / "out.mp4", source)
     before, after = packets(source), packets(result)
@@ -56,13 +56,13 @@ def test_sound_that_mp4_can_hold_is_not_coded_again(make_video, tmp_path, name, 
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mov", "pcm_s16le"), ("a.mkv", "flac"), ("a.mkv", "aac")])
-def test_sound_keeps_its_tune_and_its_time(make_video, tmp_path, name, codec):
-    """A 440 Hz tone carried over, as AAC where it must be, correlates with the source's sample for sample."""
+def test_sound_keeps_its_tone_and_its_time(make_video, tmp_path, name, codec):
+    """A copied 440 Hz tone, coded as AAC if needed, correlates with the source sample by sample."""
     source = make_video(name, moving(50), sound=(codec, 2.0))
-    heard, meant = wave(written_with_sound(tmp_path / "out.mp4", source, 50)), wave(source)
-    assert abs(len(heard) - 96_000) <= 1100
+    copied, original = wave(written_with_sound(tmp_path / "out.mp4", source, 50)), wave(source)
+    assert abs(len(copied) - 96_000) <= 1100
     both = slice(4800, 90_000)
-    assert np.corrcoef(heard[both], meant[both])[0, 1] > 0.99
+    assert np.corrcoef(copied[both], original[both])[0, 1] > 0.99
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.audio[0].codec_context.name == "aac"
 
@@ -86,8 +86,8 @@ def test_short_sound_stays_short(make_video, tmp_path):
     assert len(wave(result)) / 48_000 == pytest.approx(0.5, abs=0.05)
 
 
-def test_no_sound_gives_none(make_video, tmp_path):
-    """A silent clip, a GIF or a photo as the source of sound gives a result without a sound track."""
+def test_a_source_without_sound_adds_no_sound_track(make_video, tmp_path):
+    """A silent clip or a photo as the source of sound gives a result without a sound track."""
     from stages.video.png import write_png
 
     silent = make_video("silent.mp4", moving(5))
@@ -98,15 +98,15 @@ def test_no_sound_gives_none(make_video, tmp_path):
         assert probe(result).frame_count == 5
 
 
-def test_a_missing_source_of_sound_is_one_line(tmp_path):
-    """The file whose sound was asked for is named when it is gone, and no result is left behind."""
+def test_a_missing_source_of_sound_is_a_one_line_error(tmp_path):
+    """The error names the missing file, and no result is left."""
     with pytest.raises(InputError, match=r"gone\.mp4 does not exist"):
         written_with_sound(tmp_path / "out.mp4", tmp_path / "gone.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unreadable_source_of_sound_is_one_line(tmp_path):
-    """A file that is no media gives a sentence, not a silent result."""
+def test_an_unreadable_source_of_sound_is_a_one_line_error(tmp_path):
+    """A file that is not media is an error, not a silent result."""
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 9)
     with pytest.raises(InputError, match=r"noise\.mp4 cannot be read"):
         written_with_sound(tmp_path / "out.mp4", tmp_path / "noise.mp4")

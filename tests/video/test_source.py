@@ -143,8 +143,8 @@ def test_non_square_pixels_are_stretched(make_video):
     assert probe(path).width == 85
 
 
-def test_an_edit_list_hides_frames_from_the_count_and_the_clock(make_video):
-    """B-frames, which mp4 starts late with an edit list, give the same frames and times, from 0."""
+def test_an_edit_list_keeps_count_and_times(make_video):
+    """With B-frames, where mp4 delays the start by an edit list, all frames are read and times start at 0."""
     path = make_video("b.mp4", moving(30), options={"bf": "3"})
     frames = list(read_frames(path))
     assert len(frames) == probe(path).frame_count == 30
@@ -174,7 +174,7 @@ def test_a_gif_is_a_clip_with_its_own_timing(tmp_path):
 
 
 def test_cover_art_is_not_the_video(tmp_path, make_video):
-    """A song with a cover picture holds no video."""
+    """A song with a cover picture is not a video."""
     from stages.errors import InputError
 
     clip = make_video("art.mp4", [quadrants()] * 1, codec="mjpeg", pix_fmt="yuvj420p", sound=("aac", 0.3))

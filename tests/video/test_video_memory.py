@@ -1,6 +1,6 @@
-"""Memory is flat in clip length.
+"""Memory does not grow with clip length.
 
-VmHWM is a process's own peak; getrusage's survives exec and would show the test runner's.
+VmHWM is the peak of one process. The value of getrusage survives exec and would include the test runner.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pictures that the tests of this folder make their videos of."""
+"""Pictures for the test videos."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ RED, GREEN, BLUE, GREY = (230, 20, 20), (20, 230, 20), (20, 20, 230), (128, 128,
 
 
 def quadrants(width: int = 64, height: int = 32) -> np.ndarray:
-    """Red, green, blue and grey quarters, row by row: any turn or mirror image shows in the corners."""
+    """Red, green, blue and grey quarters, row by row: the corners show any rotation or mirroring."""
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[: height // 2, : width // 2], rgb[: height // 2, width // 2 :] = RED, GREEN
     rgb[height // 2 :, : width // 2], rgb[height // 2 :, width // 2 :] = BLUE, GREY
@@ -25,7 +25,7 @@ def corner_colours(rgb: np.ndarray) -> list[str]:
 
 
 def moving(count: int, width: int = 64, height: int = 48) -> list[np.ndarray]:
-    """A white bar that moves 2 px a frame over a gradient."""
+    """A white bar that moves 2 px per frame over a gradient."""
     background = np.broadcast_to(np.linspace(20, 160, width)[None, :, None], (height, width, 3)).astype(np.uint8)
     frames = []
     for index in range(count):

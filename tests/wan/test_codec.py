@@ -61,9 +61,14 @@ def test_a_folder_around_it(codec: BlockCodec, tmp_path: Path) -> None:
     """A small model's folder opens as any other, neither sees nor reads, and its codec codes as the one it was made of;
     a codec without its weights is named."""
     folder = open_folder(new_small_model(tmp_path / "small", codec, layers=1, heads=2, head_dim=32))
-    assert (folder.kind, folder.sees, folder.reads, folder.has_motion_embedding) == ("emosh", False, False, True)
+    assert (folder.kind, folder.has_image_encoder, folder.has_text_encoder, folder.has_motion_embedding) == (
+        "emosh",
+        False,
+        False,
+        True,
+    )
     pixels = vae.pixels(torch.from_numpy(moving(seed=7)))
     assert torch.allclose(vae.encode(load_vae(folder), pixels), vae.encode(codec, pixels), atol=1e-6)
     (folder.path / "vae" / WEIGHTS).unlink()
-    with pytest.raises(InputError, match="holds no whole fixed codec"):
+    with pytest.raises(InputError, match="holds no complete fixed codec"):
         load_vae(folder)

@@ -12,7 +12,7 @@ from diffusers import FirstBlockCacheConfig
 
 from stages.errors import InputError
 from stages.wan.config import WanConfig
-from stages.wan.denoise import Guide, denoise, noise, scheduler_of
+from stages.wan.denoise import Embeddings, denoise, make_scheduler, noise
 from stages.wan.folder import open_folder
 from stages.wan.layout import Layout
 from stages.wan.loading import load_transformer
@@ -28,10 +28,10 @@ def model(animate_folder: Path) -> EmoshTransformer3DModel:
     return load_transformer(open_folder(animate_folder), torch.float32)
 
 
-def guide() -> Guide:
+def guide() -> Embeddings:
     """Random text and image tokens."""
     generator = torch.Generator().manual_seed(0)
-    return Guide(*(torch.randn(1, length, 32, generator=generator) for length in (512, 17, 512)))
+    return Embeddings(*(torch.randn(1, length, 32, generator=generator) for length in (512, 17, 512)))
 
 
 def chunk(model: EmoshTransformer3DModel, layout: Layout, config: WanConfig = CONFIG) -> torch.Tensor:
@@ -51,7 +51,7 @@ def test_sigmas_are_wans() -> None:
     u = np.linspace(1, 0, 21)[:20]
     expected = 5 * u / (1 + 4 * u)
     for name, tolerance in (("euler", 1e-6), ("unipc", 4e-3), ("dpm++", 4e-3)):
-        sigmas = scheduler_of(replace(CONFIG, scheduler=name, num_inference_steps=20)).sigmas
+        sigmas = make_scheduler(replace(CONFIG, scheduler=name, num_inference_steps=20)).sigmas
         assert len(sigmas) == 21
         assert float(sigmas[-1]) == 0
         assert np.abs(sigmas[:-1].numpy() - expected).max() < tolerance, name
@@ -61,7 +61,7 @@ def test_sigmas_are_wans() -> None:
 def test_every_scheduler_is_exact_on_a_straight_flow(scheduler: str) -> None:
     """Given the true flow of a straight path, every scheduler lands on its end, but for the 0.0002 of noise that
     diffusers' solvers leave out of their first sigma."""
-    sampler = scheduler_of(replace(CONFIG, scheduler=scheduler, num_inference_steps=5))
+    sampler = make_scheduler(replace(CONFIG, scheduler=scheduler, num_inference_steps=5))
     generator = torch.Generator().manual_seed(0)
     start, end = torch.randn(2, 1, 4, 4, generator=generator, dtype=torch.float64).float()
     latents = start
@@ -98,7 +98,7 @@ def test_renoising_touches_what_is_known(model: EmoshTransformer3DModel) -> None
     config = replace(CONFIG, renoise=True)
     chunk(model, LATER, config)
     handle.remove()
-    sigma = float(scheduler_of(config).sigmas[2])
+    sigma = float(make_scheduler(config).sigmas[2])
     known, start = seen[2][:, -16:, :2], noise(LATER, 8, 6, torch.Generator().manual_seed(7))[:, :, :2]
     assert torch.allclose(seen[2][:, :16, :2], (1 - sigma) * known + sigma * start, atol=1e-6)
 

@@ -27,7 +27,7 @@ def saved(path: Path, **changed: object) -> Path:
     torch.manual_seed(0)
     model = EmoshTransformer3DModel(**{**tiny.TRANSFORMER, **changed})
     adapter.add_adapter(model, rank=4)
-    adapter.save_adapter(path, model, Provenance("train"))
+    tiny.save_adapter(path, model, Provenance("train"))
     return path
 
 
@@ -61,7 +61,11 @@ def test_a_whole_adapter_passes(whole: Path) -> None:
         (lambda tensors: tensors, {"rank": "32"}, "has rank 4 and 4, expected 32"),
         (with_first(torch.zeros(4, WIDTH + 8)), {}, "reads 40 features, this base has 32"),
         (without(FIRST), {}, r"has lora_B.weight but not its other half"),
-        (lambda tensors: {**tensors, "transformer.nothing.lora_A.weight": torch.zeros(4, 4)}, {}, "belongs to nothing"),
+        (
+            lambda tensors: {**tensors, "transformer.nothing.lora_A.weight": torch.zeros(4, 4)},
+            {},
+            "fits no layer of this base",
+        ),
         (without("pose_patch_embedding.weight"), {}, "pose_patch_embedding.weight is absent"),
         (without(".lora_"), {}, "number of blocks is 0"),
     ],
@@ -81,8 +85,8 @@ def test_a_damaged_adapter_is_one_line(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"num_layers": 3}, "its number of blocks is 3, the base's 2"),
-        ({"num_attention_heads": 4, "added_kv_proj_dim": 64}, "its width is 64, the base's 32"),
+        ({"num_layers": 3}, "its number of blocks is 3, this base's is 2"),
+        ({"num_attention_heads": 4, "added_kv_proj_dim": 64}, "its width is 64, this base's is 32"),
         ({"ffn_dim": 128}, "writes 128 features, this base has 64"),
     ],
 )
@@ -105,11 +109,14 @@ def pair(module: str, width: int = WIDTH, kind: torch.dtype = torch.float32) -> 
     [
         (
             pair("lora_unet_double_blocks_0_img_attn_proj"),
-            "place its names, such as 'lora_unet_double",
+            "know its names, such as 'lora_unet_double",
         ),
-        (pair("diffusion_model.blocks.0.norm3"), "diffusers cannot place its names"),
+        (pair("diffusion_model.blocks.0.norm3"), "diffusers does not know its names"),
         (pair("diffusion_model.blocks.0.self_attn.q", 5120), "reads 5120 features, this base has 32"),
-        (pair("diffusion_model.blocks.7.self_attn.q"), "'blocks.7.attn1.to_q.lora_A.weight' belongs to nothing"),
+        (
+            pair("diffusion_model.blocks.7.self_attn.q"),
+            "'blocks.7.attn1.to_q.lora_A.weight' fits no layer of this base",
+        ),
         (pair("diffusion_model.blocks.0.self_attn.q", kind=torch.float64), "is stored as F64"),
         (dict(list(pair("diffusion_model.blocks.0.self_attn.q").items())[:1]), "not its other half"),
         ({"transformer.single_blocks.0.lora_A.weight": torch.zeros(2, 2)}, "a LoRA of another model"),

@@ -54,7 +54,7 @@ def test_the_condition_in_its_order() -> None:
 
 @pytest.mark.parametrize("frames", [0, 2, 76, 78])
 def test_lengths_that_are_no_latents(frames: int) -> None:
-    """Only 4n + 1 frames fill whole latents."""
+    """Only 4n + 1 frames can be encoded."""
     with pytest.raises(InputError, match="4n"):
         latent_frames(frames)
 

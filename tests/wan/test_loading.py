@@ -15,7 +15,7 @@ from stages.errors import InputError
 from stages.wan import adapter
 from stages.wan.folder import open_folder
 from stages.wan.loading import load_image_encoder, load_text_encoder, load_transformer, load_vae
-from stages.wan.lora_check import left_out
+from stages.wan.lora_check import dropped_names
 from tests.wan import tiny
 from tests.wan.test_transformer import inputs, motion
 
@@ -103,7 +103,7 @@ def test_wrong_folders(animate_folder: Path, tmp_path: Path) -> None:
     """No folder, an empty one, the transformer's own, a text-to-video model and another model are each told apart."""
     assert "not a folder" in refusal(tmp_path / "none")
     assert "transformer/config.json" in refusal(tmp_path)
-    assert "give the folder around it" in refusal(animate_folder / "transformer")
+    assert "give the folder that holds it" in refusal(animate_folder / "transformer")
     for place, changed, said in (
         ("a", {"in_channels": 16}, "16 input channels"),
         ("b", {"image_dim": None, "added_kv_proj_dim": None}, "image-to-video"),
@@ -211,7 +211,7 @@ def trained(animate_folder: Path, tmp_path: Path):
             if parameter.requires_grad:
                 parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
     path = tmp_path / "adapter.safetensors"
-    adapter.save_adapter(path, model, Provenance("train", {"steps": 1}))
+    tiny.save_adapter(path, model, Provenance("train", {"steps": 1}))
     return model, path
 
 
@@ -270,13 +270,13 @@ def test_adapters_that_do_not_fit(trained, tmp_path: Path) -> None:
     """An adapter of a wider or a deeper base, a file that is none, and a LoRA of another model are refused."""
     _, path = trained
     narrow = {**tiny.TRANSFORMER, "num_attention_heads": 4}
-    with pytest.raises(InputError, match="another base: its width is 32, the base's 64"):
+    with pytest.raises(InputError, match="another base: its width is 32, this base's is 64"):
         adapter.check_adapter(path, narrow)
-    with pytest.raises(InputError, match="another base: its number of blocks is 2, the base's 3"):
+    with pytest.raises(InputError, match="another base: its number of blocks is 2, this base's is 3"):
         adapter.check_adapter(path, {**tiny.TRANSFORMER, "num_layers": 3})
     other = tmp_path / "other.safetensors"
     save_file({"transformer.single_blocks.0.lora_A.weight": torch.zeros(2, 2)}, other)
-    with pytest.raises(InputError, match="no emosh adapter"):
+    with pytest.raises(InputError, match="not an emosh adapter"):
         adapter.read_adapter(other)
     with pytest.raises(InputError, match="another model"):
         adapter.stack_lora(trained[0], other)
@@ -293,7 +293,7 @@ def test_what_a_lora_holds_in_vain_is_named(tmp_path: Path) -> None:
     )  # fmt: skip
     path = tmp_path / "distilled.safetensors"
     save_file({f"diffusion_model.{name}": torch.zeros(2, 2) for name in names}, path)
-    assert left_out(path) == [
+    assert dropped_names(path) == [
         "diffusion_model.blocks.*.cross_attn.norm_k_img.diff",
         "diffusion_model.blocks.*.norm3.diff",
         "diffusion_model.time_projection.1.diff_b",
@@ -302,10 +302,10 @@ def test_what_a_lora_holds_in_vain_is_named(tmp_path: Path) -> None:
 
 def test_a_lora_with_its_scale() -> None:
     """PATH and PATH:SCALE are told apart; a scale that is no number is refused."""
-    assert adapter.parsed_lora("a/b.safetensors") == (Path("a/b.safetensors"), 1.0)
-    assert adapter.parsed_lora("a/b.safetensors:0.5") == (Path("a/b.safetensors"), 0.5)
+    assert adapter.parse_lora("a/b.safetensors") == (Path("a/b.safetensors"), 1.0)
+    assert adapter.parse_lora("a/b.safetensors:0.5") == (Path("a/b.safetensors"), 0.5)
     with pytest.raises(InputError, match="PATH:SCALE"):
-        adapter.parsed_lora("a/b.safetensors:half")
+        adapter.parse_lora("a/b.safetensors:half")
 
 
 @torch.no_grad()

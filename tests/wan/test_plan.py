@@ -11,7 +11,7 @@ from stages.errors import InputError
 from stages.wan.config import WanConfig
 from stages.wan.cost import (
     LiveBytes,
-    _vae_counted,
+    _count_vae,
     meta_inputs,
     meta_transformer,
     parameter_bytes,
@@ -21,7 +21,7 @@ from stages.wan.cost import (
 )
 from stages.wan.device_speeds import DEVICES, known_device, measured_device
 from stages.wan.layout import layout
-from stages.wan.plan import Clip, Networks, Placement, choose, make_plan
+from stages.wan.plan import Clip, Networks, Placement, choose_plan, make_plan
 from stages.wan.run_config import NO_EFFECT, RunConfig
 from tests.wan.tiny import VAE
 
@@ -84,7 +84,7 @@ def test_live_bytes_are_what_python_holds() -> None:
 def test_the_vae_s_cost_grows_by_the_frame() -> None:
     """Two short clips foretell operations and memory of a longer one, of the real VAE."""
     for short, long in zip(
-        vae_costs({}, 25, 64, 64, torch.float32), _vae_counted({}, 25, 64, 64, torch.float32), strict=True
+        vae_costs({}, 25, 64, 64, torch.float32), _count_vae({}, 25, 64, 64, torch.float32), strict=True
     ):
         assert short.operations == pytest.approx(long.operations, rel=1e-9)
         assert short.peak_bytes == pytest.approx(long.peak_bytes, rel=0.01)
@@ -93,7 +93,7 @@ def test_the_vae_s_cost_grows_by_the_frame() -> None:
 def test_tiles_are_bounded_above() -> None:
     """The peak foretold for tiles is not below the counted one, and far below that of the whole picture."""
     foretold = vae_costs({}, 5, 320, 256, torch.float32, tiling=True)
-    counted = _vae_counted({}, 5, 320, 256, torch.float32, tiling=True)
+    counted = _count_vae({}, 5, 320, 256, torch.float32, tiling=True)
     whole = vae_costs({}, 5, 320, 256, torch.float32)
     for ours, true, full in zip(foretold, counted, whole, strict=True):
         assert true.peak_bytes <= ours.peak_bytes < 1.6 * true.peak_bytes
@@ -102,13 +102,14 @@ def test_tiles_are_bounded_above() -> None:
 
 
 def test_a_plan_names_every_step(networks: Networks) -> None:
-    """436 frames are 6 chunks: 20 steps of 21 slots, 100 of 22, 6 decodings, 5 hand-overs; the sum is the whole."""
+    """436 frames are 6 chunks: 20 steps of 21 slots, 100 of 22, 6 decodings, 5 encodings of an overlap; the sum of the
+    steps is the plan's time."""
     plan = make_plan(networks, CLIP, Placement(), known_device("NVIDIA H200"))
     steps = {step.name: step for step in plan.steps}
     assert steps["step of chunk 1 (21 slots)"].times == 20
     assert steps["step of a later chunk (22 slots)"].times == 100
     assert steps["decoding a chunk"].times == 6
-    assert steps["hand-over (encoding what the next chunk knows)"].times == 5
+    assert steps["encoding the overlap for the next chunk"].times == 5
     assert plan.seconds == pytest.approx(sum(step.times * (step.seconds or 0) for step in plan.steps))
     denoising = steps["step of a later chunk (22 slots)"]
     assert denoising.peak_bytes > networks.transformer_bytes + networks.vae_bytes
@@ -134,7 +135,7 @@ def test_the_card_decides_where_the_weights_live(
     networks: Networks, card: float, host: float, offload: bool, fp8: bool
 ) -> None:
     """80 GB hold all; 24 GB take blocks from host memory where it is large enough, else 8 bits; 12 GB take both."""
-    plan = choose(networks, CLIP, RunConfig(vram_gb=card), 0, host * 1e9, known_device("NVIDIA GeForce RTX 4090"))
+    plan = choose_plan(networks, CLIP, RunConfig(vram_gb=card), 0, host * 1e9, known_device("NVIDIA GeForce RTX 4090"))
     assert plan.peak.peak_bytes <= card * 1e9
     assert (plan.placement.group_offload, plan.placement.fp8_storage) == (offload, fp8)
 
@@ -142,11 +143,11 @@ def test_the_card_decides_where_the_weights_live(
 def test_what_does_not_fit_is_one_line(networks: Networks) -> None:
     """Too small a card, or too little host memory, is refused with the number needed and the option to change."""
     with pytest.raises(InputError, match=r"2\.0 GB of memory are not enough.*render-cond --size"):
-        choose(networks, CLIP, RunConfig(vram_gb=2), 0, 64e9)
+        choose_plan(networks, CLIP, RunConfig(vram_gb=2), 0, 64e9)
     with pytest.raises(InputError, match=r"not enough.*wan_run\.offload=auto"):
-        choose(networks, CLIP, RunConfig(vram_gb=24, offload="none", storage="full"), 0, 64e9)
+        choose_plan(networks, CLIP, RunConfig(vram_gb=24, offload="none", storage="full"), 0, 64e9)
     with pytest.raises(InputError, match="GB of host memory"):
-        choose(networks, CLIP, RunConfig(vram_gb=24, offload="group"), 0, 1e9)
+        choose_plan(networks, CLIP, RunConfig(vram_gb=24, offload="group"), 0, 1e9)
 
 
 def test_cards_are_found_by_name() -> None:
@@ -155,7 +156,7 @@ def test_cards_are_found_by_name() -> None:
     rows = {"NVIDIA H200": "H200", "NVIDIA H20": "H20", "NVIDIA H100 80GB HBM3": "H100", "rtx4090": "RTX 4090",
             "RTXPRO6000": "RTX PRO 6000", "Voodoo 2": None}  # fmt: skip
     assert {name: device.match if (device := known_device(name)) else None for name in rows} == rows
-    assert all(device.how for device in DEVICES)
+    assert all(device.source for device in DEVICES)
     assert measured_device("cpu", size=256).matmul > 1e8
 
 
@@ -168,9 +169,9 @@ def test_cards_are_found_by_name() -> None:
         ({"vram_gb": 0.0}, "above 0"),
         ({"cache": "mag"}, "needs mag_ratios"),
         ({"cache_threshold": 1.0}, "between 0 and 1"),
-        ({"fp8_compute": True, "storage": "fp8"}, "8 bits already"),
+        ({"fp8_compute": True, "storage": "fp8"}, "already stores its weights in 8 bits"),
         ({"fp8_compute": True, "offload": "group"}, "keeps its weights on the card"),
-        ({"context_parallel": "ring", "cache": "first_block"}, "does not go with"),
+        ({"context_parallel": "ring", "cache": "first_block"}, "does not work with"),
     ],
 )
 def test_settings_that_cannot_be_run_are_refused(changes: dict[str, Any], expected: str) -> None:

@@ -27,7 +27,9 @@ def test_every_part_of_a_pipeline_is_told(whole: Path) -> None:
     assert set(found) == {
         "wan-animate", "wan-vae", "wan-clip", "wan-clip-processor", "wan-umt5", "wan-tokenizer"
     }  # fmt: skip
-    assert "2 blocks of width 64, F32, with a motion embedding, face modules left out" in found["wan-animate"].said
+    assert (
+        "2 blocks of width 64, F32, with a motion embedding, face modules left out" in found["wan-animate"].description
+    )
     on_disk = sum(shard.stat().st_size for shard in (whole / "transformer").glob("*.safetensors"))
     assert 0.9 * on_disk < found["wan-animate"].size_bytes < on_disk
 
@@ -36,7 +38,7 @@ def test_the_transformer_before_animate_is_told(tmp_path: Path) -> None:
     """A Wan2.1-I2V folder is known by its class and by the absence of a motion embedding."""
     (found,) = recognise(i2v_transformer(tmp_path / "transformer"))
     assert found.name == "wan-i2v"
-    assert "without a motion embedding" in found.said
+    assert "without a motion embedding" in found.description
 
 
 def test_loras_are_told_apart(tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_loras_are_told_apart(tmp_path: Path) -> None:
     (plain,) = recognise(lora(tmp_path / "a.safetensors", rank=8))
     (ours,) = recognise(lora(tmp_path / "b.safetensors", embedding=True))
     assert (plain.name, ours.name) == ("wan-distill", "emosh-adapter")
-    assert "rank 8 on 2 layers" in plain.said
+    assert "rank 8 on 2 layers" in plain.description
 
 
 def test_headers_agree_with_the_library(whole: Path) -> None:
@@ -98,8 +100,8 @@ def _swapped(folder: Path) -> None:
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing shard": (lambda folder: _shards(folder)[2].unlink(), "lacks diffusion_pytorch_model-00003-of"),
     "cut shard": (_cut, "is cut short"),
-    "empty shard": (lambda folder: _shards(folder)[0].write_bytes(b""), "is damaged or no safetensors"),
-    "foreign shard": (lambda folder: _shards(folder)[0].write_bytes(b"x" * 4096), "is damaged or no safetensors"),
+    "empty shard": (lambda folder: _shards(folder)[0].write_bytes(b""), "is damaged or not a safetensors"),
+    "foreign shard": (lambda folder: _shards(folder)[0].write_bytes(b"x" * 4096), "is damaged or not a safetensors"),
     "no index": (lambda folder: next((folder / "transformer").glob("*.index.json")).unlink(), "but no index"),
     "wrong index": (_swapped, "does not hold"),
     "no config": (lambda folder: (folder / "transformer/config.json").unlink(), "no config.json"),

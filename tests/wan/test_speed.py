@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from stages.errors import InputError
-from stages.wan.acceleration import cache_config, calibrate, fold_adapters, speed_up, warm
+from stages.wan.acceleration import cache_config, calibrate_mag_cache, fold_adapters, speed_up, warm_up
 from stages.wan.config import WanConfig
-from stages.wan.denoise import Guide, denoise, noise
-from stages.wan.fp8_linear import Fp8Linear, reference, replace_linears
+from stages.wan.denoise import Embeddings, denoise, noise
+from stages.wan.fp8_linear import Fp8Linear, multiply_in_float32, replace_linears
 from stages.wan.layout import condition, layout
-from stages.wan.offload import memory_sentences, place
+from stages.wan.offload import apply_placement, explained_out_of_memory
 from stages.wan.plan import Placement
 from stages.wan.run_config import RunConfig
 from stages.wan.transformer import EmoshTransformer3DModel
@@ -42,7 +42,7 @@ def drawn(model: Any, slots: Any = FIRST, config: WanConfig = CONFIG) -> torch.T
         slots, random(1, 16, 1, 8, 8), random(1, 16, 1, 8, 8) if slots.anchor else None,
         random(1, 16, slots.video, 8, 8),
     )  # fmt: skip
-    guide = Guide(random(1, 512, 32), random(1, 17, 32))
+    guide = Embeddings(random(1, 512, 32), random(1, 17, 32))
     start = noise(slots, 8, 8, seeded)
     return denoise(model, start, known, random(1, 16, slots.video, 8, 8), guide, config, slots.lead)
 
@@ -63,7 +63,7 @@ def test_compiled_blocks_have_no_break_and_stay_exact(transformer: EmoshTransfor
     """The block traces whole, at both lengths, and gives the same latents (traced by dynamo, run eagerly)."""
     model = copy.deepcopy(transformer)
     model.compile_repeated_blocks(fullgraph=True, backend="eager")
-    warm(model, (FIRST, LATER), 64, 64, "cpu", image_tokens=17)
+    warm_up(model, (FIRST, LATER), 64, 64, "cpu", image_tokens=17)
     with torch.compiler.set_stance("fail_on_recompile"):
         for slots in (FIRST, LATER):
             assert error(model, drawn(transformer, slots), slots) < 1e-5
@@ -124,7 +124,7 @@ def _calls(model: Any) -> list[int]:
 def test_mag_cache_is_calibrated_and_skips(transformer: EmoshTransformer3DModel) -> None:
     """A calibration run gives one ratio a step and the exact latents; with them, steps are skipped."""
     model, got = copy.deepcopy(transformer), []
-    ratios = calibrate(model, 6, lambda: got.append(drawn(model)))
+    ratios = calibrate_mag_cache(model, 6, lambda: got.append(drawn(model)))
     assert len(ratios) == 6
     assert torch.equal(got[0], drawn(transformer))
     run = RunConfig(cache="mag", mag_ratios=ratios, cache_threshold=0.5)
@@ -141,7 +141,7 @@ def test_eight_bit_products_equal_their_slow_twin() -> None:
     torch.manual_seed(1)
     linear = torch.nn.Linear(64, 48).to(torch.bfloat16).requires_grad_(False)
     given = torch.randn(40, 64, dtype=torch.bfloat16)
-    ours, twin, exact = Fp8Linear(linear)(given).float(), reference(linear, given), linear(given).float()
+    ours, twin, exact = Fp8Linear(linear)(given).float(), multiply_in_float32(linear, given), linear(given).float()
     assert torch.allclose(ours, twin, atol=0.02, rtol=0.01)
     assert float((ours - exact).norm() / exact.norm()) < 0.05
     assert Fp8Linear(linear)(given[None]).shape == (1, 40, 48)
@@ -158,7 +158,7 @@ def test_eight_bit_products_on_the_model(transformer: EmoshTransformer3DModel) -
 def test_eight_bit_storage_on_the_model(transformer: EmoshTransformer3DModel) -> None:
     """Layerwise casting leaves norms and both patch embeddings as they are; a chunk is within 10 % of the exact one."""
     model = copy.deepcopy(transformer)
-    place(model, _NoVae(), Placement(fp8_storage=True), "cpu", torch.float32)
+    apply_placement(model, _NoVae(), Placement(fp8_storage=True), "cpu", torch.float32)
     assert model.blocks[0].ffn.net[2].weight.dtype == torch.float8_e4m3fn
     assert model.pose_patch_embedding.weight.dtype == torch.float32
     assert model.blocks[0].scale_shift_table.dtype == torch.float32
@@ -168,7 +168,7 @@ def test_eight_bit_storage_on_the_model(transformer: EmoshTransformer3DModel) ->
 def test_group_offload_changes_nothing(transformer: EmoshTransformer3DModel) -> None:
     """Blocks brought in one after another give the same bits, at both lengths."""
     model = copy.deepcopy(transformer)
-    place(model, _NoVae(), Placement(group_offload=True), "cpu", torch.float32)
+    apply_placement(model, _NoVae(), Placement(group_offload=True), "cpu", torch.float32)
     for slots in (FIRST, LATER):
         assert torch.equal(drawn(model, slots), drawn(transformer, slots))
 
@@ -186,7 +186,7 @@ def test_the_vae_is_tiled_when_asked() -> None:
     from tests.wan.tiny import VAE
 
     vae = AutoencoderKLWan(**VAE)
-    place(torch.nn.Identity(), vae, Placement(vae_tiling=True), "cpu", torch.float32)
+    apply_placement(torch.nn.Identity(), vae, Placement(vae_tiling=True), "cpu", torch.float32)
     assert vae.use_tiling
 
 
@@ -227,5 +227,5 @@ def test_out_of_memory_names_the_option() -> None:
     wanted = {Placement(): "vae_tiling=on", Placement(vae_tiling=True): "offload=group",
               Placement(True, False, True): "storage=fp8", Placement(True, True, True): "--size 384x384"}  # fmt: skip
     for placement, option in wanted.items():
-        with pytest.raises(InputError, match=option), memory_sentences(placement, "decoding chunk 2"):
+        with pytest.raises(InputError, match=option), explained_out_of_memory(placement, "decoding chunk 2"):
             raise torch.OutOfMemoryError("CUDA out of memory")

@@ -11,6 +11,11 @@ from typing import Any
 
 import torch
 
+from stages.artifacts.provenance import Provenance
+from stages.wan.adapter import ADAPTER_NAME, write_adapter
+from stages.wan.part_check import EMBEDDING
+from stages.wan.transformer import EmoshTransformer3DModel
+
 TRANSFORMER: dict[str, Any] = {
     "patch_size": (1, 2, 2),
     "num_attention_heads": 2,
@@ -99,6 +104,16 @@ def tokenizer() -> Any:
 
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in LETTERS)]
     return T5TokenizerFast(vocab=vocabulary, extra_ids=0)
+
+
+def save_adapter(path: Path, model: EmoshTransformer3DModel, provenance: Provenance) -> None:
+    """Write the LoRA and the motion embedding of a model that has them."""
+    from peft.utils import get_peft_model_state_dict
+
+    config = model.peft_config[ADAPTER_NAME]  # type: ignore[index]
+    tensors = dict(get_peft_model_state_dict(model, adapter_name=ADAPTER_NAME))  # type: ignore[arg-type]
+    tensors |= {f"{EMBEDDING}.{name}": tensor for name, tensor in model.pose_patch_embedding.state_dict().items()}
+    write_adapter(path, tensors, config.r, config.lora_alpha, provenance)
 
 
 def moved(model: Any, seed: int = 5, amount: float = 0.3) -> None:

@@ -1,8 +1,8 @@
-"""Where the driver's motion goes in the photo: the photo keeps its framing, the person moves from where they stand.
+"""Place the driver's motion in the photo: the photo keeps its framing, and the person moves from their place in it.
 
-A joint that the driver's picture does not show keeps the photo's pose. The anchor is the pelvis, the neck or the head,
-whichever the driver shows, and is displaced in metres as the driver's is since its first frame with a person.
-Anchoring a reference with its own motion gives the reference back exactly.
+A joint that is not visible in the driver's picture keeps the photo's pose. The anchor is the first visible joint of
+pelvis, neck and head; it moves by the same distance in metres as the driver's since the first frame with a person.
+Anchoring a reference with its own motion returns the reference exactly.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ARMS = {
     side: tuple(f"{side}_{name}" for name in ("collar", "shoulder", "elbow", "wrist")) for side in ("left", "right")
 }
 SMALL_FACE_PX = 55.0
-"""Below this the driver's expression is mostly noise and is damped."""
+"""Face height in the driver's picture below which the expression is mostly noise and is damped."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Which parts the driver's picture shows, over the whole clip."""
+class VisibleParts:
+    """Which parts are visible in the driver's picture, over the whole clip."""
 
     torso: bool
     pelvis: bool
@@ -39,37 +39,37 @@ class Shown:
 
     @property
     def anchor(self) -> str:
-        """The joint that carries the displacement."""
+        """The joint that is placed in the photo."""
         return "pelvis" if self.pelvis and any(self.legs.values()) else "neck" if self.torso else "head"
 
 
-def anchor(
+def anchor_motion(
     target: Motion, reference: Motion, body: Body, smoothing: float, expression_smoothing: float, pitch_limit: float
 ) -> Motion:
-    """The target's rows in the reference's camera and framing (`framing="ref"`). pitch_limit in degrees."""
+    """The target motion in the reference's camera and framing (`framing="ref"`). pitch_limit in degrees."""
     rest_joints = body.J_regressor @ motion_template(body, reference)
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float64))
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
-    shown = what_is_shown(target, body, rest_joints)
-    local = keep_unseen(rotations, still, shown)
+    visible = find_visible_parts(target, body, rest_joints)
+    local = keep_invisible(rotations, still, visible)
     if len(target) > 1:
         local = smooth_rotations(local, smoothing, expression_smoothing)
     turned = joint_transforms(body.parents, rotations, rest_joints, target.trans)
-    local = level(local, turned[..., :3], still, reference, shown, rest_joints, body, pitch_limit, smoothing)
-    trans = place(local, turned, target, reference, still, rest_joints, body, shown.anchor, smoothing)
+    local = remove_lean(local, turned[..., :3], still, reference, visible, rest_joints, body, pitch_limit, smoothing)
+    trans = place_anchor(local, turned, target, reference, still, rest_joints, body, visible.anchor, smoothing)
     poses = rotvec_from_matrix(local).reshape(len(target), 165).astype(np.float32)
     return replace(
         target,
         poses=poses,
         trans=trans.astype(np.float32),
-        expression=expressions(target, reference, shown, expression_smoothing),
+        expression=smooth_expressions(target, reference, visible, expression_smoothing),
         K=np.repeat(reference.K[:1], len(target), 0),
         image_size=reference.image_size,
     )
 
 
-def what_is_shown(target: Motion, body: Body, rest_joints: np.ndarray) -> Shown:
-    """A joint is shown when it projects inside the driver's picture in most of the frames that have a person."""
+def find_visible_parts(target: Motion, body: Body, rest_joints: np.ndarray) -> VisibleParts:
+    """A joint is visible if it projects into the driver's picture in most of the frames with a person."""
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float32))
     transforms = joint_transforms(body.parents, rotations, rest_joints, target.trans)
     joints = (transforms[..., :3] @ rest_joints[None, :, :, None])[..., 0] + transforms[..., 3]
@@ -83,7 +83,7 @@ def what_is_shown(target: Motion, body: Body, rest_joints: np.ndarray) -> Shown:
     shoulders = min(parts["left_shoulder"], parts["right_shoulder"])
     hands = {side: bool(target.valid_part(f"{side}_hand").mean() > 0.1) for side in ("left", "right")}
     torso = shoulders > 0.5
-    return Shown(
+    return VisibleParts(
         torso=torso,
         pelvis=torso and min(parts["left_hip"], parts["right_hip"]) > 0.5,
         arms={
@@ -96,29 +96,31 @@ def what_is_shown(target: Motion, body: Body, rest_joints: np.ndarray) -> Shown:
     )
 
 
-def keep_unseen(rotations: np.ndarray, still: np.ndarray, shown: Shown) -> Float[np.ndarray, "frames 55 3 3"]:
-    """Local rotations with the photo's own where the driver shows nothing."""
+def keep_invisible(
+    rotations: np.ndarray, still: np.ndarray, visible: VisibleParts
+) -> Float[np.ndarray, "frames 55 3 3"]:
+    """Local rotations of the driver, with the photo's for parts that are not visible."""
     local = rotations.copy()
 
     def keep(names: tuple[str, ...]) -> None:
         rows = [JOINT_NAMES.index(name) for name in names]
         local[:, rows] = still[rows]
 
-    if not shown.torso:
+    if not visible.torso:
         keep(TORSO)
     for side in ("left", "right"):
-        if not shown.arms[side]:
+        if not visible.arms[side]:
             keep(ARMS[side])
-        if not (shown.arms[side] and shown.hands[side]):
+        if not (visible.arms[side] and visible.hands[side]):
             first = 25 if side == "left" else 40
             local[:, first : first + 15] = still[first : first + 15]
-        if not (shown.pelvis and shown.legs[side]):
+        if not (visible.pelvis and visible.legs[side]):
             keep(LEGS[side])
     return local
 
 
 def smooth_rotations(local: np.ndarray, sigma: float, jaw_sigma: float) -> np.ndarray:
-    """Gaussian over time on the matrices, projected back to rotations; jaw and eyes with their own sigma."""
+    """Gaussian smoothing of the matrices over time, projected back to rotations; jaw and eyes have their own sigma."""
     from scipy.ndimage import gaussian_filter1d
 
     quick = [JOINT_NAMES.index(name) for name in ("jaw", "left_eye_smplhf", "right_eye_smplhf")]
@@ -133,40 +135,40 @@ def smooth_rotations(local: np.ndarray, sigma: float, jaw_sigma: float) -> np.nd
     return out
 
 
-def level(
-    local: np.ndarray, driven: np.ndarray, still: np.ndarray, reference: Motion, shown: Shown,
+def remove_lean(
+    local: np.ndarray, driven: np.ndarray, still: np.ndarray, reference: Motion, visible: VisibleParts,
     rest_joints: np.ndarray, body: Body, limit: float, sigma: float,
 ) -> np.ndarray:  # fmt: skip
-    """Take out the constant turn of the torso and pitch of the head between driver and photo; not for a full body.
+    """Remove the constant turn of the torso and pitch of the head between driver and photo, except for a full body.
 
-    The head turns as in the driver's camera; where the torso is the photo's, the neck takes two fifths of the turn.
+    The head turns as in the driver's camera. If the torso is not visible, the neck takes two fifths of the turn.
     """
     own = joint_transforms(body.parents, still[None], rest_joints, reference.trans[:1])[0, :, :, :3]
     spine, neck, head = (JOINT_NAMES.index(name) for name in ("spine3", "neck", "head"))
-    full = shown.anchor == "pelvis"
+    full_body = visible.anchor == "pelvis"
     out = local.copy()
-    if shown.torso and not full:
-        out[:, 0] = turn_back(driven[:, spine], own[spine], limit) @ out[:, 0]
-    if not shown.face and not shown.torso:
+    if visible.torso and not full_body:
+        out[:, 0] = mean_turn_to_photo(driven[:, spine], own[spine], limit) @ out[:, 0]
+    if not visible.face and not visible.torso:
         return out
-    wanted = smooth_one(driven[:, head], sigma)
-    if not full:
-        wanted = pitch_back(driven[:, head], own[head], limit) @ wanted
+    head_world = smooth_joint(driven[:, head], sigma)
+    if not full_body:
+        head_world = median_pitch_to_photo(driven[:, head], own[head], limit) @ head_world
     world = joint_transforms(body.parents, out, rest_joints, np.zeros((len(out), 3)))[..., :3]
-    if shown.torso:
-        out[:, head] = np.swapaxes(world[:, neck], -1, -2) @ wanted
+    if visible.torso:
+        out[:, head] = np.swapaxes(world[:, neck], -1, -2) @ head_world
         return out
-    # from the photo's own neck and head, add the difference in two shares
-    change = wanted @ own[head].T
+    # add the turn to the photo's neck and head in two shares
+    change = head_world @ own[head].T
     share = matrix_from_rotvec(0.4 * rotvec_from_matrix(change))
     out[:, neck] = np.swapaxes(world[:, spine], -1, -2) @ share @ own[neck]
     world_neck = share @ own[neck]
-    out[:, head] = np.swapaxes(world_neck, -1, -2) @ wanted
+    out[:, head] = np.swapaxes(world_neck, -1, -2) @ head_world
     return out
 
 
-def smooth_one(rotations: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian over time of one joint's rotations."""
+def smooth_joint(rotations: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing of one joint's rotations over time."""
     if len(rotations) < 2 or sigma <= 0:
         return rotations
     from scipy.ndimage import gaussian_filter1d
@@ -176,11 +178,11 @@ def smooth_one(rotations: np.ndarray, sigma: float) -> np.ndarray:
     return u @ vt
 
 
-def turn_back(driven: np.ndarray, own: np.ndarray, limit: float) -> Float[np.ndarray, "3 3"]:
-    """The turn that brings the driver's mean orientation to the photo's, cut to `limit` degrees.
+def mean_turn_to_photo(driven: np.ndarray, own: np.ndarray, limit: float) -> Float[np.ndarray, "3 3"]:
+    """The turn from the driver's mean orientation to the photo's, at most `limit` degrees.
 
-    Two fits of one torso differ by some degrees, above all where hips are hidden; a photo that starts to lean when
-    it comes to life is worse than a lean that is lost.
+    Two fits of one torso differ by a few degrees, mostly when the hips are hidden. A person in the photo who starts to
+    lean when the video begins looks worse than a lost lean.
     """
     u, _, vt = np.linalg.svd(driven.mean(0))
     u[:, 2] *= np.sign(np.linalg.det(u @ vt))
@@ -189,20 +191,20 @@ def turn_back(driven: np.ndarray, own: np.ndarray, limit: float) -> Float[np.nda
     return matrix_from_rotvec(turn * min(1.0, np.radians(limit) / max(angle, 1e-9)))
 
 
-def pitch_back(driven: np.ndarray, own: np.ndarray, limit: float) -> Float[np.ndarray, "3 3"]:
-    """The turn about the camera's x axis that brings the driver's median pitch to the photo's, at most `limit` deg."""
+def median_pitch_to_photo(driven: np.ndarray, own: np.ndarray, limit: float) -> Float[np.ndarray, "3 3"]:
+    """The turn about the camera's x axis from the driver's median pitch to the photo's, at most `limit` degrees."""
     forward = driven[:, :, 2]
     pitch = np.arctan2(forward[:, 1], -forward[:, 2])
-    mine = np.arctan2(own[1, 2], -own[2, 2])
-    angle = np.clip(mine - np.median(pitch), -np.radians(limit), np.radians(limit))
+    own_pitch = np.arctan2(own[1, 2], -own[2, 2])
+    angle = np.clip(own_pitch - np.median(pitch), -np.radians(limit), np.radians(limit))
     return matrix_from_rotvec(np.array([angle, 0.0, 0.0]))
 
 
-def place(
+def place_anchor(
     local: np.ndarray, driven: np.ndarray, target: Motion, reference: Motion, still: np.ndarray,
     rest_joints: np.ndarray, body: Body, joint: str, sigma: float,
 ) -> Float[np.ndarray, "frames 3"]:  # fmt: skip
-    """Translations that put the anchor joint where it stands in the photo plus the driver's displacement."""
+    """Translations that put the anchor joint at its place in the photo plus the driver's displacement."""
     from scipy.ndimage import gaussian_filter1d
 
     index = JOINT_NAMES.index(joint)
@@ -217,14 +219,14 @@ def place(
     return home + shift - (nowhere[..., :3] @ rest_joints[index] + nowhere[..., 3])
 
 
-def expressions(
-    target: Motion, reference: Motion, shown: Shown, sigma: float
+def smooth_expressions(
+    target: Motion, reference: Motion, visible: VisibleParts, sigma: float
 ) -> Float[np.ndarray, "frames expression"]:
-    """The driver's expression, smoothed over time, damped where the driver's face is small, else the photo's."""
+    """The driver's expression, smoothed over time and damped if the face is small; without a face, the photo's."""
     from scipy.ndimage import gaussian_filter1d
 
     still = np.repeat(reference.expression[:1], len(target), 0)
-    if not shown.face:
+    if not visible.face:
         return still.astype(np.float32)
     expression = target.expression.astype(np.float64)
     if sigma > 0 and len(target) > 1:

@@ -1,7 +1,7 @@
-"""What stands behind the person: the photo where it is known, filled in where the person hid it.
+"""The background behind the person: the photo, filled in where the person covers it.
 
-The fill is a membrane (Laplace's equation, five times stiffer along rows so that floors and horizons stay level) with
-the surroundings' fine texture mirrored back into a band along the hole's edge.
+The fill is a membrane (Laplace's equation, five times stiffer along rows so that floors and horizons stay level). In a
+band along the edge of the hole, the fine texture of the surroundings is mirrored into the hole.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from numba import njit
 
 from stages.generate.puppet.nearest import nearest_marked
 
-SETTLE = 8
-"""The outline's motion is judged on a picture this many times smaller."""
+MOTION_REDUCTION = 8
+"""Motion of the outline is measured on a picture this many times smaller."""
 SOLVE_SIDE = 224
 ROW_STIFFNESS = 5.0
 
 
 @dataclass
 class Backdrop:
-    """The background at the result's size."""
+    """The background at the size of the result."""
 
     photo: UInt8[np.ndarray, "height width 3"]
     plate: UInt8[np.ndarray, "height width 3"]
-    """The photo with the person and a margin about them filled in."""
+    """The photo with the person and a margin around them filled in."""
     alpha: Float[np.ndarray, "height width"]
-    """The person's matte in the photo."""
+    """Opacity of the person in the photo."""
 
-    def behind(self, opacity: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
-        """What lies behind a person drawn with this opacity.
+    def background_for(self, opacity: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
+        """The background for a person drawn with this opacity.
 
-        Beside the matte the photo itself is right as long as the outline nearby has not moved: then it keeps what no
-        matte catches, single hairs and the shadow. Where the outline moves it gives way, smoothly, to the fill.
+        The photo is used where the outline nearby has not moved. It keeps details that a matte does not contain: single
+        hairs and the shadow. Where the outline moves, it fades to the filled background.
         """
         height, width = opacity.shape
-        small = max(2, width // SETTLE), max(2, height // SETTLE)
+        small = max(2, width // MOTION_REDUCTION), max(2, height // MOTION_REDUCTION)
         moved = cv2.resize(np.abs(opacity - self.alpha), small, interpolation=cv2.INTER_AREA)
         moved = cv2.resize(cv2.blur(cv2.blur(moved, (5, 5)), (5, 5)), (width, height), interpolation=cv2.INTER_LINEAR)
         keep = np.clip(1.0 - (moved - 0.015) / 0.04, 0.0, 1.0) * np.clip(1.0 - (self.alpha - 0.02) / 0.3, 0.0, 1.0)
@@ -47,7 +47,7 @@ class Backdrop:
 
 @njit(cache=True, fastmath=True, nogil=True)
 def mix(one, other, share):
-    """share * one + (1 - share) * other, as uint8 (H,W,3)."""
+    """share * one + (1 - share) * other, as uint8 (H, W, 3)."""
     out = np.empty_like(one)
     for y in range(one.shape[0]):
         for x in range(one.shape[1]):
@@ -57,16 +57,16 @@ def mix(one, other, share):
     return out
 
 
-def clean_plate(
+def fill_hole(
     rgb: UInt8[np.ndarray, "height width 3"], hole: Bool[np.ndarray, "height width"], band_px: float
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The photo with `hole` filled; every pixel outside the hole is the photo's own."""
+    """The photo with `hole` filled; pixels outside the hole are unchanged."""
     if not hole.any():
         return rgb.copy()
     if hole.all():
         return np.broadcast_to(rgb.reshape(-1, 3).mean(0), rgb.shape).astype(np.uint8)
     height, width = hole.shape
-    smooth = membrane(rgb, hole)
+    smooth = fill_smoothly(rgb, hole)
     low = cv2.GaussianBlur(rgb, (0, 0), max(1.0, band_px / 6))
     known = (~hole).astype(np.float32)
     weight = cv2.GaussianBlur(known, (0, 0), max(1.0, band_px / 6))[..., None]
@@ -81,8 +81,8 @@ def clean_plate(
     return np.where(hole[..., None], np.clip(filled + 0.5, 0, 255), rgb).astype(np.uint8)
 
 
-def membrane(rgb: np.ndarray, hole: np.ndarray) -> Float[np.ndarray, "height width 3"]:
-    """Solve the anisotropic Laplace equation inside the hole at SOLVE_SIDE pixels and enlarge it."""
+def fill_smoothly(rgb: np.ndarray, hole: np.ndarray) -> Float[np.ndarray, "height width 3"]:
+    """Solve the anisotropic Laplace equation inside the hole at SOLVE_SIDE pixels and enlarge the result."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.linalg import spsolve
 

@@ -1,4 +1,4 @@
-"""Layers over one another, pixel by pixel, nearest first."""
+"""Composite layers pixel by pixel, nearest first."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from numba import njit
 
 @njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def merge_layers(colour, depth, bias, soft, boxes, out):
-    """Composite L layers into premultiplied `out` (H,W,4) float32.
+    """Composite L layers into premultiplied `out` (H, W, 4) float32.
 
-    colour (L,H,W,4) uint8, depth (L,H,W) float32, bias (L): metres added to a layer's depth before sorting. Two
-    neighbours closer than `soft` metres are mixed instead of cut, so that a crossing of surfaces is no hard line.
-    boxes (L,4): x0, y0, x1, y1 of what each layer drew.
+    colour (L, H, W, 4) uint8; depth (L, H, W) float32. bias (L): metres added to the depth of a layer before sorting.
+    Two neighbouring layers closer than `soft` metres are mixed, so that crossing surfaces have no hard edge. boxes (L,
+    4): x0, y0, x1, y1 of the drawn area of each layer.
     """
     layers, height, width = depth.shape
     order = np.empty(layers, np.int64)
@@ -58,8 +58,8 @@ def merge_layers(colour, depth, bias, soft, boxes, out):
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
-def over(front, back, out):
-    """Premultiplied `front` (H,W,4) float32 over an opaque `back` (H,W,3) float32, into uint8 `out`."""
+def composite_over(front, back, out):
+    """Premultiplied `front` (H, W, 4) float32 over opaque `back` (H, W, 3), written into uint8 `out`."""
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             through = 1.0 - front[y, x, 3]

@@ -1,4 +1,4 @@
-"""What a user may change about the puppet."""
+"""Settings of the puppet."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ FRAMINGS = ("ref", "drive")
 
 @dataclass(frozen=True)
 class PuppetConfig:
-    """Sizes in pixels, angles in degrees, times in frames."""
+    """How the puppet is drawn. Sizes in pixels, angles in degrees, times in frames."""
 
     framing: str = "ref"
-    """`ref` keeps the photo's framing and background; `drive` takes the driver's camera."""
+    """Camera of the result: `ref` keeps the photo's framing and background, `drive` uses the driving video's camera."""
     size: int = 512
-    """Longer side of the result; both sides are made even. Never more than 2048."""
+    """Longer side of the video in pixels, 64 to 2048; both sides are rounded to even numbers."""
     supersample: float = 1.5
-    """The puppet is drawn this much larger and averaged down; the background is not resampled twice."""
+    """Draw the puppet this many times larger and average it down, 1 to 4; the background is resampled only once."""
     grid_step: int = 4
-    """Distance of a layer's grid points, in pixels of the enlarged picture."""
+    """Distance between the grid points that move the photo, in pixels of the enlarged picture, 2 to 16."""
     smoothing_frames: float = 1.0
-    """Gaussian sigma over time of joint rotations and position; 0 keeps the motion as it is."""
+    """Smoothing of joint rotations and position over time: Gaussian sigma in frames. 0 turns it off."""
     expression_smoothing_frames: float = 0.7
-    """The same for the expression and the jaw, which are faster."""
+    """Smoothing of expression, jaw and eyes over time, which move faster: Gaussian sigma in frames. 0 turns it off."""
     pitch_bias_degrees: float = 15.0
-    """At most this much constant forward or backward lean between driver and photo is taken out."""
+    """Largest constant lean between driver and photo that is removed, in degrees; a full-body driver keeps its lean."""
     fit_girth: bool = True
-    """Widen or narrow the mesh to the person's outline in the photo."""
+    """Widen or narrow the body mesh to match the person's outline in the photo."""
     lossless: bool = False
-    """Write lossless RGB H.264 instead of yuv420p."""
+    """Write lossless RGB H.264 instead of yuv420p H.264."""
     watermark: bool = True
-    """Put an invisible mark into every frame that says the video is synthetic; `emosh inspect` reads it back."""
+    """Put an invisible mark into every frame that says the video is synthetic; `emosh inspect` reads it."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for values that cannot be drawn."""
+        """Raises InputError for a value outside its range."""
         if self.framing not in FRAMINGS:
             raise InputError(f"framing is {self.framing!r}, expected one of: {', '.join(FRAMINGS)}")
         if not 64 <= self.size <= 2048:

@@ -1,7 +1,8 @@
-"""Triangles into one RGBA layer with its own depth buffer: compiled loops specialised for the puppet.
+"""Draw triangles into one RGBA layer with its own depth buffer: compiled loops for the puppet.
 
-Points are (x px, y px, depth m); pixel centres lie at half-integers. Interpolation is affine: triangles here are a few
-pixels wide, perspective inside one of them is far below a pixel. Colours are straight (not premultiplied) uint8.
+Points are (x in pixels, y in pixels, depth in metres); pixel centres lie at half-integers. Interpolation is affine:
+triangles are a few pixels wide, so the error of ignoring perspective is far below a pixel. Colours are uint8, not
+premultiplied.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from numba import njit
 
 @njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def _sample(texture, u, v, channel):
-    """Bilinear value at (u, v) pixels, clamped at the edges."""
+    """Bilinear value at (u, v) in pixels, clamped at the edges."""
     height, width = texture.shape[0], texture.shape[1]
     x = min(max(u - 0.5, 0.0), width - 1.001)
     y = min(max(v - 0.5, 0.0), height - 1.001)
@@ -27,8 +28,8 @@ def _sample(texture, u, v, channel):
 def draw_mesh(points, faces, uv, uv_mirror, share, fill, alpha, cull, texture, colour, depth):
     """Draw a mesh whose vertices mix three colours: the photo at `uv`, the photo at `uv_mirror`, and `fill`.
 
-    share (V,2): weights of the two photo look-ups, the rest is `fill`. alpha (V): 0 to 1. cull: skip faces that turn
-    away. colour (H,W,4) uint8 and depth (H,W) float32 are written where nearer.
+    share (V, 2): weights of the two photo samples; the rest is `fill`. alpha (V): 0 to 1. cull: skip triangles that
+    face away. colour (H, W, 4) uint8 and depth (H, W) float32 are written where the triangle is nearer.
     """
     height, width = depth.shape
     for f in range(faces.shape[0]):
@@ -78,7 +79,7 @@ def draw_mesh(points, faces, uv, uv_mirror, share, fill, alpha, cull, texture, c
 
 @njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def draw_grid(points, faces, uv, alpha, texture, colour, depth):
-    """Draw a sheet of the photo: RGBA from `texture` (H,W,4) at `uv`, its opacity times the vertices' `alpha`."""
+    """Draw a sheet of the photo: RGBA from `texture` (H, W, 4) at `uv`; opacity is multiplied by vertex `alpha`."""
     height, width = depth.shape
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -117,8 +118,8 @@ def draw_grid(points, faces, uv, alpha, texture, colour, depth):
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
-def skin(rest, joints, weights, transforms, out):
-    """Linear blend skinning with a few joints a point. joints, weights (N,k); transforms (55,3,4); out (N,3)."""
+def skin_points(rest, joints, weights, transforms, out):
+    """Linear blend skinning with k joints per point. joints, weights (N, k); transforms (55, 3, 4); out (N, 3)."""
     for n in range(rest.shape[0]):
         x, y, z = rest[n, 0], rest[n, 1], rest[n, 2]
         for axis in range(3):

@@ -1,6 +1,6 @@
-"""The face drawn with the mesh's own topology: lips part, lids close and eyes turn without being told to.
+"""The face, drawn as a mesh, so that lips part, lids close and eyes turn with the body model.
 
-The fitted face is first moved onto the landmarks detected in the photo; its texture is then a plain projection.
+The fitted face is first moved onto the landmarks detected in the photo. Its texture is then a plain projection.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from stages.body.model import Posed, keypoints_from
 from stages.generate.puppet.layers import Layer
-from stages.generate.puppet.mouth import Plates, build_plates, inner_colour
+from stages.generate.puppet.mouth import Teeth, build_teeth, inner_colour
 from stages.generate.puppet.texture import Paint
 from stages.generate.puppet.view import View, facing, pose_view, smoothstep
 
@@ -24,7 +24,7 @@ EYES = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
     (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
 )
-"""MediaPipe's face mesh, closed rings."""
+"""Landmark numbers of MediaPipe's face mesh, as closed rings."""
 
 CAVITY_BACK_M = 0.012
 SOCKET_BACK_M = 0.006
@@ -32,20 +32,18 @@ SOCKET_BACK_M = 0.006
 
 @dataclass
 class Face:
-    """The face pass: a subset of the mesh's triangles with its own colours, opacity and push-back, and the teeth."""
+    """The face layer: triangles of the mesh with their own colours, opacity and depth offset, and the teeth."""
 
     faces: Int[np.ndarray, "faces 3"]
     paint: Paint
     alpha: Float[np.ndarray, "vertices"]
     back: Float[np.ndarray, "vertices"]
-    """Metres added to the depth, so that what is inside stays behind lips and lids."""
-    plates: Plates
+    """Metres added to the depth, so that mouth and eyes stay behind lips and lids."""
+    teeth: Teeth
 
 
-def build_face(
-    view: View, paint: Paint, colours: np.ndarray, landmarks: Float[np.ndarray, "478 2"] | None
-) -> Face | None:
-    """None where the body's head is not in the photo. landmarks: detected, canvas pixels, or None."""
+def build_face(view: View, paint: Paint, colours: np.ndarray, landmarks: Float[np.ndarray, "478 2"] | None) -> Face:
+    """The face layer of a puppet. landmarks: detected landmarks in canvas pixels, or None."""
     sets = view.rig.body.sets
     inner = sets["mouth_cavity"] | sets["tongue"]
     eyeballs = sets["left_eyeball"] | sets["right_eyeball"]
@@ -66,13 +64,13 @@ def build_face(
     back = np.where(
         sets["tongue"], 2 * CAVITY_BACK_M, np.where(inner, CAVITY_BACK_M, np.where(sockets, SOCKET_BACK_M, 0.0))
     ).astype(np.float32)
-    plates = build_plates(view, rest, colours, landmarks)
+    teeth = build_teeth(view, rest, colours, landmarks)
     faces = np.ascontiguousarray(view.rig.body.faces[keep], np.int32)
-    return Face(faces, face_paint, alpha, back, plates)
+    return Face(faces, face_paint, alpha, back, teeth)
 
 
 def face_keypoints(view: View) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
-    """MediaPipe index -> canvas pixels of the fitted landmark, and -> its place on the rest pose, metres."""
+    """By MediaPipe index: canvas pixels of the fitted landmark, and its position in the rest pose, metres."""
     body = view.rig.body
     posed = Posed(view.vertices[None], np.zeros((1, 55, 3), np.float32), view.transforms[None])
     points = keypoints_from(body, view.rig.template, posed)[0]
@@ -88,11 +86,11 @@ def face_keypoints(view: View) -> tuple[dict[int, np.ndarray], dict[int, np.ndar
 
 
 def oval_fade(view: View, rest: dict[int, np.ndarray], members: np.ndarray, width: float) -> np.ndarray:
-    """Opacity by distance inside the face oval on the frontal rest pose: full from a tenth of the face's width in."""
+    """Opacity by distance inside the face oval of the rest pose: full from a tenth of the face's width inwards."""
     ring = np.array([rest[index][:2] for index in OVAL if index in rest], np.float32)
     if len(ring) < 8:
         return np.ones(len(members), np.float32)
-    scale = 4000.0  # a quarter of a millimetre
+    scale = 4000.0  # units of a quarter of a millimetre
     polygon = (ring * scale).reshape(-1, 1, 2)
     points = view.rig.template[members, :2] * scale
     inside = np.array([cv2.pointPolygonTest(polygon, (float(x), float(y)), True) for x, y in points]) / scale
@@ -102,9 +100,9 @@ def oval_fade(view: View, rest: dict[int, np.ndarray], members: np.ndarray, widt
 def snap_to_landmarks(view: View, landmarks: Float[np.ndarray, "478 2"]) -> None:
     """Move the face's rest vertices, in the picture's plane, so that its landmarks lie on those of the photo.
 
-    landmarks: canvas pixels. The residual of the fit is a few tenths of a pixel to a few pixels; a smoothing thin-plate
-    spline spreads it and fades off the face. Moving the surface, not only its texture, keeps the photo's own pose
-    exact. Irises and the oval are left out: the former slide over the eyeball, the latter along the silhouette.
+    landmarks: canvas pixels. The error of the fit is between some tenths of a pixel and some pixels. A smoothing
+    thin-plate spline spreads it over the face and fades outside. Moving the surface, not only its texture, keeps the
+    photo's own pose exact. Irises and oval are left out: irises slide over the eyeball, the oval along the silhouette.
     """
     from scipy.interpolate import RBFInterpolator
 
@@ -137,7 +135,7 @@ def _paint_inside(
     view: View, colours: np.ndarray, share: np.ndarray, fill: np.ndarray,
     inner: np.ndarray, eyeballs: np.ndarray, sockets: np.ndarray,
 ) -> None:  # fmt: skip
-    """Mouth dark, tongue a little lighter; unseen parts of the eyeballs white; sockets the lids' own dark."""
+    """Colours inside the face: mouth dark, tongue lighter, hidden parts of the eyeballs white, sockets a dark skin."""
     sets = view.rig.body.sets
     share[inner] = 0.0
     for name in (name for name in ("mouth_cavity", "tongue") if sets[name].any()):  # FLAME's head has neither
@@ -161,8 +159,8 @@ def _paint_inside(
     share[eyeballs, 1] = 0.0
 
 
-def open_holes(view: View, layer: Layer) -> None:
-    """Take the head's sheet away over the mouth and the eyes, where it would cover what the face pass shows in them."""
+def cut_mouth_and_eyes(view: View, layer: Layer) -> None:
+    """Make the head's sheet transparent over mouth and eyes, where it would cover the face layer."""
     fitted, _ = face_keypoints(view)
     width = float(np.linalg.norm(fitted[454] - fitted[234]))
     places = layer.uv + np.array(layer.origin, np.float32)

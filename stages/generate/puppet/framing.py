@@ -1,7 +1,7 @@
-"""The driver's camera (`framing="drive"`): its shape of picture, its framing, and the photo's surroundings to match.
+"""The driver's camera (`framing="drive"`): its picture size and framing, with the photo's background moved to match.
 
-The photo's background is scaled and moved so that the person stands in it as they do in the photo, at the median of
-the driver's clip; beyond the photo's border it is mirrored and blurred.
+The background is scaled and moved so that the person's median position in the driver's clip is their position in the
+photo. Outside the photo it is mirrored and blurred.
 """
 
 from __future__ import annotations
@@ -20,22 +20,25 @@ NECK = 12
 
 
 def result_size(width: int, height: int, longer: int) -> tuple[int, int]:
-    """Width and height of a result with the given longer side, both even."""
+    """Width and height of a result with this longer side, both even."""
     scale = longer / max(width, height)
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 
-def take_driving_camera(puppet: Puppet, reference: Motion, target: Motion, longer: int, supersample: float) -> Puppet:
-    """The same puppet drawn in the target's picture instead of the photo's."""
+def use_driving_camera(puppet: Puppet, reference: Motion, target: Motion, longer: int, supersample: float) -> Puppet:
+    """The same puppet, drawn in the picture of the target instead of the photo."""
     size = result_size(*target.image_size, longer)
     rows = target.valid_part("body") | target.valid_part("face")
     rows = np.flatnonzero(rows) if rows.any() else np.arange(len(target))
-    there = np.median([neck_in_picture(puppet, target, row, size) for row in rows[:: max(1, len(rows) // 32)]], axis=0)
+    target_neck = np.median(
+        [neck_in_picture(puppet, target, row, size) for row in rows[:: max(1, len(rows) // 32)]], axis=0
+    )
     height, width = puppet.backdrop.alpha.shape
-    here = neck_in_picture(puppet, reference, 0, (width, height))
-    scale = there[2] / here[2]
-    move = np.array([[scale, 0, there[0] - scale * here[0]], [0, scale, there[1] - scale * here[1]]])
-    plate = surroundings(puppet.backdrop.plate, move, size)
+    photo_neck = neck_in_picture(puppet, reference, 0, (width, height))
+    scale = target_neck[2] / photo_neck[2]
+    shift = target_neck[:2] - scale * photo_neck[:2]
+    move = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    plate = warp_background(puppet.backdrop.plate, move, size)
     drawn = round(size[0] * supersample), round(size[1] * supersample)
     return replace(
         puppet, backdrop=Backdrop(plate, plate, np.zeros(plate.shape[:2], np.float32)), size=drawn, buffers={}
@@ -43,7 +46,7 @@ def take_driving_camera(puppet: Puppet, reference: Motion, target: Motion, longe
 
 
 def neck_in_picture(puppet: Puppet, motion: Motion, row: int, size: tuple[int, int]) -> Float[np.ndarray, "3"]:
-    """x, y of the neck in a picture of `size`, and the length of one metre there, pixels."""
+    """x, y of the neck in a picture of `size`, and the length of one metre at the neck, all in pixels."""
     transform = puppet.rig.transforms(motion.poses[row], motion.trans[row])[NECK]
     point = transform[:, :3] @ puppet.rig.rest_joints[NECK] + transform[:, 3]
     scale = size[0] / motion.image_size[0]
@@ -51,8 +54,8 @@ def neck_in_picture(puppet: Puppet, motion: Motion, row: int, size: tuple[int, i
     return np.array([pixel[0] * scale, pixel[1] * scale, motion.K[row, 0, 0] * scale / max(float(point[2]), 0.05)])
 
 
-def surroundings(plate: np.ndarray, move: Float[np.ndarray, "2 3"], size: tuple[int, int]) -> np.ndarray:
-    """The plate moved by an affine map; what lies beyond it mirrored and blurred, with a soft border."""
+def warp_background(plate: np.ndarray, move: Float[np.ndarray, "2 3"], size: tuple[int, int]) -> np.ndarray:
+    """The background moved by an affine map; outside its border it is mirrored and blurred, with a soft transition."""
     sharp = cv2.warpAffine(plate, move, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
     inside = np.zeros(plate.shape[:2], np.float32)
     inside[1:-1, 1:-1] = 1.0

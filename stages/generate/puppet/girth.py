@@ -1,6 +1,6 @@
-"""Widen or narrow the mesh to the person's outline: clothes stand off the body, and a fit from joints guesses girth.
+"""Widen or narrow the mesh to the person's outline. Needed because of clothes, and because joints do not show girth.
 
-Only the rest pose is changed, along its own normals, so that the new girth turns and bends with the body.
+Only the rest pose is changed, along its normals, so that the new girth turns and bends with the body.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from stages.generate.puppet.parts import layer_of_vertex
 from stages.generate.puppet.view import View, facing, pose_view, smoothstep, vertex_normals
 
 REACH_M = 0.045
-"""A mesh is moved at most this far; further off it is the pose that is wrong, or a held object."""
+"""The mesh is moved at most this far; a larger difference means a wrong pose or a held object."""
 GROWTH_M = 0.025
-"""Wide sleeves hang; a mesh as wide as they are looks bulky as soon as the arm turns."""
+"""Largest outward movement. A mesh as wide as a hanging sleeve looks too thick when the arm turns."""
 STEP_M = 0.0025
 KERNEL_M = 0.05
 
 
 def fit_girth(view: View, alpha: Float[np.ndarray, "height width"], labels: Int[np.ndarray, "height width"]) -> None:
-    """Change `view.rig.template` so that the body's outline follows the matte; then pull in what still stands out."""
+    """Change `view.rig.template` so that the outline of the body follows the matte; then pull in the rest."""
     body = view.rig.body
     soft = body.part_vertices("torso", "left_arm", "right_arm", "left_leg", "right_leg")
     offset, trust = outline_offsets(view, alpha, labels)
     known = soft & (trust > 0)
     if known.sum() > 20:
         spread = _spread(view.rig.template, known, offset, trust)
-        spread *= _away_from(view.rig.template, ~soft, 0.03) * soft
+        spread *= _fade_near(view.rig.template, ~soft, 0.03) * soft
         view.rig.template += spread[:, None] * vertex_normals(view.rig.template, body.faces)
         pose_view(view)
     for _ in range(2):
@@ -36,10 +36,10 @@ def fit_girth(view: View, alpha: Float[np.ndarray, "height width"], labels: Int[
 
 
 def outline_offsets(view: View, alpha: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Per vertex, metres from the mesh's outline to that of the part in the photo, outward positive, and a trust.
+    """Per vertex, metres from the mesh's outline to the part's outline in the photo (outward positive), and a weight.
 
-    Only vertices on the visible outline are measured, by walking along their normal in the picture. Ending at another
-    part instead of the background counts a quarter.
+    Only vertices on the visible outline are measured, in steps along their normal in the picture. The weight is a
+    quarter where the part ends at another part instead of the background.
     """
     height, width = alpha.shape
     row = layer_of_vertex(view)
@@ -47,14 +47,14 @@ def outline_offsets(view: View, alpha: np.ndarray, labels: np.ndarray) -> tuple[
     metre_px = (view.K[0, 0] / np.maximum(view.points[:, 2], 0.1))[:, None]
     walk = np.arange(-REACH_M, REACH_M + STEP_M / 2, STEP_M)
 
-    def look(distance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def sample(distance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         x, y = (view.points[:, :2] + distance * metre_px * direction).astype(int).T
         framed = (x >= 1) & (y >= 1) & (x < width - 1) & (y < height - 1)
         x, y = x.clip(0, width - 1), y.clip(0, height - 1)
         person = alpha[y, x] > 0.5
         return person & (labels[y, x] == row), person, framed & view.inside[y, x]
 
-    own, person, framed = (np.stack(column, 1) for column in zip(*(look(d) for d in walk), strict=True))
+    own, person, framed = (np.stack(column, 1) for column in zip(*(sample(d) for d in walk), strict=True))
     middle = len(walk) // 2
     grown = np.cumprod(own[:, middle:], 1).sum(1)  # steps that stay on the part, from the vertex outward
     shrunk = np.cumprod(~own[:, middle::-1], 1).sum(1)  # steps inward until the part begins
@@ -73,7 +73,7 @@ def outline_offsets(view: View, alpha: np.ndarray, labels: np.ndarray) -> tuple[
 def _spread(
     rest: np.ndarray, known: np.ndarray, offset: np.ndarray, trust: np.ndarray
 ) -> Float[np.ndarray, "vertices"]:
-    """Carry offsets from the outline to all vertices: Gaussian over the rest pose, fading without support."""
+    """Spread offsets from the outline to all vertices: Gaussian over the rest pose, zero far from the outline."""
     from scipy.spatial import KDTree
 
     sources = np.flatnonzero(known)
@@ -83,15 +83,15 @@ def _spread(
     return (weight * offset[sources][nearest]).sum(1) / np.maximum(total, 1e-9) * smoothstep(0.0, 0.8, total)
 
 
-def _away_from(rest: np.ndarray, others: Bool[np.ndarray, "vertices"], reach: float) -> Float[np.ndarray, "vertices"]:
-    """0 at the other vertices, 1 from `reach` metres on."""
+def _fade_near(rest: np.ndarray, others: Bool[np.ndarray, "vertices"], reach: float) -> Float[np.ndarray, "vertices"]:
+    """0 at the other vertices, 1 at `reach` metres from them and beyond."""
     from scipy.spatial import KDTree
 
     return smoothstep(0.0, reach, KDTree(rest[others]).query(rest)[0])
 
 
 def pull_inside(view: View, alpha: np.ndarray) -> None:
-    """Move vertices that project outside the matte to its nearest point, hands, feet and the face's middle apart."""
+    """Move vertices that project outside the matte to its nearest point, except hands and feet."""
     from scipy.spatial import KDTree
 
     body = view.rig.body

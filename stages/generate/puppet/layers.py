@@ -1,7 +1,7 @@
-"""Sheets of the photo, one per part: a grid of points, each bound to the part's own surface and skinned with it.
+"""Sheets of the photo, one per part: a grid of points, each bound to the surface of the part and skinned with it.
 
-A point over the part's mesh takes that surface's depth and weights; a point beside it (cloth, hair) those of the
-nearest such point, smoothed. Weights are smoothed over the sheet, so that cloth bends where the mesh would crease.
+A point on the part's mesh takes depth and weights of the surface. A point beside it (cloth, hair) takes those of the
+nearest point on the mesh. Weights are smoothed over the sheet, so that cloth bends softly where the mesh has a crease.
 """
 
 from __future__ import annotations
@@ -13,23 +13,21 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numba import njit
 
-from stages.generate.puppet.draw import skin
+from stages.generate.puppet.draw import skin_points
 from stages.generate.puppet.matte import dilate
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
-from stages.generate.puppet.view import View, few_joints
+from stages.generate.puppet.view import View, strongest_joints
 from stages.raster.rasterizer import rasterizer
 
 OVERLAP_M = 0.03
-"""A sheet may use its neighbour's pixels where its own surface lies no further than this behind the visible one."""
-
-
+"""A sheet may use pixels of a neighbour if its own surface is at most this far behind the visible surface."""
 STRIP_CM = 1.5
 
 
 @dataclass
 class Layer:
-    """One sheet. Points are in the rest pose; `uv` in its own texture's pixels."""
+    """One sheet. Points are in the rest pose, `uv` in pixels of the sheet's texture."""
 
     name: str
     rest: Float[np.ndarray, "points 3"]
@@ -42,17 +40,17 @@ class Layer:
     bound_weights: Float[np.ndarray, "points 3"]
     texture: UInt8[np.ndarray, "height width 4"]
     origin: tuple[int, int]
-    """Canvas pixel of the texture's corner."""
+    """Canvas pixel of the texture's top left corner."""
     depth: float
     """Median depth in the photo, metres."""
     step: float
     """Grid step in canvas pixels."""
 
     def pose(self, offsets: np.ndarray, transforms: np.ndarray) -> Float[np.ndarray, "points 3"]:
-        """Posed points in the camera's frame."""
+        """Posed points in the camera frame."""
         moved = self.rest + (offsets[self.bound_vertices] * self.bound_weights[..., None]).sum(1)
         out = np.empty_like(self.rest)
-        skin(moved.astype(np.float32), self.joints, self.weights, transforms, out)
+        skin_points(moved.astype(np.float32), self.joints, self.weights, transforms, out)
         return out
 
 
@@ -65,9 +63,9 @@ def build_layer(
     step: int,
     moving: frozenset[str] = frozenset(),
 ) -> Layer | None:
-    """The sheet of one of LAYERS, or None where the photo shows nothing of it.
+    """The sheet of one of LAYERS, or None if it is not visible in the photo.
 
-    moving: layers that will leave their place; a strip beside them, where their colour may have strayed, is left out.
+    moving: layers that will leave their place. A strip beside them is left out, because it may contain their colour.
     """
     row = list(LAYERS).index(name)
     faces = view.rig.body.faces[layer_of_face(view) == row]
@@ -76,13 +74,13 @@ def build_layer(
     covered = own.face >= 0
     mask = _sheet_mask(view, labels == row, own.depth, covered)
     if name != "head":
-        mask &= ~_strayed(view, labels, row, own.depth, covered, moving)
+        mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving)
     opacity = alpha * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)
     if covered.sum() < 40 or (opacity > 0.5).sum() < 40:
         return None
     lattice, cells = _lattice(opacity, step)
     x, y = lattice[:, 0], lattice[:, 1]
-    source, distance = _nearest(covered, x, y)
+    source, distance = _nearest_covered_pixel(covered, x, y)
     vertices = faces[own.face[source[:, 1], source[:, 0]]]
     barycentric = own.barycentric[source[:, 1], source[:, 0]]
     depth = own.depth[source[:, 1], source[:, 0]]
@@ -93,7 +91,7 @@ def build_layer(
     cell = (y / step).round().astype(int), (x / step).round().astype(int)
     weights = _smooth(weights, cell, shape, 1.2 * cm / step, 4 * cm / step, far)
     depth = _smooth(depth[:, None], cell, shape, 0.8 * cm / step, 4 * cm / step, far)[:, 0]
-    joints, weights = few_joints(weights)
+    joints, weights = strongest_joints(weights)
     fall = np.exp(-((distance / (3 * cm)) ** 2))
     bound = barycentric * fall[:, None]
     rest = _unskin(view, lattice, depth, joints, weights)
@@ -112,13 +110,13 @@ def build_layer(
 def _sheet_mask(
     view: View, own: np.ndarray, depth: np.ndarray, covered: np.ndarray
 ) -> Bool[np.ndarray, "height width"]:
-    """The part's pixels, and its neighbours' a little way in where both surfaces meet."""
+    """Pixels of the part, and a border of its neighbours' pixels where both surfaces meet."""
     visible = view.fragments.depth
     near = covered & (depth < np.where(np.isfinite(visible), visible, 1e3) + OVERLAP_M)
     return own | (dilate(own, max(2.0, 0.011 * max(view.size))) & near)
 
 
-def _strayed(
+def _beside_moving_parts(
     view: View, labels: np.ndarray, row: int, depth: np.ndarray, covered: np.ndarray, moving: frozenset[str]
 ) -> Bool[np.ndarray, "height width"]:
     """Pixels within STRIP_CM of another, moving part that hides the sheet's own surface by more than OVERLAP_M."""
@@ -132,7 +130,7 @@ def _strayed(
 
 
 def _lattice(opacity: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Grid points (x, y) px touching the sheet, and its cells as (cells, 4) rows of points, clockwise from top left."""
+    """Grid points (x, y in pixels) of the sheet, and its cells as (cells, 4) point numbers, clockwise from top left."""
     height, width = opacity.shape
     rows, columns = (height + step - 1) // step, (width + step - 1) // step
     padded = np.zeros((rows * step, columns * step), np.float32)
@@ -150,7 +148,7 @@ def _lattice(opacity: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([x * step, y * step], 1).astype(np.float32), cells
 
 
-def _nearest(covered: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_covered_pixel(covered: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each point the nearest covered pixel (x, y) and its distance in pixels."""
     height, width = covered.shape
     distance, rows, columns = nearest_marked(covered)
@@ -161,7 +159,7 @@ def _nearest(covered: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndar
 def _smooth(
     values: np.ndarray, cell: tuple, shape: tuple, near: float, far_sigma: float, far: np.ndarray
 ) -> np.ndarray:
-    """Normalised Gaussian over the sheet's own points: `near` on the surface, `far_sigma` away from it."""
+    """Normalised Gaussian over the points of the sheet: sigma `near` on the surface, `far_sigma` away from it."""
     present = np.zeros(shape, np.float32)
     present[cell] = 1.0
     out = np.zeros_like(values, dtype=np.float32)
@@ -185,7 +183,7 @@ def _unskin(view: View, lattice: np.ndarray, depth: np.ndarray, joints: np.ndarr
 
 
 def _triangles(cells: np.ndarray, rest: np.ndarray, step: int, depth: np.ndarray, focal: float) -> np.ndarray:
-    """Two triangles a cell, without those that jump from one surface to another in the rest pose."""
+    """Two triangles per cell, without those that join two different surfaces in the rest pose."""
     faces = np.concatenate([cells[:, [0, 1, 3]], cells[:, [1, 2, 3]]])
     corners = rest[faces]
     edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(1)
@@ -202,10 +200,10 @@ def _box(opacity: np.ndarray) -> tuple[int, int, int, int]:
 
 @njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def fade_stretched(points, faces, step, opacity, out):
-    """Opacity of each point: less where the sheet is stretched, folded or turned away, so that nothing pops.
+    """Opacity of each point: lower where the sheet is stretched, folded or turned away, so that it fades gradually.
 
-    step: the grid step expected at this distance, pixels. A triangle is whole while its longest edge is below 2.2
-    steps (gone above 3.6) and its area above 0.25 of a flat one's (gone at zero).
+    step: expected grid step at this distance, in pixels. A triangle is opaque while its longest edge is below 2.2 steps
+    (transparent above 3.6) and its area is above 0.25 of a flat triangle's (transparent at zero).
     """
     for n in range(out.shape[0]):
         out[n] = opacity[n]

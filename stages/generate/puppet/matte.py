@@ -1,6 +1,6 @@
-"""The person's matte: a neural first guess, refined by GrabCut with seeds from the fitted mesh, softened by the photo.
+"""The person's matte: a network's first guess, refined by GrabCut with seeds from the fitted mesh, with soft edges.
 
-Knows pictures and masks only; what the mesh covers is handed in.
+Works on pictures and masks only; the mask of the mesh is an argument.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ def person_alpha(
 ) -> Float[np.ndarray, "height width"]:
     """Opacity of the person, 0 to 1.
 
-    guess: the selfie network's share of person. mesh: what the fitted body covers. certain: pixels that belong to the
-    person whatever the network says (shins, feet). centimetre_px: one centimetre at the person, in pixels.
+    guess: the segmentation network's share of person. mesh: pixels covered by the fitted body. certain: pixels that are
+    always person (shins, feet). centimetre_px: one centimetre at the person, in pixels.
     """
     solid = grabcut(rgb, guess, mesh, certain, centimetre_px)
     solid = keep_touching(solid, mesh | certain)
     solid = fill_pinholes(solid, int((6 * centimetre_px) ** 2) + 16)
-    return soften(rgb, solid, guess, max(2, round(1.2 * centimetre_px)))
+    return soften_edges(rgb, solid, max(2, round(1.2 * centimetre_px)))
 
 
 def grabcut(
     rgb: np.ndarray, guess: np.ndarray, mesh: np.ndarray, certain: np.ndarray, centimetre_px: float
 ) -> Bool[np.ndarray, "height width"]:
-    """Rother et al. 2004, three rounds, at no more than GRABCUT_SIDE pixels."""
+    """GrabCut (Rother et al. 2004): three iterations at no more than GRABCUT_SIDE pixels."""
     height, width = guess.shape
     scale = min(1.0, GRABCUT_SIDE / max(height, width))
     size = max(2, round(width * scale)), max(2, round(height * scale))
@@ -58,7 +58,7 @@ def grabcut(
 
 
 def keep_touching(mask: np.ndarray, seeds: np.ndarray) -> Bool[np.ndarray, "height width"]:
-    """The connected pieces of `mask` that share a pixel with `seeds`."""
+    """The connected components of `mask` that share a pixel with `seeds`."""
     count, found = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     labels: np.ndarray = np.array(found)
     if count <= 1 or not (mask & seeds).any():
@@ -77,8 +77,8 @@ def fill_pinholes(mask: np.ndarray, area: int) -> Bool[np.ndarray, "height width
     return mask | small[labels]
 
 
-def soften(rgb: np.ndarray, solid: np.ndarray, guess: np.ndarray, radius: int) -> Float[np.ndarray, "height width"]:
-    """A matte that follows the photo's edges in a band about the hard outline (guided filter, He et al. 2013)."""
+def soften_edges(rgb: np.ndarray, solid: np.ndarray, radius: int) -> Float[np.ndarray, "height width"]:
+    """A matte that follows the photo's edges in a band around the hard outline (guided filter, He et al. 2013)."""
     guide = rgb.astype(np.float32) / 255.0
     target = solid.astype(np.float32)
     alpha = guided_filter(guide, target, radius * 2, 1e-4)
@@ -110,7 +110,7 @@ def guided_filter(guide: np.ndarray, target: np.ndarray, radius: int, epsilon: f
 def solid_colours(
     rgb: UInt8[np.ndarray, "height width 3"], alpha: Float[np.ndarray, "height width"], radius: float
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The person's colour everywhere: the photo's inside the matte, the nearest solid pixel's elsewhere, smoothed."""
+    """The person's colour at all pixels: the photo inside the matte, elsewhere the nearest opaque pixel, smoothed."""
     solid = erode(alpha > 0.97, radius)
     if not solid.any():
         solid = alpha >= min(0.5, float(alpha.max()))
@@ -120,13 +120,13 @@ def solid_colours(
     return np.where(solid[..., None], rgb, smooth)
 
 
-def unmix(
+def foreground_colours(
     rgb: UInt8[np.ndarray, "height width 3"],
     alpha: Float[np.ndarray, "height width"],
     behind: UInt8[np.ndarray, "height width 3"],
     prior: UInt8[np.ndarray, "height width 3"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Foreground F with alpha F + (1 - alpha) behind = photo where that is possible, `prior` where alpha is nil."""
+    """Foreground F with alpha F + (1 - alpha) behind = photo; fades to `prior` where alpha is near zero."""
     weight = alpha[..., None]
     exact = (rgb - (1.0 - weight) * behind) / np.maximum(weight, 0.05)
     trust = np.clip((weight - 0.1) / 0.5, 0.0, 1.0)
@@ -134,13 +134,13 @@ def unmix(
 
 
 def erode(mask: np.ndarray, radius: float) -> Bool[np.ndarray, "height width"]:
-    """Pixels further than `radius` inside; the picture's border is not an edge."""
+    """Pixels more than `radius` inside the mask; the border of the picture is not an edge."""
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     return cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] > radius
 
 
 def dilate(mask: np.ndarray, radius: float) -> Bool[np.ndarray, "height width"]:
-    """Pixels nearer than `radius` to the mask."""
+    """Pixels at most `radius` from the mask."""
     if not mask.any():
         return mask.astype(bool)
     return cv2.distanceTransform((~mask.astype(bool)).astype(np.uint8), cv2.DIST_L2, 5) <= radius

@@ -1,4 +1,4 @@
-"""What an open mouth shows: a dark cavity, a tongue, two curved rows of teeth, upper on the head, lower on the jaw."""
+"""The inside of an open mouth: dark cavity, tongue, two curved rows of teeth (upper on the head, lower on the jaw)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from stages.generate.puppet.view import View
 COLUMNS, ROWS = 25, 5
 COLOURS = {"cavity": (44.0, 15.0, 15.0), "tongue": (88.0, 36.0, 36.0), "teeth": (225.0, 215.0, 200.0)}
 OPEN_SHARE = 0.04
-"""A mouth is open from this gap on, as a share of the face's width: then its own teeth are in the photo."""
+"""Gap between the lips, as a share of the face's width, from which the mouth counts as open in the photo."""
 
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 """MediaPipe's ring along the inside of the lips."""
 
 
 @dataclass
-class Plates:
-    """Both rows of teeth: points bound rigidly to the head and the jaw."""
+class Teeth:
+    """Both rows of teeth: points bound rigidly to head and jaw."""
 
     rest: Float[np.ndarray, "points 3"]
     joint: Int[np.ndarray, "points 1"]
@@ -32,17 +32,17 @@ class Plates:
     alpha: Float[np.ndarray, "points"]
 
 
-def inner_colour(what: str) -> Float[np.ndarray, "3"]:
-    """Colours of what no photo of a closed mouth shows."""
-    return np.array(COLOURS[what], np.float32)
+def inner_colour(name: str) -> Float[np.ndarray, "3"]:
+    """Colour of cavity, tongue or teeth, which a photo of a closed mouth does not show."""
+    return np.array(COLOURS[name], np.float32)
 
 
-def build_plates(
+def build_teeth(
     view: View,
     rest: dict[int, np.ndarray],
     colours: np.ndarray,
     landmarks: Float[np.ndarray, "478 2"] | None,
-) -> Plates:
+) -> Teeth:
     """Rows of teeth fitted between the mouth's corners, 10 and 13 mm behind the lips."""
     left, right, upper, lower = (rest[index] for index in (308, 78, 13, 14))
     bright = shows_teeth(colours, landmarks)
@@ -62,14 +62,14 @@ def build_plates(
         tone = (1 - 0.45 * across**2) * (0.78 + 0.22 * edge) * (1 - 0.10 * (np.arange(COLUMNS) % 3 == 0))
         fill.append((tone[..., None] * inner_colour("teeth") * light).reshape(-1, 3))
         joint.append(np.full((ROWS * COLUMNS, 1), JOINT_NAMES.index(name), np.int32))
-        faces.append(_strip() + start)
+        faces.append(_grid_triangles() + start)
     place = np.concatenate(points).astype(np.float32)
     paint, alpha = _paint(view, place, np.concatenate(joint), np.concatenate(fill), colours, landmarks)
-    return Plates(place, np.concatenate(joint), np.concatenate(faces).astype(np.int32), paint, alpha)
+    return Teeth(place, np.concatenate(joint), np.concatenate(faces).astype(np.int32), paint, alpha)
 
 
 def shows_teeth(colours: np.ndarray, landmarks: np.ndarray | None) -> bool:
-    """The photo's mouth is open and what is seen in it is bright."""
+    """Whether the mouth in the photo is open and its inside is bright."""
     if landmarks is None:
         return False
     gap = np.linalg.norm(landmarks[13] - landmarks[14])
@@ -81,7 +81,7 @@ def shows_teeth(colours: np.ndarray, landmarks: np.ndarray | None) -> bool:
 
 
 def hidden_edges(view: View, upper: np.ndarray, lower: np.ndarray, centre: float) -> tuple[float, float]:
-    """Edges of both rows, metres above the mouth's middle, that the photo's own lips just hide."""
+    """Edges of both rows, in metres above the middle of the mouth, that the lips in the photo just hide."""
     vertices = view.rig.template
     near = [int(np.linalg.norm(vertices - point, axis=1).argmin()) for point in (upper, lower)]
     lips = [
@@ -90,7 +90,7 @@ def hidden_edges(view: View, upper: np.ndarray, lower: np.ndarray, centre: float
     return max(-0.0035, lips[0] + 0.0005), min(-0.001, lips[1] - 0.0005)
 
 
-def _strip() -> np.ndarray:
+def _grid_triangles() -> np.ndarray:
     row, column = np.mgrid[: ROWS - 1, : COLUMNS - 1]
     corner = (row * COLUMNS + column).ravel()
     first = np.stack([corner, corner + 1, corner + COLUMNS], 1)
@@ -98,7 +98,7 @@ def _strip() -> np.ndarray:
 
 
 def _brightness(view: View) -> float:
-    """The photo's light, from the face's brightness in the middle of the picture."""
+    """Brightness of the photo, from the median brightness of the face."""
     skin = view.rig.body.sets["face_skin"]
     x, y = view.points[skin, 0].astype(int), view.points[skin, 1].astype(int)
     height, width = view.photo.shape[:2]
@@ -110,7 +110,7 @@ def _paint(
     view: View, place: np.ndarray, joint: np.ndarray, fill: np.ndarray, colours: np.ndarray,
     landmarks: np.ndarray | None,
 ) -> tuple[Paint, np.ndarray]:  # fmt: skip
-    """Where the photo's mouth is open, the teeth it shows are projected onto the plates."""
+    """Paint of the teeth; if the mouth in the photo is open, its teeth are projected onto them."""
     transform = view.transforms[joint[:, 0]]
     camera = (transform[..., :3] @ place[..., None])[..., 0] + transform[..., 3]
     uv = (camera @ view.K.T)[:, :2] / camera[:, 2:]

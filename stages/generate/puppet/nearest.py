@@ -1,4 +1,4 @@
-"""The nearest marked pixel of every pixel."""
+"""For every pixel, the nearest pixel of a mask."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 def nearest_marked(
     mask: Bool[np.ndarray, "height width"],
 ) -> tuple[Float[np.ndarray, "height width"], Int[np.ndarray, "height width"], Int[np.ndarray, "height width"]]:
-    """Distance in pixels, row and column of the nearest True pixel (OpenCV's 5x5 chamfer).
+    """For every pixel, distance in pixels, row and column of the nearest True pixel (OpenCV's 5x5 chamfer).
 
     At least one pixel must be True.
     """

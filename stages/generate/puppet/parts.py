@@ -1,4 +1,4 @@
-"""Which pixel of the person belongs to which part: the mesh's cores grow until the photo's own edges stop them."""
+"""Assign each pixel of the person to a part: regions from the mesh grow up to edges in the photo."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ LAYERS = {
     "left_hand": ("left_hand",),
     "right_hand": ("right_hand",),
 }
-"""Layer -> parts. Every layer moves with its own parts' surface only."""
+"""Layer -> body parts. A layer moves with the surface of its own parts only."""
 
 
 def layer_of_vertex(view: View) -> Int[np.ndarray, "vertices"]:
     """Row in LAYERS of each vertex."""
     body = view.rig.body
-    of_part = np.zeros(len(PART_NAMES), np.int32)
+    layer_of_part = np.zeros(len(PART_NAMES), np.int32)
     for row, parts in enumerate(LAYERS.values()):
-        of_part[[PART_NAMES.index(part) for part in parts]] = row
-    return of_part[body.part]
+        layer_of_part[[PART_NAMES.index(part) for part in parts]] = row
+    return layer_of_part[body.part]
 
 
 def layer_of_face(view: View) -> Int[np.ndarray, "faces"]:
-    """Row in LAYERS of each triangle: its corners' majority."""
+    """Row in LAYERS of each triangle: the majority of its corners."""
     corners = layer_of_vertex(view)[view.rig.body.faces]
     return np.where(corners[:, 1] == corners[:, 2], corners[:, 1], corners[:, 0])
 
@@ -42,15 +42,15 @@ def layer_of_face(view: View) -> Int[np.ndarray, "faces"]:
 def label_pixels(
     view: View, alpha: Float[np.ndarray, "height width"], hands: tuple[bool, bool]
 ) -> Int[np.ndarray, "height width"]:
-    """Row in LAYERS of every pixel; outside the matte, of the nearest pixel inside it (Meyer's watershed).
+    """Row in LAYERS of every pixel (Meyer's watershed); outside the matte, the row of the nearest pixel inside it.
 
-    hands: whether the left and the right hand are parts of their own: measured, or about to move. What covers the
-    place of another belongs to its arm, as a helmet held in front does.
+    hands: whether left and right hand are separate layers, because they are measured or will move. Otherwise their
+    pixels belong to the arm, for example a helmet held in front of the hand.
     """
     face = view.fragments.face
     rows = layer_of_face(view)
-    for apart, side in zip(hands, ("left", "right"), strict=True):
-        if not apart:
+    for separate, side in zip(hands, ("left", "right"), strict=True):
+        if not separate:
             rows[rows == list(LAYERS).index(f"{side}_hand")] = list(LAYERS).index(f"{side}_arm")
     covered = np.where(face >= 0, rows[face], -1)
     person = alpha > 0.5
@@ -64,11 +64,11 @@ def label_pixels(
     outside = len(LAYERS) + 1
     seeds[alpha < 0.02] = outside
     grown = cv2.watershed(np.ascontiguousarray(view.photo[..., ::-1]), seeds.copy())
-    return _spread(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
+    return _fill_unlabelled(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
 
 
-def _spread(labels: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """Give unlabelled pixels the nearest label; watershed lines and the surroundings are unlabelled."""
+def _fill_unlabelled(labels: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Give unlabelled pixels (watershed lines, surroundings) the nearest label."""
     known = labels > 0
     if not known.any():
         return np.ones_like(labels)

@@ -1,4 +1,4 @@
-"""One frame: pose everything, draw the layers, put them over the background."""
+"""Draw one frame: pose the puppet, draw its layers, composite them over the background."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from stages.body.camera import project
 from stages.generate.puppet.background import Backdrop
-from stages.generate.puppet.compose import merge_layers, over
-from stages.generate.puppet.draw import draw_grid, draw_mesh, skin
+from stages.generate.puppet.compose import composite_over, merge_layers
+from stages.generate.puppet.draw import draw_grid, draw_mesh, skin_points
 from stages.generate.puppet.face import Face
-from stages.generate.puppet.hands import opacities, pose_change
+from stages.generate.puppet.hands import pose_change, sheet_and_mesh_opacity
 from stages.generate.puppet.layers import Layer, fade_stretched
 from stages.generate.puppet.texture import Paint
 from stages.generate.puppet.view import Rig
 
 BIAS_M = {"underlay": 0.035, "head": -0.004, "left_hand": -0.006, "right_hand": -0.006, "hands": -0.004, "face": -0.02}
-"""Metres added to a layer's depth: the mesh lies well under the sheets, the face on top of the head's."""
+"""Metres added to the depth of a layer: the body mesh is behind the sheets, the face in front of the head's sheet."""
 SOFT_M = 0.008
 
 
 @dataclass
 class Puppet:
-    """Everything that does not change from frame to frame."""
+    """Everything that is the same in all frames."""
 
     rig: Rig
     underlay: Int[np.ndarray, "faces 3"]
     hands: dict[str, Int[np.ndarray, "_ 3"]]
-    """Triangles of each hand's mesh; a hand is absent when neither the photo nor the motion shows it."""
-    refuted: Bool[np.ndarray, "vertices"]
-    """Vertices that the fit puts where the photo plainly shows something else."""
+    """Triangles of each hand's mesh; a hand visible neither in the photo nor in the motion is missing."""
+    outside_matte: Bool[np.ndarray, "vertices"]
+    """Vertices that lie clearly outside the person in the photo."""
     photo_transforms: Float[np.ndarray, "55 3 4"]
     paint: Paint
     colours: UInt8[np.ndarray, "height width 3"]
     layers: list[Layer]
-    face: Face | None
+    face: Face
     backdrop: Backdrop
     size: tuple[int, int]
-    """Width and height the layers are drawn in."""
+    """Width and height at which the layers are drawn."""
     focal: float
-    """Of the photo's camera at the drawing size, pixels."""
+    """Focal length of the photo's camera at the drawing size, in pixels."""
     buffers: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -53,7 +53,7 @@ def draw_frame(
     expression: Float[np.ndarray, "expression"],
     K: Float[np.ndarray, "3 3"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture of one row. K projects to the drawing size."""
+    """The picture of one motion row. K projects to pixels of the drawing size."""
     transforms = puppet.rig.transforms(poses, trans)
     offsets = puppet.rig.offsets(poses, expression)
     colour, depth, boxes, merged = _buffers(puppet)
@@ -64,7 +64,7 @@ def draw_frame(
     boxes[0], bias[0] = _box(points, puppet.size), BIAS_M["underlay"]
     sheets = {}
     for name, faces in puppet.hands.items():
-        sheets[name], mesh = opacities(pose_change(name, transforms, puppet.photo_transforms))
+        sheets[name], mesh = sheet_and_mesh_opacity(pose_change(name, transforms, puppet.photo_transforms))
         if not any(layer.name == name for layer in puppet.layers):
             mesh = 1.0
         _draw_body(puppet, faces, points, mesh, colour[1], depth[1])
@@ -73,21 +73,20 @@ def draw_frame(
         bias[row] = BIAS_M.get(layer.name, 0.0)
         opacity = sheets.get(layer.name, 1.0)
         boxes[row] = _draw_layer(puppet, layer, opacity, offsets, transforms, K, colour[row], depth[row])
-    if puppet.face is not None:
-        bias[-1] = BIAS_M["face"]
-        boxes[-1] = _draw_face(puppet, puppet.face, points, transforms, K, colour[-1], depth[-1])
+    bias[-1] = BIAS_M["face"]
+    boxes[-1] = _draw_face(puppet, puppet.face, points, transforms, K, colour[-1], depth[-1])
     merge_layers(colour, depth, bias, SOFT_M, boxes, merged)
     height, width = puppet.backdrop.alpha.shape
     front = merged
     if (width, height) != puppet.size:
         front = cv2.resize(merged, (width, height), interpolation=cv2.INTER_AREA)
     out = np.empty((height, width, 3), np.uint8)
-    over(front, puppet.backdrop.behind(front[..., 3]), out)
+    composite_over(front, puppet.backdrop.background_for(front[..., 3]), out)
     return out
 
 
 def _buffers(puppet: Puppet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Reused from frame to frame; colour is only valid where depth is finite, so opacity alone is cleared."""
+    """Colour, depth, boxes and merged picture, reused for every frame. Colour is cleared inside the boxes."""
     count = 3 + len(puppet.layers)
     width, height = puppet.size
     if not puppet.buffers:
@@ -139,13 +138,13 @@ def _draw_face(
         pushed, face.faces, paint.uv, paint.uv_mirror, paint.share, paint.fill, face.alpha, True,
         puppet.colours, colour, depth,
     )  # fmt: skip
-    plates = face.plates
-    placed = np.empty_like(plates.rest)
-    skin(plates.rest, plates.joint, np.ones((len(placed), 1), np.float32), transforms, placed)
-    teeth = project(placed, K).astype(np.float32)
+    teeth = face.teeth
+    placed = np.empty_like(teeth.rest)
+    skin_points(teeth.rest, teeth.joint, np.ones((len(placed), 1), np.float32), transforms, placed)
+    teeth_points = project(placed, K).astype(np.float32)
     draw_mesh(
-        teeth, plates.faces, plates.paint.uv, plates.paint.uv_mirror, plates.paint.share, plates.paint.fill,
-        plates.alpha, False, puppet.colours, colour, depth,
+        teeth_points, teeth.faces, teeth.paint.uv, teeth.paint.uv_mirror, teeth.paint.share, teeth.paint.fill,
+        teeth.alpha, False, puppet.colours, colour, depth,
     )  # fmt: skip
     return _box(points[np.unique(face.faces)], puppet.size)
 

@@ -1,4 +1,4 @@
-"""A colour for every vertex: the photo where it saw the surface, its mirror image, or a neighbour's colour."""
+"""A colour for every vertex: the photo where the surface is visible, its mirror image, or a neighbour's colour."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from stages.generate.puppet.view import View, facing, smoothstep
 
 CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "right_hand"),
            ("left_leg", "right_leg"), ("left_foot", "right_foot"))  # fmt: skip
-"""Parts that may lend each other colours."""
-
-
-SCRAP_SHARE = 0.1
+"""Groups of parts; a part takes missing colours from parts of its group only."""
+MIN_VISIBLE_SHARE = 0.1
+"""A forearm or shin with a smaller visible share counts as not visible."""
 UNLIKE = 70.0
-"""Distance of two median colours (RGB, 0 to 255) above which they are not one cloth's."""
+"""Distance of two colours (RGB, 0 to 255) above which they do not belong to one cloth."""
 
 
 @dataclass
 class Paint:
-    """How `draw_mesh` colours each vertex."""
+    """The arguments of `draw_mesh` that colour each vertex."""
 
     uv: Float[np.ndarray, "vertices 2"]
     uv_mirror: Float[np.ndarray, "vertices 2"]
@@ -34,14 +33,17 @@ class Paint:
 
 
 def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.ndarray, trusted: np.ndarray) -> Paint:
-    """colours: the person's colour at every pixel. trusted (V): False for parts the photo does not show."""
+    """The paint of the body mesh.
+
+    colours: the person's colour at every pixel. trusted (V): False for vertices of parts not visible in the photo.
+    """
     seen = visibility(view, alpha, labels) * trusted
     for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
-        forget_scraps(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
-    forget_what_is_held(view, colours, seen)
+        hide_small_areas(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
+    hide_covered_limbs(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
-    borrowed *= _usual_cloth(view, colours, seen)[mirror]
+    borrowed *= _has_usual_colour(view, colours, seen)[mirror]
     share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     uv = view.points[:, :2]
     fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels), seen)
@@ -53,16 +55,16 @@ def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.nd
     )
 
 
-def forget_scraps(seen: np.ndarray, members: np.ndarray) -> None:
-    """Set a forearm's or shin's few seen vertices to unseen: one plain sleeve is better than patches of a cuff."""
-    if (seen[members] > 0.6).mean() < SCRAP_SHARE:
+def hide_small_areas(seen: np.ndarray, members: np.ndarray) -> None:
+    """Set the vertices of a forearm or shin to unseen if few are seen: a plain sleeve looks better than patches."""
+    if (seen[members] > 0.6).mean() < MIN_VISIBLE_SHARE:
         seen[members] = 0.0
 
 
-def forget_what_is_held(view: View, colours: np.ndarray, seen: np.ndarray) -> None:
-    """Set a limb to unseen whose colour is neither its twin's nor the torso's: a helmet hides it, say.
+def hide_covered_limbs(view: View, colours: np.ndarray, seen: np.ndarray) -> None:
+    """Set a limb to unseen if its colour is neither that of the other side nor of the torso: something covers it.
 
-    Without this the helmet's black and white are mirrored onto the other sleeve.
+    Otherwise the black and white of a held helmet are mirrored onto the other sleeve.
     """
     height, width = colours.shape[:2]
     x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
@@ -84,7 +86,7 @@ def forget_what_is_held(view: View, colours: np.ndarray, seen: np.ndarray) -> No
 
 
 def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.ndarray, "vertices"]:
-    """0 to 1: how well the photo shows each vertex's own surface."""
+    """How well each vertex is visible in the photo, 0 to 1."""
     height, width = alpha.shape
     x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
     within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
@@ -99,7 +101,7 @@ def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.nd
 
 
 def well_inside(view: View, alpha: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Boolean (V): a centimetre inside the matte and the vertex's own part, where no other colour has strayed in."""
+    """Boolean (V): vertices a centimetre inside the matte and inside their own part, without colour from outside."""
     height, width = alpha.shape
     x = view.points[:, 0].astype(int).clip(0, width - 1)
     y = view.points[:, 1].astype(int).clip(0, height - 1)
@@ -123,11 +125,12 @@ def mirror_vertices(v_template: Float[np.ndarray, "vertices 3"]) -> Int[np.ndarr
 def fill_colours(
     view: View, colours: np.ndarray, sure: np.ndarray, seen: np.ndarray
 ) -> Float[np.ndarray, "vertices 3"]:
-    """Colours of unseen vertices from seen ones of the same class, near in (|x|, y, 0.35 z) of the rest pose.
+    """Colours of unseen vertices, from seen vertices of the same group that are near in (|x|, y, 0.35 z) at rest.
 
-    The back of the head borrows from hair, not from the face; the neck from whatever is next to it. Mirror side and
-    back share one key with the front. Shaded by a lamp at the camera's upper left; a hand without any seen vertex
-    takes the face's median, and a class without any takes the whole person's. sure, seen (V): 0 to 1, strict and lax.
+    With this distance a vertex is near its mirror image and near the front of the body. The back of the head takes its
+    colour from hair, not from the face; the neck from any neighbour. The result is shaded by a lamp at the upper left
+    of the camera. A hand, foot or head without seen vertices takes the median colour of the face; another group takes
+    the median of the whole person. sure, seen (V): strict and less strict visibility, 0 to 1.
     """
     from scipy.spatial import KDTree
 
@@ -148,8 +151,8 @@ def fill_colours(
     groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
     groups.append((_members(part, ("head",)) & ~face, _members(part, ("head",)) & ~face, "hair"))
     groups.append((neck & ~face, _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
-    for members, lenders, name in groups:
-        sources = np.flatnonzero(lenders & (good if name != "neck" else seen > 0.3))
+    for members, allowed, name in groups:
+        sources = np.flatnonzero(allowed & (good if name != "neck" else seen > 0.3))
         if len(sources) < 12:
             if name not in ("hair", "neck"):
                 fill[members] = skin if name.endswith(("hand", "foot", "head")) else everyone
@@ -157,7 +160,7 @@ def fill_colours(
         count = min({"torso": 120, "left_arm": 40, "left_leg": 40}.get(name, 12), len(sources))
         distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
         weight = 1.0 / (distance + 0.01)
-        if name == "torso":  # far from anything seen, the cloth's usual colour
+        if name == "torso":  # far from any seen vertex, the usual colour of the cloth
             far = np.clip((distance[:, :1] - 0.01) / 0.04, 0, 1)
             weight *= (distance + 0.01) ** (far - 1) * _commonness(direct[sources])[nearest] ** far
         weight /= weight.sum(1, keepdims=True)
@@ -168,29 +171,29 @@ def fill_colours(
 
 
 def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:
-    """The colour (0 to 255) with most others near it: a median mixes an orange suit with a black helmet to brown."""
+    """The most common colour (0 to 255). A median would mix an orange suit and a black helmet to brown."""
     some = colours[:: max(1, len(colours) // 400)].astype(np.float32)
     near = np.exp(-((np.linalg.norm(some[:, None] - some[None], axis=2) / UNLIKE) ** 2))
     weight = near[int(near.sum(1).argmax())]
     return (some * weight[:, None]).sum(0) / weight.sum()
 
 
-def _usual_cloth(view: View, colours: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Boolean (V): False on the torso where the photo shows straps and badges, which have no twin on the other side."""
+def _has_usual_colour(view: View, colours: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Boolean (V): False on the torso where the colour is unusual (straps, badges), which must not be mirrored."""
     height, width = colours.shape[:2]
     x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
     torso = np.flatnonzero(_members(view.rig.body.part, ("torso",)))
     usual = np.ones(len(x), bool)
-    shown = torso[seen[torso] > 0.6]
-    if len(shown) >= 40:
+    visible = torso[seen[torso] > 0.6]
+    if len(visible) >= 40:
         own = colours[y[torso], x[torso]].astype(np.float32)
-        away = np.linalg.norm(own - usual_colour(colours[y[shown], x[shown]]), axis=1)
+        away = np.linalg.norm(own - usual_colour(colours[y[visible], x[visible]]), axis=1)
         usual[torso] = away < UNLIKE
     return usual
 
 
 def _commonness(colours: Float[np.ndarray, "sources 3"]) -> Float[np.ndarray, "sources"]:
-    """1 for the cloth's usual colour, towards 0.02 for straps and badges on it."""
+    """1 for the usual colour of the cloth, down to 0.02 for straps and badges on it."""
     away = np.linalg.norm(colours - usual_colour(colours), axis=1)
     return 0.02 + 0.98 * np.exp(-((away / UNLIKE) ** 2))
 
@@ -199,19 +202,19 @@ def _members(part: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     return np.isin(part, [PART_NAMES.index(name) for name in names])
 
 
-def shown_parts(view: View, alpha: np.ndarray, valid_hands: tuple[bool, bool]) -> np.ndarray:
-    """Boolean (V): vertices of parts that lie inside the matte (at least 60 %) and, for hands, were measured."""
+def visible_layers(view: View, alpha: np.ndarray, valid_hands: tuple[bool, bool]) -> np.ndarray:
+    """Boolean (V): vertices of layers that lie inside the matte (at least 60 %) and, for hands, were measured."""
     height, width = alpha.shape
     inner = erode(alpha > 0.3, 0)
     x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
     within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     inside = within & inner[y.clip(0, height - 1), x.clip(0, width - 1)]
     rows = layer_of_vertex(view)
-    shown = np.ones(len(rows), bool)
+    visible = np.ones(len(rows), bool)
     for row, name in enumerate(LAYERS):
         members = rows == row
         framed = members & within
         unmeasured = name.endswith("hand") and not valid_hands[name.startswith("right")]
         if unmeasured or framed.sum() < 10 or inside[framed].mean() < 0.6:
-            shown[members] = name in ("torso", "head")
-    return shown
+            visible[members] = name in ("torso", "head")
+    return visible

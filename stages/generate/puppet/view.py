@@ -1,7 +1,7 @@
-"""The photo and the body fitted to it, side by side at the size the puppet is drawn in.
+"""The photo and the body fitted to it, at the size in which the puppet is drawn.
 
-The picture may be continued past its border with a mirrored strip, on the sides where the body goes on outside it, so
-that a shirt does not end in mid-air when the person rises. `offset` is where the photo's corner lies in that canvas.
+The canvas is the photo with a mirrored strip on the sides where the body leaves the picture, so that a shirt does not
+end in mid-air when the person rises. `offset` is the position of the photo's top left corner in the canvas.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from stages.artifacts.motion import Motion
-from stages.body.camera import project, resized
+from stages.body.camera import project, resize_intrinsics
 from stages.body.model import Body, joint_transforms, motion_template
 from stages.body.rotations import matrix_from_rotvec
-from stages.generate.puppet.draw import skin
+from stages.generate.puppet.draw import skin_points
 from stages.raster.rasterizer import Fragments, rasterizer
 
-JOINTS_A_POINT = 8
+JOINTS_PER_POINT = 8
 STRIP = 0.22
-"""Width of the mirrored strip, as a share of the picture's side (chosen by eye, shared/notes)."""
+"""Width of the mirrored strip, as a share of the picture's side. Chosen by eye."""
 
 
 @dataclass
 class Rig:
-    """One person's body, ready to be posed row by row: who they are, not where."""
+    """The body of one person, ready to be posed; it holds shape but no pose."""
 
     body: Body
     template: Float[np.ndarray, "vertices 3"]
@@ -34,16 +34,16 @@ class Rig:
     joints: Int[np.ndarray, "vertices k"]
     weights: Float[np.ndarray, "vertices k"]
     moving: Int[np.ndarray, "moving"]
-    """Vertices that expressions move."""
+    """Numbers of the vertices that expressions move."""
     expression_rows: Float[np.ndarray, "moving3 expression"]
 
     def transforms(self, poses: np.ndarray, trans: np.ndarray) -> Float[np.ndarray, "55 3 4"]:
-        """Rest to posed, per joint, of one row."""
+        """Per joint, the map from rest to posed points, for one motion row."""
         rotations = matrix_from_rotvec(poses.reshape(1, 55, 3).astype(np.float32))
         return joint_transforms(self.body.parents, rotations, self.rest_joints, trans[None].astype(np.float32))[0]
 
     def offsets(self, poses: np.ndarray, expression: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
-        """What expression and pose correctives add to the rest vertices."""
+        """Offsets of expression and pose correctives to the rest vertices."""
         offset = np.zeros_like(self.template)
         offset[self.moving] = (self.expression_rows @ expression.astype(np.float32)).reshape(-1, 3)
         if self.body.posedirs is not None:
@@ -52,16 +52,16 @@ class Rig:
         return offset
 
     def skin(self, offsets: np.ndarray, transforms: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
-        """Posed vertices in the camera's frame."""
+        """Posed vertices in the camera frame."""
         out = np.empty_like(self.template)
-        skin(self.template + offsets, self.joints, self.weights, transforms, out)
+        skin_points(self.template + offsets, self.joints, self.weights, transforms, out)
         return out
 
 
 def make_rig(body: Body, reference: Motion) -> Rig:
     """The rig of the person in a motion."""
     template = motion_template(body, reference).astype(np.float32)
-    joints, weights = few_joints(body.weights)
+    joints, weights = strongest_joints(body.weights)
     moving = np.flatnonzero(np.abs(body.exprdirs).max((1, 2)) > 1e-7)
     rows = reference.head_scale * body.exprdirs[moving].reshape(-1, body.exprdirs.shape[2])
     return Rig(
@@ -69,16 +69,16 @@ def make_rig(body: Body, reference: Motion) -> Rig:
     )
 
 
-def few_joints(weights: np.ndarray, count: int = JOINTS_A_POINT) -> tuple[np.ndarray, np.ndarray]:
-    """The strongest joints of each point and their weights, summing to one."""
-    joints = np.argsort(-weights, axis=1)[:, :count]
+def strongest_joints(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The JOINTS_PER_POINT strongest joints of each point, and their weights, which sum to one."""
+    joints = np.argsort(-weights, axis=1)[:, :JOINTS_PER_POINT]
     chosen = np.take_along_axis(weights, joints, 1)
     return joints.astype(np.int32), (chosen / np.maximum(chosen.sum(1, keepdims=True), 1e-9)).astype(np.float32)
 
 
 @dataclass
 class View:
-    """The fitted body in the photo's canvas. Pixels are the canvas's, metres the camera's frame."""
+    """The fitted body in the canvas of the photo. Pixels are canvas pixels; metres are in the camera frame."""
 
     rig: Rig
     photo: UInt8[np.ndarray, "height width 3"]
@@ -96,24 +96,26 @@ class View:
     fragments: Fragments
     centimetre_px: float
 
-    def strip(self, image: np.ndarray) -> np.ndarray:
-        """A picture of the photo's size, continued over the canvas by mirroring."""
+    def extend(self, image: np.ndarray) -> np.ndarray:
+        """A picture of the photo's size, extended to the canvas by mirroring."""
         height, width = self.photo.shape[:2]
         left, top = self.offset
         right, bottom = width - left - self.size[0], height - top - self.size[1]
         return cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT_101)
 
     def crop(self, image: np.ndarray) -> np.ndarray:
-        """The photo's part of a canvas-sized picture."""
+        """The area of the photo in a picture of the canvas's size."""
         left, top = self.offset
         return image[top : top + self.size[1], left : left + self.size[0]]
 
 
 def make_view(photo: UInt8[np.ndarray, "height width 3"], reference: Motion, rig: Rig, size: tuple[int, int]) -> View:
-    """Resize the photo to `size`, continue it where the body leaves it, and pose the body in it."""
+    """Resize the photo to `size`, extend it where the body leaves it, and pose the body in it."""
     width, height = size
     picture = resize_photo(photo, size)
-    K = resized(reference.K[0], width / reference.image_size[0], height / reference.image_size[1]).astype(np.float32)
+    K = resize_intrinsics(reference.K[0], width / reference.image_size[0], height / reference.image_size[1]).astype(
+        np.float32
+    )
     transforms = rig.transforms(reference.poses[0], reference.trans[0])
     offsets = rig.offsets(reference.poses[0], reference.expression[0])
     vertices = rig.skin(offsets, transforms)
@@ -136,13 +138,13 @@ def make_view(photo: UInt8[np.ndarray, "height width 3"], reference: Motion, rig
 
 
 def resize_photo(photo: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]) -> np.ndarray:
-    """Averaged down or cubically enlarged to `size` (width, height)."""
+    """The photo at `size` (width, height): area-averaged when smaller, cubic when larger."""
     enlarging = max(size[0] / photo.shape[1], size[1] / photo.shape[0]) > 1
     return cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC if enlarging else cv2.INTER_AREA)
 
 
 def pose_view(view: View) -> None:
-    """(Re)compute everything that follows from the rig's template."""
+    """Compute (again) everything that depends on the template of the rig."""
     view.vertices = view.rig.skin(view.offsets, view.transforms)
     view.points = project(view.vertices, view.K).astype(np.float32)
     view.normals = vertex_normals(view.vertices, view.rig.body.faces)
@@ -156,11 +158,11 @@ def pose_view(view: View) -> None:
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
     """Outward unit normals, weighted by triangle area."""
     corners = vertices[faces]
-    facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros_like(vertices)
     for corner in range(3):
         for axis in range(3):
-            normals[:, axis] += np.bincount(faces[:, corner], facing[:, axis], len(vertices)).astype(np.float32)
+            normals[:, axis] += np.bincount(faces[:, corner], face_normals[:, axis], len(vertices)).astype(np.float32)
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
@@ -171,6 +173,6 @@ def facing(view: View) -> Float[np.ndarray, "vertices"]:
 
 
 def smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
-    """0 below `low`, 1 above `high`, smooth between; `low` may exceed `high`."""
+    """0 below `low`, 1 above `high`, smooth between; `low` may be larger than `high`, which reverses the step."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))

@@ -1,1 +1,1 @@
-"""The wan backend: latents become a video, chunk after chunk."""
+"""The wan backend: draw a video from latents, one chunk after another."""

@@ -1,10 +1,10 @@
-"""One chunk after another: from a clip's latents to frames (paper 3.4).
+"""Draw one chunk after another: from a clip's latents to frames (paper 3.4).
 
-Chunk 1 is drawn from the photo alone. Every later one is given, beside the photo, the first chunk's first denoised
-latent (spatially-aligned conditioning) and the last frames of the chunk before, encoded together with grey for the
-rest. None of a chunk's decoding can wait until the next has begun: those frames are the last that a causal decoder
-gives, and depend on all of the chunk's latents (measured in tests/generate/wan). With SAC off and a silenced face
-branch this is diffusers' `WanAnimatePipeline`, bit for bit.
+Chunk 1 is drawn from the photo alone. Every later chunk also reads the first denoised latent of chunk 1
+(spatially-aligned conditioning, SAC) and the last frames of the chunk before, encoded together with grey for the rest.
+A chunk must be decoded completely before the next can begin: the frames that the next one needs come last from the
+causal decoder and depend on all of the chunk's latents (measured in tests/generate/wan). With SAC off and the output of
+the face branch set to 0, the result equals diffusers' `WanAnimatePipeline`, bit for bit.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.artifacts.latents import Latents
-from stages.generate.wan.color_anchor import matched
+from stages.generate.wan.color_anchor import match_colours
 from stages.progress import Progress, silent
 from stages.wan import vae as codec
 from stages.wan.chunks import Chunk
 from stages.wan.config import WanConfig
-from stages.wan.denoise import Guide, denoise, noise
+from stages.wan.denoise import Embeddings, denoise, noise
 from stages.wan.layout import condition, layout
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Models:
-    """What drawing needs in memory. `device` is where a chunk's latents live."""
+    """The loaded networks. `device` is where a chunk's latents are."""
 
     transformer: EmoshTransformer3DModel
     vae: codec.Vae
@@ -40,23 +40,23 @@ class Models:
 
 @dataclass(frozen=True)
 class Carried:
-    """What one chunk hands to the next. `tail` are its last frames in [-1, 1], `anchor` chunk 1's first latent as it
-    was denoised, never decoded and encoded again; `noise_state` is the generator's."""
+    """What a chunk passes to the next: `noise_state`, the state of the random generator; `anchor`, the first denoised
+    latent of chunk 1, never decoded and encoded again; `tail`, the chunk's last frames in [-1, 1]."""
 
     noise_state: Tensor
     anchor: Float[Tensor, "1 16 1 h w"] | None = None
     tail: Float[Tensor, "1 3 known height width"] | None = None
 
 
-def beginning(seed: int) -> Carried:
-    """What chunk 1 is given: a clip's one generator, on the CPU, so that a seed means the same on every device."""
+def before_first_chunk(seed: int) -> Carried:
+    """The input of chunk 1: a generator on the CPU, so that a seed gives the same noise on every device."""
     return Carried(torch.Generator().manual_seed(seed).get_state())
 
 
 def draw_chunk(
     latents: Latents, chunk: Chunk, carried: Carried, models: Models, config: WanConfig, progress: Progress = silent
 ) -> tuple[Float[Tensor, "1 3 new height width"], Carried]:
-    """The chunk's new frames in [-1, 1] on the CPU, and what the next chunk is given."""
+    """Draw a chunk. Returns (its new frames in [-1, 1] on the CPU, what the next chunk needs)."""
     header, device = latents.header, models.device
     slots = layout(header.chunk_frames, header.overlap_frames, chunk.number == 0, config.sac)
     generator = torch.Generator()
@@ -70,27 +70,29 @@ def draw_chunk(
         known.to(device),
     )
     motion = _tensor(latents.motion(chunk.number), device)
-    denoised = denoise(models.transformer, start, known_slots, motion, guide(latents), config, slots.lead, progress)
+    denoised = denoise(
+        models.transformer, start, known_slots, motion, read_embeddings(latents), config, slots.lead, progress
+    )
     anchor = denoised[:, :, slots.lead : slots.lead + 1].cpu() if carried.anchor is None else carried.anchor
     frames = codec.decode(models.vae, denoised[:, :, slots.lead :])
     if config.color_anchor and carried.tail is not None:
-        frames = matched(frames, carried.tail.to(frames))
+        frames = match_colours(frames, carried.tail.to(frames))
     own = frames[:, :, chunk.known :]
     tail = own[:, :, -header.overlap_frames :].cpu().clone()
     return own[:, :, : chunk.new].cpu(), replace(carried, noise_state=generator.get_state(), anchor=anchor, tail=tail)
 
 
 def _known(latents: Latents, carried: Carried, models: Models) -> Float[Tensor, "1 16 video h w"]:
-    """The encoding of the frames that the chunk before left, or of none."""
+    """Known latents: the encoding of the last frames of the chunk before, or of a grey clip for chunk 1."""
     if carried.tail is None:
         return _tensor(latents.read("grey_latents"), models.device)
     return codec.known_latents(models.vae, carried.tail, latents.header.chunk_frames)
 
 
-def guide(latents: Latents) -> Guide:
-    """What the cross-attention reads, from the file."""
+def read_embeddings(latents: Latents) -> Embeddings:
+    """The embeddings for the cross-attention, from the file."""
     negative = latents.read("negative_prompt_embeds") if latents.has("negative_prompt_embeds") else None
-    return Guide(
+    return Embeddings(
         _tensor(latents.read("prompt_embeds")),
         _tensor(latents.read("image_embeds")),
         None if negative is None else _tensor(negative),

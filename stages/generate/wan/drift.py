@@ -1,4 +1,4 @@
-"""How colour, contrast and sharpness change from chunk to chunk, measured on the frames as they are shown."""
+"""Measure how colour, contrast and sharpness change from chunk to chunk, on the final 8-bit frames."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from stages.artifacts.atomic import atomic_path
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 LEVELS = np.arange(256.0)
 NOTABLE_LEVELS, NOTABLE_SHARE = 6.0, 0.15
-"""From here on a drift is pointed out: levels of 255, and a share of contrast or sharpness (chosen here)."""
+"""From here on a drift is reported: change of colour in levels of 255, change of contrast or sharpness as a share
+(chosen here)."""
 
 
 @dataclass(frozen=True)
 class ChunkStatistics:
-    """Of a chunk's new frames: mean and deviation of red, green and blue in levels of 255; sharpness is the mean
-    absolute Laplacian of the luma, in levels."""
+    """Statistics of a chunk's new frames: mean and deviation of red, green and blue, and sharpness (mean absolute
+    Laplacian of the luma), all in levels of 255."""
 
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
     sharpness: float
 
 
-def measured(frames: Sequence[UInt8[np.ndarray, "height width 3"]]) -> ChunkStatistics:
-    """Statistics of a chunk's frames, one at a time."""
+def chunk_statistics(frames: Sequence[UInt8[np.ndarray, "height width 3"]]) -> ChunkStatistics:
+    """Statistics of a chunk's frames. Reads one frame at a time."""
     sums, squares, sharpness = np.zeros(3), np.zeros(3), 0.0
     for frame in frames:
         shares = np.stack([np.bincount(frame[..., colour].ravel(), minlength=256) for colour in range(3)])
@@ -53,54 +54,54 @@ def _three(values: np.ndarray) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Drift:
-    """The last chunk against the first."""
+    """Difference between the last chunk and the first."""
 
     chunks: int
     colour_levels: float
     """Largest change of a channel's mean, in levels of 255."""
     contrast_share: float
-    """Change of the mean deviation, as a share."""
+    """Change of the channels' mean deviation, as a share of the first chunk's."""
     sharpness_share: float
 
     @property
     def is_notable(self) -> bool:
-        """Whether a viewer may see it."""
+        """Whether a viewer may see the drift."""
         shares = abs(self.contrast_share), abs(self.sharpness_share)
         return self.colour_levels >= NOTABLE_LEVELS or max(shares) >= NOTABLE_SHARE
 
     def __str__(self) -> str:
-        """One sentence."""
+        """The drift in one line."""
         return (
             f"drift over {self.chunks} chunks: colour {self.colour_levels:.1f} levels of 255, "
             f"contrast {self.contrast_share:+.0%}, sharpness {self.sharpness_share:+.0%}"
         )
 
 
-def drift(chunks: Sequence[ChunkStatistics]) -> Drift | None:
-    """None for a clip of one chunk, which cannot drift."""
+def measure_drift(chunks: Sequence[ChunkStatistics]) -> Drift | None:
+    """Drift between the first and the last chunk. None for a clip of one chunk."""
     if len(chunks) < 2:
         return None
     first, last = chunks[0], chunks[-1]
-    moved = np.abs(np.subtract(last.mean, first.mean)).max()
+    change = np.abs(np.subtract(last.mean, first.mean)).max()
     return Drift(
         len(chunks),
-        round(float(moved), 3),
-        _change(float(np.mean(first.deviation)), float(np.mean(last.deviation))),
-        _change(first.sharpness, last.sharpness),
+        round(float(change), 3),
+        _relative_change(float(np.mean(first.deviation)), float(np.mean(last.deviation))),
+        _relative_change(first.sharpness, last.sharpness),
     )
 
 
-def _change(before: float, after: float) -> float:
+def _relative_change(before: float, after: float) -> float:
     return round(after / before - 1, 4) if before > 0 else 0.0
 
 
-def report(chunks: Sequence[ChunkStatistics]) -> dict[str, Any]:
-    """Plain values for a report: every chunk's statistics, and the drift between first and last."""
-    found = drift(chunks)
+def drift_report(chunks: Sequence[ChunkStatistics]) -> dict[str, Any]:
+    """Values for JSON: every chunk's statistics, and the drift between first and last chunk."""
+    found = measure_drift(chunks)
     return {"chunks": [asdict(each) for each in chunks], "drift": None if found is None else asdict(found)}
 
 
 def write_report(path: Path, chunks: Sequence[ChunkStatistics]) -> None:
-    """Keep `report` as JSON beside the steps of a clip."""
+    """Write `drift_report` as JSON."""
     with atomic_path(path) as part:
-        part.write_text(json.dumps(report(chunks), indent=1) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(drift_report(chunks), indent=1) + "\n", encoding="utf-8")

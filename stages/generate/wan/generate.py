@@ -1,4 +1,4 @@
-"""The wan backend: latents in, a video out, written chunk by chunk and resumed where it was stopped."""
+"""Draw a video from latents with the wan backend, chunk by chunk. A stopped run resumes at its last finished chunk."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from stages.artifacts.disk import check_room
 from stages.artifacts.latents import Latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.errors import InputError
-from stages.generate.wan.draw import Models, beginning, draw_chunk
-from stages.generate.wan.drift import ChunkStatistics, measured
-from stages.generate.wan.model_weights import Running, Source, check_source, opened, warmed
+from stages.generate.wan.draw import Models, before_first_chunk, draw_chunk
+from stages.generate.wan.drift import ChunkStatistics, chunk_statistics
+from stages.generate.wan.model_weights import RunPlan, Source, check_source, compile_models, load_models
 from stages.generate.wan.resume import ChunkStore
 from stages.progress import Progress, silent
 from stages.wan.chunks import plan_chunks
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from stages.video.sink import VideoSink
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft")
-"""Whose versions stand in the record."""
+"""Packages whose versions are recorded in the video."""
 LEAST_SHARE = 0.05
-"""Of a frame's raw size, that a kept and a final one take together at the very least."""
+"""Lower bound for the size of a stored frame plus a final frame, as a share of the raw frame."""
 
 
 def generate(
@@ -44,31 +44,31 @@ def generate(
     work: Path,
     *,
     device: str = "cpu",
-    running: Running | None = None,
+    run_plan: RunPlan | None = None,
     audio_from: Path | None = None,
     code: str = "",
     models: Models | None = None,
     progress: Progress = silent,
 ) -> list[ChunkStatistics]:
-    """Draw the clip of the latents at `path` into `out`, an H.264 mp4 with the driver's times; statistics by chunk.
+    """Draw the latents at `path` into `out`, an H.264 mp4 with the driver's frame times. Returns statistics per chunk.
 
-    `work` is a folder for what is kept until `out` is whole: killed at any moment, the same call goes on from the last
-    whole chunk to the same bytes. `running` is how the weights are run, as planned. `code` stands for the program's
-    own state, beside its version. `models` are networks that are loaded already, as training has them. Host memory
-    does not grow with the clip. Raises InputError before anything heavy loads for latents that do not fit the model
-    or the config.
+    `work` is a folder for finished chunks, deleted when `out` is complete. After a kill at any moment, the same call
+    continues from the last finished chunk and gives the same bytes. `run_plan` is how the weights are run, as planned.
+    `code` identifies the program's source beside its version. `models` are networks that are already loaded, as in
+    training. Host memory does not grow with the clip's length. Raises InputError for latents that do not fit the model
+    or the config, before anything heavy is loaded.
 
-    A chunk is safe on disk before the next begins; only its encoding into `out` waits for one thread, a chunk behind.
+    A chunk is on disk before the next one begins. One thread encodes it into `out` while the next chunk is drawn.
     """
     from stages.video.sink import VideoSink
-    from stages.wan.offload import memory_sentences
+    from stages.wan.offload import explained_out_of_memory
 
     latents = Latents(path)
-    check(latents, source, config)
-    running = running or Running()
-    record = provenance(path, latents, source, config, device, running)
+    check_inputs(latents, source, config)
+    run_plan = run_plan or RunPlan()
+    record = provenance(path, latents, source, config, device, run_plan)
     store = ChunkStore(work, f"{record.fingerprint()}-{code}")
-    progressed = store.resumed(beginning(config.seed))
+    progressed = store.resumed(before_first_chunk(config.seed))
     header = latents.header
     chunks = plan_chunks(header.frames, header.chunk_frames, header.overlap_frames)
     left = sum(chunk.new for chunk in chunks[progressed.done :])
@@ -84,18 +84,23 @@ def generate(
         for chunk in chunks:
             frames = store.frames(chunk.number)
             if chunk.number >= progressed.done:
-                models = models or _ready(source, config, device, running, latents)
-                with memory_sentences(running.placement, f"drawing chunk {chunk.number + 1}"):
+                models = models or _load(source, config, device, run_plan, latents)
+                with explained_out_of_memory(run_plan.placement, f"drawing chunk {chunk.number + 1}"):
                     drawn, carried = draw_chunk(
-                        latents, chunk, progressed.carried, models, config, _within(progress, chunk.number, len(chunks))
+                        latents,
+                        chunk,
+                        progressed.carried,
+                        models,
+                        config,
+                        _chunk_progress(progress, chunk.number, len(chunks)),
                     )
                 fresh = _eight_bits(drawn, chunk.number)
-                progressed = store.add(progressed, fresh, measured(list(fresh)), carried)
+                progressed = store.add(progressed, fresh, chunk_statistics(list(fresh)), carried)
                 frames = iter(fresh)
             if shown is not None:
                 shown.result()
             first = chunk.start + chunk.known
-            shown = behind.submit(_show, sink, frames, times[first : first + chunk.new])
+            shown = behind.submit(_write_frames, sink, frames, times[first : first + chunk.new])
             progress("chunks", chunk.number + 1, len(chunks))
         assert shown is not None
         shown.result()
@@ -103,33 +108,35 @@ def generate(
     return progressed.statistics
 
 
-def _show(sink: VideoSink, frames: Iterable[UInt8[np.ndarray, "height width 3"]], times: np.ndarray) -> None:
-    """Mark and encode a chunk's frames, in their order, while the next chunk is drawn."""
+def _write_frames(sink: VideoSink, frames: Iterable[UInt8[np.ndarray, "height width 3"]], times: np.ndarray) -> None:
+    """Watermark and encode a chunk's frames in order, while the next chunk is drawn."""
     for frame, seconds in zip(frames, times, strict=True):
         sink.write(frame, float(seconds))
 
 
-def _ready(source: Source, config: WanConfig, device: str, running: Running, latents: Latents) -> Models:
-    """The weights in their places, and compiled for the clip's lengths where that was asked for."""
-    models, header = opened(source, config, device, running), latents.header
+def _load(source: Source, config: WanConfig, device: str, run_plan: RunPlan, latents: Latents) -> Models:
+    """Load the networks, and compile them for the clip's chunk lengths if wan_run.compile is set."""
+    models, header = load_models(source, config, device, run_plan), latents.header
     lengths = [layout(header.chunk_frames, header.overlap_frames, True, config.sac)]
     if header.frames > header.chunk_frames:
         lengths.append(layout(header.chunk_frames, header.overlap_frames, False, config.sac))
-    warmed(models, running, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
+    compile_models(models, run_plan, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
     return models
 
 
-def check(latents: Latents, source: Source, config: WanConfig) -> None:
-    """Refuse, before anything heavy loads, what does not belong together."""
+def check_inputs(latents: Latents, source: Source, config: WanConfig) -> None:
+    """Refuse latents that do not fit the model or the config, before anything heavy is loaded."""
     path, base = latents.path, source.folder.config
     if latents.header.layout != LAYOUT_VERSION:
-        raise InputError(f"{path} was encoded for slot layout {latents.header.layout}, expected {LAYOUT_VERSION}")
+        raise InputError(
+            f"{path} was encoded for slot layout {latents.header.layout}, expected {LAYOUT_VERSION}; encode again"
+        )
     for axis, key in (("text_dim", "text_dim"), ("image_dim", "image_dim")):
-        wanted = base.get(key)
-        if wanted is not None and latents.sizes[axis] != wanted:
+        expected = base.get(key)
+        if expected is not None and latents.sizes[axis] != expected:
             raise InputError(
-                f"{path} was encoded for another model: its {axis} is {latents.sizes[axis]}, {source.folder.path}'s "
-                f"{wanted}; encode again"
+                f"{path} was encoded for another model: its {axis} is {latents.sizes[axis]}, that of "
+                f"{source.folder.path} is {expected}; encode again"
             )
     chunks = len(plan_chunks(latents.header.frames, latents.header.chunk_frames, latents.header.overlap_frames))
     if latents.sizes["chunks"] != chunks:
@@ -146,9 +153,9 @@ def check(latents: Latents, source: Source, config: WanConfig) -> None:
 
 
 def provenance(
-    path: Path, latents: Latents, source: Source, config: WanConfig, device: str, running: Running | None = None
+    path: Path, latents: Latents, source: Source, config: WanConfig, device: str, run_plan: RunPlan | None = None
 ) -> Provenance:
-    """What made the video, from what; its fingerprint decides whether an interrupted run goes on."""
+    """Record of settings, inputs and weights of the video. A stopped run resumes only if the fingerprint is equal."""
     encoded = latents.header.provenance
     return Provenance(
         "generate",
@@ -156,7 +163,7 @@ def provenance(
             "backend": "wan",
             **config_dict(config),
             "encode": encoded.config,
-            "run": (running or Running()).deciding(),
+            "run": (run_plan or RunPlan()).affecting_result(),
         },
         inputs={"latents": sha256_file(path), **encoded.inputs},
         weights=source.weights,
@@ -173,7 +180,7 @@ def provenance(
 
 
 def comment(record: Provenance) -> str:
-    """The record as it travels in the video, which says first of all that it is synthetic."""
+    """The record as JSON for the video's metadata. It states that the video is synthetic."""
     return json.dumps({"backend": "wan", "synthetic": True, **json.loads(record.to_json())}, sort_keys=True)
 
 
@@ -181,14 +188,14 @@ def _eight_bits(frames: Tensor, chunk: int) -> UInt8[np.ndarray, "frames height 
     from stages.wan.vae import rgb
 
     if not all(each.isfinite() for each in frames.aminmax()):
-        raise InputError(f"chunk {chunk + 1} came out not finite; try --set dtype=float32, or fetch the weights again")
+        raise InputError(f"chunk {chunk + 1} holds nan or inf; try --set wan.dtype=float32, or fetch the weights again")
     return rgb(frames).numpy()
 
 
-def _within(progress: Progress, chunk: int, chunks: int) -> Progress:
-    """Progress inside one chunk, said as such."""
+def _chunk_progress(progress: Progress, chunk: int, chunks: int) -> Progress:
+    """Progress of the steps of one chunk, with the chunk's number in the label."""
 
-    def told(label: str, done: int, total: int | None) -> None:
+    def report(label: str, done: int, total: int | None) -> None:
         progress(f"chunk {chunk + 1} of {chunks}, {label}", done, total)
 
-    return told
+    return report

@@ -1,4 +1,4 @@
-"""The weights that a clip is drawn with, refused early or opened late."""
+"""The weights that a clip is drawn with: check them early, load them late."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from stages.wan.placement import Placement
 from stages.wan.run_config import RunConfig
 
 PARTS = ("transformer", "vae")
-"""Components of the folder that drawing needs."""
+"""Components of the model folder that drawing needs."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A checked model folder, our adapter on top of it, and the sha256 of all that is loaded, by role."""
+    """A checked model folder, emosh's adapter, and role -> sha256 of everything that is loaded."""
 
     folder: ModelFolder
     adapter: Path | None
@@ -30,25 +30,27 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Running:
-    """How the weights are run: the settings, and where the plan puts them."""
+class RunPlan:
+    """How the weights are run: the settings, and the placement that the plan chose."""
 
     config: RunConfig = field(default_factory=RunConfig)
     placement: Placement = field(default_factory=Placement)
 
-    def deciding(self) -> dict[str, Any]:
-        """What of it can change a bit of the result; where weights wait does not."""
+    def affecting_result(self) -> dict[str, Any]:
+        """The settings that can change the result, for the fingerprint. Offload is left out, because it changes
+        nothing."""
         kept = ("attention", "fuse_qkv", "compile", "fp8_compute", "cache", "context_parallel")
-        chosen = {key: value for key, value in asdict(self.config).items() if key in kept}
+        settings = {key: value for key, value in asdict(self.config).items() if key in kept}
         if self.config.cache != "none":
-            chosen |= {"cache_threshold": self.config.cache_threshold, "mag_ratios": list(self.config.mag_ratios)}
-        return {**chosen, "fp8_storage": self.placement.fp8_storage, "vae_tiling": self.placement.vae_tiling}
+            settings |= {"cache_threshold": self.config.cache_threshold, "mag_ratios": list(self.config.mag_ratios)}
+        return {**settings, "fp8_storage": self.placement.fp8_storage, "vae_tiling": self.placement.vae_tiling}
 
 
-def described(
+def hash_source(
     folder: ModelFolder, adapter: Path | None, config: WanConfig, cache: Path | None = None, progress: Progress = silent
 ) -> Source:
-    """Hash what will be loaded; `cache` remembers. Raises InputError as `check_source` does."""
+    """Check and hash everything that will be loaded. `cache` is the folder of cached digests. Raises as
+    `check_source`."""
     check_source(Source(folder, adapter, {}), config)
     weights = folder_digests(folder, PARTS, cache, progress)
     extra = {"adapter": adapter} if adapter is not None else {}
@@ -58,7 +60,7 @@ def described(
 
 
 def check_source(source: Source, config: WanConfig) -> None:
-    """Refuse, by headers alone, weights that do not fit each other."""
+    """Refuse weights that do not fit each other. Reads headers only."""
     from stages.wan.adapter import check_adapter
     from stages.wan.lora_check import check_lora
     from stages.wan.part_check import check_vae
@@ -69,16 +71,16 @@ def check_source(source: Source, config: WanConfig) -> None:
     elif not source.folder.has_motion_embedding:
         raise InputError(
             f"{source.folder.path} has no motion embedding, so the motion would have no effect; "
-            "give EMOSH's own training with --adapter, or use Wan2.2-Animate-14B as the base"
+            "give EMOSH's adapter with --adapter, or use Wan2.2-Animate-14B as the base"
         )
     for path, _ in _loras(config):
         check_lora(path, source.folder.config)
 
 
-def opened(source: Source, config: WanConfig, device: str, running: Running | None = None) -> Models:
-    """Load the transformer with its adapters, and the VAE, each to where the plan puts it.
+def load_models(source: Source, config: WanConfig, device: str, run_plan: RunPlan | None = None) -> Models:
+    """Load the transformer with its adapters, and the VAE, each to the device of the plan.
 
-    Raises InputError where the weights cannot be read, or an option cannot run here.
+    Raises InputError where the weights cannot be read, or an option cannot run on this machine.
     """
     import torch
 
@@ -86,74 +88,74 @@ def opened(source: Source, config: WanConfig, device: str, running: Running | No
     from stages.wan.acceleration import check_runnable, fold_adapters, speed_up
     from stages.wan.adapter import load_adapter, stack_lora
     from stages.wan.loading import DTYPES, load_transformer, load_vae
-    from stages.wan.offload import memory_sentences, place
+    from stages.wan.offload import apply_placement, explained_out_of_memory
 
-    running = running or Running()
+    run_plan = run_plan or RunPlan()
     if not context_parallel.is_helper():
         heads = source.folder.config["num_attention_heads"]
-        check_runnable(running.config, config.num_inference_steps, heads, device)
-        context_parallel.announce(source, config, running, torch.device(device).type)
-    placement, dtype = running.placement, DTYPES[config.dtype]
-    waits = placement.group_offload or placement.fp8_storage
-    with memory_sentences(placement, "loading the model"):
-        transformer = load_transformer(source.folder, dtype, "cpu" if waits else device)
+        check_runnable(run_plan.config, config.num_inference_steps, heads, device)
+        context_parallel.send_setup(source, config, run_plan, torch.device(device).type)
+    placement, dtype = run_plan.placement, DTYPES[config.dtype]
+    on_cpu_first = placement.group_offload or placement.fp8_storage
+    with explained_out_of_memory(placement, "loading the model"):
+        transformer = load_transformer(source.folder, dtype, "cpu" if on_cpu_first else device)
         if source.adapter is not None:
             load_adapter(transformer, source.adapter, config.adapter_scale)
         for path, scale in _loras(config):
             stack_lora(transformer, path, scale)
-        if waits:
+        if on_cpu_first:
             fold_adapters(transformer)
         vae = load_vae(source.folder, DTYPES[config.vae_dtype], device)
         if not placement.group_offload:
-            speed_up(transformer, running.config, config.num_inference_steps, device)
-        place(transformer, vae, placement, device, dtype)
+            speed_up(transformer, run_plan.config, config.num_inference_steps, device)
+        apply_placement(transformer, vae, placement, device, dtype)
         if placement.group_offload:
-            speed_up(transformer, uncompiled(running.config), config.num_inference_steps, device)
-    if context_parallel.world() > 1 and not context_parallel.is_helper():
-        context_parallel.lead(transformer)
+            speed_up(transformer, without_compile(run_plan.config), config.num_inference_steps, device)
+    if context_parallel.process_count() > 1 and not context_parallel.is_helper():
+        context_parallel.share_calls(transformer)
     return Models(transformer, vae, torch.device(device))
 
 
-def help_out() -> None:
-    """In every process of torchrun's but the first: load what that one loads, and help with its transformer."""
+def run_helper() -> None:
+    """In every process of torchrun except the first: load the same networks and repeat the transformer's calls."""
     import os
 
     from stages.wan import context_parallel
 
-    told = context_parallel.told()
-    if told is None:
+    setup = context_parallel.receive_setup()
+    if setup is None:
         return
-    source, config, running, kind = told
+    source, config, run_plan, kind = setup
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else kind
-    context_parallel.follow(opened(source, config, device, running).transformer, device)
+    context_parallel.repeat_calls(load_models(source, config, device, run_plan).transformer, device)
 
 
-def uncompiled(run: RunConfig) -> RunConfig:
-    """The settings for blocks that come and go: what is compiled must stay where it is."""
+def without_compile(run: RunConfig) -> RunConfig:
+    """The settings without compile, for group offload: compiled blocks must stay on their device."""
     from dataclasses import replace
 
     return replace(run, compile=False)
 
 
-def warmed(
-    models: Models, running: Running, layouts: tuple[Layout, ...], height: int, width: int, image_tokens: int
+def compile_models(
+    models: Models, run_plan: RunPlan, layouts: tuple[Layout, ...], height: int, width: int, image_tokens: int
 ) -> None:
-    """Compile for every length that the clip has, before the first chunk."""
-    from stages.wan.acceleration import warm
+    """Compile the transformer for every chunk length of the clip, before the first chunk."""
+    from stages.wan.acceleration import warm_up
 
-    if running.config.compile and not running.placement.group_offload:
-        warm(models.transformer, layouts, height, width, models.device, image_tokens)
+    if run_plan.config.compile and not run_plan.placement.group_offload:
+        warm_up(models.transformer, layouts, height, width, models.device, image_tokens)
 
 
-def left_out(config: WanConfig) -> dict[str, list[str]]:
-    """LoRA files, and the names in each that diffusers drops."""
+def dropped_lora_names(config: WanConfig) -> dict[str, list[str]]:
+    """LoRA file -> names of its tensors that diffusers ignores, for files that have any."""
     from stages.wan import lora_check
 
-    found = {str(path): lora_check.left_out(path) for path, _ in _loras(config)}
+    found = {str(path): lora_check.dropped_names(path) for path, _ in _loras(config)}
     return {path: names for path, names in found.items() if names}
 
 
 def _loras(config: WanConfig) -> list[tuple[Path, float]]:
-    from stages.wan.adapter import parsed_lora
+    from stages.wan.adapter import parse_lora
 
-    return [parsed_lora(text) for text in config.loras]
+    return [parse_lora(text) for text in config.loras]

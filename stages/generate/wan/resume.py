@@ -1,8 +1,8 @@
-"""What is kept of a clip while it is drawn, so that a run killed at any moment goes on from its last whole chunk.
+"""Store finished chunks of a clip, so that a run that was killed at any moment resumes at its last finished chunk.
 
-A chunk's frames go into a lossless video of their own; then `state.safetensors` is replaced in one step. It holds how
-many chunks are done, the sha256 of each one's frames, their statistics, and what the next chunk is given. Whatever
-happens before that step is done anew, whatever happened after it is taken over: the result has the same bytes.
+Each chunk's frames are written to a lossless video. Then `state.safetensors` is replaced in one step. It holds the
+sha256 of every finished chunk's video, their statistics, and what the next chunk needs. A chunk that is not yet in the
+state is drawn again; the resumed result has the same bytes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ STATE = "state.safetensors"
 
 
 @dataclass
-class Progressed:
-    """What is done so far, and what comes next is given."""
+class ClipProgress:
+    """Finished chunks (sha256 and statistics of each), and what the next chunk needs."""
 
     carried: Carried
     digests: list[str] = field(default_factory=list)
@@ -36,28 +36,29 @@ class Progressed:
 
     @property
     def done(self) -> int:
-        """Number of whole chunks."""
+        """Number of finished chunks."""
         return len(self.digests)
 
 
 class ChunkStore:
-    """The folder of a clip that is being drawn, made with its first chunk. `fingerprint` is of all that decides its
-    pixels."""
+    """The folder of finished chunks of a clip, created with the first chunk. `fingerprint` identifies everything that
+    decides the pixels."""
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder, self.fingerprint = Path(folder), fingerprint
 
-    def resumed(self, beginning: Carried) -> Progressed:
-        """What an earlier run of the same clip left; nothing is taken over from another one."""
+    def resumed(self, beginning: Carried) -> ClipProgress:
+        """Progress of an earlier run with the same fingerprint. Without one, the folder is deleted and progress starts
+        at 0."""
         found = self._read()
         if found is not None and all(self._is_whole(number, digest) for number, digest in enumerate(found.digests)):
             return found
         if self.folder.exists():
             self.clear()
-        return Progressed(beginning)
+        return ClipProgress(beginning)
 
     def frames(self, number: int) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-        """A done chunk's frames, one at a time."""
+        """A finished chunk's frames, one at a time."""
         from stages.video.source import read_frames
 
         for frame in read_frames(self._video(number)):
@@ -65,12 +66,12 @@ class ChunkStore:
 
     def add(
         self,
-        progressed: Progressed,
+        progressed: ClipProgress,
         frames: UInt8[np.ndarray, "frames height width 3"],
         statistics: ChunkStatistics,
         carried: Carried,
-    ) -> Progressed:
-        """Keep the next chunk. When this returns, a killed run goes on behind it."""
+    ) -> ClipProgress:
+        """Store the next chunk. After this returns, a killed run resumes after it."""
         from stages.video.sink import VideoSink
 
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,12 +79,12 @@ class ChunkStore:
         with VideoSink(video, frames.shape[2], frames.shape[1], Fraction(30), lossless=True) as sink:
             for frame in frames:
                 sink.write(frame)
-        after = Progressed(carried, [*progressed.digests, sha256_file(video)], [*progressed.statistics, statistics])
+        after = ClipProgress(carried, [*progressed.digests, sha256_file(video)], [*progressed.statistics, statistics])
         self._write(after)
         return after
 
     def clear(self) -> None:
-        """Remove the folder: the clip is whole, or another one begins."""
+        """Delete the folder, when the clip is complete or another one starts."""
         shutil.rmtree(self.folder)
 
     def _video(self, number: int) -> Path:
@@ -92,7 +93,7 @@ class ChunkStore:
     def _is_whole(self, number: int, digest: str) -> bool:
         return self._video(number).is_file() and sha256_file(self._video(number)) == digest
 
-    def _write(self, progressed: Progressed) -> None:
+    def _write(self, progressed: ClipProgress) -> None:
         from safetensors.torch import save
 
         carried = progressed.carried
@@ -103,10 +104,10 @@ class ChunkStore:
             "statistics": json.dumps([asdict(each) for each in progressed.statistics]),
         }
         with atomic_path(self.folder / STATE) as part:
-            given = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
-            part.write_bytes(save(given, record))  # save_file would not say a full disk as an OSError
+            present = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
+            part.write_bytes(save(present, record))  # save_file does not raise OSError for a full disk
 
-    def _read(self) -> Progressed | None:
+    def _read(self) -> ClipProgress | None:
         from safetensors import SafetensorError, safe_open
 
         if not (self.folder / STATE).is_file():
@@ -121,6 +122,6 @@ class ChunkStore:
                 ChunkStatistics(tuple(each["mean"]), tuple(each["deviation"]), each["sharpness"])
                 for each in json.loads(record["statistics"])
             ]
-            return Progressed(Carried(**tensors), json.loads(record["digests"]), statistics)
+            return ClipProgress(Carried(**tensors), json.loads(record["digests"]), statistics)
         except (SafetensorError, KeyError, ValueError, TypeError):
-            return None  # damaged from outside: the clip is begun anew
+            return None  # damaged by something else: draw the clip again from the start

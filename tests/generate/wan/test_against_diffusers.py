@@ -14,11 +14,10 @@ from PIL import Image
 from stages.artifacts.latents import Latents
 from stages.encode.config import EncodeConfig
 from stages.encode.encode import encode
-from stages.generate.wan.draw import Models, beginning, draw_chunk
-from stages.generate.wan.model_weights import Source, opened
+from stages.generate.wan.draw import Models, before_first_chunk, draw_chunk
+from stages.generate.wan.model_weights import Source, load_models
 from stages.wan import vae as codec
 from stages.wan.chunks import plan_chunks
-from stages.wan.conditioning import PROMPT
 from stages.wan.config import WanConfig
 from stages.wan.folder import ModelFolder, open_folder
 from stages.wan.loading import load_image_encoder, load_text_encoder
@@ -44,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 @pytest.fixture(scope="module")
 def models(folder: ModelFolder) -> Models:
     """Transformer and VAE."""
-    return opened(Source(folder, None, {}), CONFIG, "cpu")
+    return load_models(Source(folder, None, {}), CONFIG, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def latents(folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> La
 
 def drawn(latents: Latents, models: Models, config: WanConfig) -> torch.Tensor:
     """The whole clip in [-1, 1]: (1, 3, frames, height, width)."""
-    header, carried, parts = latents.header, beginning(config.seed), []
+    header, carried, parts = latents.header, before_first_chunk(config.seed), []
     for chunk in plan_chunks(header.frames, header.chunk_frames, header.overlap_frames):
         part, carried = draw_chunk(latents, chunk, carried, models, config)
         parts.append(part)
@@ -96,7 +95,7 @@ def _run(pipeline: Any, photo: Path) -> np.ndarray:
         image=Image.open(photo).convert("RGB"),
         pose_video=[Image.fromarray(frame) for frame in frames(FRAMES)],
         face_video=[Image.new("RGB", (16, 16))] * FRAMES,
-        prompt=PROMPT,
+        prompt=EncodeConfig().prompt,
         height=32,
         width=32,
         segment_frame_length=LENGTH,
@@ -139,7 +138,7 @@ def test_the_anchor_is_the_first_denoised_latent(latents: Latents, aligned: Mode
     chunk is given the same one."""
     from stages.wan import vae as codec
 
-    header, config, carried, anchors = latents.header, replace(CONFIG, sac=True), beginning(3), []
+    header, config, carried, anchors = latents.header, replace(CONFIG, sac=True), before_first_chunk(3), []
     first = None
     for chunk in plan_chunks(header.frames, LENGTH, OVERLAP):
         part, carried = draw_chunk(latents, chunk, carried, aligned, config)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.generate.wan.color_anchor import MOST_GAIN, matched
-from stages.generate.wan.drift import drift, measured, report
+from stages.generate.wan.color_anchor import MOST_GAIN, match_colours
+from stages.generate.wan.drift import chunk_statistics, drift_report, measure_drift
 from stages.wan.vae import rgb
 
 
@@ -39,7 +39,7 @@ def drifting(chunks: int, held: bool, noise: float = 0.0) -> list[torch.Tensor]:
             chunk = truth * level[0] + level[1]
             chunk = chunk + noise * torch.randn(chunk.shape, generator=generator)
             if held:
-                chunk = matched(chunk, tail)
+                chunk = match_colours(chunk, tail)
                 level = torch.ones_like(level[0]), torch.zeros_like(level[1])
         shown.append(chunk[:, :, 5 if number else 0 :])
         tail = chunk[:, :, -5:]
@@ -65,30 +65,32 @@ def test_the_anchor_does_not_fade() -> None:
 def test_the_anchor_leaves_a_changing_scene_alone() -> None:
     """A scene that darkens within a chunk keeps its change: only what differs on shared frames is undone."""
     chunk = scene(17) - torch.linspace(0, 0.4, 17).view(1, 1, -1, 1, 1)
-    assert torch.allclose(matched(chunk, chunk[:, :, :5]), chunk, atol=1e-5)
+    assert torch.allclose(match_colours(chunk, chunk[:, :, :5]), chunk, atol=1e-5)
 
 
 def test_the_anchor_is_no_strong_hand() -> None:
     """Contrast is changed by a quarter at most, a flat picture not at all, and nothing leaves [-1, 1]."""
-    found = matched(0.2 * scene(9), scene(9)[:, :, :5])
+    found = match_colours(0.2 * scene(9), scene(9)[:, :, :5])
     assert float(found.std()) <= MOST_GAIN * 0.2 * float(scene(9).std()) * 1.01
     flat = torch.full((1, 3, 9, 8, 8), 0.3)
-    assert torch.allclose(matched(flat, torch.full((1, 3, 5, 8, 8), 0.1)), flat - 0.2, atol=1e-6)
-    assert float(matched(scene(9), scene(9)[:, :, :5] + 5).abs().max()) <= 1
+    assert torch.allclose(match_colours(flat, torch.full((1, 3, 5, 8, 8), 0.1)), flat - 0.2, atol=1e-6)
+    assert float(match_colours(scene(9), scene(9)[:, :, :5] + 5).abs().max()) <= 1
 
 
 def test_drift_is_told() -> None:
     """The sentence says what the last chunk lost against the first; one chunk cannot drift."""
     parts = [rgb(chunk).numpy() for chunk in drifting(8, held=False)]
-    statistics = [measured(list(part)) for part in parts]
-    found = drift(statistics)
+    statistics = [chunk_statistics(list(part)) for part in parts]
+    found = measure_drift(statistics)
     assert found is not None
     assert found.is_notable
     assert str(found).startswith("drift over 8 chunks: colour ")
     assert found.contrast_share < -0.2
-    assert drift(statistics[:1]) is None
-    assert report(statistics)["drift"]["chunks"] == 8
-    steady = drift([measured(list(part)) for part in (rgb(scene(17)).numpy(), rgb(scene(17, 12)).numpy())])
+    assert measure_drift(statistics[:1]) is None
+    assert drift_report(statistics)["drift"]["chunks"] == 8
+    steady = measure_drift(
+        [chunk_statistics(list(part)) for part in (rgb(scene(17)).numpy(), rgb(scene(17, 12)).numpy())]
+    )
     assert steady is not None
     assert not steady.is_notable
 
@@ -97,9 +99,9 @@ def test_statistics() -> None:
     """Mean and deviation of each channel in levels; a blurred picture is less sharp, a flat one not at all."""
     frame = np.zeros((8, 8, 3), np.uint8)
     frame[:, ::2, 0] = 200
-    found = measured([frame, frame])
+    found = chunk_statistics([frame, frame])
     assert found.mean == (100, 0, 0)
     assert found.deviation == (100, 0, 0)
     soft = np.zeros_like(frame)
     soft[..., 0] = 100
-    assert found.sharpness > measured([soft]).sharpness == 0
+    assert found.sharpness > chunk_statistics([soft]).sharpness == 0

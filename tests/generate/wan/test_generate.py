@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
@@ -27,35 +24,24 @@ from stages.encode.config import EncodeConfig
 from stages.encode.encode import encode
 from stages.errors import InputError
 from stages.generate.wan import generate as stage
-from stages.generate.wan.model_weights import Source, described
+from stages.generate.wan.model_weights import Source, hash_source
 from stages.video.metadata import read_metadata
 from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
 from stages.wan.config import WanConfig
 from stages.wan.folder import ModelFolder
+from tests.forked import forked
+from tests.generate.wan import separate
 from tests.wan.clips import frames, write_cond, write_photo
 
 CONFIG = WanConfig(num_inference_steps=2, dtype="float32")
 CHUNKS = 3
-SCRIPT = """
-import sys
-from pathlib import Path
-from stages.generate.wan.generate import generate
-from stages.generate.wan.model_weights import described
-from stages.wan.config import WanConfig
-from stages.wan.folder import open_folder
-folder, clip, out, work = map(Path, sys.argv[1:])
-config = WanConfig(num_inference_steps=2, dtype="float32")
-def told(label, done, total):
-    print(f"{label} {done}", flush=True)
-generate(clip, described(open_folder(folder), None, config), config, out, work, progress=told)
-"""
 
 
 @pytest.fixture(scope="module")
 def source(model_folder: ModelFolder) -> Source:
     """The tiny weights, hashed."""
-    return described(model_folder, None, CONFIG)
+    return hash_source(model_folder, None, CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -67,27 +53,23 @@ def whole(clip: Path, source: Source, tmp_path_factory: pytest.TempPathFactory) 
     return place / "out.mp4"
 
 
-def killed(words: list[str], said: str) -> None:
-    """Run the script and kill it with signal 9 when it says so."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = subprocess.Popen([sys.executable, "-c", SCRIPT, *words], stdout=subprocess.PIPE, text=True, env=environment)
-    assert run.stdout is not None
+def killed(said: str, *given: object) -> None:
+    """Draw in another process, and kill it with signal 9 when it says so."""
+    run = forked(separate.draw, *given)
     for line in run.stdout:
         if line.startswith(said):
             run.kill()
             break
-    run.wait(60)
-    run.stdout.close()
-    assert run.returncode == -signal.SIGKILL
+    assert run.wait() == -signal.SIGKILL
+    run.told()
 
 
 def test_killed_and_continued(whole: Path, clip: Path, source: Source, tmp_path: Path) -> None:
     """A run killed with signal 9 while it draws the second and again the third chunk goes on from the last whole one,
     never draws a whole one again, and ends with the same bytes."""
     out, work = tmp_path / "out.mp4", tmp_path / "work"
-    words = [str(each) for each in (source.folder.path, clip, out, work)]
     for chunk in (2, 3):
-        killed(words, f"chunk {chunk} of {CHUNKS}, denoising 1")
+        killed(f"chunk {chunk} of {CHUNKS}, denoising 1", source.folder.path, clip, out, work, CONFIG)
         assert not out.exists()
         assert len(list(work.glob("chunk-*.mp4"))) == chunk - 1
     told: list[str] = []
@@ -362,7 +344,7 @@ def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*given: object, **named: object) -> None:
         raise AssertionError("weights were loaded")
 
-    monkeypatch.setattr(stage, "opened", refuse)
+    monkeypatch.setattr(stage, "load_models", refuse)
 
 
 def test_no_room(unloaded: None, clip: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,7 +397,7 @@ def test_latents_that_do_not_fit(clip: Path, source: Source, tmp_path: Path) -> 
         ({"emosh_schema": "9"}, "", "latents schema 9, expected 1"),
         ({}, "motion_latents", "'motion_latents' is not finite at row 2"),
         ({}, "reference_latents", "'reference_latents' is not finite"),
-        ({}, "pts_seconds", "frame 1 is not after the one before"),
+        ({}, "pts_seconds", "frame 1 is not later than the frame before"),
         ({}, "prompt_embeds", "holds 40 text tokens, expected 512"),
     ],
 )
@@ -453,13 +435,13 @@ def test_a_base_without_motion(clip: Path, tmp_path: Path) -> None:
 
     folder = open_folder(tiny.save_folder(tmp_path / "i2v", tiny.i2v_transformer()))
     with pytest.raises(InputError, match="the motion would have no effect"):
-        described(folder, None, CONFIG)
+        hash_source(folder, None, CONFIG)
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(InputError, match=r"only \.safetensors"):
-        described(folder, tmp_path / "a.txt", CONFIG)
+        hash_source(folder, tmp_path / "a.txt", CONFIG)
     shutil.rmtree(folder.path / "vae")
     with pytest.raises(InputError, match="no vae/"):
-        described(folder, None, CONFIG)
+        hash_source(folder, None, CONFIG)
 
 
 def test_numbers_that_are_none(clip: Path, model_folder: ModelFolder, tmp_path: Path) -> None:
@@ -471,9 +453,9 @@ def test_numbers_that_are_none(clip: Path, model_folder: ModelFolder, tmp_path: 
     broken = Path(shutil.copytree(model_folder.path, tmp_path / "broken"))
     for shard in (broken / "transformer").glob("*.safetensors"):
         save_file({name: tensor * 1e30 for name, tensor in load_file(shard).items()}, shard)
-    source = described(open_folder(broken), None, CONFIG)
+    source = hash_source(open_folder(broken), None, CONFIG)
     started = time.monotonic()
-    with pytest.raises(InputError, match="chunk 1 came out not finite"):
+    with pytest.raises(InputError, match="chunk 1 holds nan or inf"):
         stage.generate(clip, source, CONFIG, tmp_path / "out.mp4", tmp_path / "work")
     assert time.monotonic() - started < 60
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken"]

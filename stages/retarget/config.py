@@ -1,0 +1,15 @@
+"""Settings of retargeting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RetargetConfig:
+    """How to retarget."""
+
+    disentangle: bool = True
+    """Use the reference person's body and head shape. False keeps the driver's shape (the paper's ablation)."""
+    keep_head_height: bool = True
+    """Move the whole clip up or down by one constant, so that the head starts at the driver's height (paper 0.B.5)."""
