@@ -1,8 +1,9 @@
 """`make demo`: the whole pipeline on one photo, using only files that the installed packages contain.
 
-Without arguments it uses scikit-image's astronaut photo, and a driving clip of a made-up person who turns, nods, talks
-and blinks. The clip is tracked and retargeted, and the result is generated and evaluated. With `--ref` and `--drive` it
-uses your own photo and video. Every step is an `emosh` command that is printed before it runs, so you can repeat it.
+Without arguments it uses scikit-image's astronaut photo, and a driving clip of a synthetic person who turns, nods,
+talks and blinks. The clip is tracked and retargeted, and the result is generated and evaluated. With `--ref` and
+`--drive` it uses your own photo and video. Every step is an `emosh` command that is printed before it runs, so you can
+repeat it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stages.body.model import Body
 
 PERSON_NUMBER = 10
-"""Number of the made-up person in the driving clip (it seeds their look)."""
+"""Number of the synthetic person in the driving clip (it seeds their look)."""
 ZOOM = 1.45
 """The person is this much larger than in the photo: hands that cross the edge of the picture are drawn badly."""
 
@@ -29,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description="The whole pipeline on one photo.")
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--ref", type=Path, help="a photo of a person (default: scikit-image's astronaut)")
-    parser.add_argument("--drive", type=Path, help="a video of a person moving (default: a made-up person)")
+    parser.add_argument("--drive", type=Path, help="a video of a person moving (default: a synthetic person)")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     ref = options.ref or _astronaut(options.out / "photo.png")
@@ -78,7 +79,7 @@ def _astronaut(path: Path) -> Path:
 
 
 def _driving_clip(ref: Path, out: Path) -> Path:
-    """Draw a made-up person in the pose of the photo, nearer to the camera, who turns, nods, talks and blinks."""
+    """Draw a synthetic person in the pose of the photo, nearer to the camera, who turns, nods, talks and blinks."""
     from dataclasses import replace
 
     from stages.artifacts.motion import load_motion
@@ -93,7 +94,7 @@ def _driving_clip(ref: Path, out: Path) -> Path:
     body, config = open_body("open"), PeopleConfig(background=("gradient",))
     person = make_person(body, PERSON_NUMBER, config)
     motion, _ = retarget(scripted_motion(load_motion(reference), body), person.motion, body)
-    print(f"\ndrawing made-up person {PERSON_NUMBER}, who turns, nods, talks and blinks", flush=True)
+    print(f"\ndrawing synthetic person {PERSON_NUMBER}, who turns, nods, talks and blinks", flush=True)
     return write_person(body, replace(person, motion=_zoomed_in(motion, body)), config, out).video
 
 

@@ -15,7 +15,7 @@ from stages.errors import InputError
 if TYPE_CHECKING:
     from emosh_cli.workers.local import Engine
 
-SYNTHETIC = "Made-up people"
+SYNTHETIC = "Synthetic people"
 
 Videos = Annotated[
     Path | None,
@@ -39,7 +39,7 @@ Synthetic = Annotated[
     typer.Option(
         "--synthetic",
         metavar="N",
-        help="Draw N clips of made-up people instead, each with its exact motion.",
+        help="Draw N clips of synthetic people instead, each with its exact motion.",
         rich_help_panel=SYNTHETIC,
         show_default=False,
     ),
@@ -100,9 +100,9 @@ def register(app: typer.Typer) -> None:
 
             write_synthetic(run, synthetic, first, out, motion or [], _engine(engine, workers), body)
         elif videos is None:
-            raise InputError("name the folder of videos, or draw clips of made-up people with --synthetic N")
+            raise InputError("name the folder of videos, or draw clips of synthetic people with --synthetic N")
         elif first or motion:
-            raise InputError("--first and --motion are for made-up people; add --synthetic N, or leave them out")
+            raise InputError("--first and --motion are for synthetic people; add --synthetic N, or leave them out")
         else:
             from emosh_cli.workflows import curation
 

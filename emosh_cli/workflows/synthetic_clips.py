@@ -1,4 +1,4 @@
-"""`emosh curate --synthetic N`: draws clips of made-up people with their exact motion, and writes a manifest."""
+"""`emosh curate --synthetic N`: draws clips of synthetic people with their exact motion, and writes a manifest."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_synthetic(
     load_inputs(body_file, moved_by)
     size = f"{config.frames} frames of {config.width}x{config.height}"
     if run.dry_run:
-        run.show_plan([f"draw {count} clips of made-up people, {size} -> {target}"], output=str(target))
+        run.show_plan([f"draw {count} clips of synthetic people, {size} -> {target}"], output=str(target))
         return
     from emosh_cli.workers.local import DIED_MESSAGE, run_jobs
     from stages.artifacts.manifest import read_manifest, write_manifest
