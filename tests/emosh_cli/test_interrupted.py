@@ -82,7 +82,7 @@ def test_ctrl_c_and_kill_leave_nothing_half_written(long_run: LongRun, number: i
     assert ended == code
     if number == signal.SIGINT:
         assert said[-1] == {"event": "error", "text": said[-1]["text"], "exit_code": 130}
-        assert "a rerun continues" in said[-1]["text"]
+        assert "run the same command again to continue" in said[-1]["text"]
     assert parts(long_run) == []
     check_rerun_goes_on(long_run)
 
