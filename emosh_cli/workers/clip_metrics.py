@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.artifacts.names import checked_name
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,8 +109,10 @@ def _remembered(place: Path, fingerprint: str) -> dict[str, Any] | None:
         record = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = record.get("fingerprint") == fingerprint and all((place.parent / n).is_file() for n in record["features"])
-    return record if whole else None
+    if not isinstance(record, dict) or record.get("fingerprint") != fingerprint:
+        return None
+    files = [place.parent / checked_name(name, str(place)) for name in record["features"]]
+    return record if all(file.is_file() for file in files) else None
 
 
 def _check_size(job: ClipJob) -> None:

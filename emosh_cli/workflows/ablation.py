@@ -17,6 +17,7 @@ from emosh_cli.run import Run
 from emosh_cli.workflows import animation, tables
 from emosh_cli.workflows.animation import ModelChoice, Request
 from emosh_cli.workflows.pipeline import SECTIONS
+from stages.artifacts.names import refuse_links
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def ablate(run: Run, folder: Path, out: Path | None, drawing: Drawing, jobs: int
     work = target.with_suffix(".emosh")
     if work.is_file():
         raise InputError(f"{work} is a file; it must be free for the variants' videos")
+    refuse_links(work)
     pairs = [_with_photo(pair, work) for pair in pairs]
     drawn = _drawn(run, pairs, variants, drawing, work)
     comparison = _comparison(folder, pairs, variants, drawn, name)

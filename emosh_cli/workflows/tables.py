@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.outputs import REPORT, need, settle
 from emosh_cli.run import Run
+from stages.artifacts.names import refuse_links
 from stages.cores import usable_cores
 from stages.errors import InputError
 
@@ -40,6 +41,7 @@ def evaluate_table(run: Run, runs_file: Path, out: Path | None, body: str, jobs:
         return
     if cache.is_file():
         raise InputError(f"{cache} is a file; it must be free for what is remembered of {target}")
+    refuse_links(cache)
     cache.mkdir(exist_ok=True)
     for name, clips in runs.left_out.items():
         for clip, why in clips.items():

@@ -17,6 +17,7 @@ from typing import Any
 
 from emosh_cli.console import Console
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, sha256_file
 from stages.errors import InputError
 
@@ -33,6 +34,7 @@ class WorkFolder:
         self._digests: dict[Path, str] = {}
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; it must be free for the work folder of {result}")
+        refuse_links(self.folder)
 
     def digest(self, path: Path) -> str:
         """sha256 of an input, read once per run; UNMADE for what a dry run has only planned."""

@@ -1,7 +1,8 @@
 """Names and relative paths that a file tells of other files: text until it is checked here, then safe to join.
 
 A name is one component of a path; a relative path is several, and stays in its folder. Nothing read from a file is
-joined to a folder that emosh writes to or deletes from before one of these two functions has seen it.
+joined to a folder that emosh writes to or deletes from before `checked_name`, `checked_relative` or `inside` has seen
+it. A path that is only read may go up (`checked_reading`).
 """
 
 from __future__ import annotations
@@ -54,6 +55,30 @@ def inside(folder: Path, relative: str, where: str) -> Path:
     return path
 
 
+def checked_reading(text: Any, where: str) -> str:
+    """`text` if it is a relative path, which may go up (`../videos/a.mp4`). For files that are only read, such as those
+    of a manifest that the user has named. Raises InputError for anything else."""
+    text = _plain(text, where)
+    if text.startswith(("/", "\\")) or _has_drive(text):
+        raise _refused(text, where, "expected a path relative to that file's folder")
+    if len(text.encode()) > MAX_PATH_BYTES:
+        raise _refused(f"{text[:40]}...", where, f"it is longer than {MAX_PATH_BYTES} bytes")
+    return text
+
+
+def refuse_links(folder: Path) -> None:
+    """Raises InputError where `folder`, in which emosh overwrites and deletes, is a symbolic link or holds one."""
+    links = [folder] if folder.is_symlink() else [each for each in _children(folder) if each.is_symlink()]
+    if links:
+        raise InputError(
+            f"{links[0]} is a link to {links[0].readlink()}; emosh deletes files there, so remove the link"
+        )
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
 def _plain(text: Any, where: str) -> str:
     if not isinstance(text, str) or not text:
         raise _refused(text, where, "expected the name of a file")
@@ -74,4 +99,4 @@ def _has_drive(text: str) -> bool:
 
 
 def _refused(text: Any, where: str, why: str) -> InputError:
-    return InputError(f"{where}: {text!r} is no name that emosh takes from a file; {why}")
+    return InputError(f"{where}: {text!r} cannot name a file here; {why}")

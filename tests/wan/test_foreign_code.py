@@ -15,10 +15,10 @@ import pytest
 from stages.artifacts.motion import save_motion
 from stages.body.model import Body
 from stages.errors import InputError
+from stages.video.png import write_png
 from stages.wan.folder import ModelFolder, open_folder
 from stages.wan.loading import load_image_encoder, load_text_encoder
 from stages.wan.recognise import recognise
-from stages.video.png import write_png
 from tests.command_line import refused
 from tests.motions import standing
 
@@ -129,7 +129,9 @@ def test_pickles_are_never_picked_up(folder: Path, part: str, tmp_path: Path) ->
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["../../secret.safetensors", "/etc/passwd", "pytorch_model.bin", "a\nb.safetensors", 5])
+@pytest.mark.parametrize(
+    "name", ["../../secret.safetensors", "/etc/passwd", "pytorch_model.bin", "a\nb.safetensors", 5]
+)
 def test_a_shard_lies_beside_its_index(folder: Path, name: Any, tmp_path: Path) -> None:
     """A weight index that lists a file of another folder or format is refused, for every part with weights."""
     index = next((folder / "transformer").glob("*.index.json"))
