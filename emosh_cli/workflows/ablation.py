@@ -191,7 +191,7 @@ def _draw(run: Run, pair: Pair, variant: Variant, drawing: Drawing, motion: Path
         flags["wan"] = {**flags.get("wan", {}), "seed": drawing.seed}
     request = Request(pair.ref, video, drawing.backend, drawing.body, flags, drawing.choice)
     pipeline = animation.open_pipeline(_silent(run, "generate"), request)
-    animation.generate_from_motion(pipeline, motion, load_motion(motion), motion)
+    animation.generate_from_motion(pipeline, motion, load_motion(motion), pair.drive)
 
 
 def _tracked(run: Run, pair: Pair, variant: Variant, drawing: Drawing, work: Path) -> Path:

@@ -22,13 +22,14 @@ from stages.artifacts.provenance import Provenance, sha256_file
 from stages.errors import InputError
 
 UNMADE = "not made yet"
+WORK_ENDING = ".emosh"
 
 
 class WorkFolder:
     """Makes artifacts or finds them made. The folder comes with the first; `dry` only says what would happen."""
 
     def __init__(self, result: Path, console: Console, force: bool = False, dry: bool = False) -> None:
-        self.folder = result.with_suffix(".emosh")
+        self.folder = result.with_suffix(WORK_ENDING)
         self.console, self.force, self.dry = console, force, dry
         self.plan: list[str] = []
         self._digests: dict[Path, str] = {}
