@@ -14,6 +14,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from emosh_cli.terminal import one_line, visible
+
 EPILOG = "Start with: emosh animate --ref photo.png --drive video.mp4 -o out.mp4. Something missing? emosh doctor"
 
 
@@ -100,7 +102,7 @@ def _guard() -> None:
         return
     where = getattr(stages, "__file__", None) or next(iter(getattr(stages, "__path__", [])), "somewhere")
     sys.stderr.write(
-        f"emosh: another Python package called 'stages' hides emosh's own: {where}; "
+        f"emosh: another Python package called 'stages' hides emosh's own: {one_line(where)}; "
         "run emosh from another folder, or take that one off PYTHONPATH\n"
     )
     sys.exit(2)
@@ -112,7 +114,7 @@ def _usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "emosh"
     if text:
-        sys.stderr.write(f"emosh: {text.rstrip('.')}; see: {where} --help\n")
+        sys.stderr.write(f"emosh: {one_line(text.rstrip('.'))}; see: {where} --help\n")
     return 2
 
 
@@ -124,9 +126,9 @@ def _unexpected(error: BaseException) -> int:
     if debugging():
         import traceback
 
-        traceback.print_exc()
+        sys.stderr.write(visible(traceback.format_exc()))
     message = message_of(error)
-    sys.stderr.write(f"emosh: {message.text}\n")
+    sys.stderr.write(f"emosh: {one_line(message.text)}\n")
     return message.code
 
 

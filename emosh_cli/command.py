@@ -20,6 +20,7 @@ from emosh_cli.console import Console, NativeSilence, debugging
 from emosh_cli.errors import message_of
 from emosh_cli.run import Run
 from emosh_cli.subcommands import Command
+from emosh_cli.terminal import visible
 
 TOGETHER = ("generate", "animate")
 """Commands that several processes of torchrun share."""
@@ -64,7 +65,7 @@ def _invoke(name: str, function: Callable[..., None], shared: dict[str, Any], ow
         except (Exception, KeyboardInterrupt) as error:
             message = message_of(error)
             if debugging():
-                traceback.print_exc(file=console.talk)
+                console.talk.write(visible(traceback.format_exc()))
             console.error(message.text, message.code)
             raise typer.Exit(message.code) from error
         finally:
