@@ -17,7 +17,7 @@ from emosh_cli.run import Run
 from emosh_cli.workflows import animation, tables
 from emosh_cli.workflows.animation import ModelChoice, Request
 from emosh_cli.workflows.pipeline import SECTIONS
-from stages.artifacts.names import refuse_links
+from stages.artifacts.names import checked_utf8, refuse_links
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def found_pairs(folder: Path) -> list[Pair]:
     videos = sorted(each for each in drives.iterdir() if each.suffix.lower() in VIDEOS)
     if not videos:
         raise InputError(f"{drives} holds no video ending in {' '.join(VIDEOS)}")
+    for each in videos:
+        checked_utf8(each)
     if not refs.is_dir():
         return [Pair(each.stem, each, each, each) for each in videos]
     photos = {each.stem: each for each in refs.iterdir() if each.suffix.lower() in PHOTOS}

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.shown_text import one_line
 from stages.errors import InputError
 
 MAX_NAME_BYTES = 255
@@ -64,6 +65,15 @@ def checked_reading(text: Any, where: str) -> str:
     if len(text.encode()) > MAX_PATH_BYTES:
         raise _refused(f"{text[:40]}...", where, f"it is longer than {MAX_PATH_BYTES} bytes")
     return text
+
+
+def checked_utf8(path: Path | str) -> None:
+    """Raises InputError where a path holds bytes that are no UTF-8: results, pages and tables are UTF-8 text that
+    names it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{one_line(path)}: the name is not valid UTF-8; rename the file or folder first") from error
 
 
 def refuse_links(folder: Path) -> None:
