@@ -14,8 +14,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from emosh_cli.terminal import one_line, visible
-
 EPILOG = "Start with: emosh animate --ref photo.png --drive video.mp4 -o out.mp4. Something missing? emosh doctor"
 
 
@@ -102,7 +100,7 @@ def _guard() -> None:
         return
     where = getattr(stages, "__file__", None) or next(iter(getattr(stages, "__path__", [])), "somewhere")
     sys.stderr.write(
-        f"emosh: another Python package called 'stages' hides emosh's own: {one_line(where)}; "
+        f"emosh: another Python package called 'stages' hides emosh's own: {where!a}; "
         "run emosh from another folder, or take that one off PYTHONPATH\n"
     )
     sys.exit(2)
@@ -110,6 +108,8 @@ def _guard() -> None:
 
 def _usage(error: typer.TyperException) -> int:
     """A wrong flag or a missing argument, as one line."""
+    from emosh_cli.terminal import one_line
+
     text = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "emosh"
@@ -122,6 +122,7 @@ def _unexpected(error: BaseException) -> int:
     """What escaped a command, or happened before one began."""
     from emosh_cli.console import debugging
     from emosh_cli.errors import message_of
+    from emosh_cli.terminal import one_line, visible
 
     if debugging():
         import traceback
