@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 from stages.artifacts.names import checked_name
 from stages.errors import InputError
 
+FEATURES = ("fid", "fvd", "truth_fid", "truth_fvd")
+"""Arrays of a clip's features, and of its truth's."""
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -84,12 +87,11 @@ def run(job: ClipJob) -> tuple[dict[str, Any], bool]:
 
 def features(cache: Path, record: dict[str, Any]) -> dict[str, np.ndarray]:
     """A record's rows: fid, fvd of the result, truth_fid, truth_fvd of the truth; those that there are."""
-    import numpy as np
+    from stages.artifacts.npz import read_npz
 
     found: dict[str, np.ndarray] = {}
     for name in record["features"]:
-        with np.load(cache / name, allow_pickle=False) as stored:
-            found |= {key: stored[key] for key in stored.files}
+        found |= read_npz(cache / name, FEATURES)
     return found
 
 
