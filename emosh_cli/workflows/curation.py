@@ -106,7 +106,7 @@ def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) 
     if run.dry_run:
         run.planned([f"curate {len(found)} videos of {videos} -> {target}"], output=str(target / MANIFEST))
         return
-    for path, name in names_of(found, folder).items():
+    for path, name in clip_names(found, folder).items():
         checked_relative(name, str(path))
     _begin(target, record, run.force)
     curation = Curation(run, folder, target, configs, engine, body)
