@@ -154,7 +154,7 @@ def test_licensed_files(bomb: Path, tmp_path: Path) -> None:
     huge = tmp_path / "ids.npy"
     huge.write_bytes(npy_header((1 << 40,), "<i8") + bytes(64))
     with cheaply():
-        assert "no .npy of numbers" in refused("models", "add", "flame-ids", huge)
+        assert "is not a .npy file of numbers" in refused("models", "add", "flame-ids", huge)
 
 
 def test_torch_files(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from stages.artifacts.shown_text import in_csv, in_latex, in_markdown, in_markup, in_url, visible
 from stages.evaluate.plot import Curve, write_plot
 from stages.evaluate.table_text import comma_separated, latex, markdown
-from stages.evaluate.tables import build
+from stages.evaluate.tables import build_table
 
 EVIL = "a\"b'<script>alert(1)</script>|`x`\\input{/etc/passwd}\\write18{id}%&\x1b[2J\n[l](javascript:x)"
 
@@ -43,7 +43,7 @@ def test_tables_hold_names_as_text(tmp_path: Path) -> None:
     computes nothing, the plot is valid XML."""
     figures = {(EVIL, EVIL): {str(k): {"psnr": 20.0 + k} for k in range(3)},
                ("=HYPERLINK(\"x\")", EVIL): {str(k): {"psnr": -20.0 + k} for k in range(3)}}  # fmt: skip
-    table = build(1, [EVIL, '=HYPERLINK("x")'], [EVIL], figures, {}, {"@SUM(1)": {EVIL: {"psnr": 1.0}}})
+    table = build_table(1, [EVIL, '=HYPERLINK("x")'], [EVIL], figures, {}, {"@SUM(1)": {EVIL: {"psnr": 1.0}}})
     assert table is not None
     written = latex([table])
     assert "\\input" not in written
