@@ -100,7 +100,7 @@ def _guard() -> None:
         return
     where = getattr(stages, "__file__", None) or next(iter(getattr(stages, "__path__", [])), "somewhere")
     sys.stderr.write(
-        f"emosh: another Python package called 'stages' hides emosh's own: {where}; "
+        f"emosh: another Python package called 'stages' hides emosh's own: {where!a}; "
         "run emosh from another folder, or take that one off PYTHONPATH\n"
     )
     sys.exit(2)
@@ -108,11 +108,13 @@ def _guard() -> None:
 
 def _usage(error: typer.TyperException) -> int:
     """A wrong flag or a missing argument, as one line."""
+    from emosh_cli.terminal import one_line
+
     text = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "emosh"
     if text:
-        sys.stderr.write(f"emosh: {text.rstrip('.')}; see: {where} --help\n")
+        sys.stderr.write(f"emosh: {one_line(text.rstrip('.'))}; see: {where} --help\n")
     return 2
 
 
@@ -120,13 +122,14 @@ def _unexpected(error: BaseException) -> int:
     """What escaped a command, or happened before one began."""
     from emosh_cli.console import debugging
     from emosh_cli.errors import message_of
+    from emosh_cli.terminal import one_line, visible
 
     if debugging():
         import traceback
 
-        traceback.print_exc()
+        sys.stderr.write(visible(traceback.format_exc()))
     message = message_of(error)
-    sys.stderr.write(f"emosh: {message.text}\n")
+    sys.stderr.write(f"emosh: {one_line(message.text)}\n")
     return message.code
 
 

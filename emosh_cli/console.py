@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from emosh_cli.terminal import one_line, visible, write_path
+
 PLAIN_SECONDS = 10.0
 """Where stderr is no terminal, a progress line appears this often."""
 JSON_SECONDS = 0.2
@@ -85,7 +87,7 @@ class Console:
             self._event("note", text=text)
         else:
             self.close()
-            self.talk.write(f"{text}\n")
+            self.talk.write(f"{visible(text)}\n")
 
     def error(self, text: str, code: int) -> None:
         """The one line that ends a failed run; spoken even when quiet."""
@@ -93,7 +95,7 @@ class Console:
         if self.as_json:
             self._event("error", text=text, exit_code=code)
         else:
-            self.talk.write(f"emosh: {text}\n")
+            self.talk.write(f"emosh: {one_line(text)}\n")
         self.talk.flush()
 
     def progress(self, label: str, done: int, total: int | None) -> None:
@@ -127,8 +129,7 @@ class Console:
             said = {"output": None if output is None else str(output)}
             self.data({**said, **({"summary": summary} if summary else {}), **fields})
         elif output is not None:
-            sys.stdout.write(f"{output}\n")
-            sys.stdout.flush()
+            write_path(output)
 
     def plan(self, lines: list[str], **fields: Any) -> None:
         """End a run that made nothing: what it would do, a line each, or in one JSON object as `plan`."""
@@ -136,7 +137,7 @@ class Console:
         if self.as_json:
             self.data({"plan": lines, **fields})
         else:
-            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.write("\n".join(map(visible, lines)) + "\n")
             sys.stdout.flush()
 
     def data(self, value: dict[str, Any]) -> None:
@@ -203,7 +204,7 @@ class _Lines:
         if self.clock.due(PLAIN_SECONDS):
             left = self.clock.left(done, total)
             ahead = "" if left is None else f", {left:.0f} s left"
-            self.talk.write(f"{label}: {done}{'' if total is None else f' of {total}'}{ahead}\n")
+            self.talk.write(f"{one_line(label)}: {done}{'' if total is None else f' of {total}'}{ahead}\n")
             self.talk.flush()
 
     def close(self) -> None: ...
@@ -217,12 +218,14 @@ class _Bars:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
         from rich.progress import TimeRemainingColumn as Left
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Left())
+        label = TextColumn("{task.description}", markup=False)
+        columns = (label, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Left())
         self.bars = Progress(*columns, console=RichConsole(file=talk), redirect_stdout=False, redirect_stderr=False)
         self.bars.start()
         self.tasks: dict[str, Any] = {}
 
     def __call__(self, label: str, done: int, total: int | None) -> None:
+        label = one_line(label)
         work = _work(label)
         if work not in self.tasks:
             self.tasks[work] = self.bars.add_task(label, total=total)

@@ -17,6 +17,7 @@ from emosh_cli.run import Run
 from emosh_cli.workflows import animation, tables
 from emosh_cli.workflows.animation import ModelChoice, Request
 from emosh_cli.workflows.pipeline import SECTIONS
+from stages.artifacts.names import checked_utf8, refuse_links
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def ablate(run: Run, folder: Path, out: Path | None, drawing: Drawing, jobs: int
     work = target.with_suffix(".emosh")
     if work.is_file():
         raise InputError(f"{work} is a file; it must be free for the variants' videos")
+    refuse_links(work)
     pairs = [_with_photo(pair, work) for pair in pairs]
     drawn = _drawn(run, pairs, variants, drawing, work)
     comparison = _comparison(folder, pairs, variants, drawn, name)
@@ -128,6 +130,8 @@ def found_pairs(folder: Path) -> list[Pair]:
     videos = sorted(each for each in drives.iterdir() if each.suffix.lower() in VIDEOS)
     if not videos:
         raise InputError(f"{drives} holds no video ending in {' '.join(VIDEOS)}")
+    for each in videos:
+        checked_utf8(each)
     if not refs.is_dir():
         return [Pair(each.stem, each, each, each) for each in videos]
     photos = {each.stem: each for each in refs.iterdir() if each.suffix.lower() in PHOTOS}
@@ -189,7 +193,7 @@ def _draw(run: Run, pair: Pair, variant: Variant, drawing: Drawing, motion: Path
         flags["wan"] = {**flags.get("wan", {}), "seed": drawing.seed}
     request = Request(pair.ref, video, drawing.backend, drawing.body, flags, drawing.choice)
     pipeline = animation.open_pipeline(_silent(run, "generate"), request)
-    animation.generate_from_motion(pipeline, motion, load_motion(motion), motion)
+    animation.generate_from_motion(pipeline, motion, load_motion(motion), pair.drive)
 
 
 def _tracked(run: Run, pair: Pair, variant: Variant, drawing: Drawing, work: Path) -> Path:

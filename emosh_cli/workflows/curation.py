@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.outputs import CLIPS, settle_folder
 from emosh_cli.run import Run
+from stages.artifacts.names import checked_relative
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) 
     if run.dry_run:
         run.planned([f"curate {len(found)} videos of {videos} -> {target}"], output=str(target / MANIFEST))
         return
+    for path, name in clip_names(found, folder).items():
+        checked_relative(name, str(path))
     _begin(target, record, run.force)
     curation = Curation(run, folder, target, configs, engine, body)
     gone = _settle_old(curation, names := clip_names(found, folder))

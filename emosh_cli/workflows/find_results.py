@@ -1,8 +1,8 @@
 """The results of emosh in a folder, each with what made it, found by what the files say of themselves.
 
 A result is a video stamped by `generate`; its work folder lies beside it (`out.emosh/` of `out.mp4`). Photo and driving
-video are looked for where the motions say they came from, then by name in the folder, and taken only when their
-bytes are those that were tracked. Overlays and reports are matched by what they were made from.
+video are looked for in the folder by the names that the motions tell, and taken only when their bytes are those that
+were tracked; nothing outside the folder is read. Overlays and reports are matched by what they were made from.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 from emosh_cli.outputs import VIDEO
 from emosh_cli.provenance_reader import provenance_of
-from stages.artifacts.provenance import Provenance, sha256_file
+from emosh_cli.workflows.work_folder import WORK_ENDING
+from stages.artifacts.provenance import Provenance, sha256_file, source_name, source_notes
 
-WORK_ENDING = ".emosh"
 NOT_RESULTS = (WORK_ENDING, "-files")
 """How folders end that hold parts of results, or copies for a page."""
 
@@ -96,14 +96,14 @@ class FoundResult:
         return next(made, None)
 
     def _source(self, motion: Path | None) -> Path | None:
-        """The file that a motion was tracked from, its bytes unchanged."""
+        """The file that a motion was tracked from: in the folder that was asked for, its bytes unchanged."""
         record = None if motion is None else provenance_of(motion)
-        if record is None or not record.notes.get("source"):
+        name = None if record is None else source_name(record)
+        if record is None or name is None:
             return None
-        named = Path(record.notes["source"])
-        near = [named, *(path for path in self.files if path.name == named.name)]
-        tracked = set(record.inputs.values())
-        return next((path for path in near if path.is_file() and sha256_file(path) in tracked), None)
+        sha256, root = source_notes(record)["source_sha256"], self.root.resolve()
+        near = (path for path in self.files if path.name == name and root in path.resolve().parents)
+        return next((path for path in near if sha256_file(path) == sha256), None)
 
 
 def find_results(root: Path) -> list[FoundResult]:

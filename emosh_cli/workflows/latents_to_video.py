@@ -31,7 +31,7 @@ class LatentsToVideo:
         opened = Latents(latents)
         model = diffusion_model.opened(choice.model, choice.adapter, choice.device, run.console)
         model.check(configs, opened)
-        return LatentsToVideo(run, latents, sound(opened.header.provenance, latents), out, model, configs)
+        return LatentsToVideo(run, latents, sound(opened.header.provenance, latents, run.console), out, model, configs)
 
     def plan_lines(self) -> list[str]:
         """What drawing them would take."""

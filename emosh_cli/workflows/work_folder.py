@@ -17,22 +17,25 @@ from typing import Any
 
 from emosh_cli.console import Console
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, sha256_file
 from stages.errors import InputError
 
 UNMADE = "not made yet"
+WORK_ENDING = ".emosh"
 
 
 class WorkFolder:
     """Makes artifacts or finds them made. The folder comes with the first; `dry` only says what would happen."""
 
     def __init__(self, result: Path, console: Console, force: bool = False, dry: bool = False) -> None:
-        self.folder = result.with_suffix(".emosh")
+        self.folder = result.with_suffix(WORK_ENDING)
         self.console, self.force, self.dry = console, force, dry
         self.plan: list[str] = []
         self._digests: dict[Path, str] = {}
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; it must be free for the work folder of {result}")
+        refuse_links(self.folder)
 
     def digest(self, path: Path) -> str:
         """sha256 of an input, read once per run; UNMADE for what a dry run has only planned."""
