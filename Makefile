@@ -19,17 +19,17 @@ EMOSH  := $(BIN)/emosh
 .SECONDARY:
 
 help:
-	@echo "make demo                          set up, animate a real photo, leave videos and pictures in $(OUT)/demo"
-	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
+	@echo "make demo                          set up, animate a real photo, write videos and pictures to $(OUT)/demo"
+	@echo "make demo REF=a.png DRIVE=b.mp4    the same with your own photo and video"
 	@echo "make test                          set up and run the tests"
-	@echo "make docs-pictures                 draw every picture of the README and docs/ anew"
+	@echo "make docs-pictures                 redraw every picture of the README and docs/"
 	@echo "make bench-track [QUICK=]          measure the tracker against known truth in 5 minutes; QUICK= runs all steps"
-	@echo "make docs-benchmarks               make docs/benchmarks.md from the files in benchmarks/results"
-	@echo "make gpu-train [TINY=--tiny]         on a GPU: what the 14B recipe costs, and a small model and VAE from nothing"
+	@echo "make docs-benchmarks               write docs/benchmarks.md from the files in benchmarks/results"
+	@echo "make gpu-train [TINY=--tiny]         on a GPU: measure the 14B recipe, and train a small model and VAE from scratch"
 	@echo "make check                         lint, types, import arrows, wheel contents, tests"
 	@echo "make out/drive.npz, out/x.mp4 ...  see the pipeline rules below"
 
-# ---- environment: torch first and pinned, so that nothing pulls another build in
+# ---- environment: torch first and pinned, so that no other package installs another build
 env: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -38,7 +38,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-# ---- the main job
+# ---- the demo
 demo: env
 	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo $(if $(REF),--ref "$(REF)") $(if $(DRIVE),--drive "$(DRIVE)")
 
@@ -46,7 +46,7 @@ demo: env
 docs-pictures: docs-map
 	$(BIN)/python docs/make_pictures.py --work $(OUT)/docs-pictures
 
-# ---- make as the pipeline runner: `make out/clip.mp4 REF=photo.png` animates photo.png with clip.mp4 (or any name)
+# ---- pipeline rules: `make out/clip.mp4 REF=photo.png` animates photo.png with clip.mp4 (or any other name)
 $(OUT)/%.npz: %.mp4 | env
 	@mkdir -p $(@D)
 	$(EMOSH) track $< -o $@
@@ -54,7 +54,7 @@ $(OUT)/%.npz: %.mp4 | env
 $(OUT)/%.mp4: $(OUT)/%.npz | env
 	$(EMOSH) generate --ref "$(REF)" --motion $< -o $@
 
-# ---- what the tracker reaches; CLIPS="a.mp4 b.mp4" adds real clips, WRITE=--write keeps the results for the page
+# ---- tracker benchmarks; CLIPS="a.mp4 b.mp4" adds real clips, WRITE=--write stores the results for docs/benchmarks.md
 bench-track: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_against_truth $(QUICK) $(WRITE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_ablation $(QUICK) $(WRITE)
@@ -63,11 +63,11 @@ ifneq ($(strip $(CLIPS)),)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_clips $(CLIPS) --solver gn --solver adamw $(QUICK) $(WRITE)
 endif
 
-# ---- docs/benchmarks.md from the results
+# ---- write docs/benchmarks.md from the results
 docs-benchmarks: env
 	$(BIN)/python -m benchmarks.page
 
-# ---- training on a GPU: figures in $(OUT)/gpu-train.json and $(OUT)/gpu-train/scored; TINY=--tiny tries it on the CPU
+# ---- training on a GPU: figures in $(OUT)/gpu-train.json and $(OUT)/gpu-train/scored; TINY=--tiny is a trial on the CPU
 gpu-train: env
 	@mkdir -p $(OUT)
 	$(BIN)/python -m benchmarks.gpu_train recipe $(TINY) --out $(OUT)/gpu-train.json
@@ -90,7 +90,7 @@ types: env
 arrows: env
 	$(BIN)/lint-imports
 
-# ---- docs/pictures/house.svg, from the imports
+# ---- draw docs/pictures/house.svg from the imports
 docs-map: env
 	$(BIN)/python docs/make_map.py
 

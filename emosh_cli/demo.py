@@ -1,9 +1,8 @@
-"""`make demo`: the whole chain on one photo, from nothing but what the installed packages carry.
+"""`make demo`: the whole pipeline on one photo, using only files that the installed packages contain.
 
-Without arguments: scikit-image's astronaut photo, and a driving clip of a made-up person who turns, nods, talks and
-blinks; that clip is tracked, retargeted, rendered, generated and evaluated.
-With `--ref` and `--drive`: the same on a photo and a video of one's own. Every step is an `emosh` command that is
-printed before it runs, so it can be typed again.
+Without arguments it uses scikit-image's astronaut photo, and a driving clip of a made-up person who turns, nods, talks
+and blinks. The clip is tracked and retargeted, and the result is generated and evaluated. With `--ref` and `--drive` it
+uses your own photo and video. Every step is an `emosh` command that is printed before it runs, so you can repeat it.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
     from stages.artifacts.motion import Motion
     from stages.body.model import Body
 
-DRIVER = 10
-"""Number of the made-up person in the driving clip."""
-NEARER = 1.45
-"""How much larger than in the photo's camera: hands that come and go at the picture's edge are drawn badly."""
+PERSON_NUMBER = 10
+"""Number of the made-up person in the driving clip (it seeds their look)."""
+ZOOM = 1.45
+"""The person is this much larger than in the photo: hands that cross the edge of the picture are drawn badly."""
 
 
 def main() -> int:
-    """Run the demo and say what it made and where."""
-    parser = argparse.ArgumentParser(prog="make demo", description="The whole chain on one photo.")
+    """Run the demo and print the files it made."""
+    parser = argparse.ArgumentParser(prog="make demo", description="The whole pipeline on one photo.")
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--ref", type=Path, help="a photo of a person (default: scikit-image's astronaut)")
     parser.add_argument("--drive", type=Path, help="a video of a person moving (default: a made-up person)")
@@ -35,10 +34,10 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     ref = options.ref or _astronaut(options.out / "photo.png")
     drive = options.drive or _driving_clip(ref, options.out)
-    return _chain(ref, drive, options.out)
+    return _run_pipeline(ref, drive, options.out)
 
 
-def _chain(ref: Path, drive: Path, out: Path) -> int:
+def _run_pipeline(ref: Path, drive: Path, out: Path) -> int:
     from stages.video.contact_sheet import write_animation, write_contact_sheet
 
     names = ("result.mp4", "overlay.mp4", "report.json", "sheet.png", "animation.webp")
@@ -60,10 +59,10 @@ def _chain(ref: Path, drive: Path, out: Path) -> int:
     for path, what in (
         (result, "the person in the photo, moving as in the driving clip"),
         (overlay, "the fitted body drawn over the driving clip"),
-        (work / "cond.mp4", "the condition map the diffusion model reads"),
+        (work / "cond.mp4", "the condition map that the diffusion model reads"),
         (report, "how close the result is, per frame and mean"),
         (animation, "photo, driving clip, condition map and result, moving side by side"),
-        (sheet, "all of it on one sheet: look at this first"),
+        (sheet, "everything on one sheet: look at this first"),
     ):
         print(f"  {path}  {what}")
     return 0
@@ -79,7 +78,7 @@ def _astronaut(path: Path) -> Path:
 
 
 def _driving_clip(ref: Path, out: Path) -> Path:
-    """A made-up person in the photo's pose, nearer to the camera, who turns, nods, talks and blinks."""
+    """Draw a made-up person in the pose of the photo, nearer to the camera, who turns, nods, talks and blinks."""
     from dataclasses import replace
 
     from stages.artifacts.motion import load_motion
@@ -92,14 +91,14 @@ def _driving_clip(ref: Path, out: Path) -> Path:
     reference = out / "photo.npz"
     _emosh("track", ref, "-o", reference)
     body, config = open_body("open"), PeopleConfig(background=("gradient",))
-    person = make_person(body, DRIVER, config)
+    person = make_person(body, PERSON_NUMBER, config)
     motion, _ = retarget(scripted_motion(load_motion(reference), body), person.motion, body)
-    print(f"\ndrawing person {DRIVER}, who does not exist, turning, nodding, talking and blinking", flush=True)
-    return write_person(body, replace(person, motion=_nearer(motion, body)), config, out).video
+    print(f"\ndrawing made-up person {PERSON_NUMBER}, who turns, nods, talks and blinks", flush=True)
+    return write_person(body, replace(person, motion=_zoomed_in(motion, body)), config, out).video
 
 
-def _nearer(motion: Motion, body: Body) -> Motion:
-    """The same motion seen from nearer, the first frame's head in the middle: arms and hands out of the picture."""
+def _zoomed_in(motion: Motion, body: Body) -> Motion:
+    """The motion with a longer focal length, centred on the head of frame 0: arms and hands are outside the picture."""
     from dataclasses import replace
 
     import numpy as np
@@ -112,8 +111,8 @@ def _nearer(motion: Motion, body: Body) -> Motion:
     head = pose_motion(body, select_rows(motion, slice(1))).joints[:, [joint("head")]]
     x, y, _ = project(head, motion.K[:1])[0, 0]
     width, height = motion.image_size
-    nearer = np.array([[NEARER, 0, width / 2 - NEARER * x], [0, NEARER, 0.45 * height - NEARER * y], [0, 0, 1]])
-    return replace(motion, K=(nearer @ motion.K).astype(np.float32))
+    zoom = np.array([[ZOOM, 0, width / 2 - ZOOM * x], [0, ZOOM, 0.45 * height - ZOOM * y], [0, 0, 1]])
+    return replace(motion, K=(zoom @ motion.K).astype(np.float32))
 
 
 def _emosh(*arguments: object) -> None:

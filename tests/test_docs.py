@@ -163,7 +163,7 @@ def test_every_setting_shown_exists() -> None:
     """What the pages say after --set and --config are names of settings and of presets."""
     from emosh_cli import settings
 
-    known = {row[0] for section in settings.SECTIONS for row in settings.documented(section)}
+    known = {row[0] for section in settings.SECTIONS for row in settings.describe_settings(section)}
     for page, text in PAGES.items():
         for key in re.findall(r"--set ([\w.]+)=", text):
             assert key == "key" or key == "section.key" or key.split(".")[-1] in known, f"{page}: {key}"

@@ -1,4 +1,4 @@
-"""`emosh curate`: a folder of videos becomes clips worth training on, each with its motion."""
+"""`emosh curate`: finds clips worth training on in a folder of videos, and tracks them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Videos = Annotated[
 ]
 Workers = Annotated[
     int,
-    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Number of processes, one per core.",
+    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Number of processes. Each uses one core.",
                  show_default="as many as cores and memory allow"),
 ]  # fmt: skip
 EngineName = Annotated[
@@ -110,13 +110,13 @@ def register(app: typer.Typer) -> None:
 
 
 def _engine(name: str, workers: int) -> Engine:
-    """What runs the jobs: processes of this machine, or Ray."""
+    """The engine that runs the jobs: processes of this machine, or Ray."""
     from emosh_cli.workers import local
 
     if name == "local":
-        return local.local(workers or local.workers_here())
+        return local.local_engine(workers or local.default_workers())
     if name != "ray":
         raise InputError(f"--engine {name}: choose local or ray")
-    from emosh_cli.workers.ray_cluster import on_ray
+    from emosh_cli.workers.ray_cluster import ray_engine
 
-    return on_ray(workers)
+    return ray_engine(workers)

@@ -1,4 +1,4 @@
-"""`emosh doctor`: what is installed, what is missing, and the command that adds it."""
+"""`emosh doctor`: prints what is installed, what is missing, and the command that adds it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "doctor", MACHINE, works=False)
+    @command(app, "doctor", MACHINE, run_options=False)
     def doctor(run: Run) -> None:
         """Print what is installed, what is missing, and the command that adds it.
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
         missing = [finding.name for finding in findings if finding.state == "missing"]
         if missing:
             raise InputError(f"missing: {', '.join(missing)}; run the commands after -> above")
-        run.console.note("everything that emosh needs is here")
+        run.console.note("everything that emosh needs is installed")
 
 
 def _print(findings: list[Finding]) -> None:

@@ -24,7 +24,7 @@ BACKEND_SECTIONS = {"puppet": ("puppet",), "wan": ("encode", "wan", "wan_run")}
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """What a command line says of the diffusion model: its folder, its adapter, and where it runs."""
+    """The options of the diffusion model: folder, adapter and device."""
 
     model: str | None = None
     adapter: str | None = None
@@ -33,7 +33,7 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class Request:
-    """What a result is drawn from and with. `flags` are the command's own, by section of the settings."""
+    """The inputs and options of a result. `flags` are the command's own flags, by section of the settings."""
 
     ref: Path
     out: Path
@@ -44,26 +44,26 @@ class Request:
 
 
 def check_photo(ref: Path) -> None:
-    """Refuse a video, an artifact or a damaged picture given as the reference."""
+    """Raise InputError if the reference is a video, a motion or a damaged picture."""
     from stages.video.source import probe
 
     if ref.suffix.lower() == ".npz":
-        raise InputError(f"{ref} is a motion; --ref takes the photo here, since its pixels are drawn")
+        raise InputError(f"{ref} is a motion; --ref takes the photo itself here")
     if not probe(ref).is_photo:
         raise InputError(f"{ref} is a video; --ref takes a photo of the person to animate")
 
 
-def checked_framing(framing: str | None) -> str | None:
-    """One of the two framings. Raises InputError for anything else."""
+def check_framing(framing: str | None) -> str | None:
+    """`framing`, if it is ref, drive or None. Raises InputError for anything else."""
     if framing not in (None, "ref", "drive"):
         raise InputError(f"--framing {framing}: choose ref or drive")
     return framing
 
 
-def open_pipeline(run: Run, request: Request, making: bool = True) -> Pipeline:
-    """Everything that can be refused before work begins: backend, model, settings, work folder.
+def open_pipeline(run: Run, request: Request, plan_only: bool = False) -> Pipeline:
+    """Choose the backend, load settings and model, and open the work folder. Raises InputError before any work begins.
 
-    Without `making` no work folder is made.
+    With `plan_only`, no work folder is made and options that cannot run on this machine are accepted.
     """
     from stages.body.store import home
     from stages.generate.backends import choose
@@ -71,19 +71,19 @@ def open_pipeline(run: Run, request: Request, making: bool = True) -> Pipeline:
     choice = request.choice
     name, why = choose(request.backend, home(), choice.model is not None, choice.device)
     run.console.note(f"backend: {name}, {why}")
-    configs = run.configured_all(SECTIONS[name], flags_of(name, request.flags))
+    configs = run.load_configs(SECTIONS[name], backend_flags(name, request.flags))
     model = None
     if name == "wan":
-        model = diffusion_model.opened(choice.model, choice.adapter, choice.device, run.console)
+        model = diffusion_model.open_model(choice.model, choice.adapter, choice.device, run.console)
         model.check(configs)
-        if making:
+        if not plan_only:
             model.check_runnable(configs)
-    work = WorkFolder(request.out, run.console, run.force, run.dry_run or not making)
+    work = WorkFolder(request.out, run.console, run.force, run.dry_run or plan_only)
     return Pipeline(request.ref, request.out, configs, request.body, run.console, work, name, model)
 
 
-def flags_of(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The flags that a backend reads. Raises InputError for one that only the other backend reads."""
+def backend_flags(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The flags that this backend reads. Raises InputError for a flag that only the other backend reads."""
     for other, sections in BACKEND_SECTIONS.items():
         given = [key for section in sections for key, value in flags.get(section, {}).items() if value is not None]
         if given and other != backend:
@@ -93,15 +93,15 @@ def flags_of(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[s
         for section, key in (("retarget", "disentangle"), ("render_cond", "hybrid")):
             if flags.get(section, {}).get(key) is False:
                 raise InputError(
-                    f"--no-{key} changes nothing of a puppet, which is cut from the photo and reads no condition map; "
-                    "it needs --backend wan"
+                    f"--no-{key} has no effect on the puppet, which is cut from the photo and reads no condition map; "
+                    "use it with --backend wan"
                 )
     return {section: each for section, each in flags.items() if section in SECTIONS[backend]}
 
 
 # ---- the steps
 def animate(pipeline: Pipeline, drive: Path) -> Path:
-    """Track photo and driving video, and draw the result."""
+    """Track the photo and the driving video, and draw the result. Returns its path."""
     driver = pipeline.track(drive, "drive.npz", "video")
     reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
     return retarget_and_draw(pipeline, driver, reference, drive)
@@ -122,25 +122,29 @@ def retarget_and_draw(pipeline: Pipeline, driver: Path, reference: Path, audio_f
 
 
 def is_retargeted(motion: Motion, reference: Path, pipeline: Pipeline) -> bool:
-    """Whether the motion was retargeted onto this very reference, or deliberately not given its shape."""
+    """Whether the motion already has the shape of this reference, or was retargeted with --no-disentangle."""
     from stages.artifacts.motion import load_motion
 
     if motion.provenance.stage != "retarget" or not reference.exists():
-        return motion.provenance.stage == "retarget" and pipeline.work.dry
+        return motion.provenance.stage == "retarget" and pipeline.work.dry_run
     import numpy as np
 
-    theirs = load_motion(reference)
+    photo_motion = load_motion(reference)
     disentangled = motion.provenance.config.get("disentangle")
     if (pipeline.configs["retarget"].disentangle, disentangled) == (False, True):
-        raise InputError("the motion has the reference's shape already; --no-disentangle needs the driver's own motion")
-    same = np.array_equal(motion.betas, theirs.betas) and np.array_equal(motion.head_betas, theirs.head_betas)
+        raise InputError(
+            "the motion already has the shape of the reference; --no-disentangle needs the driver's tracked motion"
+        )
+    same = np.array_equal(motion.betas, photo_motion.betas) and np.array_equal(
+        motion.head_betas, photo_motion.head_betas
+    )
     if same or disentangled is False:
         return True
     pipeline.console.note("the motion was retargeted onto another person; it is retargeted again onto this reference")
     return False
 
 
-def sound(record: Provenance, given: Path, console: Console) -> Path | None:
+def find_audio(record: Provenance, given: Path, console: Console) -> Path | None:
     """The video that a motion or latents come from, for its sound: beside `given` (or the work folder that `given` lies
     in) under the recorded name, with the recorded sha256. Nothing else is ever read, whatever the file says.
 
@@ -173,13 +177,13 @@ def _beside(given: Path) -> list[Path]:
     return [folder, folder.parent] if folder.suffix == WORK_ENDING else [folder]
 
 
-def say_made(run: Run, pipeline: Pipeline, result: Path) -> None:
-    """The result's path, or the plan of a dry run."""
+def report_result(run: Run, pipeline: Pipeline, result: Path) -> None:
+    """End the command with the result's path, or with the plan of a dry run."""
     if run.dry_run:
-        run.planned([*pipeline.work.plan, f"-> {result}"], output=str(result))
+        run.show_plan([*pipeline.work.plan, f"-> {result}"], output=str(result))
         return
     made = [step for step in pipeline.work.plan if not step.endswith(": cached")]
-    took = f"drawn by {pipeline.backend} in {run.seconds:.1f} s" if made else "nothing had changed"
-    summary = f"{took}; the steps are in {pipeline.work.folder}"
+    outcome = f"drawn by {pipeline.backend} in {run.seconds:.1f} s" if made else "nothing has changed"
+    summary = f"{outcome}; the intermediate files are in {pipeline.work.folder}"
     work = str(pipeline.work.folder)
     run.done(result, summary, backend=pipeline.backend, work=work, steps=pipeline.work.plan, **pipeline.reports)

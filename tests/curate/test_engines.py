@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emosh_cli.workers.curate_jobs import VideoJob, look_through
-from emosh_cli.workers.local import KILLED, Engine, local
+from emosh_cli.workers.curate_jobs import VideoJob, scan_video
+from emosh_cli.workers.local import KILLED, Engine, local_engine
 from stages.curate import records
 from stages.curate.config import CurateConfig
 from stages.video.sink import VideoSink
@@ -49,12 +49,12 @@ def lengths(out: Path) -> dict[str, int]:
 ALL = {f"v{number}": 5 + number for number in range(COUNT)}
 
 
-@pytest.mark.parametrize("engine", [local(1), local(3)], ids=["here", "pool"])
+@pytest.mark.parametrize("engine", [local_engine(1), local_engine(3)], ids=["here", "pool"])
 def test_every_job_is_done_once(folder: Path, tmp_path: Path, engine: Engine) -> None:
     """In this process and in three, each job comes back once with its own result; done again it is remembered."""
     wanted = jobs(folder, tmp_path / "out")
     for _ in range(2):
-        done = [(job.name, record.frames) for job, record in engine(look_through, wanted)]
+        done = [(job.name, record.frames) for job, record in engine(scan_video, wanted)]
         assert dict(done) == ALL
         assert len(done) == COUNT
         stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.json")}
@@ -67,7 +67,7 @@ def test_every_job_is_done_once(folder: Path, tmp_path: Path, engine: Engine) ->
 def test_a_killed_worker_loses_and_doubles_nothing(folder: Path, tmp_path: Path, function) -> None:
     """Workers killed before their job begins, or after all is written: every job comes back once, with its result."""
     wanted = jobs(folder, tmp_path / "out")
-    done = [(job.name, record.frames) for job, record in local(2)(function, wanted)]
+    done = [(job.name, record.frames) for job, record in local_engine(2)(function, wanted)]
     assert sorted(done) == sorted(ALL.items())
     assert len(list(tmp_path.glob("out-*"))) == 2
     assert lengths(tmp_path / "out") == ALL
@@ -76,14 +76,14 @@ def test_a_killed_worker_loses_and_doubles_nothing(folder: Path, tmp_path: Path,
 @pytest.mark.usefixtures("forked_pools")
 def test_a_job_that_kills_every_process_is_told(folder: Path, tmp_path: Path) -> None:
     """A video whose decoder takes the process with it is given up after the third time; the others are done."""
-    done = {job.name: record for job, record in local(2)(dying.dies_always, jobs(folder, tmp_path / "out"))}
+    done = {job.name: record for job, record in local_engine(2)(dying.dies_always, jobs(folder, tmp_path / "out"))}
     assert done.pop("v3") is KILLED
     assert {name: record.frames for name, record in done.items()} == {k: v for k, v in ALL.items() if k != "v3"}
 
 
 def test_a_worker_has_one_core(tmp_path: Path) -> None:
     """Two workers keep to one core each, and their libraries to one thread."""
-    found = [told for _, told in local(2)(allowance, [0, 1, 2, 3])]
+    found = [told for _, told in local_engine(2)(allowance, [0, 1, 2, 3])]
     assert all(len(cores) == 1 and threads == "1" for cores, threads in found)
 
 

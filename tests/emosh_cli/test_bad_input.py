@@ -77,7 +77,7 @@ def test_a_photo_is_no_driver_and_a_video_no_reference(own_folder: Path, clip: C
     motion = clip.work / "ref.npz"
     assert "is a motion; --ref takes the photo" in refused("animate", "--ref", motion, "--drive", clip.drive)
     words = ("animate", "--ref", clip.photo, "--drive", clip.drive, "--backend", "puppet", "--no-disentangle")
-    assert "--no-disentangle changes nothing of a puppet" in refused(*words)
+    assert "--no-disentangle has no effect on the puppet" in refused(*words)
 
 
 # ---- artifacts

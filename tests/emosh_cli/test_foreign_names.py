@@ -49,14 +49,14 @@ def test_a_training_cache_lists_its_own_files(tmp_path: Path, file: object) -> N
 
 def test_a_remembered_clip_names_features_beside_it(tmp_path: Path) -> None:
     """A record of `evaluate --table` whose features lie elsewhere is refused."""
-    from emosh_cli.workers.clip_metrics import _remembered
+    from emosh_cli.workers.clip_metrics import _load_record
 
     np.savez(tmp_path / "secret.npz", fid=np.zeros(3))
     (tmp_path / "cache").mkdir()
     place = tmp_path / "cache" / "x.json"
     place.write_text(json.dumps({"fingerprint": "f", "features": ["../secret.npz"]}))
     with pytest.raises(InputError, match="cannot name a file"):
-        _remembered(place, "f")
+        _load_record(place, "f")
 
 
 @pytest.mark.parametrize("changed", [{"part": "../../x"}, {"form": "pickle"}, {"part": "i3d"}])

@@ -102,9 +102,9 @@ def test_embedded_it_is_one_file(runs: Path, tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
     """A folder without results says what makes one; a file is no folder; somebody else's page is kept."""
-    assert "no result of emosh lies in" in refused("gallery", tmp_path)
+    assert "holds no result of emosh" in refused("gallery", tmp_path)
     (tmp_path / "mine.html").write_text("<p>words</p>")
-    assert "is no folder" in refused("gallery", tmp_path / "mine.html")
+    assert "is not a folder" in refused("gallery", tmp_path / "mine.html")
     assert "emosh did not write it" in refused("gallery", tmp_path, "-o", tmp_path / "mine.html")
 
 

@@ -112,7 +112,7 @@ def test_progress_and_notes_are_clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("emosh_cli.console.PLAIN_SECONDS", 0.0)
     for terminal in (True, False):
-        console = Console(talk=(talk := Talk(terminal)))
+        console = Console(stderr=(talk := Talk(terminal)))
         console.progress(f"[red]{CLIPBOARD}", 1, 2)
         console.progress(f"[red]{CLIPBOARD}", 2, 2)
         console.close()

@@ -109,7 +109,7 @@ def test_a_name_in_models(
     [
         (["--latents", "LATENTS", "--ref", "PHOTO"], "leave --ref and --motion out"),
         (["--latents", "LATENTS", "--framing", "ref"], "drawn by the wan backend"),
-        (["--latents", "LATENTS", "--no-hybrid"], "come before encoding"),
+        (["--latents", "LATENTS", "--no-hybrid"], "act before encoding"),
         (["--latents", "MOTION", "--model", "MODEL"], "not a safetensors file"),
         (["--latents", "LATENTS", "--model", "nowhere"], "not a folder"),
         (["--latents", "LATENTS", "--model", "MODEL/transformer"], "give the folder that holds it"),

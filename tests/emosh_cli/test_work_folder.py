@@ -13,7 +13,7 @@ from emosh_cli.console import Console
 from emosh_cli.workflows.work_folder import WorkFolder, changes
 from stages.artifacts.motion import load_motion
 from stages.artifacts.provenance import Provenance
-from tests.command_line import Said, emosh
+from tests.command_line import CommandResult, emosh
 from tests.emosh_cli.conftest import FPS, FRAMES, SMALL, Clip
 
 STEPS = ("track drive.mp4", "track photo.png", "retarget", "render-cond", "generate (puppet)")
@@ -27,7 +27,7 @@ def copied(clip: Clip, tmp_path: Path) -> Clip:
     return Clip(folder, *(folder / path.name for path in (clip.photo, clip.drive, clip.result, clip.work)), clip.said)
 
 
-def plan(said: Said) -> dict[str, str]:
+def plan(said: CommandResult) -> dict[str, str]:
     """step -> what happened to it, from --json."""
     assert said.code == 0, said.err
     steps = said.json.get("steps") or said.json["plan"]
@@ -89,7 +89,7 @@ def test_sound_comes_from_beside_the_motion_only(clip: Clip, tmp_path: Path) -> 
 def test_a_motion_names_no_private_file(clip: Clip, tmp_path: Path) -> None:
     """A forged motion, whose source is a path with the right bytes or the name of what lies beside it with any bytes,
     brings no sound."""
-    from emosh_cli.workflows.animation import sound
+    from emosh_cli.workflows.animation import find_audio
     from stages.artifacts.provenance import Provenance, sha256_file
 
     shutil.copy(clip.drive, tmp_path / "private.mp4")
@@ -97,12 +97,12 @@ def test_a_motion_names_no_private_file(clip: Clip, tmp_path: Path) -> None:
     given.parent.mkdir()
     for source in (str(tmp_path / "private.mp4"), "../private.mp4", "..", ".", "", 5, {"path": str(clip.drive)}, None):
         record = Provenance("track", inputs={"video": right}, notes={"source": source})
-        assert sound(record, given, console) is None
+        assert find_audio(record, given, console) is None
     for record in (Provenance("retarget", notes={"source": "private.mp4"}), Provenance("retarget", inputs={"x": right}),
                    Provenance("track", inputs={"video": "0"}, notes={"source": "private.mp4"})):  # fmt: skip
-        assert sound(record, tmp_path / "a.npz", console) is None
+        assert find_audio(record, tmp_path / "a.npz", console) is None
     honest = Provenance("retarget", notes={"source": "clips\\private.mp4", "source_sha256": right})
-    assert sound(honest, tmp_path / "a.npz", console) == tmp_path / "private.mp4"
+    assert find_audio(honest, tmp_path / "a.npz", console) == tmp_path / "private.mp4"
 
 
 def test_a_rerun_is_cached(clip: Clip) -> None:
@@ -119,7 +119,7 @@ def test_a_changed_setting_says_what_changed(clip: Clip) -> None:
     """Another --framing remakes the last step only, and names the setting with both values."""
     steps = plan(emosh(*clip.command, "--framing", "drive", "--dry-run", "--json"))
     assert [steps[step] for step in STEPS[:4]] == ["cached"] * 4
-    assert steps["generate (puppet)"] == "made again, since framing was ref, now drive"
+    assert steps["generate (puppet)"] == "made again, because framing was ref, now drive"
 
 
 def test_a_changed_setting_early_remakes_what_follows(clip: Clip) -> None:
@@ -145,7 +145,7 @@ def test_a_damaged_intermediate_is_made_again(copied: Clip) -> None:
     steps = plan(emosh(*copied.command, "--json"))
     assert steps["track drive.mp4"] == steps["track photo.png"] == "cached"
     assert steps["retarget"] == "making it"
-    assert steps["render-cond"] == "made again, since cond.mp4 is not as it was written"
+    assert steps["render-cond"] == "made again, because cond.mp4 is not as it was written"
     assert steps["generate (puppet)"] == "cached", "the same motion came out again"
     assert emosh("inspect", cond).code == 0
 
@@ -155,10 +155,10 @@ def test_a_damaged_result_or_record_is_made_again(copied: Clip) -> None:
     stamp = copied.work / "result.mp4.stamp.json"
     stamp.write_text(stamp.read_text()[:-20])
     again = plan(emosh(*copied.command, "--dry-run", "--json"))
-    assert again["generate (puppet)"] == "made again, since the record of how it was made is damaged"
+    assert again["generate (puppet)"] == "made again, because the record of how it was made is damaged"
     stamp.unlink()
     again = plan(emosh(*copied.command, "--dry-run", "--json"))
-    assert again["generate (puppet)"] == "made again, since there is no record of how it was made"
+    assert again["generate (puppet)"] == "made again, because there is no record of how it was made"
 
 
 def test_force_makes_everything_again(clip: Clip) -> None:
@@ -202,7 +202,7 @@ def test_a_step_that_fails_is_not_recorded(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         work.step("step", work.folder / "a.txt", EXPECTED, fail)
-    assert made_in(tmp_path) == ["step: made again, since there is no record of how it was made"]
+    assert made_in(tmp_path) == ["step: made again, because there is no record of how it was made"]
 
 
 def test_changes_in_words() -> None:

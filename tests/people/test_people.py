@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emosh_cli.workers.local import local
+from emosh_cli.workers.local import local_engine
 from stages.artifacts.motion import load_motion
 from stages.body.camera import UPRIGHT
 from stages.body.model import Body, joint_transforms, pose_motion
@@ -36,7 +36,7 @@ def body() -> Body:
 def test_a_clip_is_the_same_whoever_draws_it_and_another_number_is_another_person(body: Body, tmp_path: Path) -> None:
     """Two processes and this one draw the same pictures; a second run draws nothing anew; others' are refused."""
     jobs = [PersonJob(number, SMALL, tmp_path, body.path) for number in (3, 4)]
-    lines = [line for _, line in sorted(local(2)(draw_person, jobs), key=lambda each: each[0].number)]
+    lines = [line for _, line in sorted(local_engine(2)(draw_person, jobs), key=lambda each: each[0].number)]
     person = make_person(body, 3, SMALL)
     from stages.video.source import read_frames
 

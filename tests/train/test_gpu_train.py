@@ -49,8 +49,8 @@ def test_a_small_model_is_made_from_nothing(
     run(monkeypatch, "learn", tmp_path, "--tiny")
     again = capsys.readouterr()
     assert "VAE step" not in again.out
-    assert "2 of them there already" in again.err
-    assert "nothing left to do" in again.err
+    assert "2 of them encoded before" in again.err
+    assert "no steps left" in again.err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
