@@ -1,7 +1,7 @@
-"""What leaves for a terminal: text in which nothing moves the cursor, sets the clipboard, colours, or hides.
+"""Write text to a terminal so that nothing in it moves the cursor, sets the clipboard, colours or hides text.
 
-File names, array names, tags and provenance are other people's text, and none of it is read as rich's markup. All talk
-goes through `visible` or `one_line`, all cells of tables through `cell`, and a path for a shell through `write_path`.
+File names, array names, tags and provenance come from other people, and none of it is read as rich's markup. Messages
+go through `visible` or `one_line`, table cells through `cell`, and paths for a shell through `write_path`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["cell", "one_line", "visible", "write_path"]
 
 
 def cell(value: object, style: str = "") -> Text:
-    """A value for rich: in one line, and never read as markup."""
+    """A value for rich, in one line and not read as markup."""
     from rich.text import Text
 
     return Text(one_line(value), style)
 
 
 def write_path(path: object, stream: TextIO | None = None) -> None:
-    """A path on a line of its own: byte for byte for a shell, made visible on a terminal."""
+    """Write a path on a line of its own: the exact bytes for a shell, `one_line` on a terminal."""
     out: Any = stream or sys.stdout
     text = str(path)
     if out.isatty():

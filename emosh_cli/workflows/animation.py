@@ -146,9 +146,9 @@ def is_retargeted(motion: Motion, reference: Path, pipeline: Pipeline) -> bool:
 
 def find_audio(record: Provenance, given: Path, console: Console) -> Path | None:
     """The video that a motion or latents come from, for its sound: beside `given` (or the work folder that `given` lies
-    in) under the recorded name, with the recorded sha256. Nothing else is ever read, whatever the file says.
+    in) under the recorded name, with the recorded sha256. No other file is read.
 
-    What is taken, or why nothing is, becomes a note.
+    A note says which file is used, or why none is.
     """
     from stages.artifacts.provenance import sha256_file, source_name, source_notes
     from stages.video.source import probe
@@ -172,7 +172,7 @@ def find_audio(record: Provenance, given: Path, console: Console) -> Path | None
 
 
 def _beside(given: Path) -> list[Path]:
-    """The folder of a file, and the one around it where that is a work folder."""
+    """The folder of a file, and also the parent folder if that folder is a work folder."""
     folder = given.absolute().parent
     return [folder, folder.parent] if folder.suffix == WORK_ENDING else [folder]
 

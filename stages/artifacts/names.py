@@ -15,14 +15,14 @@ from stages.artifacts.shown_text import one_line
 from stages.errors import InputError
 
 MAX_NAME_BYTES = 255
-"""What file systems take for one component."""
+"""Longest component that file systems accept."""
 MAX_PATH_BYTES = 4096
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters and halves of characters; no file that emosh writes is called by one."""
+"""Control characters and lone surrogates; no name of a file that emosh writes has one."""
 
 
 def checked_name(text: Any, where: str) -> str:
-    """`text` if it is one component of a path. Raises InputError that begins with `where` for anything else."""
+    """`text` if it is one component of a path. Raises InputError, which begins with `where`, for anything else."""
     text = _plain(text, where)
     if "/" in text or "\\" in text or _has_drive(text):
         raise _refused(text, where, "expected a file's name without a folder")
@@ -31,7 +31,7 @@ def checked_name(text: Any, where: str) -> str:
 
 
 def checked_relative(text: Any, where: str) -> str:
-    """`text` if it is a relative path, with / between its parts, that goes down only. Raises InputError else."""
+    """`text` if it is a relative path, with / between its parts, that goes down only. Raises InputError otherwise."""
     text = _plain(text, where)
     if text.startswith("/") or "\\" in text or _has_drive(text):
         raise _refused(text, where, "expected a path relative to that folder")
@@ -68,8 +68,8 @@ def checked_reading(text: Any, where: str) -> str:
 
 
 def checked_utf8(path: Path | str) -> None:
-    """Raises InputError where a path holds bytes that are no UTF-8: results, pages and tables are UTF-8 text that
-    names it."""
+    """Raises InputError if a path is not valid UTF-8, because results, pages and tables are UTF-8 text and hold the
+    path."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -77,7 +77,7 @@ def checked_utf8(path: Path | str) -> None:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raises InputError where `folder`, in which emosh overwrites and deletes, is a symbolic link or holds one."""
+    """Raises InputError if `folder`, in which emosh overwrites and deletes, is a symbolic link or holds one."""
     links = [folder] if folder.is_symlink() else [each for each in _children(folder) if each.is_symlink()]
     if links:
         raise InputError(

@@ -1,7 +1,7 @@
-"""Reading and writing .npz without ever unpickling, and without unpacking more than what is asked for.
+"""Read and write .npz files. Nothing is unpickled, and only the arrays that are asked for are unpacked.
 
 `opened_npz` reads a file's directory and the arrays' own headers: names, shapes and types are known before anything is
-unpacked, so that a file of another kind, of impossible shapes, or one that would fill the memory costs nothing.
+unpacked. A file of another kind, with wrong shapes or too large for memory is refused before it is unpacked.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from stages.errors import InputError
 CHUNK = 1 << 20
 MOST_ARRAYS = 10_000
 MOST_NUMBERS = 1 << 40
-"""In one array, those of no bytes included."""
+"""Most elements of one array, also if an element has 0 bytes."""
 TEXT_BYTES = 64 << 20
-"""Of a provenance record, four bytes a character."""
+"""Largest text, such as a provenance record, at 4 bytes per character."""
 _DAMAGE = (zipfile.BadZipFile, OSError, EOFError, KeyError, zlib.error, NotImplementedError, RuntimeError, ValueError)
 _BAD_HEADER = (ValueError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError,
                struct.error, TokenError)  # fmt: skip
-"""What reading a Python literal raises, for all that one can write in its place."""
+"""Errors that numpy raises for a header that is not a valid Python literal."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an array says of itself before its numbers begin."""
+    """Shape and number type of an array, from its header."""
 
     member: zipfile.ZipInfo
     shape: tuple[int, ...]
@@ -47,12 +47,12 @@ class Header:
 
     @property
     def size_bytes(self) -> int:
-        """Of its numbers."""
+        """Size of the array's data in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Npz:
-    """An open archive. `headers` are of all its arrays; members that are no arrays are in `strange`."""
+    """An open archive. `headers` has every array; `strange` names the members that are not arrays."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         """Raises InputError for a directory or header that is damaged or impossible."""
@@ -71,29 +71,29 @@ class Npz:
                 self.headers[name] = header
 
     def refuse_objects(self) -> None:
-        """Raises InputError where any array holds Python objects, which only unpickling would read."""
+        """Raises InputError if any array holds Python objects, because they can only be read by unpickling."""
         for name, header in self.headers.items():
             if header.dtype.hasobject:
                 raise InputError(f"{self.path}: array '{name}' holds pickled objects; emosh never unpickles")
 
     def text(self, name: str) -> str:
-        """A single text; "" where there is no such array, or another kind of one."""
+        """The text in that array; "" if the array is missing or is not a single text."""
         header = self.headers.get(name)
         if header is None or header.shape or header.dtype.kind != "U" or header.size_bytes > TEXT_BYTES:
             return ""
         return str(self._read(name))
 
     def value(self, name: str) -> Any:
-        """A single number, truth or short text; None where there is no such array, or a larger one."""
+        """The number, bool or short text in that array; None if the array is missing or holds anything else."""
         header = self.headers.get(name)
         if header is None or header.shape or header.dtype.kind not in "biufU" or header.dtype.itemsize > 4096:
             return None
         return self._read(name).item()
 
     def read(self, names: Collection[str], often_zero: Collection[str] = ()) -> dict[str, np.ndarray]:
-        """Those of the named arrays that are there. Raises InputError where they would unpack to too much.
+        """The named arrays that exist. Raises InputError if they would unpack to too many bytes.
 
-        often_zero: arrays that, where all zero, come back as one zero seen from everywhere (read-only, no memory).
+        often_zero: names of arrays that, if all zero, are returned as a read-only view of one zero, without memory.
         """
         wanted = [name for name in self.headers if name in names]
         zeros = {name: found for name in wanted if name in often_zero and (found := self._zeros(name)) is not None}
@@ -101,7 +101,7 @@ class Npz:
         return {name: zeros[name] if name in zeros else self._read(name) for name in wanted}
 
     def read_table(self, schema: Schema, often_zero: Collection[str] = ()) -> dict[str, np.ndarray]:
-        """The arrays that the table names, all of them valid; shapes and types are checked before anything is unpacked.
+        """The validated arrays of a schema. Shapes and types are checked before anything is unpacked.
 
         Raises InputError as `Schema.validate` does.
         """
@@ -111,7 +111,7 @@ class Npz:
         return arrays
 
     def _header(self, name: str, member: zipfile.ZipInfo) -> Header | None:
-        """None for a member that is no array at all. Raises InputError for one whose header lies."""
+        """None for a member that is not an array. Raises InputError if the header does not match the data."""
         with self._archive.open(member) as file:
             if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
                 return None
@@ -134,7 +134,7 @@ class Npz:
             return np.lib.format.read_array(file, allow_pickle=False)
 
     def _zeros(self, name: str) -> np.ndarray | None:
-        """The array of that name when every byte of it is zero, read a chunk at a time; None when it is not."""
+        """A view of one zero in the array's shape, if all its bytes are zero; else None. Reads one chunk at a time."""
         header, nothing = self.headers[name], bytes(CHUNK)
         if header.dtype.kind not in "biuf":
             return None
@@ -147,8 +147,8 @@ class Npz:
 
 
 def _shape_and_type(file: Any) -> tuple[tuple[int, ...], np.dtype]:
-    """From an array's header; numpy reads at most 10,000 characters of it. Raises ValueError for what numpy does not
-    write."""
+    """Shape and type from a header, of which numpy reads at most 10,000 characters. Raises ValueError for a header that
+    numpy does not write."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
@@ -161,7 +161,8 @@ def _shape_and_type(file: Any) -> tuple[tuple[int, ...], np.dtype]:
 
 @contextmanager
 def opened_npz(path: Path) -> Iterator[Npz]:
-    """The archive at `path` (`-` is not handled here). Raises InputError for a missing or damaged file, also later."""
+    """The archive at `path` (`-` is not handled here). Raises InputError for a missing or damaged file, also
+    while its arrays are read."""
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist")
@@ -178,10 +179,10 @@ def opened_npz(path: Path) -> Iterator[Npz]:
 
 
 def read_npz(path: Path, only: Collection[str] | None = None, objects: bool = False) -> dict[str, np.ndarray]:
-    """All arrays of a .npz, or those of `only` that are there.
+    """All arrays of an .npz, or the arrays of `only` that exist.
 
     Raises InputError for a missing, damaged or pickled file, and for one that unpacks to more than its size allows.
-    `objects`: arrays of Python objects may lie beside the others, and are left alone.
+    objects: whether the file may also hold arrays of Python objects; they are not read.
     """
     with opened_npz(path) as archive:
         if not objects:
@@ -190,7 +191,7 @@ def read_npz(path: Path, only: Collection[str] | None = None, objects: bool = Fa
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays compressed and atomically, byte for byte the same for the same arrays."""
+    """Write arrays compressed and atomically. The same arrays give the same bytes."""
     for name, array in arrays.items():
         assert np.asarray(array).dtype != object, f"{name} would be pickled"
     with atomic_path(Path(path)) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -15,16 +15,16 @@ KINDS = {"float": "f", "int": "iu", "bool": "b", "text": "U"}
 
 @runtime_checkable
 class Shaped(Protocol):
-    """An array, or what its header says of it."""
+    """An array or its header."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its axes' sizes."""
+        """Size of each axis."""
         ...
 
     @property
     def dtype(self) -> np.dtype:
-        """Its numbers' type."""
+        """Number type."""
         ...
 
 
@@ -60,7 +60,7 @@ class Schema:
         return sizes
 
     def check_shapes(self, arrays: Mapping[str, Shaped], where: str) -> dict[str, int]:
-        """As `validate`, but for what the numbers are: headers are enough."""
+        """As `validate`, without the check for finite values: headers are enough."""
         sizes: dict[str, int] = {}
         for row in self.fields:
             if row.name not in arrays:

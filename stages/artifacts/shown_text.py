@@ -15,8 +15,8 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f]"
 )
-"""Control characters but tab and line feed, overrides of the direction, line separators, what has no width, halves of
-characters (a name's bytes that are no UTF-8), tags. Joiners (U+200C, U+200D) belong to scripts and stay."""
+"""Control characters except tab and line feed, direction overrides, line separators, characters without width, lone
+surrogates (bytes of a name that are not UTF-8), tags. Joiners (U+200C, U+200D) are needed by scripts and are kept."""
 _BREAKS = str.maketrans({"\n": "\\n", "\t": "\\t"})
 _LATEX = str.maketrans(
     {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}",
@@ -31,7 +31,7 @@ def visible(text: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """`visible`, with line feeds and tabs written out too: for what must stay in its own line or cell."""
+    """`visible`, with line feeds and tabs written out too, for text that must stay in one line or cell."""
     return visible(text).translate(_BREAKS)
 
 
@@ -48,7 +48,7 @@ def in_markup(text: object) -> str:
 
 
 def in_url(name: str) -> str:
-    """A file's name as a part of a relative URL, for a quoted attribute; also one that is no UTF-8."""
+    """A file's name as a part of a relative URL, for a quoted attribute; also for names that are not UTF-8."""
     return quote(os.fsencode(name), safe="")
 
 

@@ -1,8 +1,8 @@
-"""A zip archive's directory, looked at before any member is unpacked.
+"""Check a zip archive's directory before any member is unpacked.
 
-Deflate packs a thousand bytes into one, and members may share their bytes, so that a small file can unpack to anything.
-What an archive says it unpacks to is bounded by its own size here; what it really unpacks to is never more than that,
-since zipfile stops at a member's declared size.
+Deflate can pack 1000 bytes into 1, and members may share their bytes, so a small file can unpack to any size. The
+unpacked size that an archive declares is limited here, in proportion to the file's size. The real unpacked size is
+never larger than that, because zipfile stops at a member's declared size.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from stages.errors import InputError
 
 MOST_MEMBERS = 100_000
 RATIO = 50
-"""Most unpacked bytes for a byte of the file. The open body, a third of it zeros, has 18; motions have 1 to 3."""
+"""Most unpacked bytes per byte of the file. The open body, a third of which is zeros, has 18; motions have 1 to 3."""
 FLOOR_BYTES = 64 << 20
-"""As much is unpacked from any file, however small: arrays of zeros pack a thousandfold."""
+"""This many bytes may be unpacked from any file, however small, because arrays of zeros pack 1000 to 1."""
 
 
 def check_directory(path: Path, archive: zipfile.ZipFile, stored_only: bool = False) -> None:
-    """Raises InputError for a directory that no array file has: encrypted members, two of one name, other packing than
-    deflate, a member that is longer than its packing can hold, or too many. `stored_only`: nothing is packed at all.
+    """Raises InputError for encrypted members, two members of one name, another compression than deflate, a stored
+    member with a wrong size, or too many members.
+
+    stored_only: whether compressed members are refused too.
     """
     members = archive.infolist()
     if len(members) > MOST_MEMBERS:
@@ -37,23 +39,25 @@ def check_directory(path: Path, archive: zipfile.ZipFile, stored_only: bool = Fa
             raise InputError(f"{path} holds two members called {name!r}; make it again")
         seen.add(name)
         if member.compress_type not in packings:
-            raise InputError(f"{path}: member {name!r} is packed in a way that emosh does not read; save it anew")
+            raise InputError(
+                f"{path}: member {name!r} is compressed in a way that emosh does not read; save the file again"
+            )
         if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
-            raise InputError(f"{path}: member {name!r} is said to have another size than it has; make the file again")
+            raise InputError(f"{path}: member {name!r} has another size than the archive says; make the file again")
 
 
 def check_unpacked(path: Path, sizes: Iterable[int]) -> None:
-    """Raises InputError where members of these sizes are more than a file of that size may unpack to."""
+    """Raises InputError if members of these sizes are more than a file of this size may unpack to."""
     unpacked, packed = sum(sizes), path.stat().st_size
     if unpacked > max(FLOOR_BYTES, RATIO * packed):
         raise InputError(
-            f"{path} would unpack to {unpacked / 1e6:.0f} MB from {packed / 1e6:.1f} MB, which no array file does; "
-            "make it again, or save it unpacked (numpy.savez)"
+            f"{path} would unpack to {unpacked / 1e6:.0f} MB from {packed / 1e6:.1f} MB, more than emosh allows; "
+            "make it again, or save it without compression (numpy.savez)"
         )
 
 
 def check_torch_archive(path: Path) -> None:
-    """Raises InputError for a packed .pt or .pth: torch itself packs no tensor. One that is no zip is left alone."""
+    """Raises InputError for a compressed .pt or .pth; torch compresses nothing. Other files than zips pass."""
     if not zipfile.is_zipfile(path):
         return
     try:

@@ -144,9 +144,9 @@ def read_video_record(out: Path, name: str) -> VideoRecord | None:
 
 
 def _check_name(record: VideoRecord | WindowRecord, name: str, place: Path) -> None:
-    """Clips are removed by their records' names: a record must be that of its own place."""
+    """Raises InputError for a record of another name than its file's; clips are removed by the names in records."""
     if record.name != name:
-        raise InputError(f"{place} is the record of {record.name!r}, which has another place; remove that file")
+        raise InputError(f"{place} is the record of {record.name!r}, not of {name!r}; remove that file")
 
 
 def write_record(out: Path, record: VideoRecord | WindowRecord) -> None:

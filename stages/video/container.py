@@ -1,8 +1,8 @@
-"""Opening a video file for reading: the bytes of that one file, and of no other that it names.
+"""Open a video file for reading. No other file that it names is read.
 
-A playlist (HLS, DASH, ffconcat) is a text that names other files, with absolute paths too; read as a video, it would
-carry a stranger's choice of the user's files into a result. A name such as `concat:a|b` is a file's name here, never
-FFmpeg's own way of naming several.
+A playlist (HLS, DASH, ffconcat) is a text that names other files, also by absolute paths. If it were read as a video,
+a stranger's playlist could put any of the user's files into a result. A name such as `concat:a|b` is the name of one
+file here; FFmpeg does not interpret it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 PLAYLISTS = {"hls", "applehttp", "dash", "concat", "imf", "sdp", "rtsp", "rtp", "sap", "vobsub"}
-"""FFmpeg's demuxers whose input names other files or addresses."""
+"""FFmpeg's demuxers for files that name other files or addresses."""
 
 
 def open_container(path: Path) -> InputContainer:
@@ -27,5 +27,5 @@ def open_container(path: Path) -> InputContainer:
     if PLAYLISTS & set(container.format.name.split(",")):
         kind = container.format.name
         container.close()
-        raise InputError(f"{path} is a playlist ({kind}) that names other files, no video; give the video itself")
+        raise InputError(f"{path} is a playlist ({kind}) that names other files, not a video; give the video file")
     return container

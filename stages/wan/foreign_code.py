@@ -54,7 +54,7 @@ _INSTEAD = "take the key out, or give a folder in plain diffusers layout"
 
 def _config(path: Path) -> Any:
     if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise InputError(f"{path} is no config: it has {path.stat().st_size} bytes; fetch the model again")
+        raise InputError(f"{path} is not a config: it has {path.stat().st_size} bytes; fetch the model again")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:

@@ -110,7 +110,7 @@ def _shard_name(file: object, index: Path) -> str:
     """A shard lies beside its index and is safetensors: a library that reads the index would open any other too."""
     name = checked_name(file, str(index))
     if not name.endswith(".safetensors"):
-        raise InputError(f"{index} lists {name!r}, which is no .safetensors file; get the model as safetensors")
+        raise InputError(f"{index} lists {name!r}, which is not a .safetensors file; get the model as safetensors")
     return name
 
 

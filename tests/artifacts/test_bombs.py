@@ -167,7 +167,7 @@ def test_torch_files(tmp_path: Path) -> None:
     with zipfile.ZipFile(stored) as good, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for member in good.infolist():
             packed.writestr(member.filename, good.read(member))
-    with cheaply(), pytest.raises(InputError, match="packed in a way"):
+    with cheaply(), pytest.raises(InputError, match="compressed in a way"):
         read_prior(path)
     shown_often = torch.zeros(1, 3, dtype=torch.half).expand(30_000_000, 3)
     torch.save({"smpl_params_incam": {"global_orient": shown_often}}, path)
@@ -197,7 +197,7 @@ def small(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("field", "value", "size", "said"),
-    [(6, 1, 2, "encrypted"), (8, 12, 2, "packed in a way"), (8, 97, 2, "packed in a way"),
+    [(6, 1, 2, "encrypted"), (8, 12, 2, "compressed in a way"), (8, 97, 2, "compressed in a way"),
      (22, 10**9, 4, "another size"), (18, 3, 4, "another size")],
 )  # fmt: skip
 def test_a_directory_that_lies(small: Path, field: int, value: int, size: int, said: str) -> None:
