@@ -102,7 +102,7 @@ def in_blender(body: Body, path: Path, blender: Path) -> tuple[Posed, dict[str, 
         (Path(folder) / "names").write_text("\n".join(JOINT_NAMES))
         words = [blender, "-c", IN_BLENDER, folder, str(rate), ",".join(map(str, frames))]
         subprocess.run(words, check=True, capture_output=True)
-        found = np.load(Path(folder) / "found.npz")
+        found = np.load(Path(folder) / "found.npz", allow_pickle=False)
         opened = {name: found[name] for name in found.files}
     truth = pose_body(body, samples.template, samples.poses, samples.trans, samples.expression, samples.head_scale)
     return truth, opened

@@ -105,7 +105,7 @@ def _refuse_foreign_stages() -> None:
         return
     where = getattr(stages, "__file__", None) or next(iter(getattr(stages, "__path__", [])), "somewhere")
     sys.stderr.write(
-        f"emosh: another Python package called 'stages' hides emosh's own: {where}; "
+        f"emosh: another Python package called 'stages' hides emosh's own: {where!a}; "
         "run emosh from another folder, or remove the other package from PYTHONPATH\n"
     )
     sys.exit(2)
@@ -113,11 +113,13 @@ def _refuse_foreign_stages() -> None:
 
 def _print_usage_error(error: typer.TyperException) -> int:
     """Print one line about a wrong flag or a missing argument. Returns the exit code."""
+    from emosh_cli.terminal import one_line
+
     text = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "emosh"
     if text:
-        sys.stderr.write(f"emosh: {text.rstrip('.')}; see: {where} --help\n")
+        sys.stderr.write(f"emosh: {one_line(text.rstrip('.'))}; see: {where} --help\n")
     return 2
 
 
@@ -125,13 +127,14 @@ def _print_unexpected_error(error: BaseException) -> int:
     """Print one line about an exception outside of a command. Returns the exit code."""
     from emosh_cli.console import debugging
     from emosh_cli.errors import message_of
+    from emosh_cli.terminal import one_line, visible
 
     if debugging():
         import traceback
 
-        traceback.print_exc()
+        sys.stderr.write(visible(traceback.format_exc()))
     message = message_of(error)
-    sys.stderr.write(f"emosh: {message.text}\n")
+    sys.stderr.write(f"emosh: {one_line(message.text)}\n")
     return message.code
 
 

@@ -11,6 +11,7 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,8 +19,11 @@ import typer
 from emosh_cli import options
 from emosh_cli.console import Console, NativeSilence, debugging
 from emosh_cli.errors import message_of
+from emosh_cli.outputs import PIPE
 from emosh_cli.run import Run
 from emosh_cli.subcommands import Command
+from emosh_cli.terminal import visible
+from stages.artifacts.names import checked_utf8
 
 TORCHRUN_COMMANDS = ("generate", "animate")
 """Commands that can run on several processes of torchrun."""
@@ -56,6 +60,7 @@ def _invoke(name: str, function: Callable[..., None], shared: dict[str, Any], ow
         console = Console(shared.pop("quiet"), shared.pop("as_json"), silence.stderr)
         run = Run(name, console, **shared)
         try:
+            _check_names({**own, "config": run.config, "settings": run.settings})
             _run_or_help(run, functools.partial(function, run, **own))
         except (typer.Exit, typer.TyperException):
             raise
@@ -64,11 +69,21 @@ def _invoke(name: str, function: Callable[..., None], shared: dict[str, Any], ow
         except (Exception, KeyboardInterrupt) as error:
             message = message_of(error)
             if debugging():
-                traceback.print_exc(file=console.stderr)
+                console.stderr.write(visible(traceback.format_exc()))
             console.error(message.text, message.code)
             raise typer.Exit(message.code) from error
         finally:
             console.close()
+
+
+def _check_names(given: Any) -> None:
+    """Refuse paths that are no UTF-8, before any work: theirs, or that of the folder they lie in."""
+    for value in given.values():
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, Path) and each != PIPE:
+                checked_utf8(each.absolute())
+            elif isinstance(each, str):
+                checked_utf8(each)
 
 
 def _run_or_help(run: Run, work: Callable[[], None]) -> None:

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from emosh_cli.terminal import one_line, visible, write_path
+
 PLAIN_SECONDS = 10.0
 """Seconds between progress lines if stderr is not a terminal."""
 JSON_SECONDS = 0.2
@@ -86,7 +88,7 @@ class Console:
             self._event("note", text=text)
         else:
             self.close()
-            self.stderr.write(f"{text}\n")
+            self.stderr.write(f"{visible(text)}\n")
 
     def error(self, text: str, code: int) -> None:
         """Print the one line that ends a failed run, also with --quiet."""
@@ -94,7 +96,7 @@ class Console:
         if self.as_json:
             self._event("error", text=text, exit_code=code)
         else:
-            self.stderr.write(f"emosh: {text}\n")
+            self.stderr.write(f"emosh: {one_line(text)}\n")
         self.stderr.flush()
 
     def progress(self, label: str, done: int, total: int | None) -> None:
@@ -128,8 +130,7 @@ class Console:
             path = None if output is None else str(output)
             self.data({"output": path, **({"summary": summary} if summary else {}), **fields})
         elif output is not None:
-            sys.stdout.write(f"{output}\n")
-            sys.stdout.flush()
+            write_path(output)
 
     def plan(self, lines: list[str], **fields: Any) -> None:
         """End a run that makes nothing: print its plan, one line per step, or a JSON object with the key `plan`."""
@@ -137,7 +138,7 @@ class Console:
         if self.as_json:
             self.data({"plan": lines, **fields})
         else:
-            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.write("\n".join(map(visible, lines)) + "\n")
             sys.stdout.flush()
 
     def data(self, value: dict[str, Any]) -> None:
@@ -204,7 +205,7 @@ class _Lines:
         if self.clock.due(PLAIN_SECONDS):
             left = self.clock.seconds_left(done, total)
             remaining = "" if left is None else f", {left:.0f} s left"
-            self.stderr.write(f"{label}: {done}{'' if total is None else f' of {total}'}{remaining}\n")
+            self.stderr.write(f"{one_line(label)}: {done}{'' if total is None else f' of {total}'}{remaining}\n")
             self.stderr.flush()
 
     def close(self) -> None: ...
@@ -219,7 +220,7 @@ class _Bars:
         from rich.progress import TimeRemainingColumn as Remaining
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -230,6 +231,7 @@ class _Bars:
         self.tasks: dict[str, Any] = {}
 
     def __call__(self, label: str, done: int, total: int | None) -> None:
+        label = one_line(label)
         base = _base_label(label)
         if base not in self.tasks:
             self.tasks[base] = self.bars.add_task(label, total=total)

@@ -65,12 +65,7 @@ def _page_provenance(path: Path) -> str | None:
 
 
 def _npz_provenance(path: Path) -> str | None:
-    import zipfile
+    from stages.artifacts.npz import opened_npz
 
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return str(archive["emosh_provenance"]) if "emosh_provenance" in archive.files else None
-    except (zipfile.BadZipFile, EOFError):
-        return None
+    with opened_npz(path) as archive:
+        return archive.text("emosh_provenance") or None

@@ -12,6 +12,7 @@ from emosh_cli import settings
 from emosh_cli.command import MACHINE, command
 from emosh_cli.run import Run
 from emosh_cli.subcommands import Group
+from emosh_cli.terminal import cell, one_line
 from stages.errors import InputError
 
 Section = Annotated[
@@ -59,7 +60,7 @@ def register(app: typer.Typer) -> None:
         if run.console.as_json:
             run.console.data({"presets": {name: _headline(path) for name, path in presets.items()}})
         for name, path in {} if run.console.as_json else presets.items():
-            typer.echo(f"{name}  {_headline(path)}")
+            typer.echo(one_line(f"{name}  {_headline(path)}"))
         if not presets:
             run.console.note("no presets are installed; --config takes a TOML file: emosh config init")
 
@@ -97,19 +98,17 @@ def _print(sections: tuple[str, ...], values: dict) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console = Console(width=None if os.isatty(1) else 160, highlight=False)
     for section in sections:
-        table = Table("setting", "type", "value", "meaning", box=SIMPLE_HEAD, pad_edge=False, title=f"[{section}]")
-        table.title = Text(f"[{section}]")
-        table.title_justify = "left"
+        heads, title = ("setting", "type", "value", "meaning"), cell(f"[{section}]")
+        table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
         for key, kind, default, meaning in settings.describe_settings(section):
             value = getattr(values[section], key)
             shown = settings.toml_value(value) + (
                 "" if value == default else f" (default {settings.toml_value(default)})"
             )
-            table.add_row(*(Text(cell) for cell in (key, kind, shown, meaning)))
+            table.add_row(*map(cell, (key, kind, shown, meaning)))
         console.print(table)
 
 

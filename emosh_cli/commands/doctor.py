@@ -10,6 +10,7 @@ import typer
 
 from emosh_cli.command import MACHINE, command
 from emosh_cli.run import Run
+from emosh_cli.terminal import cell, one_line
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def _print(findings: list[Finding]) -> None:
     colours = {"ok": "green", "missing": "bold red", "optional": "yellow"}
     wide = max(len(finding.name) for finding in findings)
     for finding in findings:
-        line = Text.assemble((f"{finding.state:8}", colours[finding.state]), f" {finding.name:{wide}}  {finding.said}")
+        said = f" {finding.name:{wide}}  {one_line(finding.said)}"
+        line = Text.assemble((f"{finding.state:8}", colours[finding.state]), said)
         console.print(line, soft_wrap=True)
         if finding.fix:
-            console.print(Text(f"{'':8} {'':{wide}}  -> {finding.fix}"), soft_wrap=True)
+            console.print(cell(f"{'':8} {'':{wide}}  -> {finding.fix}"), soft_wrap=True)

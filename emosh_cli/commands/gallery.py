@@ -40,7 +40,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Make a page of all results in a folder: photo, driver, overlay, condition, result and figures.
 
-        Results and their inputs are found by the provenance inside the files.
+        Results and their inputs are found by the provenance inside the files. A photo
+        or driving video is shown only if it lies in RUNS.
 
         The page needs no network and can be used with the keyboard alone. Small
         copies of the videos lie in NAME-files beside it, or in it with --embed.

@@ -59,6 +59,7 @@ def register(app: typer.Typer) -> None:
         Missing steps are made in OUT.emosh/: the photo's motion, the retargeted
         motion, the condition map and the latents. The diffusion model draws a
         long video in chunks, and a killed run continues after its last whole chunk.
+        The sound is that of the tracked video, if that video lies beside the motion.
 
         Example: emosh generate --ref photo.png --motion drive.npz -o out.mp4
         """
@@ -128,5 +129,6 @@ def _from_motion(run: Run, ref: Path, motion: Path, out: Path | None, plan: bool
         if plan:
             run.show_plan(pipeline.plan_lines(len(loaded)))
             return
-        result = animation.generate_from_motion(pipeline, driver, loaded, motion)
+        audio_from = animation.find_audio(loaded.provenance, motion, run.console)
+        result = animation.generate_from_motion(pipeline, driver, loaded, audio_from)
         animation.report_result(run, pipeline, result)

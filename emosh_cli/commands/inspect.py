@@ -14,6 +14,7 @@ from emosh_cli import pipes
 from emosh_cli.command import FILES, command
 from emosh_cli.outputs import PIPE, require_file
 from emosh_cli.run import Run
+from emosh_cli.terminal import cell
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _print(each: Described) -> None:
     from rich.console import Console
 
     console = Console(width=None if os.isatty(1) else 160, highlight=False)
-    console.print(f"{each.path}: {each.kind}", markup=False, style="bold")
+    console.print(cell(f"{each.path}: {each.kind}", "bold"))
     if each.rows:
         console.print(_table(("array", "shape", "type", "meaning"), each.rows))
     if each.figures:
@@ -148,11 +149,10 @@ def _print(each: Described) -> None:
 def _table(heads: tuple[str, ...], rows: Any):
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(cell, row))
     return table
 
 

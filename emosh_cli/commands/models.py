@@ -12,6 +12,7 @@ import typer
 from emosh_cli.command import MACHINE, command
 from emosh_cli.run import Run
 from emosh_cli.subcommands import Group
+from emosh_cli.terminal import cell, one_line
 from emosh_cli.workflows.model_files import METRIC_NETWORKS, MODEL_FILES, installed_path, is_installed
 from stages.errors import InputError
 
@@ -150,6 +151,6 @@ def _print(rows: list[dict]) -> None:
     console = Console(width=None if os.isatty(1) else 200, highlight=False)
     for row in rows:
         state = Text("installed", "green") if row["installed"] else Text("not installed", "yellow")
-        console.print(Text.assemble((row["name"], "bold"), f": {row['purpose']}, ", state))
+        console.print(Text.assemble((row["name"], "bold"), f": {one_line(row['purpose'])}, ", state))
         for label in ("licence", "source", "size", "sha256", "place", "how"):
-            console.print(Text(f"  {label}: {row[label]}"), soft_wrap=True)
+            console.print(cell(f"  {label}: {row[label]}"), soft_wrap=True)

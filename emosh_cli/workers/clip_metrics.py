@@ -12,7 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.artifacts.names import checked_name
 from stages.errors import InputError
+
+FEATURES = ("fid", "fvd", "truth_fid", "truth_fvd")
+"""Arrays of a clip's features, and of its truth's."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,12 +87,11 @@ def measure_clip(job: ClipJob) -> tuple[dict[str, Any], bool]:
 
 def load_features(cache: Path, record: dict[str, Any]) -> dict[str, np.ndarray]:
     """A record's features: fid, fvd of the result; truth_fid, truth_fvd of the real video. Absent ones are left out."""
-    import numpy as np
+    from stages.artifacts.npz import read_npz
 
     found: dict[str, np.ndarray] = {}
     for name in record["features"]:
-        with np.load(cache / name, allow_pickle=False) as stored:
-            found |= {key: stored[key] for key in stored.files}
+        found |= read_npz(cache / name, FEATURES)
     return found
 
 
@@ -108,8 +111,10 @@ def _load_record(place: Path, fingerprint: str) -> dict[str, Any] | None:
         record = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = record.get("fingerprint") == fingerprint and all((place.parent / n).is_file() for n in record["features"])
-    return record if whole else None
+    if not isinstance(record, dict) or record.get("fingerprint") != fingerprint:
+        return None
+    files = [place.parent / checked_name(name, str(place)) for name in record["features"]]
+    return record if all(file.is_file() for file in files) else None
 
 
 def _check_size(job: ClipJob) -> None:

@@ -129,7 +129,7 @@ def _measure(job: WindowJob) -> WindowRecord:
     from stages.artifacts.provenance import sha256_file
     from stages.curate.figures import clip_figures
     from stages.curate.filters import rejection_reasons
-    from stages.curate.records import CLIP_SUFFIXES, WindowRecord, work_place
+    from stages.curate.records import CLIP_SUFFIXES, WindowRecord, clip_place, work_place
 
     of, work = job.place.key(job.sha256), work_place(job.out, job.name)
     work.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def _measure(job: WindowJob) -> WindowRecord:
         figures = {**job.figures, **clip_figures(motion, _body(job.body)), "letters": float(letters)}
         if rejection_reasons(figures, job.config):
             return WindowRecord(job.name, of, figures)
-        clip, motion_file = made = [job.out / f"{job.name}{suffix}" for suffix in CLIP_SUFFIXES]
+        clip, motion_file = made = [clip_place(job.out, job.name, suffix) for suffix in CLIP_SUFFIXES]
         clip.parent.mkdir(parents=True, exist_ok=True)
         save_motion(motion_file, motion)
         work.replace(clip)

@@ -16,6 +16,7 @@ from emosh_cli.run import Run
 from emosh_cli.workflows import animation, tables
 from emosh_cli.workflows.animation import ModelChoice, Request
 from emosh_cli.workflows.pipeline import SECTIONS
+from stages.artifacts.names import checked_utf8, refuse_links
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def ablate(run: Run, folder: Path, out: Path | None, options: DrawOptions, jobs:
     work = target.with_suffix(".emosh")
     if work.is_file():
         raise InputError(f"{work} is a file; the videos of the variants need this path, so move the file")
+    refuse_links(work)
     pairs = [_add_photo(pair, work) for pair in pairs]
     drawn = _draw_variants(run, pairs, variants, options, work)
     comparison = _comparison(folder, pairs, variants, drawn, name)
@@ -127,6 +129,8 @@ def find_pairs(folder: Path) -> list[Pair]:
     videos = sorted(each for each in drives.iterdir() if each.suffix.lower() in VIDEOS)
     if not videos:
         raise InputError(f"{drives} holds no video ending in {' '.join(VIDEOS)}")
+    for each in videos:
+        checked_utf8(each)
     if not refs.is_dir():
         return [Pair(each.stem, each, each, each) for each in videos]
     photos = {each.stem: each for each in refs.iterdir() if each.suffix.lower() in PHOTOS}
@@ -188,7 +192,7 @@ def _draw(run: Run, pair: Pair, variant: Variant, options: DrawOptions, motion: 
         flags["wan"] = {**flags.get("wan", {}), "seed": options.seed}
     request = Request(pair.ref, video, options.backend, options.body, flags, options.choice)
     pipeline = animation.open_pipeline(_silent_run(run, "generate"), request)
-    animation.generate_from_motion(pipeline, motion, load_motion(motion), motion)
+    animation.generate_from_motion(pipeline, motion, load_motion(motion), pair.drive)
 
 
 def _track_driver(run: Run, pair: Pair, variant: Variant, options: DrawOptions, work: Path) -> Path:

@@ -10,10 +10,11 @@ from emosh_cli.outputs import PIPE
 from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.pipeline import SECTIONS, Pipeline
-from emosh_cli.workflows.work_folder import WorkFolder
+from emosh_cli.workflows.work_folder import WORK_ENDING, WorkFolder
 from stages.errors import InputError
 
 if TYPE_CHECKING:
+    from emosh_cli.console import Console
     from stages.artifacts.motion import Motion
     from stages.artifacts.provenance import Provenance
 
@@ -106,10 +107,9 @@ def animate(pipeline: Pipeline, drive: Path) -> Path:
     return retarget_and_draw(pipeline, driver, reference, drive)
 
 
-def generate_from_motion(pipeline: Pipeline, driver: Path, loaded: Motion, given: Path) -> Path:
-    """Draw the motion in the file `driver`. `given` is its path on the command line, which may be a pipe."""
+def generate_from_motion(pipeline: Pipeline, driver: Path, loaded: Motion, audio_from: Path | None) -> Path:
+    """Draw a motion that lies in `driver`, with the sound of `audio_from`."""
     reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
-    audio_from = find_audio(loaded.provenance, given)
     if is_retargeted(loaded, reference, pipeline):
         return pipeline.generate(reference, driver, pipeline.render(driver), audio_from)
     return retarget_and_draw(pipeline, driver, reference, audio_from)
@@ -144,22 +144,37 @@ def is_retargeted(motion: Motion, reference: Path, pipeline: Pipeline) -> bool:
     return False
 
 
-def find_audio(record: Provenance, given: Path) -> Path | None:
-    """The driving video, if it has sound and still exists at its recorded path or beside the motion."""
+def find_audio(record: Provenance, given: Path, console: Console) -> Path | None:
+    """The video that a motion or latents come from, for its sound: beside `given` (or the work folder that `given` lies
+    in) under the recorded name, with the recorded sha256. No other file is read.
+
+    A note says which file is used, or why none is.
+    """
+    from stages.artifacts.provenance import sha256_file, source_name, source_notes
     from stages.video.source import probe
 
-    source = record.notes.get("source")
-    path = source.get("path") if isinstance(source, dict) else source
-    if not isinstance(path, str):
+    name, sha256 = source_name(record), source_notes(record)["source_sha256"]
+    if name is None or ("photo" in record.inputs and record.stage == "track"):
         return None
-    beside = [] if given == PIPE else [given.parent / Path(path).name]
-    for candidate in (Path(path), *beside):
-        if candidate.is_file():
-            try:
-                return candidate if probe(candidate).has_audio else None
-            except InputError:
-                return None
-    return None
+    there = [] if given == PIPE else [folder / name for folder in _beside(given) if (folder / name).is_file()]
+    same = next((path for path in there if sha256_file(path) == sha256), None)
+    if same is None:
+        why = "has other bytes than the one that was tracked" if there else f"is not beside {given}"
+        console.note(f"no sound: {name} {why}; put the video there, or use: emosh animate --drive VIDEO")
+        return None
+    try:
+        if not probe(same).has_audio:
+            return None
+    except InputError:
+        return None
+    console.note(f"sound: {same}")
+    return same
+
+
+def _beside(given: Path) -> list[Path]:
+    """The folder of a file, and also the parent folder if that folder is a work folder."""
+    folder = given.absolute().parent
+    return [folder, folder.parent] if folder.suffix == WORK_ENDING else [folder]
 
 
 def report_result(run: Run, pipeline: Pipeline, result: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.outputs import CLIPS, output_folder
 from emosh_cli.run import Run
+from stages.artifacts.names import checked_relative
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) 
     if run.dry_run:
         run.show_plan([f"curate {len(found)} videos of {videos} -> {target}"], output=str(target / MANIFEST))
         return
+    for path, name in clip_names(found, folder).items():
+        checked_relative(name, str(path))
     _start_folder(target, record, run.force)
     curation = Curation(run, folder, target, configs, engine, body)
     missing = _forget_changed_videos(curation, names := clip_names(found, folder))

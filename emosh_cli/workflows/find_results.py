@@ -1,8 +1,8 @@
 """Finds the results of emosh in a folder, each with its inputs, from the provenance in the files.
 
 A result is a video that `generate` wrote. Its work folder lies beside it (`out.emosh/` for `out.mp4`). Photo and
-driving video are searched at the path recorded in the motions, then by name in the folder. They are used only if
-their sha256 is the one that was tracked. Overlays and reports are matched by the sha256 of their inputs.
+driving video are searched in the folder by the names recorded in the motions. They are used only if their sha256 is the
+one that was tracked; nothing outside the folder is read. Overlays and reports are matched by their inputs' sha256.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 from emosh_cli.outputs import VIDEO
 from emosh_cli.provenance_reader import provenance_of
-from stages.artifacts.provenance import Provenance, sha256_file
+from emosh_cli.workflows.work_folder import WORK_ENDING
+from stages.artifacts.provenance import Provenance, sha256_file, source_name, source_notes
 
-WORK_ENDING = ".emosh"
 SKIPPED_ENDINGS = (WORK_ENDING, "-files")
 """Endings of folders that hold intermediate files, or copies for a gallery page."""
 
@@ -96,14 +96,14 @@ class FoundResult:
         return next(made, None)
 
     def _source(self, motion: Path | None) -> Path | None:
-        """The file that a motion was tracked from, if its sha256 is unchanged."""
+        """The file in the searched folder that a motion was tracked from, if its sha256 is unchanged."""
         record = None if motion is None else provenance_of(motion)
-        if record is None or not record.notes.get("source"):
+        name = None if record is None else source_name(record)
+        if record is None or name is None:
             return None
-        named = Path(record.notes["source"])
-        near = [named, *(path for path in self.files if path.name == named.name)]
-        tracked = set(record.inputs.values())
-        return next((path for path in near if path.is_file() and sha256_file(path) in tracked), None)
+        sha256, root = source_notes(record)["source_sha256"], self.root.resolve()
+        near = (path for path in self.files if path.name == name and root in path.resolve().parents)
+        return next((path for path in near if sha256_file(path) == sha256), None)
 
 
 def find_results(root: Path) -> list[FoundResult]:

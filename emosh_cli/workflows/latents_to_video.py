@@ -31,7 +31,9 @@ class LatentsToVideo:
         opened = Latents(latents)
         model = diffusion_model.open_model(choice.model, choice.adapter, choice.device, run.console)
         model.check(configs, opened)
-        return LatentsToVideo(run, latents, find_audio(opened.header.provenance, latents), out, model, configs)
+        return LatentsToVideo(
+            run, latents, find_audio(opened.header.provenance, latents, run.console), out, model, configs
+        )
 
     def plan_lines(self) -> list[str]:
         """The plan as lines: memory and time."""

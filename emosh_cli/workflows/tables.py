@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.outputs import REPORT, output_path, require_file
 from emosh_cli.run import Run
+from emosh_cli.terminal import visible
+from stages.artifacts.names import refuse_links
 from stages.cores import usable_cores
 from stages.errors import InputError
 
@@ -42,6 +44,7 @@ def evaluate_table(run: Run, runs_file: Path, out: Path | None, body: str, jobs:
         raise InputError(
             f"{cache} is a file; the measurements of {target} are kept in a folder of this name, so move the file"
         )
+    refuse_links(cache)
     cache.mkdir(exist_ok=True)
     for name, clips in runs.left_out.items():
         for clip, why in clips.items():
@@ -97,7 +100,7 @@ def write_tables(
     _write(target, json.dumps({"kind": "tables", "schema": 1, **report}, indent=1, allow_nan=False) + "\n")
     if not run.console.quiet and not run.console.as_json:
         run.console.close()
-        run.console.stderr.write(shown)
+        run.console.stderr.write(visible(shown))
     count = sum(len(clips) for clips in records.values())
     made = [str(target.with_suffix(suffix)) for suffix in OTHER_FORMATS.values()]
     run.done(target, f"{count} clips measured, {remembered} of them remembered; also {', '.join(made)}", tables=made)

@@ -16,6 +16,7 @@ from emosh_cli.run import Run
 from emosh_cli.workers.encode_jobs import MAPS_FOLDER, CacheSettings, EncodeJob, encoders_once, run_encode_job
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.diffusion_model import DiffusionModel
+from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
 from stages.errors import InputError
 
@@ -50,6 +51,7 @@ def encode_manifest(
         **configs, weights={**opened.encode_weights(), "body": drawn.sha256, "code": code_digest()}
     )
     target.mkdir(exist_ok=True)
+    refuse_links(target / MAPS_FOLDER)
     _write_common(opened, settings, target)
     jobs = [
         EncodeJob(number, clip, settings, target, opened.folder.path, drawn.path, opened.device)

@@ -17,22 +17,25 @@ from typing import Any
 
 from emosh_cli.console import Console
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, sha256_file
 from stages.errors import InputError
 
 NOT_MADE = "not made yet"
+WORK_ENDING = ".emosh"
 
 
 class WorkFolder:
     """Makes files that are not up to date. The folder is made with the first file. `dry_run`: only collect the plan."""
 
     def __init__(self, result: Path, console: Console, force: bool = False, dry_run: bool = False) -> None:
-        self.folder = result.with_suffix(".emosh")
+        self.folder = result.with_suffix(WORK_ENDING)
         self.console, self.force, self.dry_run = console, force, dry_run
         self.plan: list[str] = []
         self._digests: dict[Path, str] = {}
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; it must be free for the work folder of {result}")
+        refuse_links(self.folder)
 
     def digest(self, path: Path) -> str:
         """sha256 of an input, computed once per run; NOT_MADE for a file that a dry run would make."""

@@ -2,7 +2,8 @@
 
 The records lie under `.emosh/` in the clips' folder. `videos/NAME.json` is written when a video's shots are known.
 `windows/NAME-0001.json` is written when a window is measured and, if it is accepted, its clip is in place. Records are
-written atomically; an unreadable record counts as missing.
+written atomically; an unreadable record counts as missing. A record of another name than its file's is refused, because
+clips are removed by the names in records.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import checked_relative, inside
 from stages.artifacts.provenance import sha256_file
+from stages.errors import InputError
 
 FOLDER = ".emosh"
 CLIP_SUFFIXES = (".mp4", ".npz")
@@ -102,32 +105,48 @@ class WindowRecord:
         """Whether clip and motion exist and have the size they were written with."""
         try:
             return bool(self.size) and all(
-                (out / f"{self.name}{suffix}").stat().st_size == size for suffix, size in self.size.items()
+                clip_place(out, self.name, suffix).stat().st_size == size for suffix, size in self.size.items()
             )
         except OSError:
             return False
 
 
 def read_window_record(out: Path, name: str) -> WindowRecord | None:
-    """A window's record, or None."""
-    values = _read(window_record_path(out, name))
+    """A window's record, or None. Raises InputError for a record of another name."""
+    place = window_record_path(out, name)
+    values = _read(place)
     try:
-        return None if values is None else WindowRecord(**values)
+        record = None if values is None else WindowRecord(**values)
+        if record is not None and not set(record.size) <= set(CLIP_SUFFIXES):
+            return None
     except TypeError:
         return None
+    if record is not None:
+        _check_name(record, name, place)
+    return record
 
 
 def read_video_record(out: Path, name: str) -> VideoRecord | None:
-    """A video's record, or None."""
-    values = _read(video_record_path(out, name))
+    """A video's record, or None. Raises InputError for a record of another name, and for a video outside the folder."""
+    place = video_record_path(out, name)
+    values = _read(place)
     try:
         if values is None:
             return None
         windows = tuple(WindowPlace(**each) for each in values.pop("windows"))
         short = tuple((first, frames) for first, frames in values.pop("short"))
-        return VideoRecord(**{**values, "source": Source(**values["source"])}, windows=windows, short=short)
+        record = VideoRecord(**{**values, "source": Source(**values["source"])}, windows=windows, short=short)
     except (TypeError, KeyError, ValueError):
         return None
+    checked_relative(record.source.path, str(place))
+    _check_name(record, name, place)
+    return record
+
+
+def _check_name(record: VideoRecord | WindowRecord, name: str, place: Path) -> None:
+    """Raises InputError for a record of another name than its file's; clips are removed by the names in records."""
+    if record.name != name:
+        raise InputError(f"{place} is the record of {record.name!r}, not of {name!r}; remove that file")
 
 
 def write_record(out: Path, record: VideoRecord | WindowRecord) -> None:
@@ -140,22 +159,27 @@ def write_record(out: Path, record: VideoRecord | WindowRecord) -> None:
 
 def video_record_path(out: Path, name: str) -> Path:
     """The file of a video's record."""
-    return out / FOLDER / "videos" / f"{name}.json"
+    return inside(out, f"{FOLDER}/videos/{name}.json", str(out))
 
 
 def window_record_path(out: Path, name: str) -> Path:
     """The file of a window's record."""
-    return out / FOLDER / "windows" / f"{name}.json"
+    return inside(out, f"{FOLDER}/windows/{name}.json", str(out))
 
 
 def work_place(out: Path, name: str) -> Path:
     """The temporary file of a window while it is measured."""
-    return out / FOLDER / "work" / f"{name}.mp4"
+    return inside(out, f"{FOLDER}/work/{name}.mp4", str(out))
+
+
+def clip_place(out: Path, name: str, suffix: str) -> Path:
+    """The file of a window's clip or of its motion, by suffix."""
+    return inside(out, f"{name}{suffix}", str(out))
 
 
 def remove_work(out: Path) -> None:
     """Remove the temporary files of windows whose process was killed."""
-    shutil.rmtree(out / FOLDER / "work", ignore_errors=True)
+    shutil.rmtree(inside(out, f"{FOLDER}/work", str(out)), ignore_errors=True)  # does not follow links
 
 
 def recorded_videos(out: Path) -> list[VideoRecord]:
@@ -181,7 +205,7 @@ def remove_records(out: Path, video: VideoRecord) -> None:
 def remove_clip(out: Path, name: str) -> None:
     """Remove a clip and its motion, if they exist."""
     for suffix in CLIP_SUFFIXES:
-        (out / f"{name}{suffix}").unlink(missing_ok=True)
+        clip_place(out, name, suffix).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from stages.artifacts.npz import opened_npz
 from stages.detect.observations import PARTS, Observations
 from stages.errors import InputError
 
@@ -115,14 +115,12 @@ def _one_row_per_frame(rows: KeypointRows, observations: Observations, name: str
 
 
 def _npz(path: Path) -> KeypointRows:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
-        raise InputError(f"{path} is damaged, or holds objects instead of plain arrays: {error}") from error
+    with opened_npz(path) as archive:
+        there = sorted(archive.headers)
+        arrays = archive.read(("keypoints", "scores", "keypoint_scores", "frame_index"))
     points = arrays.get("keypoints")
     if points is None:
-        raise InputError(f"{path} has no array 'keypoints' (frames, 133, 2 or 3); it has {', '.join(sorted(arrays))}")
+        raise InputError(f"{path} has no array 'keypoints' (frames, 133, 2 or 3); it has {', '.join(there)}")
     scores = arrays.get("scores", arrays.get("keypoint_scores"))
     frames = arrays.get("frame_index")
     return _wholebody(points, scores, path, None if frames is None else tuple(int(f) for f in frames))

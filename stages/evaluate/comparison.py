@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.names import checked_utf8
 from stages.errors import InputError
 from stages.evaluate.baselines import Baseline, baseline
 from stages.evaluate.config import EvaluateConfig
@@ -162,6 +163,7 @@ def _clip_files(
         raise InputError(f"{where}: {folder} is not a folder")
     found: dict[str, Path] = {}
     for file in sorted(each for each in folder.iterdir() if each.suffix.lower() in kinds and each.is_file()):
+        checked_utf8(file)
         clip = _clip(file, pattern, where)
         if clip in found:
             raise InputError(f"{where}: {found[clip].name} and {file.name} are both clip '{clip}'")

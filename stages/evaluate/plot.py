@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.shown_text import in_markup
 
 WIDTH, PANEL, GAP = 760, 170, 46
 LEFT, RIGHT, TOP = 64, 18, 34
@@ -100,5 +100,5 @@ def ticks(low: float, high: float) -> list[float]:
 def _text(x: float, y: float, words: str, size: int = 11, weight: str = "normal", anchor: str = "start") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}" '
-        f'fill="#333">{escape(words)}</text>'
+        f'fill="#333">{in_markup(words)}</text>'
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.artifacts.names import checked_utf8
 from stages.errors import InputError
 from stages.evaluate.comparison import read_comparison
 
@@ -49,6 +50,8 @@ def design_study(runs: Path, ours: str, seed: int = 0, clips: int | None = None)
     Raises InputError for a folder that is not laid out as above, or has nothing to compare.
     """
     found = _from_comparison(runs) if runs.is_file() else _from_folder(runs)
+    for path in (path for files in found.values() for path in files.values()):
+        checked_utf8(path)
     methods = tuple(name for name in found if name not in (REF, DRIVE, ours))
     if ours not in found or ours in (REF, DRIVE):
         raise InputError(f"{runs} has no method '{ours}'; name yours with --ours, one of: {', '.join(methods)}")

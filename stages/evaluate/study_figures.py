@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from stages.artifacts.shown_text import in_markdown
 from stages.evaluate.study_answers import Judgements
 
 DRAWS = 2000
@@ -111,14 +112,17 @@ def as_markdown(figures: dict[str, Any], ours: str) -> str:
     lines = [f"{figures['raters']} raters, {figures['pairs']} pairs, {figures['judgements']} judgements; "
              f"{round(100 * figures['confidence'])} % intervals ({figures['interval']})."]  # fmt: skip
     for section in figures["questions"]:
-        lines += ["", f"**{section['question']}** (agreement {_two_decimals(section['alpha'])})", ""]
-        lines += [f"| {ours} against | good | same | bad | good - bad | agreement |", "|---|---|---|---|---|---|"]
+        lines += ["", f"**{in_markdown(section['question'])}** (agreement {_two_decimals(section['alpha'])})", ""]
+        lines += [
+            f"| {in_markdown(ours)} against | good | same | bad | good - bad | agreement |",
+            "|---|---|---|---|---|---|",
+        ]
         for method, row in section["methods"].items():
             if row["judgements"]:
                 cells = [_percent_text(row[name]) for name in (*NAMES, "good_minus_bad")]
-                lines.append(f"| {method} | {' | '.join(cells)} | {_two_decimals(row['alpha'])} |")
+                lines.append(f"| {in_markdown(method)} | {' | '.join(cells)} | {_two_decimals(row['alpha'])} |")
             else:
-                lines.append(f"| {method} | not judged | | | | |")
+                lines.append(f"| {in_markdown(method)} | not judged | | | | |")
     return "\n".join(lines) + "\n"
 
 

@@ -12,12 +12,12 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import sha256_file
+from stages.artifacts.shown_text import in_markup, in_url
 from stages.progress import Progress, silent
 from stages.video.browser import browser_photo, browser_video
 from stages.video.photo import photo_size
@@ -59,7 +59,7 @@ def write_gallery(
         sections = "\n".join(_section(number, run, copies) for number, run in enumerate(runs))
     page = files("stages.export").joinpath("gallery.html").read_text(encoding="utf-8")
     count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
-    for mark, text in (("TITLE", escape(title)), ("COUNT", count), ("RUNS", sections)):
+    for mark, text in (("TITLE", in_markup(title)), ("COUNT", count), ("RUNS", sections)):
         page = page.replace(f"<!--{mark}-->", text)
     with atomic_path(path) as part:
         part.write_text(page, encoding="utf-8")
@@ -93,29 +93,31 @@ class _Copies:
         self.done += 1
         self.progress("copying for the gallery", self.done, self.total)
         if not self.embed:
-            return f"{self.folder.name}/{copy.name}"
+            return f"{in_url(self.folder.name)}/{copy.name}"
         kind = "image/jpeg" if still else "video/mp4"
         return f"data:{kind};base64,{base64.b64encode(copy.read_bytes()).decode()}"
 
 
 def _section(number: int, run: GalleryRun, copies: _Copies) -> str:
     panels = "\n".join(_figure(panel, run.name, copies) for panel in run.panels)
-    figures = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in run.figures)
+    figures = "".join(
+        f"<div><dt>{in_markup(label)}</dt><dd>{in_markup(value)}</dd></div>" for label, value in run.figures
+    )
     return (
         f'<section class="run" id="run{number}" tabindex="-1" aria-labelledby="name{number}">\n'
-        f'<h2 id="name{number}">{escape(run.name)}</h2>\n<div class="panels">\n{panels}\n</div>\n'
+        f'<h2 id="name{number}">{in_markup(run.name)}</h2>\n<div class="panels">\n{panels}\n</div>\n'
         f"<dl>{figures}</dl>\n</section>"
     )
 
 
 def _figure(panel: Panel, run: str, copies: _Copies) -> str:
-    label = escape(panel.label)
+    label = in_markup(panel.label)
     if panel.path is None:
-        return f'<figure><div class="none">{escape(panel.missing)}</div><figcaption>{label}</figcaption></figure>'
-    address, name = copies.address(panel.path), escape(f"{panel.label} of {run}")
+        return f'<figure><div class="none">{in_markup(panel.missing)}</div><figcaption>{label}</figcaption></figure>'
+    source, name = copies.address(panel.path), in_markup(f"{panel.label} of {run}")
     shown = (
-        f'<img src="{address}" alt="{name}" loading="lazy">'
-        if address.endswith(".jpg") or address.startswith("data:image")
-        else f'<video src="{address}" muted loop playsinline preload="metadata" aria-label="{name}"></video>'
+        f'<img src="{source}" alt="{name}" loading="lazy">'
+        if source.endswith(".jpg") or source.startswith("data:image")
+        else f'<video src="{source}" muted loop playsinline preload="metadata" aria-label="{name}"></video>'
     )
     return f'<figure><button class="panel" type="button">{shown}</button><figcaption>{label}</figcaption></figure>'

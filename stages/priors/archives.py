@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from stages.artifacts.npz import read_npz
+from stages.artifacts.zip_directory import check_torch_archive, check_unpacked
 from stages.errors import InputError
 
 CONVERT = (
@@ -38,15 +38,7 @@ def read_archive(path: Path) -> dict[str, Any]:
 
 
 def _npz(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged or not an npz file: {error}") from error
-    except ValueError as error:
-        raise InputError(
-            f"{path} holds Python objects, which emosh never unpickles; save its numbers as plain arrays ({error})"
-        ) from error
+    return dict(read_npz(path))
 
 
 def _torch(path: Path) -> dict[str, Any]:
@@ -56,6 +48,7 @@ def _torch(path: Path) -> dict[str, Any]:
 
     refused = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError)
     damaged = (LookupError, AttributeError, TypeError)  # raised by torch's reader for bytes that are not a pickle
+    check_torch_archive(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (*refused, *damaged) as error:
@@ -63,7 +56,19 @@ def _torch(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged, or cannot be read without running code from it: {reason}") from error
     if not isinstance(loaded, dict):
         raise InputError(f"{path} holds a {type(loaded).__name__}, not a dict of results")
+    check_unpacked(path, _sizes(loaded))
     return _as_arrays(loaded)
+
+
+def _sizes(value: Any) -> Iterator[int]:
+    """Bytes of every tensor as it will be copied: one may show a few stored numbers again and again."""
+    import torch
+
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _sizes(inner)
+    elif isinstance(value, torch.Tensor):
+        yield value.numel() * max(4, value.element_size())
 
 
 def _as_arrays(value: Any) -> Any:

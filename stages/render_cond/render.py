@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.provenance import Provenance, config_dict
+from stages.artifacts.provenance import Provenance, config_dict, source_notes
 from stages.body.camera import project
 from stages.body.model import Body, Posed, keypoints_from, motion_template, pose_body
 from stages.body.same_body import require_same_body
@@ -39,7 +39,7 @@ def write_condition(
         config=config_dict(config),
         inputs={"motion": motion.provenance.fingerprint()},
         weights={"body": body.sha256},
-        notes={"kind": "condition-map", "colours": VERSION, "source": motion.provenance.notes.get("source")},
+        notes={"kind": "condition-map", "colours": VERSION, **source_notes(motion.provenance)},
     )
     with VideoSink(
         out,

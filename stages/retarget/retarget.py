@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.provenance import Provenance, config_dict
+from stages.artifacts.provenance import Provenance, config_dict, source_notes
 from stages.body.model import Body, motion_template, pose_body
 from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
@@ -41,7 +41,7 @@ def retarget(
         config=config_dict(config),
         inputs={"driver": driver.provenance.fingerprint(), "reference": reference.provenance.fingerprint()},
         weights={"body": body.sha256},
-        notes={"report": report.to_dict(), "source": driver.provenance.notes.get("source")},
+        notes={"report": report.to_dict(), **source_notes(driver.provenance)},
     )
     return replace(shifted, provenance=provenance), report
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
+from stages.wan.foreign_code import refuse_foreign_code
 from stages.wan.part_check import (
     EMBEDDING,
     FACE_MODULES,
@@ -48,6 +49,7 @@ def recognise(path: Path) -> list[Recognised]:
         return [_file(path)]
     if not path.is_dir():
         raise InputError(f"{path} does not exist; give a diffusers folder or a .safetensors file")
+    refuse_foreign_code(path)
     if not (path / "model_index.json").is_file():
         return [_folder(path)]
     found = [_folder(each) for each in sorted(path.iterdir()) if each.is_dir() and _is_known(each)]

@@ -289,7 +289,7 @@ def test_bad_input_is_one_line(videos: Path, tmp_path: Path) -> None:
     assert "choose local or ray" in refused("curate", videos, "-o", tmp_path / "out", "--engine", "spark")
     assert "is a file" in refused("curate", videos, "-o", file)
     assert "--force" in refused("curate", videos, "-o", foreign)
-    assert "hold" in refused("curate", videos, "-o", videos, "--force")
+    assert "folder of the videos" in refused("curate", videos, "-o", videos, "--force")
     assert "--synthetic" in refused("curate", videos, "-o", tmp_path / "out", "--first", "3")
     assert "nan, expected a number" in refused("curate", videos, "-o", tmp_path / "out", "--set", "min_fps=nan")
     assert "min_frames" in refused("curate", videos, "-o", tmp_path / "out", "--set", "min_frames=0")

@@ -78,6 +78,7 @@ def test_stage_by_stage(clip: Clip, model: Path, drawn: Path, tmp_path: Path) ->
                  "--set", "chunk_frames=5", "--set", "overlap_frames=1", "--device", "cpu")  # fmt: skip
     assert said.out == f"{latents}\n", said.err
     assert latents.read_bytes() == (work / "clip.safetensors").read_bytes()
+    shutil.copy(clip.drive, tmp_path)
     said = emosh("generate", "--latents", latents, "--model", model, "-o", out, "--device", "cpu",
                  "--set", "num_inference_steps=2", "--set", "dtype=float32")  # fmt: skip
     assert said.out == f"{out}\n", said.err

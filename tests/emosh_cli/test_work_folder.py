@@ -11,6 +11,7 @@ import pytest
 
 from emosh_cli.console import Console
 from emosh_cli.workflows.work_folder import WorkFolder, changes
+from stages.artifacts.motion import load_motion
 from stages.artifacts.provenance import Provenance
 from tests.command_line import CommandResult, emosh
 from tests.emosh_cli.conftest import FPS, FRAMES, SMALL, Clip
@@ -63,6 +64,45 @@ def test_generate_finds_the_sound_through_the_motion(clip: Clip, tmp_path: Path)
     said = emosh("generate", "--ref", clip.photo, "--motion", clip.work / "target.npz", "-o", out, "--json", *SMALL)
     assert list(plan(said)) == ["track photo.png", "render-cond", "generate (puppet)"], "it was retargeted already"
     assert probe(out).has_audio
+
+
+def test_sound_comes_from_beside_the_motion_only(clip: Clip, tmp_path: Path) -> None:
+    """Wherever a motion says that its video lies, sound is taken from beside it, by name and by sha256; a note says so,
+    and, where there is none, how to get it. A motion that names a private file is one that was only moved away."""
+    from stages.video.source import probe
+
+    motion, out = tmp_path / "sent" / "target.npz", tmp_path / "out.mp4"
+    motion.parent.mkdir()
+    shutil.copy(clip.work / "target.npz", motion)
+    assert str(clip.drive) in str(load_motion(clip.work / "drive.npz").provenance.notes["source"])
+    command = ("generate", "--ref", clip.photo, "--motion", motion, "-o", out, *SMALL)
+    said = emosh(*command)
+    assert f"no sound: {clip.drive.name} is not beside {motion}" in said.err
+    assert not probe(out).has_audio
+    shutil.copy(clip.result, motion.parent / clip.drive.name)
+    assert f"no sound: {clip.drive.name} has other bytes" in emosh(*command).err
+    shutil.copy(clip.drive, motion.parent)
+    assert f"sound: {motion.parent / clip.drive.name}\n" in emosh(*command).err
+    assert probe(out).has_audio
+
+
+def test_a_motion_names_no_private_file(clip: Clip, tmp_path: Path) -> None:
+    """A forged motion, whose source is a path with the right bytes or the name of what lies beside it with any bytes,
+    brings no sound."""
+    from emosh_cli.workflows.animation import find_audio
+    from stages.artifacts.provenance import Provenance, sha256_file
+
+    shutil.copy(clip.drive, tmp_path / "private.mp4")
+    right, given, console = sha256_file(clip.drive), tmp_path / "sent" / "a.npz", Console(quiet=True)
+    given.parent.mkdir()
+    for source in (str(tmp_path / "private.mp4"), "../private.mp4", "..", ".", "", 5, {"path": str(clip.drive)}, None):
+        record = Provenance("track", inputs={"video": right}, notes={"source": source})
+        assert find_audio(record, given, console) is None
+    for record in (Provenance("retarget", notes={"source": "private.mp4"}), Provenance("retarget", inputs={"x": right}),
+                   Provenance("track", inputs={"video": "0"}, notes={"source": "private.mp4"})):  # fmt: skip
+        assert find_audio(record, tmp_path / "a.npz", console) is None
+    honest = Provenance("retarget", notes={"source": "clips\\private.mp4", "source_sha256": right})
+    assert find_audio(honest, tmp_path / "a.npz", console) == tmp_path / "private.mp4"
 
 
 def test_a_rerun_is_cached(clip: Clip) -> None:

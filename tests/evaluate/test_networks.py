@@ -286,7 +286,7 @@ def test_what_is_not_the_network_is_refused(tmp_path: Path) -> None:
         ("i3d", "alex.pth", "has only weights; give i3d as TorchScript"),
         ("inception", "other.pth", "is not Inception v3"),
         ("lpips", "other.pth", "neither a backbone"), ("i3d", "short.pt", "too short"),
-        ("arcface", "text.onnx", "no ONNX file|one more package"), ("i3d", "vgg.pt", "cannot be run as i3d"),
+        ("arcface", "text.onnx", "is not an ONNX file|one more package"), ("i3d", "vgg.pt", "cannot be run as i3d"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words) as caught:
             install_network(name, tmp_path / file, tmp_path, trust=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import sha256_file
+from stages.artifacts.zip_directory import check_torch_archive
 from stages.errors import InputError
 from stages.evaluate.networks.installed import SUFFIXES, InstalledNetwork, networks_folder
 from stages.evaluate.networks.known_files import known_file, known_file_names
@@ -134,7 +135,10 @@ def _weights(source: Path) -> dict[str, Any]:
             from safetensors.torch import load_file
 
             return load_file(source)
+        check_torch_archive(source)
         found = torch.load(source, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"{source} cannot be read as plain weights ({' '.join(str(error).split())[:100]}); copy it again"

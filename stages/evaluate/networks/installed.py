@@ -47,6 +47,8 @@ def installed(home: Path) -> dict[str, InstalledNetwork]:
         if record.is_file():
             try:
                 found[part] = InstalledNetwork(**json.loads(record.read_text(encoding="utf-8")))
+                if found[part].part != part or found[part].form not in SUFFIXES:
+                    raise ValueError("another part's record")
             except (ValueError, TypeError) as error:
                 raise InputError(f"{record} is damaged; add the network again: emosh models list") from error
     return found

@@ -199,7 +199,7 @@ def test_the_mark(whole: Path, clip: Path, source: Source, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(50)])
 def test_the_drivers_time_and_sound(model_folder: ModelFolder, source: Source, tmp_path: Path, fps: Fraction) -> None:
-    """At 23.976 and at 50 frames a second, the result has the driver's rate, every frame's time, and its sound."""
+    """At 23.976 and at 50 frames per second, the result has the driver's rate, every frame's time, and its sound."""
     driver, cond, count = tmp_path / "driver.mp4", tmp_path / "cond.mp4", 7
     record = Provenance("render-cond", {"hybrid": True}, notes={"kind": "condition-map", "colours": "hybrid-1"})
     with av.open(str(driver), "w") as container:
@@ -393,7 +393,7 @@ def test_latents_that_do_not_fit(clip: Path, source: Source, tmp_path: Path) -> 
     [
         ({"width": "128"}, "", "latent_width is 4, by its header 16"),
         ({"chunk_frames": "21"}, "", "latent_frames is 5, by its header 6"),
-        ({"fps": "0"}, "", "0 frames a second"),
+        ({"fps": "0"}, "", "0 frames per second"),
         ({"emosh_schema": "9"}, "", "latents schema 9, expected 1"),
         ({}, "motion_latents", "'motion_latents' is not finite at row 2"),
         ({}, "reference_latents", "'reference_latents' is not finite"),
