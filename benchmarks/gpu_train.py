@@ -1,7 +1,7 @@
 """Training on a GPU: what the 14B recipe costs, and a small model learned from nothing with a VAE of the real class.
 
     python -m benchmarks.gpu_train recipe [--out JSON]       seconds per sample and peak memory, beside the plan's
-    python -m benchmarks.gpu_train learn WORK                made-up people, VAE, cache, DiT, held-out figures
+    python -m benchmarks.gpu_train learn WORK                synthetic people, VAE, cache, DiT, held-out figures
     ... --tiny                                               every line of either on the CPU, in seconds
     ... --write                                              keep the table in benchmarks/results, for the page
 
@@ -179,7 +179,7 @@ def random_cache(place: Path, job: Job) -> TrainingCache:
 
 # ---- a small model from nothing
 def learn(work: Path, scale: Scale, device: torch.device, keep: argparse.Namespace) -> None:
-    """Made-up people, a VAE, a random transformer, the cache, training, figures."""
+    """Synthetic people, a VAE, a random transformer, the cache, training, figures."""
     work.mkdir(parents=True, exist_ok=True)
     clips, base, run = work / "clips", work / "base", work / "run"
     began, alone = time.perf_counter(), ("--workers", "1") if scale.clips < 10 else ()

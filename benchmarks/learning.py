@@ -1,4 +1,4 @@
-"""Does the training code learn? A small model from nothing, on made-up people, judged on people it never saw.
+"""Does the training code learn? A small model from nothing, on synthetic people, judged on people it never saw.
 
     python -m benchmarks.learning prepare WORK [--clips 1300]
     emosh train WORK/cache -o WORK/full --model WORK/base --config small          (an arm; others change one thing)
@@ -274,7 +274,7 @@ def _emosh(*words: object) -> None:
 
 def report(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path, keep: argparse.Namespace) -> None:
     """Score the arms, print and record the table."""
-    what = "A small model trained from nothing on made-up people, judged on people whom it never saw."
+    what = "A small model trained from nothing on synthetic people, judged on people whom it never saw."
     with Recorder(what, *SCORES, keep=keep) as found:
         first = next(iter(arms))
         caption = f"Photo, then four times map, {first} and truth, for four people in their own and another's motion."

@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("scored", type=Path)
     parser.add_argument("--people", type=int, default=12)
     chosen = parser.parse_args()
-    what = "The small model beside the puppet on held-out made-up people, and the results of both tracked again."
+    what = "The small model beside the puppet on held-out synthetic people, and the results of both tracked again."
     with Recorder(what, *COLUMNS, keep=chosen) as found:
         figures, away = defaultdict(list), defaultdict(list)
         for kind, name, measures, distances in rows(chosen.scored, chosen.people):

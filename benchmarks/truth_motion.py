@@ -1,4 +1,4 @@
-"""A made-up person who gestures: the known motion behind every clip that the tracker is measured on.
+"""A synthetic person who gestures: the known motion behind every clip that the tracker is measured on.
 
 Each seed is another person (random betas, head betas, scales) who sways, turns the head, talks, blinks and moves arms
 and fingers, seen from the hips up at 1280x720 with a known focal length. Hips and legs lie outside the picture.

@@ -50,7 +50,7 @@ CELL = 240
 """Side of one panel, pixels."""
 DARK, LIGHT = (24, 24, 24), (235, 235, 235)
 GESTURING, OUTSIDE, BROAD, SLIM, STANDING = 5, 6, 39, 12, 13
-"""Numbers of made-up people: one whose hands are seen, one whose hands leave the picture, a broad and a slim one, one
+"""Numbers of synthetic people: one whose hands are seen, one whose hands leave the picture, a broad and a slim one, one
 seen whole."""
 SHOWN = (0, 5, 13, 21, 27, 31, 36, 38)
 CURATED = 8
@@ -89,7 +89,7 @@ class Material:
         return _first(self.demo / "photo.png")
 
     def person(self, number: int, framing: str, background: str = "gradient", frames: int = 40) -> tuple[Path, Motion]:
-        """A made-up person's clip and its true motion."""
+        """A synthetic person's clip and its true motion."""
         folder = self.work / f"person-{number}-{framing}"
         config = PeopleConfig(framing=(framing,), background=(background,), frames=frames)
         person = make_person(self.body, number, config)

@@ -1,4 +1,4 @@
-"""The small model's benchmark beside the puppet and tracked again, run through on one made-up person."""
+"""The small model's benchmark beside the puppet and tracked again, run through on one synthetic person."""
 
 from __future__ import annotations
 
