@@ -8,24 +8,28 @@ REF    ?=
 DRIVE  ?=
 CLIPS  ?=
 QUICK  ?= --quick
+WRITE  ?=
 TINY   ?=
 BIN    := $(VENV)/bin
 EMOSH  := $(BIN)/emosh
 
-.PHONY: env docs-map demo test bench-track gpu-train check lint types arrows wheel clean help
+.PHONY: env docs-map docs-pictures docs-benchmarks demo test bench-track gpu-train check lint types arrows wheel clean
+.PHONY: help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 help:
-	@echo "make demo                          set up, animate a real photo, leave a contact sheet in $(OUT)/demo"
-	@echo "make demo REF=a.png DRIVE=b.mp4    the same on your own photo and video"
+	@echo "make demo                          set up, animate a real photo, write videos and pictures to $(OUT)/demo"
+	@echo "make demo REF=a.png DRIVE=b.mp4    the same with your own photo and video"
 	@echo "make test                          set up and run the tests"
+	@echo "make docs-pictures                 redraw every picture of the README and docs/"
 	@echo "make bench-track [QUICK=]          measure the tracker against known truth in 5 minutes; QUICK= runs all steps"
-	@echo "make gpu-train [TINY=--tiny]         on a GPU: what the 14B recipe costs, and a small model and VAE from nothing"
+	@echo "make docs-benchmarks               write docs/benchmarks.md from the files in benchmarks/results"
+	@echo "make gpu-train [TINY=--tiny]         on a GPU: measure the 14B recipe, and train a small model and VAE from scratch"
 	@echo "make check                         lint, types, import arrows, wheel contents, tests"
 	@echo "make out/drive.npz, out/x.mp4 ...  see the pipeline rules below"
 
-# ---- environment: torch first and pinned, so that nothing pulls another build in
+# ---- environment: torch first and pinned, so that no other package installs another build
 env: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -34,16 +38,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-# ---- the main job
-ifeq ($(strip $(REF)$(DRIVE)),)
+# ---- the demo
 demo: env
-	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo
-else
-demo: env
-	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo --ref "$(REF)" --drive "$(DRIVE)"
-endif
+	$(BIN)/python -m emosh_cli.demo --out $(OUT)/demo $(if $(REF),--ref "$(REF)") $(if $(DRIVE),--drive "$(DRIVE)")
 
-# ---- make as the pipeline runner: `make out/clip.mp4 REF=photo.png` animates photo.png with clip.mp4 (or any name)
+# ---- pictures of the README and the pages, and the tables of arrays in docs/files-and-formats.md
+docs-pictures: docs-map
+	$(BIN)/python docs/make_pictures.py --work $(OUT)/docs-pictures
+
+# ---- pipeline rules: `make out/clip.mp4 REF=photo.png` animates photo.png with clip.mp4 (or any other name)
 $(OUT)/%.npz: %.mp4 | env
 	@mkdir -p $(@D)
 	$(EMOSH) track $< -o $@
@@ -51,12 +54,20 @@ $(OUT)/%.npz: %.mp4 | env
 $(OUT)/%.mp4: $(OUT)/%.npz | env
 	$(EMOSH) generate --ref "$(REF)" --motion $< -o $@
 
-# ---- what the tracker reaches: tables and figures in $(OUT)/bench-track; CLIPS="a.mp4 b.mp4" adds real clips
+# ---- tracker benchmarks; CLIPS="a.mp4 b.mp4" adds real clips, WRITE=--write stores the results for docs/benchmarks.md
 bench-track: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_track --out $(OUT)/bench-track $(QUICK) $(CLIPS)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_gates --out $(OUT)/bench-track
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_against_truth $(QUICK) $(WRITE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_ablation $(QUICK) $(WRITE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_gates $(WRITE)
+ifneq ($(strip $(CLIPS)),)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.track_clips $(CLIPS) --solver gn --solver adamw $(QUICK) $(WRITE)
+endif
 
-# ---- training on a GPU: figures in $(OUT)/gpu-train.json and $(OUT)/gpu-train/scored; TINY=--tiny tries it on the CPU
+# ---- write docs/benchmarks.md from the results
+docs-benchmarks: env
+	$(BIN)/python -m benchmarks.page
+
+# ---- training on a GPU: figures in $(OUT)/gpu-train.json and $(OUT)/gpu-train/scored; TINY=--tiny is a trial on the CPU
 gpu-train: env
 	@mkdir -p $(OUT)
 	$(BIN)/python -m benchmarks.gpu_train recipe $(TINY) --out $(OUT)/gpu-train.json
@@ -64,7 +75,7 @@ gpu-train: env
 
 # ---- checks
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 	@echo "tests passed; nothing was written outside .pytest_cache and the body cache ($$($(BIN)/python -c 'from stages.body.store import home; print(home())'))"
 
 check: lint types arrows wheel test
@@ -79,7 +90,7 @@ types: env
 arrows: env
 	$(BIN)/lint-imports
 
-# ---- docs/pictures/house.svg, from the imports
+# ---- draw docs/pictures/house.svg from the imports
 docs-map: env
 	$(BIN)/python docs/make_map.py
 

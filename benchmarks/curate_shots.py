@@ -1,6 +1,6 @@
 """How well shots are told apart: pieces of real clips joined by hard cuts, and the clips themselves, which have none.
 
-    python -m benchmarks.curate_shots CLIP...
+    python -m benchmarks.curate_shots CLIP... [--write]
 
 Every threshold's hits, misses and false cuts, the scores of the cuts that are missed, and the highest score in any
 clip. Pieces of 20 to 44 frames, drawn with a fixed seed; two that follow each other may be of one clip.
@@ -8,7 +8,6 @@ clip. Pieces of 20 to 44 frames, drawn with a fixed seed; two that follow each o
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -16,30 +15,42 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.curate.shots import scores
+from benchmarks.record import Column, Recorder, arguments
+from stages.curate.shots import shot_scores
 from stages.video.sink import VideoSink
 from stages.video.source import read_frames
 
 SIZE, PIECES, SHORTEST, LONGEST, SEED = (320, 180), 40, 20, 45, 0
 THRESHOLDS = (5.0, 8.0, 10.0, 12.0, 15.0)
+COLUMNS = (
+    Column("threshold", "threshold", digits=0), Column("cuts", "cuts", digits=0), Column("found", "found", digits=0),
+    Column("false", "false cuts", digits=0),
+)  # fmt: skip
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print and record the table."""
+    parser = arguments(__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
-    clips = parser.parse_args().clips
-    inside = {clip.name: max(scores(clip)) for clip in clips}
+    options = parser.parse_args()
+    inside = {clip.stem: max(shot_scores(clip)) for clip in options.clips}
     with tempfile.TemporaryDirectory() as folder:
         joined = Path(folder) / "joined.mp4"
-        cuts = join(clips, joined)
-        found = scores(joined)
-    for threshold in THRESHOLDS:
-        said = {index for index, score in enumerate(found) if score >= threshold}
-        print(f"threshold {threshold:4.1f}: {len(said & cuts)} of {len(cuts)} cuts found, {len(said - cuts)} false")
-    missed = sorted(found[cut] for cut in cuts if found[cut] < max(THRESHOLDS))
-    print("scores of cuts below the highest threshold:", ", ".join(f"{each:.1f}" for each in missed) or "none")
-    print(f"highest score inside a shot: {max(inside.values()):.1f} ({max(inside, key=lambda name: inside[name])})")
+        cuts = join(options.clips, joined)
+        told = shot_scores(joined)
+    what = "How well curation finds hard cuts between pieces of real clips, by threshold."
+    with Recorder(what, *COLUMNS, keep=options) as found:
+        for threshold in THRESHOLDS:
+            said = {index for index, score in enumerate(told) if score >= threshold}
+            found.row(threshold=threshold, cuts=len(cuts), found=len(said & cuts), false=len(said - cuts))
+        missed = ", ".join(
+            f"{told[cut]:.1f}" for cut in sorted(cuts, key=told.__getitem__) if told[cut] < max(THRESHOLDS)
+        )
+        found.note(f"Scores of the cuts below the highest threshold: {missed or 'none'}.")
+        found.note(
+            f"The highest score inside a shot: {max(inside.values()):.1f} ({max(inside, key=inside.__getitem__)})."
+        )
+        found.note("Dissolves are not in the set.")
 
 
 def join(clips: list[Path], out: Path) -> set[int]:

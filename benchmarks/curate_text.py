@@ -1,14 +1,13 @@
 """Which text and watermarks over the picture curation sees.
 
-    python -m benchmarks.curate_text CLIPS
+    python -m benchmarks.curate_text CLIP... [--write]
 
-Every clip of the folder as it is, then with each of DRAWN on it, in white with or without a dark edge, encoded again as
-H.264 at crf 23: letters found in the longest row, and milliseconds of CPU a frame.
+Every clip as it is, then with each of DRAWN on it, in white with or without a dark edge, encoded again as
+H.264 at crf 23: letters found in the longest row, and milliseconds of CPU per frame.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from itertools import islice
@@ -18,6 +17,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.record import Column, Recorder, arguments
 from stages.curate.config import CurateConfig
 from stages.curate.still_text import StillText
 from stages.video.source import read_frames
@@ -31,6 +31,11 @@ DRAWN = (
     ("SAMPLE", 0.15, "middle", "middle", 0.35), ("LIVE", 0.04, "top", "left", 0.8),
 )  # fmt: skip
 """Text, height of its letters over the picture's, place, and how much it hides."""
+COLUMNS = (
+    Column("clip", "clip"), Column("plain", "as it is", digits=0),
+    *(Column(text, f"`{text}` {share:g}, {100 * hides:.0f} %", digits=0) for text, share, _, _, hides in DRAWN),
+    Column("ms", "looking", "CPU ms per frame", 2),
+)  # fmt: skip
 
 
 def overlay(width: int, height: int, drawn: tuple[str, float, str, str, float]) -> np.ndarray:
@@ -66,37 +71,39 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 
 def letters(path: Path) -> tuple[int, float]:
-    """In the longest row of a video, and milliseconds of CPU a frame without decoding."""
+    """In the longest row of a video, and milliseconds of CPU per frame without decoding."""
     seen, frames = StillText(), frames_of(path)
     began = time.thread_time()
     for frame in frames:
-        seen.see(frame)
+        seen.add_frame(frame)
     found = seen.letters()
     return found, 1000 * (time.thread_time() - began) / len(frames)
 
 
-def main() -> int:
-    """Print a row a clip."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("clips", type=Path)
+def main() -> None:
+    """Print and record a row per clip."""
+    parser = arguments(__doc__)
+    parser.add_argument("clips", type=Path, nargs="+")
+    options = parser.parse_args()
     limit, caught, plain = CurateConfig().max_letters, 0, []
-    for path in sorted(parser.parse_args().clips.glob("*.mp4")):
-        found, milliseconds = letters(path)
-        plain.append(found)
-        frames = frames_of(path)
-        rows = []
-        with tempfile.TemporaryDirectory() as folder:
-            for each in DRAWN:
-                drawn = overlay(frames[0].shape[1], frames[0].shape[0], each)
-                share = drawn[..., 3:] / 255
-                over = [(frame * (1 - share) + drawn[..., :3] * share).astype(np.uint8) for frame in frames]
-                rows.append(letters(encoded_again(over, Path(folder) / "over.mp4"))[0])
-        caught += sum(row > limit for row in rows)
-        print(f"{path.stem[:24]:24} as it is {found}, drawn over {rows}, {milliseconds:.2f} ms a frame", flush=True)
-    print(f"{caught} of {len(plain) * len(DRAWN)} overlays above {limit}; {sum(row > limit for row in plain)} clips "
-          "without one")  # fmt: skip
-    return 0
+    what = "Letters that curation finds in a row of text that stays: clips as they are, and with text drawn over them."
+    with Recorder(what, *COLUMNS, keep=options) as found:
+        for path in options.clips:
+            seen, milliseconds = letters(path)
+            plain.append(seen)
+            frames, row = frames_of(path), {}
+            with tempfile.TemporaryDirectory() as folder:
+                for each in DRAWN:
+                    drawn = overlay(frames[0].shape[1], frames[0].shape[0], each)
+                    share = drawn[..., 3:] / 255
+                    over = [(frame * (1 - share) + drawn[..., :3] * share).astype(np.uint8) for frame in frames]
+                    row[each[0]] = letters(encoded_again(over, Path(folder) / "over.mp4"))[0]
+            caught += sum(each > limit for each in row.values())
+            found.row(clip=path.stem, plain=seen, **row, ms=milliseconds)
+        found.note(f"A clip is rejected above {limit} letters: {caught} of {len(plain) * len(DRAWN)} overlays are, and "
+                   f"{sum(seen > limit for seen in plain)} of {len(plain)} clips without one.")  # fmt: skip
+        found.note("Behind each text: its height over the picture's, and how much it hides.")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

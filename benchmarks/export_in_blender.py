@@ -1,29 +1,38 @@
 """Do Blender's own importers see what we export? GLB and BVH of one motion, opened in Blender, beside our forward pass.
 
-    python -m venv /tmp/blender && /tmp/blender/bin/pip install "numpy<2" bpy==4.2.0
-    python -m benchmarks.export_in_blender drive.npz --blender /tmp/blender/bin/python
+    python -m venv blender && blender/bin/pip install "numpy<2" bpy==4.2.0
+    python -m benchmarks.export_in_blender MOTION.npz... --blender blender/bin/python [--write]
 
-Blender runs in an environment of its own (bpy needs packages that emosh's pins exclude). Prints, for a few frames, how
-far vertices (GLB) and joints (BVH) lie from the posed body's, in mm. Blender holds facial actions within 0 and 1.
+Blender runs in an environment of its own (bpy needs packages that emosh's pins exclude). In a few frames: how far
+vertices (GLB) and joints (BVH) lie from the posed body's, in mm.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.record import Column, Recorder, arguments
 from stages.artifacts.motion import load_motion
 from stages.body.model import JOINT_NAMES, Body, Posed, pose_body
 from stages.body.store import open_body
 from stages.export.bvh import write_bvh
 from stages.export.glb import export_glb
-from stages.export.upright import UprightMotion, upright_motion
+from stages.export.upright import upright_motion
 
 FRAMES = 5
+COLUMNS = (
+    Column("clip", "clip"), Column("frame", "frame", digits=0), Column("mean", "GLB: mean", "mm", 2),
+    Column("worst", "worst vertex", "mm", 1), Column("still", "worst body vertex with at most 4 influences", "mm", 3),
+    Column("bvh", "BVH: worst joint", "mm", 4),
+)  # fmt: skip
+NOTES = (
+    "glTF viewers read 4 influences per vertex; the worst vertices have more, or belong to facial actions.",
+    "Blender holds facial actions between 0 and 1.",
+)
 Z_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float64)
 """glTF's y up to Blender's z up."""
 IN_BLENDER = """
@@ -59,38 +68,44 @@ os._exit(0)
 
 
 def main() -> None:
-    """Export, open in Blender, compare, print."""
-    parser = argparse.ArgumentParser(description="Our exports in Blender, against our forward pass.")
-    parser.add_argument("motion", type=Path)
+    """Export, open in Blender, compare; print and record a row per frame."""
+    parser = arguments(__doc__)
+    parser.add_argument("motions", type=Path, nargs="+")
     parser.add_argument("--blender", type=Path, required=True, help="a Python that has bpy")
     options = parser.parse_args()
-    body = open_body("open")
-    motion = load_motion(options.motion)
-    samples = upright_motion(motion, body, max(1, round(motion.fps)))
+    body, what = (
+        open_body("open"),
+        "Our GLB and BVH exports opened by Blender's own importers, against our forward pass.",
+    )
+    still = (np.abs(body.exprdirs).max((1, 2)) == 0) & ((body.weights > 0).sum(1) <= 4)
+    with Recorder(what, *COLUMNS, keep=options) as found:
+        for path in options.motions:
+            truth, opened = in_blender(body, path, options.blender)
+            for frame in sorted({int(name[3:]) for name in opened}):
+                glb = 1000 * np.linalg.norm(opened[f"glb{frame}"] - truth.vertices[frame] @ Z_UP.T, axis=1)
+                bvh = 1000 * np.linalg.norm(opened[f"bvh{frame}"] - truth.joints[frame] @ Z_UP.T, axis=1)
+                found.row(clip=path.stem, frame=frame, mean=glb.mean(), worst=glb.max(), still=glb[still].max(),
+                          bvh=bvh.max())  # fmt: skip
+        for note in NOTES:
+            found.note(note)
+
+
+def in_blender(body: Body, path: Path, blender: Path) -> tuple[Posed, dict[str, np.ndarray]]:
+    """Our own forward pass of the exported samples, and what Blender reads of some frames."""
+    motion = load_motion(path)
     rate = max(1, round(motion.fps))
+    samples = upright_motion(motion, body, rate)
     frames = np.linspace(0, len(samples) - 1, FRAMES).round().astype(int).tolist()
     with tempfile.TemporaryDirectory() as folder:
         export_glb(Path(folder) / "a.glb", motion, body, rate)
         write_bvh(Path(folder) / "a.bvh", motion, body, rate)
         (Path(folder) / "names").write_text("\n".join(JOINT_NAMES))
-        words = [options.blender, "-c", IN_BLENDER, folder, str(rate), ",".join(map(str, frames))]
+        words = [blender, "-c", IN_BLENDER, folder, str(rate), ",".join(map(str, frames))]
         subprocess.run(words, check=True, capture_output=True)
-        found = np.load(Path(folder) / "found.npz")
-        _print(body, posed(body, samples), {name: found[name] for name in found.files}, frames)
-
-
-def posed(body: Body, samples: UprightMotion) -> Posed:
-    """Our own forward pass of the exported samples."""
-    return pose_body(body, samples.template, samples.poses, samples.trans, samples.expression, samples.head_scale)
-
-
-def _print(body: Body, truth: Posed, found: dict[str, np.ndarray], frames: list[int]) -> None:
-    still = (np.abs(body.exprdirs).max((1, 2)) == 0) & ((body.weights > 0).sum(1) <= 4)
-    print("frame   GLB: mean   worst   worst of the body with <= 4 influences   BVH: worst joint   (mm)")
-    for frame in frames:
-        glb = 1000 * np.linalg.norm(found[f"glb{frame}"] - truth.vertices[frame] @ Z_UP.T, axis=1)
-        bvh = 1000 * np.linalg.norm(found[f"bvh{frame}"] - truth.joints[frame] @ Z_UP.T, axis=1)
-        print(f"{frame:5d} {glb.mean():10.3f} {glb.max():8.2f} {glb[still].max():28.4f} {bvh.max():29.4f}")
+        found = np.load(Path(folder) / "found.npz", allow_pickle=False)
+        opened = {name: found[name] for name in found.files}
+    truth = pose_body(body, samples.template, samples.poses, samples.trans, samples.expression, samples.head_scale)
+    return truth, opened
 
 
 if __name__ == "__main__":

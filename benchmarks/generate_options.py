@@ -1,7 +1,7 @@
 """What each shortcut of the diffusion model costs in error and saves in work, on the CPU with a small random model.
 
     python -m benchmarks.generate_options                   three minutes of one core
-    python -m benchmarks.generate_options --steps 6 --blocks 2
+    python -m benchmarks.generate_options --steps 6 --blocks 2 [--write]
 
 The error is that of a denoised chunk's latents, relative (root mean square) to the plain float32 run, the worse of a
 first and a later chunk. Work is the share of blocks that really ran, seconds those of the CPU beside the plain run's:
@@ -13,15 +13,16 @@ ones. Not shown, since only a GPU can: seconds there, other attentions, context 
 
 from __future__ import annotations
 
-import argparse
 import copy
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks.gpu_generate import TINY, Job, inputs
+from benchmarks.record import Column, Recorder, arguments
 from emosh_cli.settings import resolve
 from stages.wan.acceleration import calibrate_mag_cache, speed_up, warm_up
 from stages.wan.config import WanConfig
@@ -39,70 +40,68 @@ OPTIONS: tuple[tuple[str, RunConfig, str], ...] = (
     ("fuse_qkv", RunConfig(fuse_qkv=True), ""),
     ("compile", RunConfig(compile=True), "inductor, both lengths warmed"),
     ("fp8_compute", RunConfig(fp8_compute=True), EMULATED),
-    *((f"first_block {each:g}", RunConfig(cache="first_block", cache_threshold=each), SEEMS) for each in (0.05, 0.1)),
+    *(
+        (f"cache=first_block {each:g}", RunConfig(cache="first_block", cache_threshold=each), SEEMS)
+        for each in (0.05, 0.1)
+    ),
 )
 PLACES = (
     ("offload=group", Placement(group_offload=True), EMULATED),
     ("storage=fp8", Placement(fp8_storage=True), EMULATED),
 )
 PRESETS = ("exact", "fast")
+COLUMNS = (
+    Column("option", "option"), Column("error", "error", "relative"), Column("work", "blocks that ran", "share", 2),
+    Column("seconds", "CPU time", "share of the plain run's", 2), Column("note", "remark"),
+)  # fmt: skip
 
 
 def main() -> None:
-    """Print a row per option."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print and record a row per option."""
+    parser = arguments(__doc__)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--blocks", type=int, default=8)
     options = parser.parse_args()
     torch.set_num_threads(1)
     width = {"num_attention_heads": 4, "attention_head_dim": 64, "ffn_dim": 1024, "added_kv_proj_dim": 256}
     shape = {**TINY, **width, "num_layers": options.blocks}
-    job = Job(
-        torch.device("cpu"),
-        torch.float32,
-        128,
-        17,
-        options.steps,
-        {**TINY, **shape, "num_layers": options.blocks},
-        {},
-        {},
-        257,
-        None,
-    )
+    job = Job(torch.device("cpu"), torch.float32, 128, 17, options.steps, shape, {}, {}, 257, None)
     torch.manual_seed(0)
     plain = EmoshTransformer3DModel(**job.model).requires_grad_(False).eval()
     exact, seconds, _ = drawn(job, plain)
-    print(f"{options.blocks} blocks of width 256, {options.steps} steps, {seconds:.1f} CPU s for two chunks, plain")
-    told = Told(exact, seconds, options.blocks * options.steps * 2)
+    what = "What each option of the diffusion model costs in error and saves in work, on a CPU with random weights."
+    with Recorder(what, *COLUMNS, keep=options) as found:
+        for name, model, note in arms(job, plain):
+            latents, took, blocks = drawn(job, model)
+            error = max(relative(one, other) for one, other in zip(latents, exact, strict=True))
+            share = blocks / (options.blocks * options.steps * 2) if blocks else None  # not counted where compiled
+            found.row(
+                option=name, error=f"{error:.1e}" if error else "0", work=share, seconds=took / seconds, note=note
+            )
+        found.note(f"{options.blocks} blocks of width 256, {options.steps} steps, a first and a later chunk: "
+                   f"{seconds:.1f} CPU seconds plain.")  # fmt: skip
+        found.note("Error is that of the denoised latents, relative to the plain float32 run.")
+        found.note("Random weights keep a step near the one before, so a cache skips more and loses less than on real "
+                   "ones.")  # fmt: skip
+
+
+def arms(job: Job, plain: EmoshTransformer3DModel) -> Iterator[tuple[str, EmoshTransformer3DModel, str]]:
+    """Name, model and remark of every option."""
     for name, run, note in OPTIONS:
-        told.row(name, drawn(job, sped(job, plain, run)), note)
+        yield name, sped(job, plain, run), note
     ratios = calibrate_mag_cache(plain, job.steps, lambda: denoised(job, plain, job.layouts[0]))
     for threshold in (0.03, 0.06):
         run = RunConfig(cache="mag", cache_threshold=threshold, mag_ratios=ratios)
-        told.row(f"mag {threshold:g}, calibrated", drawn(job, sped(job, plain, run)), SEEMS)
+        yield f"cache=mag {threshold:g}, calibrated", sped(job, plain, run), SEEMS
     for name, placement, note in PLACES:
         model = copy.deepcopy(plain)
         apply_placement(model, nn.Identity(), placement, "cpu", torch.float32)
-        told.row(name, drawn(job, model), note)
+        yield name, model, note
     for dtype in (torch.bfloat16, torch.float16):
-        told.row(f"dtype={str(dtype).removeprefix('torch.')}", drawn(job, stored(plain, dtype)), EMULATED)
+        yield f"dtype={str(dtype).removeprefix('torch.')}", stored(plain, dtype), EMULATED
     for preset in PRESETS:
         run = resolve(("wan_run",), [preset], [], {})["wan_run"]
-        told.row(f"--config {preset}", drawn(job, sped(job, plain, run)), SEEMS if run.cache != "none" else "")
-
-
-class Told:
-    """Prints rows beside the plain run's."""
-
-    def __init__(self, exact: list[torch.Tensor], seconds: float, blocks: int) -> None:
-        self._exact, self._seconds, self._blocks = exact, seconds, blocks
-
-    def row(self, name: str, found: tuple[list[torch.Tensor], float, int], note: str) -> None:
-        """Error, share of the blocks that ran, seconds relative to the plain run's."""
-        latents, seconds, blocks = found
-        error = max(relative(one, other) for one, other in zip(latents, self._exact, strict=True))
-        ran = f"{blocks / self._blocks:.2f} of the blocks" if blocks else "blocks not counted"
-        print(f"{name}: error {error:.1e}, {ran}, {seconds / self._seconds:.2f} of the seconds{note and f' ({note})'}")
+        yield f"--config {preset}", sped(job, plain, run), SEEMS if run.cache != "none" else ""
 
 
 def sped(job: Job, plain: EmoshTransformer3DModel, run: RunConfig) -> EmoshTransformer3DModel:

@@ -1,9 +1,10 @@
-"""The diffusion model on a GPU: seconds a step and a chunk, share of the card's own matrix rate, peak memory.
+"""The diffusion model on a GPU: seconds per step and per chunk, share of the card's own matrix rate, peak memory.
 
     python -m benchmarks.gpu_generate                       the real 14B shapes, random bf16 weights made on the card
     python -m benchmarks.gpu_generate --weights FOLDER      the same with real weights (for --calibrate)
-    python -m benchmarks.gpu_generate --calibrate           one ratio a step for [wan_run] cache = "mag"
+    python -m benchmarks.gpu_generate --calibrate           one ratio per step for [wan_run] cache = "mag"
     python -m benchmarks.gpu_generate --tiny                every line of this script on the CPU, in seconds
+    python -m benchmarks.gpu_generate --write               keep the rows in benchmarks/results, for the page
 
 512x512, 77 frames, 20 steps, in one run and one after another, each row printed and written (--out) as it is measured:
 the preset `exact`, diffusers' `WanAnimatePipeline`, the preset `fast`, the VAE. What does not fit is said and left out.
@@ -26,6 +27,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.record import Column, Recorder, arguments
 from emosh_cli.settings import resolve
 from stages.errors import InputError
 from stages.wan import vae as codec
@@ -41,7 +43,7 @@ from stages.wan.transformer import EmoshTransformer3DModel
 
 FLOOR_AIM, PIPELINE_AIM = 1.25, 1.5
 STATED_RATE = 790e12
-"""Operations a second that the aim of 23.0 s was stated at."""
+"""Operations per second that the aim of 23.0 s was stated at."""
 ARMS = ("exact", "pipeline", "fast", "vae")
 """In order of worth: a run that is stopped has answered the first questions."""
 TRANSFORMER: dict[str, Any] = DEFAULTS
@@ -59,6 +61,14 @@ TINY_VAE: dict[str, Any] = {
     "base_dim": 3, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1,
     "temperal_downsample": [False, True, True],
 }  # fmt: skip
+
+
+COLUMNS = (
+    Column("name", "arrangement"), Column("step_1", "step of chunk 1", "s", 3), Column("chunk_1", "chunk 1", "s", 2),
+    Column("step_later", "step of a later chunk", "s", 3), Column("chunk_later", "a later chunk", "s", 2),
+    Column("share", "share of the matrix rate", "%", 0), Column("peak_gb", "peak memory", "GB"),
+    Column("said", "remark"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ class Row:
 
 def main() -> None:
     """Print a row per arrangement, and write them as JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--tiny", action="store_true", help="a tiny model on the CPU")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="a diffusers folder instead of random weights")
@@ -112,7 +122,7 @@ def main() -> None:
     if options.calibrate:
         print("mag_ratios =", list(calibrated(job)))
         return
-    report(job, options.only or ARMS, options.out)
+    record(job, report(job, options.only or ARMS, options.out), options)
 
 
 def described(options: argparse.Namespace) -> Job:
@@ -123,8 +133,8 @@ def described(options: argparse.Namespace) -> Job:
     return Job(torch.device("cuda"), torch.bfloat16, 512, 77, options.steps, TRANSFORMER, {}, {}, 257, options.weights)
 
 
-def report(job: Job, names: tuple[str, ...], out: Path | None) -> None:
-    """Run what was asked for, one after another, and compare."""
+def report(job: Job, names: tuple[str, ...], out: Path | None) -> dict[str, Any]:
+    """Run what was asked for, one after another, and compare; all that was measured."""
     rate = measured_device(job.device, 256 if job.device.type == "cpu" else 8192, 20).matmul
     first, later = (transformer_operations(job.model, slots, job.size, job.size).total for slots in job.layouts)
     print(
@@ -132,7 +142,7 @@ def report(job: Job, names: tuple[str, ...], out: Path | None) -> None:
     )
     floor = job.steps * first / rate
     print(f"floor of chunk 1: {job.steps} steps x {first / 1e12:.4g} TFLOP = {floor:.3g} s; later {later / 1e12:.4g}")
-    stated = {"device": device_name(job.device), "rate": rate, "floor": floor}
+    whole: dict[str, Any] = {"device": device_name(job.device), "rate": rate, "floor": floor}
     rows: list[Row] = []
     failed: dict[str, str] = {}
     for name in (name for name in ARMS if name in names):
@@ -147,13 +157,30 @@ def report(job: Job, names: tuple[str, ...], out: Path | None) -> None:
             rows.append(found)
             print(told(found), flush=True)
         else:
-            stated |= {"vae": found} if found else {}
+            whole |= {"vae": found} if found else {}
             for what, seconds in found.items():
-                print(f"VAE {what}: {seconds:.3f} s a chunk", flush=True)
+                print(f"VAE {what}: {seconds:.3f} s per chunk", flush=True)
+        whole |= {"rows": [asdict(row) for row in rows], "not_measured": failed}
         if out is not None:  # after every arm, so that a run that is stopped leaves what it measured
-            whole = {**stated, "rows": [asdict(row) for row in rows], "not_measured": failed}
             out.write_text(json.dumps(whole, indent=1) + "\n")
     compare(rows, floor, job.steps * first / STATED_RATE)
+    return whole
+
+
+def record(job: Job, found: dict[str, Any], keep: argparse.Namespace) -> None:
+    """The rows as a table for the page."""
+    what = "The diffusion model on a GPU: seconds per step and per chunk, share of the card's matrix rate, peak memory."
+    with Recorder(what, *COLUMNS, keep=keep) as table:
+        for row in found["rows"]:
+            table.row(**{**row, "share": 100 * row["share"]})
+        for name, seconds in found.get("vae", {}).items():
+            table.row(name=f"VAE {name}", chunk_1=seconds)
+        weights = "random weights made on the card" if job.weights is None else "real weights"
+        table.note(f"{job.size}x{job.size}, {job.frames} frames, {job.steps} steps, {weights}.")
+        table.note(f"The card multiplies bf16 matrices at {found['rate'] / 1e12:.1f} TFLOP/s.")
+        table.note(f"Floor of chunk 1, all operations at that rate: {found['floor']:.3g} s.")
+        for name, why in found["not_measured"].items():
+            table.note(f"{name} was not measured: {why}")
 
 
 def measure(job: Job, name: str, rate: float, operations: tuple[float, float]) -> Row | dict[str, float]:
@@ -165,9 +192,9 @@ def measure(job: Job, name: str, rate: float, operations: tuple[float, float]) -
 
 def told(row: Row) -> str:
     """A row as people read it."""
-    later = "" if row.step_later is None else f"; later chunk {row.step_later:.3f} s a step, {row.chunk_later:.2f} s"
+    later = "" if row.step_later is None else f"; later chunk {row.step_later:.3f} s per step, {row.chunk_later:.2f} s"
     return (
-        f"{row.name}: chunk 1 {row.step_1:.3f} s a step, {row.chunk_1:.2f} s{later}; "
+        f"{row.name}: chunk 1 {row.step_1:.3f} s per step, {row.chunk_1:.2f} s{later}; "
         f"{row.share:.0%} of the matrix rate; peak {row.peak_gb:.1f} GB{' (' + row.said + ')' if row.said else ''}"
     )
 

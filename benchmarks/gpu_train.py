@@ -1,11 +1,12 @@
 """Training on a GPU: what the 14B recipe costs, and a small model learned from nothing with a VAE of the real class.
 
-    python -m benchmarks.gpu_train recipe [--out JSON]       seconds a sample and peak memory, beside the plan's
-    python -m benchmarks.gpu_train learn WORK                made-up people, VAE, cache, DiT, held-out figures
+    python -m benchmarks.gpu_train recipe [--out JSON]       seconds per sample and peak memory, beside the plan's
+    python -m benchmarks.gpu_train learn WORK                synthetic people, VAE, cache, DiT, held-out figures
     ... --tiny                                               every line of either on the CPU, in seconds
+    ... --write                                              keep the table in benchmarks/results, for the page
 
 `recipe` builds the real shapes with random bf16 weights on the card, and trains on random latents of a 77-frame clip of
-512x512: a chunk, a later one, one with an auxiliary frame, one sample a step. Random weights cost what real ones cost.
+512x512: a chunk, a later one, one with an auxiliary frame, one sample per step. Random weights cost what real ones do.
 
 `learn` is sized for half an hour on one H100, and does what benchmarks.learning does on two cores, at 64x64 too and
 judged by the same code, but with more clips, a transformer of over 100 million numbers, and in place of the fixed codec
@@ -32,6 +33,7 @@ from torch import Tensor
 from benchmarks import learning
 from benchmarks.gpu_generate import TINY as TINY_MODEL
 from benchmarks.gpu_generate import TRANSFORMER, Clock, Job, device_name, fresh_memory, made, median, peak, release
+from benchmarks.record import Column, Recorder, arguments
 from stages.artifacts.manifest import read_manifest
 from stages.artifacts.motion import load_motion, select_rows
 from stages.artifacts.provenance import Provenance
@@ -59,6 +61,12 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 KINDS = {"first chunk": (0.0, 0.0), "later chunk": (1.0, 0.0), "with auxiliary": (1.0, 1.0)}
 """(temporal_probability, auxiliary_probability)."""
+COLUMNS = (
+    Column("arm", "arm"), *(Column(kind, kind, "s per sample", 2) for kind in KINDS),
+    Column("seconds", "mixed as in training", "s per sample", 2),
+    Column("planned_seconds", "planned", "s per sample", 2),
+    Column("peak_gb", "peak memory", "GB"), Column("planned_gb", "planned", "GB"),
+)  # fmt: skip
 TIMED = 3
 """Steps of each kind, after one that warms up."""
 VAE: dict[str, Any] = {
@@ -90,7 +98,7 @@ TINY = Scale(2, 2, 4, 4, 1, 1, 2, 2, 1)
 
 
 # ---- the 14B recipe
-def recipe(tiny: bool, out: Path | None) -> None:
+def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
     """Print and write a row per arm."""
     device = torch.device("cpu" if tiny else "cuda")
     job = Job(device, torch.bfloat16, 64 if tiny else 512, 9 if tiny else 77, 0, TINY_MODEL if tiny else TRANSFORMER,
@@ -114,6 +122,14 @@ def recipe(tiny: bool, out: Path | None) -> None:
                                           for key, value in row.items()), flush=True)  # fmt: skip
             if out is not None:
                 out.write_text(json.dumps(found, indent=1) + "\n")
+    what = "The 14B recipe on a GPU: seconds per sample of each kind and peak memory, beside what the plan says."
+    with Recorder(what, *COLUMNS, keep=keep) as table:
+        for name, row in found["arms"].items():
+            if "not measured" in row:
+                table.note(f"{name} was not measured: {row['not measured']}")
+            else:
+                table.row(arm=name, **row)
+        table.note(f"{job.size}x{job.size}, {job.frames} frames, random weights, one sample per step.")
 
 
 def timed(job: Job, cache: TrainingCache, config: TrainConfig, place: Path) -> dict[str, float]:
@@ -162,8 +178,8 @@ def random_cache(place: Path, job: Job) -> TrainingCache:
 
 
 # ---- a small model from nothing
-def learn(work: Path, scale: Scale, device: torch.device) -> None:
-    """Made-up people, a VAE, a random transformer, the cache, training, figures."""
+def learn(work: Path, scale: Scale, device: torch.device, keep: argparse.Namespace) -> None:
+    """Synthetic people, a VAE, a random transformer, the cache, training, figures."""
     work.mkdir(parents=True, exist_ok=True)
     clips, base, run = work / "clips", work / "base", work / "run"
     began, alone = time.perf_counter(), ("--workers", "1") if scale.clips < 10 else ()
@@ -180,7 +196,8 @@ def learn(work: Path, scale: Scale, device: torch.device) -> None:
     emosh("train", work / "cache", "-o", run, *small,
           *(word for key, value in settings.items() for word in ("--set", f"train.{key}={value}")))  # fmt: skip
     told("training", began)
-    learning.score(work, {"whole method": (run / "model", set())}, scale.held, work / "scored")
+    arms = {"whole method": (run / "model", set[str]())}
+    learning.report(arms, scale.held, work / "scored", keep)
     told("figures", began)
 
 
@@ -264,7 +281,7 @@ def told(what: str, began: float) -> None:
 
 def main() -> None:
     """Run either."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("what", choices=("recipe", "learn"))
     parser.add_argument("work", type=Path, nargs="?")
     parser.add_argument("--tiny", action="store_true", help="all of it on the CPU, in seconds")
@@ -275,13 +292,14 @@ def main() -> None:
     if not chosen.tiny and not torch.cuda.is_available():
         sys.exit("no GPU is here: this benchmark needs one, recipe with about 60 GB free; --tiny runs it on the CPU")
     if chosen.what == "recipe":
-        recipe(chosen.tiny, chosen.out)
+        recipe(chosen.tiny, chosen.out, chosen)
         return
     if chosen.work is None:
         parser.error("learn: name the folder to work in")
+    chosen.name = chosen.name or "gpu_train_learning"
     given = {name: getattr(chosen, name) for name in asdict(FULL) if getattr(chosen, name) is not None}
     scale = replace(TINY if chosen.tiny else FULL, **given) if given else TINY if chosen.tiny else FULL
-    learn(chosen.work, scale, torch.device("cpu" if chosen.tiny else "cuda"))
+    learn(chosen.work, scale, torch.device("cpu" if chosen.tiny else "cuda"), chosen)
 
 
 if __name__ == "__main__":

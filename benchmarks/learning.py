@@ -1,8 +1,9 @@
-"""Does the training code learn? A small model from nothing, on made-up people, judged on people it never saw.
+"""Does the training code learn? A small model from nothing, on synthetic people, judged on people it never saw.
 
     python -m benchmarks.learning prepare WORK [--clips 1300]
     emosh train WORK/cache -o WORK/full --model WORK/base --config small          (an arm; others change one thing)
-    python -m benchmarks.learning score WORK --arm full=WORK/full/model [--arm ...] [--held 48]
+    python -m benchmarks.learning score WORK --arm full=WORK/full/model [--arm ...] [--held 48] [--write]
+    python -m benchmarks.learning curve WORK/full [--write]
 
 `prepare` draws the clips, fits the fixed codec that stands where a VAE would, writes a model of random weights, and
 encodes the cache. `score` draws held-out people, of whom neither body, clothes nor motion were trained on, with the
@@ -26,14 +27,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from benchmarks.record import Cell, Column, Recorder, arguments
 from stages.artifacts.manifest import read_manifest
 from stages.artifacts.motion import Motion, load_motion, select_rows
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.body.store import open_body
-from stages.evaluate.averages import interval
+from stages.evaluate.averages import bootstrap_interval
 from stages.evaluate.metrics import psnr, ssim
-from stages.people.clips import Person, made_person, pictures, scene
+from stages.people.clips import Person, draw_frames, make_person, painter_and_background
 from stages.people.config import PeopleConfig
 from stages.render_cond.config import RenderCondConfig
 from stages.render_cond.render import render_frames, write_condition
@@ -47,6 +49,17 @@ FRAMES = 41
 """17, then 12 and 12 new ones: three chunks."""
 CODEC_CLIPS = 120
 Pictures = UInt8[np.ndarray, "frames height width 3"]
+Figures = dict[str, dict[str, list[dict[str, float]]]]
+"""kind of motion -> arm -> one row of figures per person."""
+SCORES = (
+    Column("motion", "moved by"), Column("arm", "drawn by"), Column("psnr", "PSNR", "dB", 2),
+    Column("ssim", "SSIM", digits=3), Column("late psnr", "PSNR after the first chunk", "dB", 2),
+    Column("person psnr", "PSNR of the person alone", "dB", 2), Column("change", "PSNR against the first", "dB", 2),
+)  # fmt: skip
+LOSSES = (
+    Column("steps", "steps", digits=0), Column("first", "flow loss at the first step", digits=2),
+    Column("last", "flow loss over the last fifty", digits=3),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ def prepare(work: Path, clips: int) -> None:
 def tasks(body: Body, count: int) -> Iterator[tuple[str, Task]]:
     """Own motion, then each held-out person in the next one's."""
     config = people_config()
-    people = [made_person(body, HELD + number, config) for number in range(count)]
+    people = [make_person(body, HELD + number, config) for number in range(count)]
     for at, person in enumerate(people):
         yield "own", _task(body, person, person.motion, person.motion, f"own-{at:03d}")
         driver = people[(at + 1) % count].motion
@@ -96,10 +109,10 @@ def tasks(body: Body, count: int) -> Iterator[tuple[str, Task]]:
 def _task(body: Body, person: Person, motion: Motion, driver: Motion, name: str) -> Task:
     rows = slice(0, FRAMES)
     shown = replace(person, motion=select_rows(motion, rows))
-    photo = next(iter(pictures(body, replace(person, motion=select_rows(person.motion, slice(-1, None))))))
-    _, behind = scene(body, shown)
+    photo = next(iter(draw_frames(body, replace(person, motion=select_rows(person.motion, slice(-1, None))))))
+    _, behind = painter_and_background(body, shown)
     still = np.stack([behind(float(time)) for time in shown.motion.pts_seconds])
-    truth = np.stack(list(pictures(body, shown)))
+    truth = np.stack(list(draw_frames(body, shown)))
     seen = np.abs(truth / 255.0 - still).max(-1) > 2 / 255
     return Task(name, photo, shown.motion, select_rows(driver, rows), truth, seen)
 
@@ -154,8 +167,8 @@ def measured(result: Pictures, task: Task) -> dict[str, float]:
     return figures
 
 
-def score(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path) -> None:
-    """Draw and measure everything; write figures, a table and sheets of pictures."""
+def score(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path, sheet: Path | None = None) -> Figures:
+    """Draw and measure everything; write the figures, and a sheet of the first arm's pictures where it is wanted."""
     from stages.wan import vae as codec
     from stages.wan.loading import load_vae
 
@@ -166,8 +179,8 @@ def score(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path) -> None
     vae = load_vae(next(iter(opened.values())).folder)
     asked = list(tasks(body, count))
     mean = np.mean([task.truth.mean(0) for _, task in asked], 0)
-    found: dict[str, dict[str, list[dict[str, float]]]] = {}
-    sheet: list[np.ndarray] = []
+    found: Figures = {}
+    strips: list[np.ndarray] = []
     for kind, task in asked:
         drawn = {name: arm.draw(task, body, out / name.replace(" ", "-")) for name, arm in opened.items()}
         pixels = codec.pixels(_tensor(task.truth))
@@ -176,19 +189,19 @@ def score(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path) -> None
         drawn["codec alone"] = codec.rgb(codec.decode(vae, codec.encode(vae, pixels))).numpy()
         for name, frames in drawn.items():
             found.setdefault(kind, {}).setdefault(name, []).append(measured(frames, task))
-        if len(sheet) < 12:
-            sheet.append(_strip(task, body, [drawn[name] for name in opened]))
+        if len(strips) < 8:
+            strips.append(_strip(task, body, drawn[next(iter(opened))]))
         print(kind, task.name, {name: round(found[kind][name][-1]["psnr"], 2) for name in drawn}, flush=True)
     (out / "figures.json").write_text(json.dumps(found, indent=1))
-    (out / "table.md").write_text(table(found, next(iter(opened))))
-    from stages.video.png import write_png
+    if sheet is not None:
+        from stages.video.png import write_png
 
-    write_png(out / "sheet.png", np.concatenate(sheet).repeat(2, 0).repeat(2, 1))
-    print((out / "table.md").read_text())
+        write_png(sheet, np.concatenate(strips).repeat(2, 0).repeat(2, 1))
+    return found
 
 
-def curve(run: Path) -> None:
-    """Draw a run's loss, of single steps and averaged over fifty, from its TensorBoard events into RUN/curve.png."""
+def curve(run: Path, picture: Path) -> dict[str, Cell]:
+    """Draw a run's loss, of single steps and averaged over fifty, from its TensorBoard events; its first and last."""
     from matplotlib import pyplot
 
     losses = np.array([loss for _, loss in sorted(dict(_losses(run)).items())])
@@ -196,9 +209,11 @@ def curve(run: Path) -> None:
     axes.semilogy(np.arange(len(losses)) + 1, losses, color="0.8", linewidth=0.6)
     usual = np.convolve(losses, np.ones(span := min(50, len(losses))) / span, "valid")
     axes.semilogy(np.arange(len(usual)) + (span + 1) / 2, usual, color="tab:blue")
-    axes.set(xlabel="step", ylabel="flow loss", yticks=(2, 1, 0.5, 0.3, 0.2), yticklabels=("2", "1", ".5", ".3", ".2"))
+    marks = (2, 1, 0.5, 0.3, 0.2)
+    axes.set(xlabel="step", ylabel="flow loss", yticks=marks, yticklabels=map(str, marks))
     axes.minorticks_off()
-    figure.savefig(run / "curve.png", dpi=100)
+    figure.savefig(picture, dpi=100)
+    return {"steps": len(losses), "first": losses[0], "last": usual[-1]}
 
 
 def _losses(run: Path) -> Iterator[tuple[int, float]]:
@@ -212,33 +227,27 @@ def _losses(run: Path) -> Iterator[tuple[int, float]]:
             data = data[whole:]
 
 
-def table(found: dict, first: str) -> str:
+def rows(found: Figures) -> Iterator[dict[str, Cell]]:
     """Means with intervals, and each arm's paired difference to the first one."""
-    lines = []
     for kind, arms in found.items():
-        keys = list(next(iter(arms.values()))[0])
-        lines += [f"{len(next(iter(arms.values())))} people, moved by their {kind} motion", "",
-                  "| | " + " | ".join(keys) + f" | psnr against {first} |", "|---" * (len(keys) + 2) + "|"]  # fmt: skip
+        first = next(iter(arms))
         for name, clips in arms.items():
-            cells = [_interval([clip[key] for clip in clips]) for key in keys]
             change = _interval([a["psnr"] - b["psnr"] for a, b in zip(clips, arms[first], strict=True)])
-            lines.append(f"| {name} | " + " | ".join(cells) + f" | {'' if name == first else change} |")
-        lines.append("")
-    return "\n".join(lines)
+            means = {key: _interval([clip[key] for clip in clips]) for key in clips[0]}
+            yield {"motion": kind, "arm": name, **means, "change": None if name == first else change}
 
 
-def _interval(values: list[float]) -> str:
-    mean, edges = float(np.mean(values)), interval(np.array(values), 1) or []
-    digits = 3 if abs(mean) < 1 else 2
-    return f"{mean:.{digits}f} [{', '.join(f'{edge:.{digits}f}' for edge in edges)}]"
+def _interval(values: list[float]) -> list[float]:
+    return [float(np.mean(values)), *(bootstrap_interval(np.array(values), 1) or [])]
 
 
-def _strip(task: Task, body: Body, drawn: list[Pictures]) -> np.ndarray:
-    """Reference, then for five moments: map, results, truth."""
+def _strip(task: Task, body: Body, drawn: Pictures) -> np.ndarray:
+    """Photo, then map, result and truth at four moments; the first frame, one latent of its own, is left out."""
     maps = list(render_frames(task.motion, body, RenderCondConfig(64, 64)))
+    gap = np.full((64, 4, 3), 255, np.uint8)
     tiles = [task.photo]
-    for row in np.linspace(0, FRAMES - 1, 5).astype(int):
-        tiles += [maps[row], *(frames[row] for frames in drawn), task.truth[row], np.full((64, 4, 3), 255, np.uint8)]
+    for row in np.linspace(0, FRAMES - 1, 5).astype(int)[1:]:
+        tiles += [gap, maps[row], drawn[row], task.truth[row]]
     return np.concatenate(tiles, 1)
 
 
@@ -263,9 +272,23 @@ def _emosh(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "emosh_cli", *map(str, words)], check=True)
 
 
+def report(arms: dict[str, tuple[Path, set[str]]], count: int, out: Path, keep: argparse.Namespace) -> None:
+    """Score the arms, print and record the table."""
+    what = "A small model trained from nothing on synthetic people, judged on people whom it never saw."
+    with Recorder(what, *SCORES, keep=keep) as found:
+        first = next(iter(arms))
+        caption = f"Photo, then four times map, {first} and truth, for four people in their own and another's motion."
+        sheet = found.picture(f"{keep.name or 'learning'}.png", caption)
+        for row in rows(score(arms, count, out, sheet)):
+            found.row(**row)
+        found.note(f"{count} held-out people, {FRAMES} frames in three chunks at 64x64, 8 Euler steps; mean and 95 % "
+                   f"bootstrap interval over people. Differences to {first} are paired.")  # fmt: skip
+        found.note("Codec alone is the ceiling: the truth, encoded and decoded.")
+
+
 def main() -> int:
     """Run one of the three."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("what", choices=("prepare", "score", "curve"))
     parser.add_argument("work", type=Path)
     parser.add_argument("--clips", type=int, default=1300)
@@ -277,14 +300,17 @@ def main() -> int:
         prepare(chosen.work, chosen.clips)
         return 0
     if chosen.what == "curve":
-        curve(chosen.work)
+        what = "The flow loss of a training run of the small model, by step."
+        with Recorder(what, *LOSSES, keep=chosen, name="learning_curve") as found:
+            picture = found.picture("learning_curve.png", "Flow loss by step, single and averaged over fifty steps.")
+            found.row(**curve(chosen.work, picture))
         return 0
     arms = {}
     for text in chosen.arm:
         name, _, rest = text.partition("=")
         model, *switches = rest.split(",")
         arms[name] = (Path(model), set(switches))
-    score(arms, chosen.held, chosen.out or chosen.work / "scored")
+    report(arms, chosen.held, chosen.out or chosen.work / "scored", chosen)
     return 0
 
 

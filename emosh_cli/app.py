@@ -1,4 +1,4 @@
-"""The `emosh` command: registers the commands, and makes every ending one line and an exit code.
+"""The `emosh` command: registers the commands, and ends every error with one line and an exit code.
 
 Nothing heavy is imported here; `emosh --help` must answer in under 0.4 s.
 """
@@ -18,30 +18,33 @@ EPILOG = "Start with: emosh animate --ref photo.png --drive video.mp4 -o out.mp4
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 fine, 2 the user can mend it, 130 Ctrl-C, 1 a bug."""
-    _guard()
-    signal.signal(signal.SIGTERM, _terminated)
+    """Run the command line and exit: 0 success, 2 an error that the user can fix, 130 Ctrl-C, 1 a bug."""
+    _refuse_foreign_stages()
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     try:
         code = build()(standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
-        code = _usage(error)
+        code = _print_usage_error(error)
     except typer.Abort:
         code = 130
-    except BrokenPipeError:  # the reader of our stdout has gone, as `head` does
+    except BrokenPipeError:  # the reader of stdout closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except (Exception, KeyboardInterrupt) as error:
-        code = _unexpected(error)
+        code = _print_unexpected_error(error)
     code = code if isinstance(code, int) else 0
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        _end_at_once(code)
+        _exit_without_cleanup(code)
     sys.exit(code)
 
 
-def _end_at_once(code: int) -> NoReturn:
-    """One of torchrun's processes ends without the interpreter's own end, in which a thread of gloo that still holds a
-    tensor aborts (torch 2.13; 1 run of 8 on a busy machine), so that torchrun called a finished run failed."""
+def _exit_without_cleanup(code: int) -> NoReturn:
+    """End a process of torchrun without the interpreter's shutdown.
+
+    During shutdown a gloo thread that still holds a tensor can abort (torch 2.13; 1 of 8 runs on a busy machine), and
+    torchrun then reports a finished run as failed.
+    """
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -69,17 +72,19 @@ def build() -> typer.Typer:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=lambda on: _version(on)),
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=lambda on: _print_version(on)
+        ),
     ] = False,
 ) -> None:
     """Animate the person in a photo with the motion of a person in a video, face and fingers included.
 
-    The person keeps their own body. Stages exchange files; each can be run, looked at, edited and cached alone.
+    The person keeps their own body shape. Each stage writes a file that you can inspect, edit and reuse.
     """
 
 
-def _version(asked: bool) -> None:
-    if not asked:
+def _print_version(requested: bool) -> None:
+    if not requested:
         return
     from importlib.metadata import PackageNotFoundError, version
 
@@ -92,44 +97,47 @@ def _version(asked: bool) -> None:
     raise typer.Exit
 
 
-def _guard() -> None:
-    """Refuse to run when another package called `stages` hides ours."""
+def _refuse_foreign_stages() -> None:
+    """Exit with an error if another package called `stages` hides emosh's own."""
     import stages
 
     if getattr(stages, "EMOSH_STAGES", False) is True:
         return
     where = getattr(stages, "__file__", None) or next(iter(getattr(stages, "__path__", [])), "somewhere")
     sys.stderr.write(
-        f"emosh: another Python package called 'stages' hides emosh's own: {where}; "
-        "run emosh from another folder, or take that one off PYTHONPATH\n"
+        f"emosh: another Python package called 'stages' hides emosh's own: {where!a}; "
+        "run emosh from another folder, or remove the other package from PYTHONPATH\n"
     )
     sys.exit(2)
 
 
-def _usage(error: typer.TyperException) -> int:
-    """A wrong flag or a missing argument, as one line."""
+def _print_usage_error(error: typer.TyperException) -> int:
+    """Print one line about a wrong flag or a missing argument. Returns the exit code."""
+    from emosh_cli.terminal import one_line
+
     text = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "emosh"
     if text:
-        sys.stderr.write(f"emosh: {text.rstrip('.')}; see: {where} --help\n")
+        sys.stderr.write(f"emosh: {one_line(text.rstrip('.'))}; see: {where} --help\n")
     return 2
 
 
-def _unexpected(error: BaseException) -> int:
-    """What escaped a command, or happened before one began."""
+def _print_unexpected_error(error: BaseException) -> int:
+    """Print one line about an exception outside of a command. Returns the exit code."""
     from emosh_cli.console import debugging
     from emosh_cli.errors import message_of
+    from emosh_cli.terminal import one_line, visible
 
     if debugging():
         import traceback
 
-        traceback.print_exc()
+        sys.stderr.write(visible(traceback.format_exc()))
     message = message_of(error)
-    sys.stderr.write(f"emosh: {message.text}\n")
+    sys.stderr.write(f"emosh: {one_line(message.text)}\n")
     return message.code
 
 
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM unwinds like Ctrl-C, so that half-written files are removed."""
+def _exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    """Exit through the stack, as for Ctrl-C, so that half-written files are removed."""
     raise SystemExit(128 + number)

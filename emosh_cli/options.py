@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 SETTINGS, OUTPUT, DIFFUSION = "Settings", "Output", "Diffusion model"
-"""Panels of a command's --help."""
+"""Panels of a command's help page."""
 
 Ref = Annotated[
     Path,
@@ -39,7 +39,7 @@ Body = Annotated[
     typer.Option("--body", metavar="NAME|NPZ", help="The body model: open, ehm, or a body file (.npz)."),
 ]
 
-# ---- what several stages take
+# ---- options of several stages
 Person = Annotated[
     int | None,
     typer.Option(
@@ -52,7 +52,7 @@ Person = Annotated[
 ]
 NoDisentangle = Annotated[
     bool,
-    typer.Option("--no-disentangle", help="Keep the driver's body shape (the paper's ablation)."),
+    typer.Option("--no-disentangle", help="Keep the body shape of the driver (the paper's ablation)."),
 ]
 NoHybrid = Annotated[
     bool, typer.Option("--no-hybrid", help="Draw only the coloured mesh, without key lines (the paper's ablation).")
@@ -62,7 +62,8 @@ Backend = Annotated[
     typer.Option(
         "--backend",
         metavar="auto|wan|puppet",
-        help="What draws the result. auto: wan if weights, adapter and a GPU are there, else puppet.",
+        help="What draws the video. wan: the diffusion model. puppet: a fast preview from the photo. "
+        "auto: wan if weights, adapter and a GPU are there, else puppet.",
     ),
 ]
 Framing = Annotated[
@@ -70,7 +71,7 @@ Framing = Annotated[
     typer.Option(
         "--framing",
         metavar="ref|drive",
-        help="ref: keep the framing of the photo. drive: follow the driver's camera.",
+        help="For puppet. ref: keep the framing of the photo. drive: follow the driver's camera.",
         show_default="ref",
     ),
 ]
@@ -122,7 +123,7 @@ ColorAnchor = Annotated[
 Vram = Annotated[
     float | None,
     typer.Option(
-        "--vram", metavar="GB", help="Use at most this much GPU memory: offloads, stores 8 bits, tiles.",
+        "--vram", metavar="GB", help="Use at most this much GPU memory, by offloading, 8-bit storage and tiles.",
         show_default="all that is free", rich_help_panel=DIFFUSION,
     ),
 ]  # fmt: skip
@@ -132,7 +133,7 @@ PlanOnly = Annotated[
                  rich_help_panel=DIFFUSION),
 ]  # fmt: skip
 
-# ---- what every command takes
+# ---- options of every command
 _Config = Annotated[
     list[str],
     typer.Option(
@@ -175,10 +176,10 @@ _Json = Annotated[
     ),
 ]
 
-WORK: dict[str, tuple[Any, Any]] = {
+RUN_OPTIONS: dict[str, tuple[Any, Any]] = {
     "config": (_Config, []),
     "settings": (_Set, []),
     "dry_run": (_DryRun, False),
     "force": (_Force, False),
 }
-TALK: dict[str, tuple[Any, Any]] = {"quiet": (_Quiet, False), "as_json": (_Json, False)}
+CONSOLE_OPTIONS: dict[str, tuple[Any, Any]] = {"quiet": (_Quiet, False), "as_json": (_Json, False)}

@@ -1,7 +1,8 @@
-"""Where a command writes, settled before any heavy work.
+"""Decides where a command writes, before any heavy work begins.
 
-Rules: never onto an input; never over a file that emosh did not write, or wrote as something else, without --force;
-the folder must be there and writable; the suffix must fit. Without -o the name is the input's with another suffix.
+Rules: never overwrite an input. Without --force, never overwrite a file that emosh did not write, or a file that holds
+another kind of result. The folder must exist and be writable. The suffix must fit the format. Without -o the name is
+the input's name with another suffix.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ PIPE = Path("-")
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of output: what it is called, its suffixes (the first is the default), the stages that stamp it.
+class OutputKind:
+    """A kind of output: its name, its suffixes (the first is the default), and the stages that write it.
 
-    Without stages the format has no place for a stamp; with "" as its suffix it is a folder.
+    The stage is read from the provenance in the file. A format that cannot hold provenance has no stages. The suffix ""
+    means a folder.
     """
 
     name: str
@@ -30,31 +32,39 @@ class Kind:
 
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
-MOTION = Kind("motion", (".npz",), ("track", "retarget", "scripted"), pipes=True)
-OVERLAY = Kind("overlay", VIDEO_SUFFIXES, ("overlay",))
-OVERLAY_OF_PHOTO = Kind("overlay", (".png", *VIDEO_SUFFIXES), ("overlay",))
-CONDITION = Kind("condition map", (".mp4",), ("render_cond", "render-cond"))
-LATENTS = Kind("latents file", (".safetensors",), ("encode",))
-CACHE = Kind("training cache", ("",), ("encode",))
-CLIPS = Kind("folder of clips", ("",), ("people", "curate"))
-RUN = Kind("training run", ("",), ("train",))
-VIDEO = Kind("video", (".mp4",), ("generate", "puppet", "wan"))
-PLOT = Kind("plot", (".svg",), ("evaluate",))
-REPORT = Kind("report", (".json",), ("evaluate",))
-AMASS = Kind("AMASS export", (".npz",), ("export",), pipes=True)
-GLB = Kind("GLB export", (".glb",), ("export",))
-STUDY_PAGE = Kind("study page", (".html",), ("study",))
-STUDY_FIGURES = Kind("study's figures", (".json",), ("study-figures",))
-GALLERY = Kind("gallery", (".html",), ("gallery",))
-RECORDING = Kind("recording", (".rrd",), ("view",))
-BVH = Kind("BVH export", (".bvh",), ())
-WAN_ANIMATE = Kind("Wan-Animate folder", ("",), ("export",))
+MOTION = OutputKind("motion", (".npz",), ("track", "retarget", "scripted"), pipes=True)
+OVERLAY = OutputKind("overlay", VIDEO_SUFFIXES, ("overlay",))
+OVERLAY_OF_PHOTO = OutputKind("overlay", (".png", *VIDEO_SUFFIXES), ("overlay",))
+CONDITION = OutputKind("condition map", (".mp4",), ("render_cond", "render-cond"))
+LATENTS = OutputKind("latents file", (".safetensors",), ("encode",))
+CACHE = OutputKind("training cache", ("",), ("encode",))
+CLIPS = OutputKind("folder of clips", ("",), ("people", "curate"))
+RUN = OutputKind("training run", ("",), ("train",))
+VIDEO = OutputKind("video", (".mp4",), ("generate", "puppet", "wan"))
+PLOT = OutputKind("plot", (".svg",), ("evaluate",))
+REPORT = OutputKind("report", (".json",), ("evaluate",))
+AMASS = OutputKind("AMASS export", (".npz",), ("export",), pipes=True)
+GLB = OutputKind("GLB export", (".glb",), ("export",))
+STUDY_PAGE = OutputKind("study page", (".html",), ("study",))
+STUDY_FIGURES = OutputKind("study's figures", (".json",), ("study-figures",))
+GALLERY = OutputKind("gallery", (".html",), ("gallery",))
+RECORDING = OutputKind("recording", (".rrd",), ("view",))
+BVH = OutputKind("BVH export", (".bvh",), ())
+WAN_ANIMATE = OutputKind("Wan-Animate folder", ("",), ("export",))
 
 
-def settle(
-    out: Path | None, kind: Kind, inputs: Iterable[Path], force: bool, beside: Path | None = None, ending: str = ""
+def output_path(
+    out: Path | None,
+    kind: OutputKind,
+    inputs: Iterable[Path],
+    force: bool,
+    beside: Path | None = None,
+    ending: str = "",
 ) -> Path:
-    """The path to write: `out`, or `beside`'s stem + `ending` + the kind's suffix. Raises InputError as above."""
+    """The path to write: `out`, or else the stem of `beside` + `ending` + the kind's suffix.
+
+    Raises InputError if the path breaks one of the rules above.
+    """
     if out == PIPE or (out is None and beside == PIPE and kind.pipes):
         if not kind.pipes:
             raise InputError(f"a {kind.name} cannot be written to a pipe; name a file with -o")
@@ -66,17 +76,23 @@ def settle(
     _check_name(out, kind, inputs)
     _check_folder(out)
     if out.exists() and not force:
-        _check_overwritten(out, kind)
+        _check_may_overwrite(out, kind)
     return out
 
 
-def settle_folder(
-    out: Path | None, kind: Kind, inputs: Iterable[Path], force: bool, beside: Path, ending: str, holding: str
+def output_folder(
+    out: Path | None,
+    kind: OutputKind,
+    inputs: Iterable[Path],
+    force: bool,
+    beside: Path,
+    ending: str,
+    stamped_file: str,
 ) -> Path:
-    """The folder to write: `out`, or `beside`'s stem + `ending`. `holding` is the file in it that is stamped.
+    """The folder to write: `out`, or else the stem of `beside` + `ending`. `stamped_file` in it holds the provenance.
 
-    Raises InputError for a pipe, a file, an input, and a folder that is there but not emosh's own without --force; what
-    a killed run left half written does not count.
+    Raises InputError for a pipe, for a file, for a folder that holds an input, and, without --force, for an existing
+    folder that emosh did not write. Half-written files (.part) of a killed run are ignored.
     """
     if out == PIPE or (out is None and beside == PIPE):
         raise InputError(f"a {kind.name} cannot be written to a pipe; name a folder with -o")
@@ -88,23 +104,23 @@ def settle_folder(
             raise InputError(f"{given} is an input of this command and lies in {out}; choose another output with -o")
     _check_folder(out)
     if out.is_dir() and not force and any(".part" not in each.suffixes for each in out.iterdir()):
-        stamped = out / holding
+        stamped = out / stamped_file
         if not stamped.is_file():
-            raise InputError(f"{out} exists and is no {kind.name}; write into it with --force, or choose another -o")
-        _check_overwritten(stamped, kind)
+            raise InputError(f"{out} exists and is not a {kind.name}; write into it with --force, or choose another -o")
+        _check_may_overwrite(stamped, kind)
     return out
 
 
-def need(path: Path, what: str) -> Path:
-    """`path` if it is a file that is there. Raises InputError naming `what` it was for."""
+def require_file(path: Path, what: str) -> Path:
+    """`path`, if it is an existing file or a pipe. Raises InputError that says `what` was expected."""
     if path == PIPE or path.is_file():
         return path
     if path.is_dir():
         raise InputError(f"{path} is a folder, expected {what}")
-    raise InputError(f"{path} does not exist, expected {what}{_similar(path)}")
+    raise InputError(f"{path} does not exist, expected {what}{_similar_name(path)}")
 
 
-def _similar(path: Path) -> str:
+def _similar_name(path: Path) -> str:
     import difflib
 
     try:
@@ -115,12 +131,12 @@ def _similar(path: Path) -> str:
     return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
-def _check_name(out: Path, kind: Kind, inputs: Iterable[Path]) -> None:
+def _check_name(out: Path, kind: OutputKind, inputs: Iterable[Path]) -> None:
     if out.is_dir():
         raise InputError(f"{out} is a folder; name a file in it, for example: -o {out / 'out'}{kind.suffixes[0]}")
     if out.suffix.lower() not in kind.suffixes:
-        wanted = " or ".join(kind.suffixes)
-        raise InputError(f"{out}: a {kind.name} is written as {wanted}; name it {out.with_suffix(kind.suffixes[0])}")
+        suffixes = " or ".join(kind.suffixes)
+        raise InputError(f"{out}: a {kind.name} is written as {suffixes}; name it {out.with_suffix(kind.suffixes[0])}")
     for given in inputs:
         if given != PIPE and (given.resolve() == out.resolve() or (out.exists() and given.samefile(out))):
             raise InputError(f"{out} is an input of this command; choose another output with -o")
@@ -138,11 +154,13 @@ def _check_folder(out: Path) -> None:
         raise InputError(f"cannot write {out}: {reason}; choose another place with -o") from error
 
 
-def _check_overwritten(out: Path, kind: Kind) -> None:
+def _check_may_overwrite(out: Path, kind: OutputKind) -> None:
     from emosh_cli.provenance_reader import stage_of
 
     if not kind.stages:
-        raise InputError(f"{out} exists, and a {kind.name} cannot say who wrote it; overwrite it with --force")
+        raise InputError(
+            f"{out} exists, and a {kind.name} does not record which program wrote it; overwrite it with --force"
+        )
     stage = stage_of(out)
     if stage is None:
         raise InputError(f"{out} exists and emosh did not write it; overwrite it with --force, or choose another -o")

@@ -1,4 +1,4 @@
-"""Motions through a pipe: `-` is standard input or output, spooled so that readers and writers see a file."""
+"""Motions through a pipe: `-` is standard input or output. A temporary file holds the data for readers and writers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from stages.errors import InputError
 
 
 @contextmanager
-def readable(path: Path, suffix: str = ".npz") -> Iterator[Path]:
-    """`path`, or standard input spooled to a file that is gone afterwards."""
+def readable(path: Path) -> Iterator[Path]:
+    """`path`, or a temporary file with the data of standard input."""
     if path != PIPE:
         yield path
         return
@@ -24,21 +24,21 @@ def readable(path: Path, suffix: str = ".npz") -> Iterator[Path]:
     if not data:
         raise InputError("standard input is empty; the command before the pipe made nothing")
     with tempfile.TemporaryDirectory(prefix="emosh-") as folder:
-        spooled = Path(folder) / f"stdin{suffix}"
-        spooled.write_bytes(data)
+        temporary = Path(folder) / "stdin.npz"
+        temporary.write_bytes(data)
         try:
-            yield spooled
+            yield temporary
         except InputError as error:
-            raise InputError(str(error).replace(str(spooled), "standard input")) from error
+            raise InputError(str(error).replace(str(temporary), "standard input")) from error
 
 
-def write(path: Path, save: Callable[[Path], None], suffix: str = ".npz") -> None:
-    """Call `save(path)`, or save to a spool and copy it to standard output."""
+def write(path: Path, save: Callable[[Path], None]) -> None:
+    """Call `save(path)`, or save to a temporary file and copy it to standard output."""
     if path != PIPE:
         save(path)
         return
     with tempfile.TemporaryDirectory(prefix="emosh-") as folder:
-        spooled = Path(folder) / f"stdout{suffix}"
-        save(spooled)
-        sys.stdout.buffer.write(spooled.read_bytes())
+        temporary = Path(folder) / "stdout.npz"
+        save(temporary)
+        sys.stdout.buffer.write(temporary.read_bytes())
         sys.stdout.buffer.flush()

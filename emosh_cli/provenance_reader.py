@@ -1,4 +1,4 @@
-"""Which stage wrote a file, read from the file itself."""
+"""Reads the provenance that is stored in a file."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
 
 def stage_of(path: Path) -> str | None:
-    """The stage in the file's provenance; None for a file that carries none (a foreign, damaged or empty one)."""
+    """The stage that wrote the file; None for a file without provenance (not from emosh, damaged or empty)."""
     record = provenance_of(path)
     return None if record is None else record.stage
 
 
 def provenance_of(path: Path) -> Provenance | None:
-    """The provenance that a motion, export, video or report carries; None where there is none to read."""
+    """The provenance in a motion, export, video or report; None if it holds none."""
     try:
-        text = _record(path)
+        text = _provenance_text(path)
         return None if text is None else Provenance.from_json(text)
     except (InputError, ValueError, KeyError, OSError):
         return None
 
 
-def _record(path: Path) -> str | None:
+def _provenance_text(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return _npz_record(path)
+        return _npz_provenance(path)
     if suffix == ".json":
         report = json.loads(path.read_text(encoding="utf-8"))
         return json.dumps(report["provenance"]) if isinstance(report, dict) and "provenance" in report else None
@@ -40,7 +40,7 @@ def _record(path: Path) -> str | None:
         record = read_document(path)["asset"].get("extras", {}).get("emosh_provenance")
         return None if record is None else json.dumps(record)
     if suffix == ".html":
-        return _page_record(path)
+        return _page_provenance(path)
     if suffix == ".rrd":
         from stages.export.recording import read_provenance
 
@@ -57,20 +57,15 @@ def _record(path: Path) -> str | None:
     return None
 
 
-def _page_record(path: Path) -> str | None:
-    """A page of ours says so in its head: <meta name="generator" content="emosh STAGE">."""
+def _page_provenance(path: Path) -> str | None:
+    """The stage from the head of an HTML page: <meta name="generator" content="emosh STAGE">."""
     with path.open(encoding="utf-8") as file:
         found = re.search(r'<meta name="generator" content="emosh ([a-z-]+)"', file.read(2000))
     return Provenance(found[1]).to_json() if found else None
 
 
-def _npz_record(path: Path) -> str | None:
-    import zipfile
+def _npz_provenance(path: Path) -> str | None:
+    from stages.artifacts.npz import opened_npz
 
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return str(archive["emosh_provenance"]) if "emosh_provenance" in archive.files else None
-    except (zipfile.BadZipFile, EOFError):
-        return None
+    with opened_npz(path) as archive:
+        return archive.text("emosh_provenance") or None

@@ -1,7 +1,8 @@
-"""Settings: frozen dataclasses in the stages, overridden by presets, TOML files, `--set` and a command's own flags.
+"""Settings: frozen dataclasses in the stages. Presets, TOML files, `--set` and a command's own flags override them.
 
 Precedence, weakest first: defaults in code < presets < files < `--set` < own flags. A TOML file has one table per
-section. Nothing is dropped: an unknown table, key or type is refused with the nearest name that exists.
+section. Nothing is ignored: an unknown table, an unknown key or a wrong type is an error that names the nearest valid
+name.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ SECTIONS: dict[str, str] = {
     "wan_run": "stages.wan.run_config:RunConfig",
     "curate": "stages.curate.config:CurateConfig",
     "train": "stages.train.config:TrainConfig",
-    "evaluate": "stages.evaluate.evaluate:EvaluateConfig",
+    "evaluate": "stages.evaluate.config:EvaluateConfig",
     "export": "stages.export.config:ExportConfig",
     "people": "stages.people.config:PeopleConfig",
-    "study": "stages.evaluate.study_design:StudyConfig",
+    "study": "stages.evaluate.config:StudyConfig",
 }
 """Section of a TOML file -> the dataclass that holds it."""
 
@@ -46,7 +47,7 @@ RENAMED: dict[tuple[str, str], str] = {
 """(section, old key) -> new key, for settings that had another name in an earlier version."""
 
 Layer = tuple[str, dict[str, dict[str, Any]]]
-"""Where settings came from, and section -> key -> value."""
+"""(source of the settings, section -> key -> value)."""
 
 
 def config_class(section: str) -> type:
@@ -61,24 +62,24 @@ def resolve(
     settings: list[str],
     flags: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Build the configs of `sections` from `--config` sources, `--set` texts and flags (None: not given).
+    """Build the configs of `sections` from `--config` sources, `--set` texts and flags (None: flag not set).
 
     Raises InputError naming the source, the key and the nearest valid one.
     """
-    layers = [*_files(sources), *(_setting(text, sections) for text in settings)]
+    layers = [*_config_layers(sources), *(_set_layer(text, sections) for text in settings)]
     values: dict[str, dict[str, Any]] = {section: {} for section in sections}
     for where, tables in layers:
         for section, table in tables.items():
-            checked = _checked(section, table, where)
+            checked = _check_table(section, table, where)
             if section in values:
                 values[section].update(checked)
     for section, given in flags.items():
-        wanted = {key: value for key, value in given.items() if value is not None}
-        values[section].update(_checked(section, wanted, "the command line"))
-    return {section: _built(section, table) for section, table in values.items()}
+        table = {key: value for key, value in given.items() if value is not None}
+        values[section].update(_check_table(section, table, "the command line"))
+    return {section: _build(section, table) for section, table in values.items()}
 
 
-def _built(section: str, values: dict[str, Any]) -> Any:
+def _build(section: str, values: dict[str, Any]) -> Any:
     try:
         return config_class(section)(**values)
     except (InputError, ValueError) as error:
@@ -86,15 +87,15 @@ def _built(section: str, values: dict[str, Any]) -> Any:
 
 
 # ---- where settings come from
-def _files(sources: list[str]) -> list[Layer]:
-    """Presets first, then files, each in the order given."""
-    presets = [(source, path) for source in sources if (path := _preset(source)) is not None]
-    files = [(source, Path(source)) for source in sources if _preset(source) is None]
+def _config_layers(sources: list[str]) -> list[Layer]:
+    """Presets first, then files, each in the order of the command line."""
+    presets = [(source, path) for source in sources if (path := _preset_file(source)) is not None]
+    files = [(source, Path(source)) for source in sources if _preset_file(source) is None]
     return [(name, read_toml(path)) for name, path in (*presets, *files)]
 
 
-def _preset(source: str) -> Path | None:
-    """The preset of that name, unless `source` is spelt like a file."""
+def _preset_file(source: str) -> Path | None:
+    """The file of the preset named `source`; None if `source` looks like a path."""
     if source.endswith(".toml") or "/" in source or "\\" in source:
         return None
     known = presets()
@@ -104,7 +105,7 @@ def _preset(source: str) -> Path | None:
 
 
 def presets() -> dict[str, Path]:
-    """Preset name -> TOML file, from the installed package or the checkout: a folder of them for each command."""
+    """Preset name -> TOML file, from the installed package or the checkout (one folder per command)."""
     here = Path(__file__).parent
     folder = next((each for each in (here / "configs", here.parent / "configs") if each.is_dir()), None)
     return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*/*.toml"))}
@@ -113,7 +114,7 @@ def presets() -> dict[str, Path]:
 def read_toml(path: Path) -> dict[str, dict[str, Any]]:
     """Tables of a settings file. Raises InputError for a missing or malformed one."""
     try:
-        tables = _loads(path.read_text(encoding="utf-8"))
+        tables = _parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; write one with: emosh config init {path}") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -128,77 +129,77 @@ def read_toml(path: Path) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def _loads(text: str) -> dict[str, Any]:
+def _parse_toml(text: str) -> dict[str, Any]:
     import tomllib
 
     return tomllib.loads(text)
 
 
 def read_pyproject(path: Path) -> dict[str, Any]:
-    """emosh's own project file, where it runs from a checkout without being installed."""
-    return _loads(path.read_text(encoding="utf-8"))
+    """The parsed pyproject.toml of emosh, if it runs from a checkout without being installed."""
+    return _parse_toml(path.read_text(encoding="utf-8"))
 
 
-def _setting(text: str, sections: tuple[str, ...]) -> Layer:
-    """`key=value` for a one-section command, `section.key=value` anywhere."""
+def _set_layer(text: str, sections: tuple[str, ...]) -> Layer:
+    """Parse one --set: `section.key=value`, or `key=value` if only one section of the command has that key."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {text}: write it as key=value")
     section, _, name = key.strip().rpartition(".")
     section, name = section.replace("-", "_"), name.replace("-", "_")
     if not section:
-        section = _owner(name, sections, text)
+        section = _owning_section(name, sections, text)
     elif section not in sections:
         raise InputError(f"--set {text}: no section is called '{section}'{_nearest(section, sections)}")
-    return f"--set {text}", {section: {name: _value(value.strip())}}
+    return f"--set {text}", {section: {name: _parsed_value(value.strip())}}
 
 
-def _owner(name: str, sections: tuple[str, ...], text: str) -> str:
+def _owning_section(name: str, sections: tuple[str, ...], text: str) -> str:
     if len(sections) == 1:
         return sections[0]
-    owners = [each for each in sections if name in _types(config_class(each)) or (each, name) in RENAMED]
+    owners = [each for each in sections if name in _field_types(config_class(each)) or (each, name) in RENAMED]
     if len(owners) == 1:
         return owners[0]
     if owners:
         choices = " or ".join(f"{owner}.{name}" for owner in owners)
         raise InputError(f"--set {text}: '{name}' is a setting of several stages; write {choices}")
-    every = {key: section for section in sections for key in _types(config_class(section))}
+    every = {key: section for section in sections for key in _field_types(config_class(section))}
     raise InputError(f"--set {text}: no setting is called '{name}'{_nearest(name, every)}; see: emosh config show")
 
 
-def _value(text: str) -> Any:
-    """A TOML value, or the text itself where it is none: solver=gn needs no quotes."""
+def _parsed_value(text: str) -> Any:
+    """The TOML value, or the text itself if it is not valid TOML: solver=gn needs no quotes."""
     try:
-        return _loads(f"value = {text}")["value"]
+        return _parse_toml(f"value = {text}")["value"]
     except ValueError:
         return text
 
 
 # ---- checking
-def _checked(section: str, table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    known = _types(config_class(section))
+def _check_table(section: str, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    known = _field_types(config_class(section))
     checked = {}
     for key, value in table.items():
         if key not in known:
             renamed = RENAMED.get((section, key))
             hint = f"; it is called '{renamed}' now" if renamed else _nearest(key, known)
             raise InputError(f"{where}: [{section}] has no setting '{key}'{hint}")
-        checked[key] = _converted(value, known[key], f"{where}: [{section}] {key}")
+        checked[key] = _convert(value, known[key], f"{where}: [{section}] {key}")
     return checked
 
 
-def _types(config: type) -> dict[str, Any]:
+def _field_types(config: type) -> dict[str, Any]:
     hints = typing.get_type_hints(config)
     return {field.name: hints[field.name] for field in dataclasses.fields(config)}
 
 
-def _converted(value: Any, expected: Any, where: str) -> Any:
-    """`value` as `expected`; an int is a float, a list is a tuple, "none" is None where None is allowed."""
+def _convert(value: Any, expected: Any, where: str) -> Any:
+    """`value` as the type `expected`. An int becomes a float, a list a tuple, and "none" None if None is allowed."""
     for choice in _choices(expected):
-        found, accepted = _as(value, choice)
+        found, accepted = _try_type(value, choice)
         if found:
             return accepted
-    raise InputError(f"{where} is {value!r}, expected {_spelt(expected)}")
+    raise InputError(f"{where} is {value!r}, expected {_type_text(expected)}")
 
 
 def _choices(expected: Any) -> tuple[Any, ...]:
@@ -207,12 +208,12 @@ def _choices(expected: Any) -> tuple[Any, ...]:
     return (expected,)
 
 
-def _as(value: Any, expected: Any) -> tuple[bool, Any]:
+def _try_type(value: Any, expected: Any) -> tuple[bool, Any]:
     origin = typing.get_origin(expected)
     if origin is typing.Literal:
         return value in typing.get_args(expected), value
     if origin in (tuple, list):
-        return _as_sequence(value, expected)
+        return _try_sequence(value, expected)
     if expected in (None, type(None)):
         return value is None or value == "none", None
     if expected is Path:
@@ -225,7 +226,7 @@ def _as(value: Any, expected: Any) -> tuple[bool, Any]:
     return isinstance(value, expected), value
 
 
-def _as_sequence(value: Any, expected: Any) -> tuple[bool, Any]:
+def _try_sequence(value: Any, expected: Any) -> tuple[bool, Any]:
     if not isinstance(value, list | tuple):
         return False, value
     inner = [each for each in typing.get_args(expected) if each is not Ellipsis]
@@ -233,26 +234,26 @@ def _as_sequence(value: Any, expected: Any) -> tuple[bool, Any]:
     if fixed and len(value) != len(inner):
         return False, value
     kinds = inner if fixed else inner[:1] * len(value)
-    pairs = [_as(each, kind) for each, kind in zip(value, kinds, strict=True)]
+    pairs = [_try_type(each, kind) for each, kind in zip(value, kinds, strict=True)]
     return all(found for found, _ in pairs), typing.get_origin(expected)(each for _, each in pairs)
 
 
-WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
-PLURALS = {int: "whole numbers", float: "numbers", str: "texts", Path: "paths"}
+TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+PLURAL_WORDS = {int: "whole numbers", float: "numbers", str: "texts", Path: "paths"}
 
 
-def _spelt(expected: Any) -> str:
+def _type_text(expected: Any) -> str:
     """A type in words: `tuple[str, ...]` is "a list of texts", `float | None` is "a number or 'none'"."""
     origin, inner = typing.get_origin(expected), typing.get_args(expected)
     if origin is typing.Literal:
         return " or ".join(repr(each) for each in inner)
     if origin in (tuple, list):
-        return f"a list of {PLURALS[inner[0]]}"
+        return f"a list of {PLURAL_WORDS[inner[0]]}"
     if len(_choices(expected)) > 1:
-        return " or ".join(_spelt(choice) for choice in _choices(expected))
+        return " or ".join(_type_text(choice) for choice in _choices(expected))
     if expected is type(None):
         return "'none'"
-    return WORDS[expected]
+    return TYPE_WORDS[expected]
 
 
 def _nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
@@ -263,14 +264,14 @@ def _nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
 
 
 # ---- showing
-def documented(section: str) -> list[tuple[str, str, Any, str]]:
+def describe_settings(section: str) -> list[tuple[str, str, Any, str]]:
     """(key, type, default, meaning) of every setting; the meaning is the docstring under the field."""
     config = config_class(section)
-    meanings, defaults, known = _meanings(config), config(), _types(config)
-    return [(key, _spelt(known[key]), getattr(defaults, key), meanings.get(key, "")) for key in known]
+    meanings, defaults, known = _field_meanings(config), config(), _field_types(config)
+    return [(key, _type_text(known[key]), getattr(defaults, key), meanings.get(key, "")) for key in known]
 
 
-def _meanings(config: type) -> dict[str, str]:
+def _field_meanings(config: type) -> dict[str, str]:
     body = ast.parse(inspect.cleandoc(inspect.getsource(config))).body[0]
     assert isinstance(body, ast.ClassDef)
     found = {}
@@ -282,7 +283,7 @@ def _meanings(config: type) -> dict[str, str]:
 
 
 def toml_value(value: Any) -> str:
-    """A default as it would stand in a TOML file; None is the text "none"."""
+    """A value as TOML text. None becomes "none"."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -295,8 +296,8 @@ def toml_value(value: Any) -> str:
     return f'"{escaped}"'
 
 
-def is_built(section: str) -> bool:
-    """Whether the stage that owns the section is in this build."""
+def is_available(section: str) -> bool:
+    """Whether the module of the section is installed."""
     try:
         return importlib.util.find_spec(SECTIONS[section].split(":")[0]) is not None
     except ModuleNotFoundError:

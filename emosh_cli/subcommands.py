@@ -1,8 +1,8 @@
-"""Groups and commands as emosh wants them: commands of two words, and help pages without a type behind a switch.
+"""Typer classes of emosh: they allow commands of two words, and hide the type of switches in help pages.
 
-`@command(app, "evaluate study", STAGES)` registers a command of two words beside `evaluate`, in any file. Where the
-first two words of a command line are the name of a command, that command runs. A file that is called like the second
-word is named with its folder: `emosh evaluate ./study`.
+`@command(app, "evaluate study", STAGES)` registers a command of two words beside `evaluate`, in any file. If the first
+two words of a command line are the name of a command, that command runs. To pass a file named `study` to `evaluate`,
+write its folder too: `emosh evaluate ./study`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Command(_WithoutSwitchTypes, TyperCommand):
 
 
 class Group(_WithoutSwitchTypes, TyperGroup):
-    """A group that looks for the longest name first."""
+    """A group that tries a name of two words before a name of one word."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """(name, command, arguments left), as the plain group gives it."""
+        """(name, command, remaining arguments), as in the base class."""
         name = " ".join(args[:2])
         if len(args) > 1 and name in self.commands:
             return super().resolve_command(ctx, [name, *args[2:]])

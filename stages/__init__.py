@@ -1,7 +1,7 @@
-"""emosh's stages: what is computed, as plain functions over files and arrays.
+"""The stages of emosh: all computations, as plain functions over files and arrays.
 
-Nothing below this package parses a command line, prints, or exits. Arrows point one way:
-`emosh_cli -> a stage -> the shared rooms (artifacts, video, detect, body, raster)`; no stage imports another.
+No module of this package parses a command line, prints, or exits. Imports go one way:
+`emosh_cli -> a stage -> the shared packages (artifacts, video, detect, body, raster)`; no stage imports another.
 """
 
 EMOSH_STAGES = True

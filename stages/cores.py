@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def usable_cores() -> int:
-    """Those it was given, by `taskset` or a batch system too, which can be fewer than the machine has."""
+    """Number of cores this process may use. `taskset` or a batch system can allow fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def processor() -> str:
-    """The model's name, as the system states it."""
+    """Model name of the processor, as the operating system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

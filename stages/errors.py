@@ -1,9 +1,9 @@
-"""The one error a user can mend, and the one refusal of what is not here yet."""
+"""The error that a user can correct."""
 
 
 class InputError(Exception):
-    """Something the user gave cannot be used: one line saying what, where, and what to do next.
+    """The user's input cannot be used. The message is one line: what is wrong, where, and what to do next.
 
-    The command line prints it as it stands and exits with code 2. Stages raise it for whatever a file, an
-    option or the machine can cause; `assert` is kept for emosh's own invariants.
+    The command line prints the message unchanged and exits with code 2. Stages raise it for every error that a file, an
+    option or the machine can cause. `assert` is only for emosh's own invariants.
     """

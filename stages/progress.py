@@ -1,4 +1,4 @@
-"""How long work reports itself without knowing who is listening."""
+"""How a long computation reports its progress, without knowledge of who displays it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Progress(Protocol):
-    """Called as work advances; the command line draws a bar with it, tests and libraries pass `silent`."""
+    """Called as work advances. The command line draws a bar with it; tests and libraries pass `silent`."""
 
     def __call__(self, label: str, done: int, total: int | None) -> None:
         """`done` of `total` steps of `label` are finished; `total` is None while it is unknown.
 
-        What stands behind the label in brackets may change from call to call: "training (loss 0.1234)".
+        The text in brackets at the end of the label may change from call to call: "training (loss 0.1234)".
         """
 
 
 def silent(label: str, done: int, total: int | None) -> None:
-    """The progress nobody watches."""
+    """Progress that is not displayed."""

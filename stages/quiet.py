@@ -1,4 +1,4 @@
-"""MediaPipe's networks without their chatter."""
+"""Suppress the log output of native libraries, such as MediaPipe's networks."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from contextlib import ExitStack, contextmanager
 
 
 class _Silence:
-    """How many threads want file descriptor 2 to lead nowhere: the first sends it there, the last brings it back."""
+    """Counts the threads that need a silent file descriptor 2: the first redirects it, the last restores it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.wanted_by = 0
+        self.threads = 0
         self.undo = ExitStack()
 
     def begin(self) -> None:
-        """Count one more."""
+        """Count one more thread; the first one redirects the file descriptor."""
         with self.lock:
-            if self.wanted_by == 0:
-                self._send_nowhere()
-            self.wanted_by += 1
+            if self.threads == 0:
+                self._redirect()
+            self.threads += 1
 
     def end(self) -> None:
-        """Count one less."""
+        """Count one thread less; the last one restores the file descriptor."""
         with self.lock:
-            self.wanted_by -= 1
-            if self.wanted_by == 0:
+            self.threads -= 1
+            if self.threads == 0:
                 self.undo.close()
 
-    def _send_nowhere(self) -> None:
+    def _redirect(self) -> None:
         sys.stderr.flush()
-        saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        self.undo.callback(os.close, nowhere)
+        saved, null_device = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, 2)
+        self.undo.callback(os.close, null_device)
         self.undo.callback(os.close, saved)
         self.undo.callback(os.dup2, saved, 2)
         self.undo.enter_context(warnings.catch_warnings())
@@ -48,9 +48,9 @@ _silence = _Silence()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send file descriptor 2 to nowhere for the block: MediaPipe's C++ logs there as each network loads.
+    """Redirect file descriptor 2 to the null device inside the block: MediaPipe's C++ logs to it as each network loads.
 
-    Blocks of several threads may overlap; warnings are ignored in all of them meanwhile.
+    Blocks of several threads may overlap. Python warnings are ignored in the whole process meanwhile.
     """
     _silence.begin()
     try:

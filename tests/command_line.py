@@ -1,4 +1,4 @@
-"""The command line as tests call it: in this process, with what it said on either stream."""
+"""Runs emosh commands for tests, in this process, and returns their output."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from emosh_cli.app import main
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a command ended."""
+class CommandResult:
+    """Exit code, stdout and stderr of a command."""
 
     code: int
     out: str
@@ -23,14 +23,14 @@ class Said:
 
     @property
     def error(self) -> str:
-        """The one line that ended it."""
+        """The one error line on stderr."""
         lines = [line for line in self.err.splitlines() if line.startswith("emosh: ")]
         assert len(lines) == 1, self.err
         return lines[0]
 
     @property
     def json(self) -> Any:
-        """The object on stdout."""
+        """The JSON object on stdout."""
         return json.loads(self.out)
 
     @property
@@ -39,7 +39,7 @@ class Said:
         return [json.loads(line) for line in self.err.splitlines()]
 
 
-def emosh(*words: object) -> Said:
+def emosh(*words: object) -> CommandResult:
     """Run `emosh WORDS...` to its end."""
     out, err = io.StringIO(), io.StringIO()
     argv, terminated = sys.argv, signal.getsignal(signal.SIGTERM)
@@ -54,11 +54,11 @@ def emosh(*words: object) -> Said:
         sys.argv = argv
         signal.signal(signal.SIGTERM, terminated)
     assert isinstance(code, int)
-    return Said(code, out.getvalue(), err.getvalue())
+    return CommandResult(code, out.getvalue(), err.getvalue())
 
 
 def refused(*words: object) -> str:
-    """The one line of a command that must end with exit code 2 and nothing on stdout."""
-    said = emosh(*words)
-    assert (said.code, said.out) == (2, ""), said
-    return said.error
+    """The error line of a command that must end with exit code 2 and an empty stdout."""
+    result = emosh(*words)
+    assert (result.code, result.out) == (2, ""), result
+    return result.error

@@ -1,4 +1,4 @@
-"""Motions made by hand for tests: a person standing before the camera, gesturing a little."""
+"""Hand-made motions for tests: a person who stands in front of the camera and moves the arms."""
 
 from __future__ import annotations
 

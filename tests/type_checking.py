@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from importlib.machinery import SourceFileLoader
 from typing import Any
+from unittest.mock import patch
 
 import numba
 import numpy as np
 from beartype import BeartypeConf, FrozenDict, beartype
-from jaxtyping import install_import_hook
+from jaxtyping import _import_hook, install_import_hook
 
 NUMBERS = FrozenDict({float: float | int | np.floating | np.integer, int: int | np.integer})
 checked = beartype(conf=BeartypeConf(hint_overrides=NUMBERS))
@@ -25,6 +27,7 @@ def check_stages() -> None:
     early = [name for name in sys.modules if name.partition(".")[0] == "stages"]
     assert not early, f"imported before it could be checked: {early}"
     numba.njit = _of_what_was_written(numba.njit)
+    _look_up_own_bytecode_only()
     install_import_hook("stages", f"{__name__}.checked")
 
 
@@ -38,3 +41,16 @@ def _of_what_was_written(njit: Any) -> Any:
         return lambda function: njit(**options)(inspect.unwrap(function))
 
     return decorate
+
+
+def _look_up_own_bytecode_only() -> None:
+    """jaxtyping's loader renames the bytecode of all that is imported while a checked module runs, so that torch and
+    diffusers would be compiled anew: 10 s of a run. Here it renames that of the checked module alone."""
+    loader = _import_hook._JaxtypingLoader
+
+    def get_code(self: Any, name: str) -> Any:
+        renamed = functools.partial(_import_hook._optimized_cache_from_source, self._typechecker.get_hash())
+        with patch("importlib._bootstrap_external.cache_from_source", renamed):
+            return SourceFileLoader.get_code(self, name)
+
+    loader.get_code, loader.exec_module = get_code, SourceFileLoader.exec_module

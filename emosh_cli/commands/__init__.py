@@ -1,4 +1,5 @@
-"""One file per command: options in, one call, what to say. No command knows another; stages are imported as it runs."""
+"""One file per command: it reads options, calls a workflow or a stage, and prints what was made. No command imports
+another. Stages are imported when a command runs."""
 
 from __future__ import annotations
 

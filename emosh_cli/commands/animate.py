@@ -1,4 +1,4 @@
-"""`emosh animate`: the whole chain from a photo and a video to the animated video."""
+"""`emosh animate`: the whole pipeline, from a photo and a video to the animated video."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from emosh_cli import options
-from emosh_cli.command import CHAINS, command
-from emosh_cli.outputs import VIDEO, need, settle
+from emosh_cli.command import PIPELINE, command
+from emosh_cli.outputs import VIDEO, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -19,7 +19,7 @@ Drive = Annotated[Path, typer.Option("--drive", metavar="VIDEO", help="The drivi
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "animate", CHAINS)
+    @command(app, "animate", PIPELINE)
     def animate(
         run: Run,
         ref: options.Ref,
@@ -47,29 +47,29 @@ def register(app: typer.Typer) -> None:
         """
         from emosh_cli.workflows import animation
 
-        need(ref, "a photo of a person")
-        need(drive, "a driving video")
-        target = settle(out, VIDEO, [ref, drive], run.force, beside=drive, ending=f"-{ref.stem}")
+        require_file(ref, "a photo of a person")
+        require_file(drive, "a driving video")
+        target = output_path(out, VIDEO, [ref, drive], run.force, beside=drive, ending=f"-{ref.stem}")
         animation.check_photo(ref)
         frames = _frame_count(drive)
         flags = {
             "track": {"person": person},
             "retarget": {"disentangle": False if no_disentangle else None},
-            "puppet": {"framing": animation.checked_framing(framing)},
+            "puppet": {"framing": animation.check_framing(framing)},
             "wan": {"seed": seed},
             "wan_run": {"vram_gb": vram},
         }
         choice = animation.ModelChoice(model, adapter, device)
         request = animation.Request(ref, target, backend, body, flags, choice)
-        pipeline = animation.open_pipeline(run, request, making=not plan)
+        pipeline = animation.open_pipeline(run, request, plan_only=plan)
         if plan:
-            run.planned(pipeline.plan_lines(frames))
+            run.show_plan(pipeline.plan_lines(frames))
         else:
-            animation.say_made(run, pipeline, animation.animate(pipeline, drive))
+            animation.report_result(run, pipeline, animation.animate(pipeline, drive))
 
 
 def _frame_count(drive: Path) -> int:
-    """Of the driving video. Raises InputError for a photo, or a video that cannot be read."""
+    """Frames of the driving video. Raises InputError for a photo, or a video that cannot be read."""
     from stages.video.source import probe
 
     clip = probe(drive)

@@ -12,15 +12,16 @@ from emosh_cli import settings
 from emosh_cli.command import MACHINE, command
 from emosh_cli.run import Run
 from emosh_cli.subcommands import Group
+from emosh_cli.terminal import cell, one_line
 from stages.errors import InputError
 
 Section = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SECTION]", help=f"One of {', '.join(settings.SECTIONS)}. Without it: all.", show_default=False
+        metavar="SECTION", help=f"One of {', '.join(settings.SECTIONS)}. Without it: all.", show_default=False
     ),
 ]
-Path_ = Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write.")]
+SettingsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Where to write.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +41,8 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh config show track --set solver=adamw
         """
-        sections = _chosen(section)
-        values = run.configured_all(sections)
+        sections = _sections(section)
+        values = run.load_configs(sections)
         if run.console.as_json:
             from stages.artifacts.provenance import config_dict
 
@@ -49,7 +50,7 @@ def register(app: typer.Typer) -> None:
         else:
             _print(sections, values)
 
-    @command(group, "list", "Commands", works=False)
+    @command(group, "list", "Commands", run_options=False)
     def list_(run: Run) -> None:
         """List the presets that --config takes by name.
 
@@ -59,12 +60,12 @@ def register(app: typer.Typer) -> None:
         if run.console.as_json:
             run.console.data({"presets": {name: _headline(path) for name, path in presets.items()}})
         for name, path in {} if run.console.as_json else presets.items():
-            typer.echo(f"{name}  {_headline(path)}")
+            typer.echo(one_line(f"{name}  {_headline(path)}"))
         if not presets:
             run.console.note("no presets are installed; --config takes a TOML file: emosh config init")
 
     @command(group, "init", "Commands")
-    def init(run: Run, path: Path_ = Path("emosh.toml")) -> None:
+    def init(run: Run, path: SettingsFile = Path("emosh.toml")) -> None:
         """Write a TOML file with every setting at its default, commented out, to edit and pass with --config.
 
         Example: emosh config init emosh.toml
@@ -72,7 +73,7 @@ def register(app: typer.Typer) -> None:
         if path.exists() and not run.force:
             raise InputError(f"{path} exists; overwrite it with --force, or name another file")
         if run.dry_run:
-            run.planned([f"write every setting -> {path}"], output=str(path))
+            run.show_plan([f"write every setting -> {path}"], output=str(path))
             return
         from stages.artifacts.atomic import atomic_path
 
@@ -81,13 +82,13 @@ def register(app: typer.Typer) -> None:
         run.done(path, f"pass it with: --config {path}")
 
 
-def _chosen(section: str | None) -> tuple[str, ...]:
-    built = tuple(name for name in settings.SECTIONS if settings.is_built(name))
+def _sections(section: str | None) -> tuple[str, ...]:
+    built = tuple(name for name in settings.SECTIONS if settings.is_available(name))
     if section is None:
         return built
     name = section.replace("-", "_")
     if name not in settings.SECTIONS:
-        raise InputError(f"no section is called '{section}'; there are: {', '.join(settings.SECTIONS)}")
+        raise InputError(f"no section is called '{section}'; the sections are: {', '.join(settings.SECTIONS)}")
     if name not in built:
         raise InputError(f"the stage behind [{name}] is not in this build")
     return (name,)
@@ -97,27 +98,25 @@ def _print(sections: tuple[str, ...], values: dict) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console = Console(width=None if os.isatty(1) else 160, highlight=False)
     for section in sections:
-        table = Table("setting", "type", "value", "meaning", box=SIMPLE_HEAD, pad_edge=False, title=f"[{section}]")
-        table.title = Text(f"[{section}]")
-        table.title_justify = "left"
-        for key, kind, default, meaning in settings.documented(section):
+        heads, title = ("setting", "type", "value", "meaning"), cell(f"[{section}]")
+        table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+        for key, kind, default, meaning in settings.describe_settings(section):
             value = getattr(values[section], key)
-            said = settings.toml_value(value) + (
+            shown = settings.toml_value(value) + (
                 "" if value == default else f" (default {settings.toml_value(default)})"
             )
-            table.add_row(*(Text(cell) for cell in (key, kind, said, meaning)))
+            table.add_row(*map(cell, (key, kind, shown, meaning)))
         console.print(table)
 
 
 def _template() -> str:
     lines = ["# emosh settings. Take the # off a line to change it; pass this file with --config.", ""]
-    for section in _chosen(None):
+    for section in _sections(None):
         lines.append(f"[{section}]")
-        for key, kind, default, meaning in settings.documented(section):
+        for key, kind, default, meaning in settings.describe_settings(section):
             lines += [
                 f"# {meaning} ({kind})" if meaning else f"# ({kind})",
                 f"# {key} = {settings.toml_value(default)}",

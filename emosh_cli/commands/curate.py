@@ -1,4 +1,4 @@
-"""`emosh curate`: a folder of videos becomes clips worth training on, each with its motion."""
+"""`emosh curate`: finds clips worth training on in a folder of videos, and tracks them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stages.errors import InputError
 if TYPE_CHECKING:
     from emosh_cli.workers.local import Engine
 
-SYNTHETIC = "Made-up people"
+SYNTHETIC = "Synthetic people"
 
 Videos = Annotated[
     Path | None,
@@ -25,7 +25,7 @@ Videos = Annotated[
 ]
 Workers = Annotated[
     int,
-    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Number of processes, one per core.",
+    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Number of processes. Each uses one core.",
                  show_default="as many as cores and memory allow"),
 ]  # fmt: skip
 EngineName = Annotated[
@@ -39,7 +39,7 @@ Synthetic = Annotated[
     typer.Option(
         "--synthetic",
         metavar="N",
-        help="Draw N clips of made-up people instead, each with its exact motion.",
+        help="Draw N clips of synthetic people instead, each with its exact motion.",
         rich_help_panel=SYNTHETIC,
         show_default=False,
     ),
@@ -100,9 +100,9 @@ def register(app: typer.Typer) -> None:
 
             write_synthetic(run, synthetic, first, out, motion or [], _engine(engine, workers), body)
         elif videos is None:
-            raise InputError("name the folder of videos, or draw clips of made-up people with --synthetic N")
+            raise InputError("name the folder of videos, or draw clips of synthetic people with --synthetic N")
         elif first or motion:
-            raise InputError("--first and --motion are for made-up people; add --synthetic N, or leave them out")
+            raise InputError("--first and --motion are for synthetic people; add --synthetic N, or leave them out")
         else:
             from emosh_cli.workflows import curation
 
@@ -110,13 +110,13 @@ def register(app: typer.Typer) -> None:
 
 
 def _engine(name: str, workers: int) -> Engine:
-    """What runs the jobs: processes of this machine, or Ray."""
+    """The engine that runs the jobs: processes of this machine, or Ray."""
     from emosh_cli.workers import local
 
     if name == "local":
-        return local.local(workers or local.workers_here())
+        return local.local_engine(workers or local.default_workers())
     if name != "ray":
         raise InputError(f"--engine {name}: choose local or ray")
-    from emosh_cli.workers.ray_cluster import on_ray
+    from emosh_cli.workers.ray_cluster import ray_engine
 
-    return on_ray(workers)
+    return ray_engine(workers)

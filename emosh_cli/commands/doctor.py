@@ -1,4 +1,4 @@
-"""`emosh doctor`: what is installed, what is missing, and the command that adds it."""
+"""`emosh doctor`: prints what is installed, what is missing, and the command that adds it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from emosh_cli.command import MACHINE, command
 from emosh_cli.run import Run
+from emosh_cli.terminal import cell, one_line
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "doctor", MACHINE, works=False)
+    @command(app, "doctor", MACHINE, run_options=False)
     def doctor(run: Run) -> None:
         """Print what is installed, what is missing, and the command that adds it.
 
@@ -35,7 +36,7 @@ def register(app: typer.Typer) -> None:
         missing = [finding.name for finding in findings if finding.state == "missing"]
         if missing:
             raise InputError(f"missing: {', '.join(missing)}; run the commands after -> above")
-        run.console.note("everything that emosh needs is here")
+        run.console.note("everything that emosh needs is installed")
 
 
 def _print(findings: list[Finding]) -> None:
@@ -46,7 +47,8 @@ def _print(findings: list[Finding]) -> None:
     colours = {"ok": "green", "missing": "bold red", "optional": "yellow"}
     wide = max(len(finding.name) for finding in findings)
     for finding in findings:
-        line = Text.assemble((f"{finding.state:8}", colours[finding.state]), f" {finding.name:{wide}}  {finding.said}")
+        said = f" {finding.name:{wide}}  {one_line(finding.said)}"
+        line = Text.assemble((f"{finding.state:8}", colours[finding.state]), said)
         console.print(line, soft_wrap=True)
         if finding.fix:
-            console.print(Text(f"{'':8} {'':{wide}}  -> {finding.fix}"), soft_wrap=True)
+            console.print(cell(f"{'':8} {'':{wide}}  -> {finding.fix}"), soft_wrap=True)

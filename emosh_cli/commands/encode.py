@@ -1,4 +1,4 @@
-"""`emosh encode`: photo and condition map become latents for the diffusion model."""
+"""`emosh encode`: encodes photo and condition map as latents for the diffusion model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from emosh_cli import options
 from emosh_cli.command import STAGES, command
-from emosh_cli.outputs import LATENTS, need, settle
+from emosh_cli.outputs import LATENTS, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -28,7 +28,7 @@ Jobs = Annotated[
         "--workers",
         metavar="N",
         min=0,
-        help="With --manifest: number of clips that are encoded at the same time, one per core.",
+        help="With --manifest: number of clips encoded at the same time. Each uses one core.",
         show_default="as many as cores and memory allow; 1 on a GPU",
     ),
 ]
@@ -60,7 +60,7 @@ def register(app: typer.Typer) -> None:
         """
         if manifest is not None:
             if ref is not None or cond is not None:
-                raise InputError("--manifest encodes whole clips; leave --ref and --cond away")
+                raise InputError("--manifest encodes whole clips; leave --ref and --cond out")
             from emosh_cli.workflows.training_set import encode_manifest
 
             encode_manifest(run, manifest, out, model, device, body, jobs)
@@ -71,10 +71,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _encode(run: Run, ref: Path, cond: Path, out: Path | None, model: str | None, device: str) -> None:
-    need(ref, "a photo of a person")
-    need(cond, "a condition map")
-    target = settle(out, LATENTS, [ref, cond], run.force, beside=cond, ending=f"-{ref.stem}")
-    config = run.configured("encode")
+    require_file(ref, "a photo of a person")
+    require_file(cond, "a condition map")
+    target = output_path(out, LATENTS, [ref, cond], run.force, beside=cond, ending=f"-{ref.stem}")
+    config = run.load_config("encode")
     from emosh_cli.workflows import diffusion_model
     from emosh_cli.workflows.animation import check_photo
     from stages.encode.encode import encode, read_condition_map
@@ -82,11 +82,11 @@ def _encode(run: Run, ref: Path, cond: Path, out: Path | None, model: str | None
 
     check_photo(ref)
     info, _ = read_condition_map(cond)
-    opened = diffusion_model.opened(model, "none", device, run.console, adapted=False)
+    opened = diffusion_model.open_model(model, "none", device, run.console, uses_adapter=False)
     opened.check_encoding(config.prompt)
     if run.dry_run:
         size = f"{info.width}x{info.height}"
-        run.planned([f"encode {ref} and {cond}, {info.frame_count} frames of {size} -> {target}"], output=str(target))
+        run.show_plan([f"encode {ref} and {cond}, {info.frame_count} frames of {size} -> {target}"], output=str(target))
         return
     with explained_out_of_memory(None, "encoding"):
         encode(

@@ -1,4 +1,4 @@
-"""`emosh evaluate`: how close a result is to its truth, to its photo, and to the motion that drove it."""
+"""`emosh evaluate`: compares a result with the real video, its photo, and the motion that drove it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import typer
 
 from emosh_cli import options
 from emosh_cli.command import STAGES, command
-from emosh_cli.outputs import PLOT, REPORT, need, settle
+from emosh_cli.outputs import PLOT, REPORT, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
 if TYPE_CHECKING:
     from emosh_cli.workflows.evaluation import EvaluationInputs
 
-Result = Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="The result to measure.", show_default=False)]
+Result = Annotated[Path | None, typer.Argument(metavar="VIDEO", help="The result to measure.", show_default=False)]
 TableFile = Annotated[
     Path | None,
     typer.Option("--table", metavar="TOML", help="Compare several methods over many clips instead. The file "
@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         body: options.Body = "open",
     ) -> None:
-        """Measure a result against the real video, its photo, or the motion that drove it, into a report.json.
+        """Measure a result against the real video, its photo, or the motion that drove it. Write a report.
 
         The report says how each figure was made, and lists what could not be
         measured with the reason.
@@ -86,7 +86,7 @@ def register(app: typer.Typer) -> None:
         if table is not None:
             if any(each is not None for each in (result, truth, motion, ref, tracked, plot)):
                 raise InputError(
-                    "--table names all its videos itself; leave VIDEO, --truth, --ref, --motion and --plot out"
+                    "the file of --table names all videos; leave VIDEO, --truth, --ref, --motion and --plot out"
                 )
             from emosh_cli.workflows.tables import evaluate_table
 
@@ -94,7 +94,7 @@ def register(app: typer.Typer) -> None:
             return
         if result is None:
             raise InputError(
-                "evaluate needs a video to judge, or --table comparison.toml for many; see: emosh evaluate --help"
+                "evaluate needs a video to measure, or --table comparison.toml for many; see: emosh evaluate --help"
             )
         if truth is None and motion is None and ref is None:
             raise InputError(
@@ -107,27 +107,27 @@ def register(app: typer.Typer) -> None:
         _evaluate(run, EvaluationInputs(result, truth, motion, ref, tracked, plot, body), out)
 
 
-def _evaluate(run: Run, asked: EvaluationInputs, out: Path | None) -> None:
+def _evaluate(run: Run, inputs: EvaluationInputs, out: Path | None) -> None:
     expected = {"video": "a video", "truth": "the real video", "motion": "a motion .npz",
                 "photo": "a photo of the person", "tracked": "a motion .npz"}  # fmt: skip
-    given = [need(path, expected[role]) for role, path in asked.given.items()]
-    target = settle(out, REPORT, given, run.force, beside=asked.result, ending="-report")
-    if asked.plot is not None:
-        settle(asked.plot, PLOT, [*given, target], run.force)
-    configs = run.configured_all(("evaluate", "track"))
+    given = [require_file(path, expected[role]) for role, path in inputs.files.items()]
+    target = output_path(out, REPORT, given, run.force, beside=inputs.result, ending="-report")
+    if inputs.plot is not None:
+        output_path(inputs.plot, PLOT, [*given, target], run.force)
+    configs = run.load_configs(("evaluate", "track"))
     if run.dry_run:
         against = " and ".join(str(path) for path in given[1:])
-        run.planned([f"evaluate {asked.result} against {against} -> {target}"], output=str(target))
+        run.show_plan([f"evaluate {inputs.result} against {against} -> {target}"], output=str(target))
         return
     from emosh_cli.workflows import evaluation
     from stages.evaluate.report import write_report
 
-    report = evaluation.evaluate(run, asked, configs)
+    report = evaluation.evaluate(run, inputs, configs)
     write_report(target, report)
     sections = {name: section for name, section in report.items() if name != "provenance"}
-    if asked.plot is not None:
-        from stages.evaluate.curves import draw
+    if inputs.plot is not None:
+        from stages.evaluate.curves import draw_report_curves
 
-        draw(asked.plot, {asked.result.name: sections})
-    summary = ", ".join(evaluation.phrases(sections))
-    run.done(target, summary, figures=evaluation.figures_of(sections), plot=asked.plot)
+        draw_report_curves(inputs.plot, {inputs.result.name: sections})
+    summary = ", ".join(evaluation.summary_phrases(sections))
+    run.done(target, summary, figures=evaluation.figures_of(sections), plot=inputs.plot)

@@ -1,4 +1,4 @@
-"""`emosh evaluate ablate`: the paper's switches over a set of pairs, and Table 4 of what they cost."""
+"""`emosh evaluate ablate`: draws pairs with parts of the method switched off, and writes the paper's Table 4."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
         seed: options.Seed = None,
         body: options.Body = "open",
     ) -> None:
-        """Draw every pair with the whole method and with one part switched off, and print the paper's Table 4.
+        """Draw every pair with the full method and with one part switched off, and print the paper's Table 4.
 
         Without a ref folder the first frame of each driving video is the photo, and
         the driving video is the truth. Videos are kept in OUT.emosh/, and a rerun
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh evaluate ablate pairs -o ablation.json
         """
-        from emosh_cli.workflows.ablation import Drawing, ablate
+        from emosh_cli.workflows.ablation import DrawOptions, ablate
         from emosh_cli.workflows.animation import ModelChoice
 
-        ablate(run, pairs, out, Drawing(backend, body, ModelChoice(model, adapter, device), seed), jobs)
+        ablate(run, pairs, out, DrawOptions(backend, body, ModelChoice(model, adapter, device), seed), jobs)

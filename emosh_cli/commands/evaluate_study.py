@@ -1,4 +1,4 @@
-"""`emosh evaluate study`: a user study as a page, and its figures from raters' answers."""
+"""`emosh evaluate study`: makes the page of a user study, and computes figures from the raters' answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from emosh_cli import options
 from emosh_cli.command import STAGES, command
-from emosh_cli.outputs import STUDY_FIGURES, STUDY_PAGE, need, settle
+from emosh_cli.outputs import STUDY_FIGURES, STUDY_PAGE, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -85,25 +85,25 @@ def _page(
 ) -> None:
     runs = paths[0]
     if len(paths) > 1:
-        raise InputError("a study is made from one folder; did you mean --answers, with raters' files?")
+        raise InputError("a study is made from one folder; to read the files of raters, add --answers")
     if not runs.is_dir() and not (runs.is_file() and runs.suffix == ".toml"):
         raise InputError(
             f"{runs} is neither a folder of results nor a comparison.toml; add --answers to read the files of raters"
         )
     if ours is None:
         raise InputError("say which folder is your method: --ours NAME")
-    from stages.evaluate.study_design import design
+    from stages.evaluate.study_design import design_study
 
-    config = run.configured("study")
-    made = design(runs, ours, seed, clips)
+    config = run.load_config("study")
+    made = design_study(runs, ours, seed, clips)
     files = [path for pair in made.pairs for path in (pair.ref, pair.drive, pair.ours, pair.other)]
-    target = settle(out, STUDY_PAGE, files, run.force, beside=runs.resolve(), ending="-study")
+    target = output_path(out, STUDY_PAGE, files, run.force, beside=runs.resolve(), ending="-study")
     key = key or target.with_suffix(".key.json")
     if made.left_out:
-        run.console.note(f"left out, for want of a file: {', '.join(made.left_out)}")
+        run.console.note(f"left out, because a file is missing: {', '.join(made.left_out)}")
     summary = f"{len(made.pairs)} pairs of {ours} against {', '.join(made.methods)}"
     if run.dry_run:
-        run.planned([f"{summary} -> {target}, key {key}"], output=str(target))
+        run.show_plan([f"{summary} -> {target}, key {key}"], output=str(target))
         return
     from stages.evaluate.study_page import write_study
 
@@ -119,13 +119,13 @@ def _figures(run: Run, answers: list[Path], key: Path | None, seed: int, out: Pa
     from stages.evaluate.study_figures import as_markdown, study_figures
 
     for path in answers:
-        need(path, "a rater's answers")
-    key = need(key or find_key(answers), "a study's key")
-    target = settle(out, STUDY_FIGURES, [*answers, key], run.force, beside=key.with_suffix(""), ending="-figures")
+        require_file(path, "a rater's answers")
+    key = require_file(key or find_key(answers), "a study's key")
+    target = output_path(out, STUDY_FIGURES, [*answers, key], run.force, beside=key.with_suffix(""), ending="-figures")
     known = read_key(key)
     judged = read_judgements(answers, known)
     if run.dry_run:
-        run.planned([f"figures of {len(answers)} raters -> {target}"], output=str(target))
+        run.show_plan([f"figures of {len(answers)} raters -> {target}"], output=str(target))
         return
     figures = study_figures(judged, seed)
     inputs = {"key": sha256_file(key), **{f"answers{row}": sha256_file(path) for row, path in enumerate(answers)}}

@@ -11,7 +11,7 @@ import typer
 
 from emosh_cli import options, pipes
 from emosh_cli.command import FILES, command
-from emosh_cli.outputs import AMASS, BVH, GLB, PIPE, WAN_ANIMATE, Kind, need, settle, settle_folder
+from emosh_cli.outputs import AMASS, BVH, GLB, PIPE, WAN_ANIMATE, OutputKind, output_folder, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stages.body.model import Body
     from stages.export.config import ExportConfig
 
-KINDS: dict[str, Kind] = {"amass": AMASS, "glb": GLB, "bvh": BVH, "wan-animate": WAN_ANIMATE}
+OUTPUT_KINDS: dict[str, OutputKind] = {"amass": AMASS, "glb": GLB, "bvh": BVH, "wan-animate": WAN_ANIMATE}
 To = Annotated[
     str | None,
     typer.Option(
@@ -58,8 +58,8 @@ Video = Annotated[
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a format may need besides the motion."""
+class ExportOptions:
+    """Settings and files that a format may need besides the motion."""
 
     config: ExportConfig
     ref: Path | None = None
@@ -92,22 +92,24 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh export drive.npz -o drive.glb
         """
-        _export(run, motion, chosen(to, out), fps, ref, video, out, body)
+        _export(run, motion, choose_format(to, out), fps, ref, video, out, body)
 
 
-def chosen(to: str | None, out: Path | None) -> str:
-    """The format: as asked, as the suffix says, or amass. Raises InputError for an unknown or contradicted one."""
-    if to is not None and to not in KINDS:
-        raise InputError(f"export knows no format '{to}'; choose one of: {', '.join(KINDS)}")
+def choose_format(to: str | None, out: Path | None) -> str:
+    """The format: `to`, or the format of the suffix of `out`, or amass. Raises InputError for an unknown format."""
+    if to is not None and to not in OUTPUT_KINDS:
+        raise InputError(f"export knows no format '{to}'; choose one of: {', '.join(OUTPUT_KINDS)}")
     if to is not None or out is None or out == PIPE:
         return to or "amass"
-    by_suffix = {suffix: name for name, kind in KINDS.items() for suffix in kind.suffixes}
+    by_suffix = {suffix: name for name, kind in OUTPUT_KINDS.items() for suffix in kind.suffixes}
     found = by_suffix.get(out.suffix.lower())
     if found is None and not out.suffix:
         found = "wan-animate"
     if found is None:
         known = ", ".join(f"{suffix} ({name})" for suffix, name in by_suffix.items() if suffix)
-        raise InputError(f"{out}: no format is written as {out.suffix}; end it in {known}, or say --to FORMAT")
+        raise InputError(
+            f"{out}: no format is written as {out.suffix}; end it in {known}, or name the format with --to"
+        )
     return found
 
 
@@ -121,94 +123,100 @@ def _export(
     out: Path | None,
     body: str,
 ) -> None:
-    need(motion, "a motion .npz")
-    given = [motion, *_checked(to, ref, video)]
+    require_file(motion, "a motion .npz")
+    given = [motion, *_check_inputs(to, ref, video)]
     if to == "wan-animate":
-        target = settle_folder(out, WAN_ANIMATE, given, run.force, motion, "-wan-animate", holding="src_pose.mp4")
+        target = output_folder(out, WAN_ANIMATE, given, run.force, motion, "-wan-animate", stamped_file="src_pose.mp4")
     else:
-        target = settle(out, KINDS[to], given, run.force, beside=motion, ending="-amass" if to == "amass" else "")
-    asked = Asked(run.configured("export", fps=fps), ref, video)
+        target = output_path(
+            out, OUTPUT_KINDS[to], given, run.force, beside=motion, ending="-amass" if to == "amass" else ""
+        )
+    choices = ExportOptions(run.load_config("export", fps=fps), ref, video)
     if run.dry_run:
-        run.planned([f"export {motion} as {to} -> {target}"], output=str(target))
+        run.show_plan([f"export {motion} as {to} -> {target}"], output=str(target))
         return
     from stages.artifacts.motion import load_motion
     from stages.body.store import open_body
 
     with pipes.readable(motion) as readable:
         loaded = load_motion(readable)
-    summary, figures = WRITERS[to](run, loaded, open_body(body, progress=run.console.progress), target, asked)
+    summary, figures = WRITERS[to](run, loaded, open_body(body, progress=run.console.progress), target, choices)
     run.done(None if target == PIPE else target, summary, to=to, **figures)
 
 
-def _checked(to: str, ref: Path | None, video: Path | None) -> list[Path]:
-    """The files given besides the motion. Raises InputError for one the format has no use for, or lacks."""
+def _check_inputs(to: str, ref: Path | None, video: Path | None) -> list[Path]:
+    """The input files besides the motion. Raises InputError for a file that the format does not use, or lacks."""
     if to != "wan-animate" and (ref is not None or video is not None):
         flag = "--ref" if ref is not None else "--video"
-        raise InputError(f"{flag} belongs to --to wan-animate; {to} is made from the motion alone")
+        raise InputError(f"{flag} is only for --to wan-animate; {to} is made from the motion alone")
     if to == "wan-animate" and ref is None:
         raise InputError("wan-animate needs the photo to animate: --ref PHOTO")
     given = []
     if ref is not None:
         from stages.video.photo import photo_size
 
-        if photo_size(need(ref, "a photo of a person")) is None:
-            raise InputError(f"{ref} is no photo; --ref takes a photo of the person to animate")
+        if photo_size(require_file(ref, "a photo of a person")) is None:
+            raise InputError(f"{ref} is not a photo; --ref takes a photo of the person to animate")
         given.append(ref)
     if video is not None:
-        given.append(need(video, "the driving video"))
+        given.append(require_file(video, "the driving video"))
     return given
 
 
-Made = tuple[str, dict[str, Any]]
-"""A summary for people, figures for --json."""
+Summary = tuple[str, dict[str, Any]]
+"""(summary as text, figures for --json)."""
 
 
-def _amass(run: Run, motion: Motion, body: Body, target: Path, asked: Asked) -> Made:
+def _amass(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOptions) -> Summary:
     from stages.artifacts.npz import write_npz
     from stages.export.amass import to_amass
 
-    arrays = to_amass(motion, body, asked.config.fps, run.console.progress)
+    arrays = to_amass(motion, body, choices.config.fps, run.console.progress)
     pipes.write(target, lambda path: write_npz(path, arrays))
     frames, rate = len(arrays["trans"]), int(arrays["mocap_frame_rate"])
     if rate < 30:
-        run.console.note(f"at {rate} frames a second Blender's SMPL-X add-on refuses the file by default; use --fps 30")
+        run.console.note(
+            f"at {rate} frames per second Blender's SMPL-X add-on refuses the file by default; use --fps 30"
+        )
     return f"{frames} frames at {rate} frames/s, y up", {"frames": frames, "fps": rate}
 
 
-def _glb(run: Run, motion: Motion, body: Body, target: Path, asked: Asked) -> Made:
+def _glb(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOptions) -> Summary:
     from stages.export.glb import export_glb
 
     if body.posedirs is not None:
-        run.console.note(f"glTF has no pose correctives: body '{body.name}' is written without its own")
-    frames, seconds = export_glb(target, motion, body, asked.config.fps, run.console.progress)
+        run.console.note(f"glTF cannot store pose correctives: body '{body.name}' is written without them")
+    frames, seconds = export_glb(target, motion, body, choices.config.fps, run.console.progress)
     size = target.stat().st_size / 2**20
     return f"{frames} key frames, {seconds:.2f} s, {size:.1f} MiB, y up", {"frames": frames, "length_seconds": seconds}
 
 
-def _bvh(run: Run, motion: Motion, body: Body, target: Path, asked: Asked) -> Made:
+def _bvh(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOptions) -> Summary:
     from stages.export.bvh import write_bvh
 
-    units = asked.config.bvh_units_per_metre
-    frames, rate = write_bvh(target, motion, body, asked.config.fps, units, run.console.progress)
-    return f"{frames} frames at {rate} frames/s, y up, {units:g} units a metre", {"frames": frames, "fps": rate}
+    units = choices.config.bvh_units_per_metre
+    frames, rate = write_bvh(target, motion, body, choices.config.fps, units, run.console.progress)
+    return f"{frames} frames at {rate} frames/s, y up, {units:g} units per metre", {"frames": frames, "fps": rate}
 
 
-def _wan_animate(run: Run, motion: Motion, body: Body, target: Path, asked: Asked) -> Made:
+def _wan_animate(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOptions) -> Summary:
     from stages.export.wan_animate import FPS, write_wan_animate
 
-    assert asked.ref is not None
-    config = asked.config
+    assert choices.ref is not None
+    config = choices.config
     area = config.area_width * config.area_height
     made = write_wan_animate(
-        target, motion, body, asked.ref, asked.video, config.fps or FPS, area, run.console.progress
+        target, motion, body, choices.ref, choices.video, config.fps or FPS, area, run.console.progress
     )
     if made.faces_outside:
-        run.console.note(f"the face is outside the picture in {made.faces_outside} frames; there src_face.mp4 is black")
+        run.console.note(
+            f"the face is outside the picture in {made.faces_outside} frames; src_face.mp4 is black in them"
+        )
     summary = f"{made.frames} frames at {made.fps} frames/s, {made.width}x{made.height}, faces 512x512"
     return summary, {"frames": made.frames, "fps": made.fps, "width": made.width, "height": made.height}
 
 
-WRITERS: dict[str, Callable[[Run, Motion, Body, Path, Asked], Made]] = {
+WRITERS: dict[str, Callable[[Run, Motion, Body, Path, ExportOptions], Summary]] = {
     "amass": _amass,
     "glb": _glb,
     "bvh": _bvh,

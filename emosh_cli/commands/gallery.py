@@ -1,4 +1,4 @@
-"""`emosh gallery`: a folder of runs as one page to look through."""
+"""`emosh gallery`: shows the results in a folder on one page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from emosh_cli import options
 from emosh_cli.command import FILES, command
-from emosh_cli.outputs import GALLERY, settle
+from emosh_cli.outputs import GALLERY, output_path
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -20,7 +20,7 @@ Runs = Annotated[
 Embed = Annotated[bool, typer.Option("--embed", help="Put the videos into the page, so that it is one file.")]
 NoOverlay = Annotated[bool, typer.Option("--no-overlay", help="Do not draw an overlay for results that have none.")]
 Title = Annotated[
-    str | None, typer.Option("--title", metavar="TEXT", help="Heading. Without it: the folder's name.",
+    str | None, typer.Option("--title", metavar="TEXT", help="Heading of the page. Without it: the folder's name.",
                              show_default=False)
 ]  # fmt: skip
 
@@ -40,7 +40,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Make a page of all results in a folder: photo, driver, overlay, condition, result and figures.
 
-        Results and their inputs are found by the provenance inside the files.
+        Results and their inputs are found by the provenance inside the files. A photo
+        or driving video is shown only if it lies in RUNS.
 
         The page needs no network and can be used with the keyboard alone. Small
         copies of the videos lie in NAME-files beside it, or in it with --embed.
@@ -54,21 +55,21 @@ def _gallery(
     run: Run, folder: Path, embed: bool, overlay: bool, title: str | None, out: Path | None, body: str
 ) -> None:
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give the one that holds your results")
-    target = settle(out or folder / "gallery.html", GALLERY, [], run.force)
+        raise InputError(f"{folder} is not a folder; name the folder that holds your results")
+    target = output_path(out or folder / "gallery.html", GALLERY, [], run.force)
     from emosh_cli.workflows.find_results import find_results
 
     found = find_results(folder)
     if not found:
-        raise InputError(f"no result of emosh lies in {folder}; make one with: emosh animate, or emosh generate")
+        raise InputError(f"{folder} holds no result of emosh; make one with: emosh animate, or emosh generate")
     if run.dry_run:
-        run.planned([f"show {each.result} in {target}" for each in found], output=str(target))
+        run.show_plan([f"show {each.result} in {target}" for each in found], output=str(target))
         return
-    from emosh_cli.workflows.gallery import shown
+    from emosh_cli.workflows.gallery import gallery_entry
     from stages.export.gallery import gallery_folder, write_gallery
 
     with tempfile.TemporaryDirectory() as spool:
         drawn = Path(spool) if embed else gallery_folder(target) / "overlays"
-        entries = [shown(run, each, drawn if overlay else None, body) for each in found]
+        entries = [gallery_entry(run, each, drawn if overlay else None, body) for each in found]
         copied = write_gallery(target, entries, title or folder.resolve().name, embed, run.console.progress)
     run.done(target, f"{len(found)} runs, {copied} videos and photos copied", runs=len(found), copied=copied)

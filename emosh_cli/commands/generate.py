@@ -1,4 +1,4 @@
-"""`emosh generate`: a photo and a motion become a video, with whatever is missing in between."""
+"""`emosh generate`: draws a photo and a motion as a video, and makes the missing steps in between."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from emosh_cli import options, pipes
 from emosh_cli.command import STAGES, command
-from emosh_cli.outputs import VIDEO, need, settle
+from emosh_cli.outputs import VIDEO, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -54,15 +54,16 @@ def register(app: typer.Typer) -> None:
         plan: options.PlanOnly = False,
         body: options.Body = "open",
     ) -> None:
-        """Draw the person in the photo with the movement of the motion.
+        """Draw a video of the person in the photo, moving as in a tracked motion.
 
         Missing steps are made in OUT.emosh/: the photo's motion, the retargeted
         motion, the condition map and the latents. The diffusion model draws a
         long video in chunks, and a killed run continues after its last whole chunk.
+        The sound is that of the tracked video, if that video lies beside the motion.
 
         Example: emosh generate --ref photo.png --motion drive.npz -o out.mp4
         """
-        from emosh_cli.workflows.animation import ModelChoice, checked_framing
+        from emosh_cli.workflows.animation import ModelChoice, check_framing
 
         choice = ModelChoice(model, adapter, device)
         sampling = {"seed": seed, "sac": False if no_sac else None, "color_anchor": color_anchor or None}
@@ -76,7 +77,7 @@ def register(app: typer.Typer) -> None:
         flags = {
             "retarget": {"disentangle": False if no_disentangle else None},
             "render_cond": {"hybrid": False if no_hybrid else None},
-            "puppet": {"framing": checked_framing(framing)},
+            "puppet": {"framing": check_framing(framing)},
             "wan": sampling,
             "wan_run": {"vram_gb": vram},
         }
@@ -86,13 +87,13 @@ def register(app: typer.Typer) -> None:
 def refuse_beside_latents(
     ref: Path | None, motion: Path | None, backend: str, framing: str | None, ablated: bool
 ) -> None:
-    """Latents hold photo and map already: what would change those comes too late. Raises InputError."""
+    """Raise InputError for options that change photo or condition map, which are already encoded in the latents."""
     if ref is not None or motion is not None:
-        raise InputError("--latents holds photo and motion already; leave --ref and --motion out")
+        raise InputError("--latents already holds photo and motion; leave --ref and --motion out")
     if backend == "puppet" or framing is not None:
         raise InputError("--latents are drawn by the wan backend; the puppet takes --ref PHOTO --motion NPZ")
     if ablated:
-        raise InputError("--no-hybrid and --no-disentangle come before encoding; give --ref and --motion for them")
+        raise InputError("--no-hybrid and --no-disentangle act before encoding; use them with --ref and --motion")
 
 
 def _from_latents(
@@ -100,17 +101,17 @@ def _from_latents(
 ) -> None:
     from emosh_cli.workflows.latents_to_video import LatentsToVideo
 
-    need(latents, "latents from emosh encode")
-    target = settle(out, VIDEO, [latents], run.force, beside=latents)
-    clip = LatentsToVideo.open(run, latents, target, choice, run.configured_all(("wan", "wan_run"), flags))
+    require_file(latents, "latents from emosh encode")
+    target = output_path(out, VIDEO, [latents], run.force, beside=latents)
+    clip = LatentsToVideo.open(run, latents, target, choice, run.load_configs(("wan", "wan_run"), flags))
     if plan:
-        run.planned(clip.plan_lines())
+        run.show_plan(clip.plan_lines())
         return
     report, work = clip.draw()
     if run.dry_run:
-        run.planned([*work.plan, f"-> {target}"], output=str(target))
+        run.show_plan([*work.plan, f"-> {target}"], output=str(target))
         return
-    summary = f"drawn by wan in {run.seconds:.1f} s; what was measured is in {work.folder}"
+    summary = f"drawn by wan in {run.seconds:.1f} s; the measured figures are in {work.folder}"
     run.done(target, summary, backend="wan", work=str(work.folder), steps=work.plan, **report)
 
 
@@ -118,15 +119,16 @@ def _from_motion(run: Run, ref: Path, motion: Path, out: Path | None, plan: bool
     from emosh_cli.workflows import animation
     from stages.artifacts.motion import load_motion
 
-    need(ref, "a photo of a person")
-    need(motion, "a motion .npz")
-    target = settle(out, VIDEO, [ref, motion], run.force, beside=motion, ending=f"-{ref.stem}")
+    require_file(ref, "a photo of a person")
+    require_file(motion, "a motion .npz")
+    target = output_path(out, VIDEO, [ref, motion], run.force, beside=motion, ending=f"-{ref.stem}")
     animation.check_photo(ref)
     with pipes.readable(motion) as driver:
         loaded = load_motion(driver)
-        pipeline = animation.open_pipeline(run, animation.Request(ref, target, **drawn_with), making=not plan)
+        pipeline = animation.open_pipeline(run, animation.Request(ref, target, **drawn_with), plan_only=plan)
         if plan:
-            run.planned(pipeline.plan_lines(len(loaded)))
+            run.show_plan(pipeline.plan_lines(len(loaded)))
             return
-        result = animation.generate_from_motion(pipeline, driver, loaded, motion)
-        animation.say_made(run, pipeline, result)
+        audio_from = animation.find_audio(loaded.provenance, motion, run.console)
+        result = animation.generate_from_motion(pipeline, driver, loaded, audio_from)
+        animation.report_result(run, pipeline, result)

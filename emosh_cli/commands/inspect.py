@@ -1,4 +1,4 @@
-"""`emosh inspect`: what is in a file."""
+"""`emosh inspect`: shows what a file holds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import typer
 
 from emosh_cli import pipes
 from emosh_cli.command import FILES, command
-from emosh_cli.outputs import PIPE, need
+from emosh_cli.outputs import PIPE, require_file
 from emosh_cli.run import Run
+from emosh_cli.terminal import cell
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,17 +24,17 @@ ARTIFACT = "a motion, body file, video, report, safetensors file or export"
 Files = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FILE...", help="Any file of emosh. - reads a motion from standard input.", show_default=False
+        metavar="FILE...", help="Any file that emosh writes. - reads a motion from standard input.", show_default=False
     ),
 ]
 SHORT = 64
-"""Longer provenance values are cut in the table; --json has them whole."""
+"""Longer provenance values are cut in the table. --json shows them in full."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "inspect", FILES, works=False)
+    @command(app, "inspect", FILES, run_options=False)
     def inspect(run: Run, files: Files) -> None:
         """Show what a file holds: arrays, shapes, share of valid frames per part, and how it was made.
 
@@ -56,7 +57,7 @@ def register(app: typer.Typer) -> None:
 def _describe(path: Path) -> Described:
     from stages.artifacts import describe
 
-    need(path, ARTIFACT)
+    require_file(path, ARTIFACT)
     suffix = ".npz" if path == PIPE else path.suffix.lower()
     if suffix == ".npz":
         from stages.artifacts.motion import MOTION
@@ -76,7 +77,7 @@ def _describe(path: Path) -> Described:
 
 
 def _describe_export(path: Path) -> Described:
-    """A file for other programs: what it was made from."""
+    """A file for other programs: its size and its provenance."""
     from emosh_cli.provenance_reader import provenance_of
     from stages.artifacts.describe import Described
 
@@ -86,7 +87,7 @@ def _describe_export(path: Path) -> Described:
 
 
 def _describe_report(described: Described) -> Described:
-    """A report's sections with their meaning, checked against the report's table; other JSON as it is."""
+    """A report with the meaning of its sections, checked against its schema. Other JSON files are unchanged."""
     from stages.evaluate.report import KIND, REPORT, read_report
 
     if described.kind != KIND:
@@ -130,11 +131,11 @@ def _plain(value: Any) -> Any:
 
 
 def _print(each: Described) -> None:
-    """Tables on stdout; as wide as they need to be where stdout is no terminal."""
+    """Print tables on stdout, 160 columns wide if stdout is not a terminal."""
     from rich.console import Console
 
     console = Console(width=None if os.isatty(1) else 160, highlight=False)
-    console.print(f"{each.path}: {each.kind}", markup=False, style="bold")
+    console.print(cell(f"{each.path}: {each.kind}", "bold"))
     if each.rows:
         console.print(_table(("array", "shape", "type", "meaning"), each.rows))
     if each.figures:
@@ -148,11 +149,10 @@ def _print(each: Described) -> None:
 def _table(heads: tuple[str, ...], rows: Any):
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(cell, row))
     return table
 
 

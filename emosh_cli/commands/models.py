@@ -1,4 +1,4 @@
-"""`emosh models`: the model files that can be installed, and those that emosh makes itself."""
+"""`emosh models`: lists, installs, downloads and converts model files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import typer
 from emosh_cli.command import MACHINE, command
 from emosh_cli.run import Run
 from emosh_cli.subcommands import Group
-from emosh_cli.workflows.model_files import METRIC_NETWORKS, MODEL_FILES, installed, place
+from emosh_cli.terminal import cell, one_line
+from emosh_cli.workflows.model_files import METRIC_NETWORKS, MODEL_FILES, installed_path, is_installed
 from stages.errors import InputError
 
 Baked = Annotated[str, typer.Argument(metavar="open|ehm", help="Which body.", show_default=False)]
 Fetched = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="One of the names in: emosh models list; wan: all that --backend wan needs.",
+        metavar="NAME", help="A name from: emosh models list. wan: all parts that --backend wan needs.",
         show_default=False,
     ),
 ]  # fmt: skip
@@ -32,7 +33,7 @@ Source = Annotated[
 LicensedFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[FILE]",
+        metavar="FILE",
         help="The file, if the first word is a name: smplx, flame, dwpose, lpips.",
         show_default=False,
     ),
@@ -51,7 +52,7 @@ Trust = Annotated[
 ]
 Transformer = Annotated[
     Path | None,
-    typer.Argument(metavar="[FOLDER]", help="A transformer folder. Without it: the installed one.", show_default=False),
+    typer.Argument(metavar="FOLDER", help="A transformer folder. Without it: the installed one.", show_default=False),
 ]
 
 
@@ -66,19 +67,22 @@ def register(app: typer.Typer) -> None:
     )
     app.add_typer(group, rich_help_panel=MACHINE)
 
-    @command(group, "list", "Commands", works=False)
+    @command(group, "list", "Commands", run_options=False)
     def list_(run: Run) -> None:
         """List every model file with licence, source, size and sha256, and whether it is installed.
 
         Example: emosh models list
         """
-        rows = [{**asdict(entry), "place": str(place(entry)), "installed": installed(entry)} for entry in MODEL_FILES]
+        rows = [
+            {**asdict(entry), "place": str(installed_path(entry)), "installed": is_installed(entry)}
+            for entry in MODEL_FILES
+        ]
         if run.console.as_json:
             run.console.data({"models": rows})
         else:
             _print(rows)
 
-    @command(group, "bake", "Commands", works=False)
+    @command(group, "bake", "Commands", run_options=False)
     def bake(run: Run, name: Baked) -> None:
         """Make a body file. open needs only the installed packages. ehm needs your own SMPL-X and FLAME files.
 
@@ -90,13 +94,13 @@ def register(app: typer.Typer) -> None:
             install_models.bake_ehm(run)
             return
         if name != "open":
-            raise InputError(f"there is no body called '{name}' to bake; choose open or ehm")
+            raise InputError(f"no body is called '{name}'; choose open or ehm")
         from stages.body.store import body_path, open_body
 
         body = open_body(name, progress=run.console.progress)
         run.done(body_path(name), f"{len(body.v_template)} vertices, {len(body.expression_names)} facial actions")
 
-    @command(group, "add", "Commands", works=False)
+    @command(group, "add", "Commands", run_options=False)
     def add(
         run: Run, source: Source, file: LicensedFile = None, name: As = None, copy: Copy = False, trust: Trust = False
     ) -> None:
@@ -119,7 +123,7 @@ def register(app: typer.Typer) -> None:
             raise InputError("--trust is for network files: emosh models add lpips|inception|i3d|arcface FILE --trust")
         install_models.add(run, source, name, copy)
 
-    @command(group, "fetch", "Commands", works=False)
+    @command(group, "fetch", "Commands", run_options=False)
     def fetch(run: Run, name: Fetched) -> None:
         """Download a model whose licence allows it. Size and licence are printed first.
 
@@ -129,7 +133,7 @@ def register(app: typer.Typer) -> None:
 
         install_models.fetch_model(run, name)
 
-    @command(group, "prepare", "Commands", works=False)
+    @command(group, "prepare", "Commands", run_options=False)
     def prepare(run: Run, folder: Transformer = None) -> None:
         """Convert the fp32 shards of a transformer to bf16, once. It halves their size and the memory to load them.
 
@@ -147,6 +151,6 @@ def _print(rows: list[dict]) -> None:
     console = Console(width=None if os.isatty(1) else 200, highlight=False)
     for row in rows:
         state = Text("installed", "green") if row["installed"] else Text("not installed", "yellow")
-        console.print(Text.assemble((row["name"], "bold"), f": {row['purpose']}, ", state))
+        console.print(Text.assemble((row["name"], "bold"), f": {one_line(row['purpose'])}, ", state))
         for label in ("licence", "source", "size", "sha256", "place", "how"):
-            console.print(Text(f"  {label}: {row[label]}"), soft_wrap=True)
+            console.print(cell(f"  {label}: {row[label]}"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`emosh render-cond`: a motion becomes the condition map that the diffusion model reads."""
+"""`emosh render-cond`: draws a motion as the condition map that the diffusion model reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from emosh_cli import options, pipes
 from emosh_cli.command import STAGES, command
-from emosh_cli.outputs import CONDITION, need, settle
+from emosh_cli.outputs import CONDITION, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
         no_hybrid: options.NoHybrid = False,
         body: options.Body = "open",
     ) -> None:
-        """Draw a motion as a condition map: a lossless mp4 with one frame per row.
+        """Draw a motion as a condition map: a lossless mp4 with one frame per motion row.
 
         Example: emosh render-cond target.npz -o cond.mp4 --size 512x512
         """
@@ -51,13 +51,13 @@ def register(app: typer.Typer) -> None:
 def _render(
     run: Run, motion: Path, out: Path | None, size: str | None, zoom: str | None, no_hybrid: bool, body: str
 ) -> None:
-    need(motion, "a motion .npz")
-    target = settle(out, CONDITION, [motion], run.force, beside=motion, ending="-cond")
+    require_file(motion, "a motion .npz")
+    target = output_path(out, CONDITION, [motion], run.force, beside=motion, ending="-cond")
     width, height = parsed_size(size)
     flags = {"width": width, "height": height, "hybrid": False if no_hybrid else None, "zoom": zoom}
-    config = run.configured("render_cond", **flags)
+    config = run.load_config("render_cond", **flags)
     if run.dry_run:
-        run.planned([f"draw {motion} at {config.width}x{config.height} -> {target}"], output=str(target))
+        run.show_plan([f"draw {motion} at {config.width}x{config.height} -> {target}"], output=str(target))
         return
     from stages.artifacts.motion import load_motion
     from stages.body.store import open_body
@@ -68,7 +68,7 @@ def _render(
     opened = open_body(body, progress=run.console.progress)
     write_condition(loaded, opened, config, target, run.console.progress)
     pace = 1000 * run.seconds / len(loaded)
-    run.done(target, f"{len(loaded)} frames, {config.width}x{config.height}, {pace:.0f} ms a frame in all")
+    run.done(target, f"{len(loaded)} frames, {config.width}x{config.height}, {pace:.0f} ms per frame in total")
 
 
 def parsed_size(text: str | None) -> tuple[int | None, int | None]:

@@ -1,4 +1,4 @@
-"""`emosh retarget`: the driver's movement in the reference's body."""
+"""`emosh retarget`: gives a motion the body shape of the reference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from emosh_cli import options, pipes
 from emosh_cli.command import STAGES, command
-from emosh_cli.outputs import MOTION, PIPE, need, settle
+from emosh_cli.outputs import MOTION, PIPE, output_path, require_file
 from emosh_cli.run import Run
 
 
@@ -35,14 +35,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _retarget(run: Run, motion: Path, ref: Path, out: Path | None, no_disentangle: bool, body: str) -> None:
-    need(motion, "a motion .npz")
-    need(ref, "a photo, or its tracked motion")
-    target = settle(out, MOTION, [motion, ref], run.force, beside=motion, ending=f"-{ref.stem}")
-    configs = run.configured_all(
-        ("retarget", "track"), {"retarget": {"disentangle": False if no_disentangle else None}}
-    )
+    require_file(motion, "a motion .npz")
+    require_file(ref, "a photo, or its tracked motion")
+    target = output_path(out, MOTION, [motion, ref], run.force, beside=motion, ending=f"-{ref.stem}")
+    configs = run.load_configs(("retarget", "track"), {"retarget": {"disentangle": False if no_disentangle else None}})
     if run.dry_run:
-        run.planned([f"retarget {motion} onto {ref} -> {target}"], output=str(target))
+        run.show_plan([f"retarget {motion} onto {ref} -> {target}"], output=str(target))
         return
     from emosh_cli.workflows.tracking import reference_motion
     from stages.artifacts.motion import load_motion, save_motion

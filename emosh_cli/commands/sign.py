@@ -1,4 +1,4 @@
-"""`emosh sign`: a C2PA signature on a result, with the user's own certificate."""
+"""`emosh sign`: signs a result (C2PA) with the user's own certificate."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import typer
 
 from emosh_cli import options
 from emosh_cli.command import FILES, command
-from emosh_cli.outputs import VIDEO, need, settle
+from emosh_cli.outputs import VIDEO, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
-Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A result of emosh.", show_default=False)]
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video that emosh wrote.", show_default=False)]
 Certificate = Annotated[
     Path,
     typer.Option(
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
         algorithm: Algorithm = "es256",
         out: options.Out = None,
     ) -> None:
-        """Sign a result with your certificate (C2PA). emosh inspect and viewers of content credentials read it.
+        """Sign a result with your certificate (C2PA). emosh inspect and C2PA viewers show the signature.
 
         Example: emosh sign out.mp4 --certificate chain.pem --key key.pem -o signed.mp4
         """
@@ -46,14 +46,14 @@ def register(app: typer.Typer) -> None:
 def _sign(run: Run, video: Path, certificate: Path, key: Path, algorithm: str, out: Path | None) -> None:
     from stages.video.signing import ALGORITHMS, read_signature, sign
 
-    need(video, "a result of emosh")
-    need(certificate, "a certificate chain in PEM")
-    need(key, "a private key in PEM")
+    require_file(video, "a result of emosh")
+    require_file(certificate, "a certificate chain in PEM")
+    require_file(key, "a private key in PEM")
     if algorithm not in ALGORITHMS:
         raise InputError(f"--algorithm {algorithm}: choose one of: {', '.join(ALGORITHMS)}")
-    target = settle(out, VIDEO, [video, certificate, key], run.force, beside=video, ending="-signed")
+    target = output_path(out, VIDEO, [video, certificate, key], run.force, beside=video, ending="-signed")
     if run.dry_run:
-        run.planned([f"sign {video} -> {target}"], output=str(target))
+        run.show_plan([f"sign {video} -> {target}"], output=str(target))
         return
     sign(video, target, certificate, key, algorithm)
     run.done(target, read_signature(target))

@@ -1,4 +1,4 @@
-"""`emosh track`: a video or a photo becomes a motion."""
+"""`emosh track`: tracks a person in a video or a photo, and writes the motion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from emosh_cli import options
 from emosh_cli.command import STAGES, command
-from emosh_cli.outputs import MOTION, OVERLAY, OVERLAY_OF_PHOTO, PIPE, need, settle
+from emosh_cli.outputs import MOTION, OVERLAY, OVERLAY_OF_PHOTO, PIPE, output_path, require_file
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -73,31 +73,31 @@ def _track(
     run: Run, source: Path, out: Path | None, overlay: Path | None, flags: dict, body: str, others: dict
 ) -> None:
     if source == PIPE:
-        raise InputError("a video cannot be read from a pipe; give track a file")
-    need(source, "a video or a photo")
-    target = settle(out, MOTION, [source], run.force, beside=source)
-    config = run.configured("track", **flags)
+        raise InputError("a video cannot be read from a pipe; name a file")
+    require_file(source, "a video or a photo")
+    target = output_path(out, MOTION, [source], run.force, beside=source)
+    config = run.load_config("track", **flags)
     from stages.video.source import probe
 
     described = probe(source)
     if overlay is not None:
-        settle(overlay, OVERLAY_OF_PHOTO if described.is_photo else OVERLAY, [source, target], run.force)
+        output_path(overlay, OVERLAY_OF_PHOTO if described.is_photo else OVERLAY, [source, target], run.force)
     if run.dry_run:
         frames = "a photo" if described.is_photo else f"about {described.frame_count} frames"
-        run.planned(
+        run.show_plan(
             [f"track {source} ({frames}, {described.width}x{described.height}) -> {target}"], output=str(target)
         )
         return
     from emosh_cli import pipes
-    from emosh_cli.workflows.tracking import summarized, tracked
+    from emosh_cli.workflows.tracking import summary_of, track_source
     from stages.artifacts.motion import save_motion
 
-    motion = tracked(run, source, body, config, **others)
+    motion = track_source(run, source, body, config, **others)
     if overlay is not None:
         from stages.body.store import open_body
         from stages.track.overlay import write_overlay
 
         write_overlay(source, motion, open_body(body), overlay, run.console.progress)
     pipes.write(target, lambda path: save_motion(path, motion))
-    summary, figures = summarized(motion, run.seconds)
+    summary, figures = summary_of(motion, run.seconds)
     run.done(None if target == PIPE else target, summary, summary_figures=figures, overlay=overlay)

@@ -1,4 +1,4 @@
-"""`emosh train`: an adapter for the diffusion model, learned from an encoded training set."""
+"""`emosh train`: trains an adapter for the diffusion model on an encoded training set."""
 
 from __future__ import annotations
 

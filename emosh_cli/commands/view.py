@@ -1,4 +1,4 @@
-"""`emosh view`: a motion as a recording to turn, scrub and zoom in."""
+"""`emosh view`: records a motion for the rerun viewer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from emosh_cli import options, pipes
 from emosh_cli.command import FILES, command
-from emosh_cli.outputs import RECORDING, need, settle
+from emosh_cli.outputs import RECORDING, output_path, require_file
 from emosh_cli.run import Run
 
 Video = Annotated[
@@ -40,14 +40,14 @@ def register(app: typer.Typer) -> None:
 
 
 def _view(run: Run, motion: Path, video: Path | None, out: Path | None, body: str) -> None:
-    from stages.export.recording import package, write_recording
+    from stages.export.recording import rerun_package, write_recording
 
-    need(motion, "a motion .npz")
-    given = [motion] if video is None else [motion, need(video, "the video that was tracked")]
-    package()
-    target = settle(out, RECORDING, given, run.force, beside=motion)
+    require_file(motion, "a motion .npz")
+    given = [motion] if video is None else [motion, require_file(video, "the video that was tracked")]
+    rerun_package()
+    target = output_path(out, RECORDING, given, run.force, beside=motion)
     if run.dry_run:
-        run.planned([f"record {motion} -> {target}"], output=str(target))
+        run.show_plan([f"record {motion} -> {target}"], output=str(target))
         return
     from stages.artifacts.motion import load_motion
     from stages.body.store import open_body

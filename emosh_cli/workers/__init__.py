@@ -1,1 +1,1 @@
-"""Processes of this machine or of a Ray cluster, and the jobs that they run. They know stages, and no workflow."""
+"""Processes of this machine or of a Ray cluster, and the jobs that they run. They use stages, and know no workflow."""

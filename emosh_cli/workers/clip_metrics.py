@@ -1,7 +1,7 @@
-"""One clip of one method, measured in a process of its own and remembered: the jobs of `emosh evaluate --table`.
+"""The jobs of `emosh evaluate --table`: each measures one clip of one method in its own process, and keeps the record.
 
-What a clip's figures were made from is its fingerprint; a file of that name holds them, written whole after its
-features, so a run that was stopped anywhere goes on with the clips that are missing.
+A clip's fingerprint is computed from its inputs. The record file is named after it, and is written atomically after the
+clip's features. A stopped run therefore continues with the missing clips.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.artifacts.names import checked_name
 from stages.errors import InputError
+
+FEATURES = ("fid", "fvd", "truth_fid", "truth_fvd")
+"""Arrays of a clip's features, and of its truth's."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClipJob:
-    """Everything a worker needs; all of it can be sent to another process."""
+    """Everything that a worker needs. It can be pickled. `where` is the name of the set."""
 
     method: str
     where: str
@@ -43,30 +47,30 @@ class ClipJob:
     cache: Path
     code: str
     networks: tuple[tuple[str, str], ...]
-    fresh: bool = False
-    """Measure it again though it is remembered."""
+    remeasure: bool = False
+    """Measure the clip again even if a record exists."""
 
     def describe(self) -> str:
-        """For a message."""
+        """Method, set and clip, for a message."""
         return f"{self.method}, set {self.where}, clip {self.clip}"
 
 
-def run_quietly(job: ClipJob) -> tuple[dict[str, Any], bool]:
-    """`run` without what libraries print. Raises InputError that names the clip."""
+def measure_quietly(job: ClipJob) -> tuple[dict[str, Any], bool]:
+    """`measure_clip` without the output of libraries. Raises InputError that names the clip."""
     from stages.quiet import quiet
 
     try:
         with quiet():
-            return run(job)
+            return measure_clip(job)
     except InputError as error:
         raise InputError(f"{job.describe()}: {error}") from error
 
 
-def run(job: ClipJob) -> tuple[dict[str, Any], bool]:
-    """The clip's record, and whether it was remembered."""
+def measure_clip(job: ClipJob) -> tuple[dict[str, Any], bool]:
+    """The clip's record, and whether it existed before."""
     fingerprint = _fingerprint(job)
     place = job.cache / f"{fingerprint[:32]}.json"
-    known = None if job.fresh else _remembered(place, fingerprint)
+    known = None if job.remeasure else _load_record(place, fingerprint)
     if known is not None:
         return known, True
     _check_size(job)
@@ -75,20 +79,19 @@ def run(job: ClipJob) -> tuple[dict[str, Any], bool]:
         "method": job.method,
         "set": job.where,
         "clip": job.clip,
-        **_measure(job, place),
+        **_measure_all(job, place),
     }
     _write(place, lambda part: part.write_text(json.dumps(record, allow_nan=False), encoding="utf-8"))
     return record, False
 
 
-def features(cache: Path, record: dict[str, Any]) -> dict[str, np.ndarray]:
-    """A record's rows: fid, fvd of the result, truth_fid, truth_fvd of the truth; those that there are."""
-    import numpy as np
+def load_features(cache: Path, record: dict[str, Any]) -> dict[str, np.ndarray]:
+    """A record's features: fid, fvd of the result; truth_fid, truth_fvd of the real video. Absent ones are left out."""
+    from stages.artifacts.npz import read_npz
 
     found: dict[str, np.ndarray] = {}
     for name in record["features"]:
-        with np.load(cache / name, allow_pickle=False) as stored:
-            found |= {key: stored[key] for key in stored.files}
+        found |= read_npz(cache / name, FEATURES)
     return found
 
 
@@ -103,54 +106,56 @@ def _fingerprint(job: ClipJob) -> str:
     return Provenance("evaluate-clip", config, inputs, {**dict(job.networks), "code": job.code}).fingerprint()
 
 
-def _remembered(place: Path, fingerprint: str) -> dict[str, Any] | None:
+def _load_record(place: Path, fingerprint: str) -> dict[str, Any] | None:
     try:
         record = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = record.get("fingerprint") == fingerprint and all((place.parent / n).is_file() for n in record["features"])
-    return record if whole else None
+    if not isinstance(record, dict) or record.get("fingerprint") != fingerprint:
+        return None
+    files = [place.parent / checked_name(name, str(place)) for name in record["features"]]
+    return record if all(file.is_file() for file in files) else None
 
 
 def _check_size(job: ClipJob) -> None:
-    """Refuse a file that is not of the size that the method's own code writes."""
+    """Raise InputError if the file does not have the size that the method's own code writes."""
     from stages.video.source import probe
 
     info = probe(job.result)
     if job.sizes and (info.width, info.height) not in job.sizes:
-        wanted = " or ".join(f"{width}x{height}" for width, height in job.sizes)
+        sizes = " or ".join(f"{width}x{height}" for width, height in job.sizes)
         note = f" ({job.size_note})" if job.size_note else ""
         raise InputError(
-            f"{job.result} is {info.width}x{info.height}, its preset says {wanted}"
-            f"{note}; if it is right, set size = [{info.width}, {info.height}]"
+            f"{job.result} is {info.width}x{info.height}, its preset says {sizes}"
+            f"{note}; if this size is right, set size = [{info.width}, {info.height}]"
         )
 
 
-def _measure(job: ClipJob, place: Path) -> dict[str, Any]:
-    """Figures by the tables' keys, counts, and the feature files' names."""
+def _measure_all(job: ClipJob, place: Path) -> dict[str, Any]:
+    """Figures by the keys of the tables, frame counts, and the names of the feature files."""
     figures: dict[str, float] = {}
     record: dict[str, Any] = {"figures": figures, "features": [], "frames": 0, "lossy": []}
     if job.truth is not None:
-        _pictures(job, place, record)
-    record["curves"] = _colour(job)
+        _measure_pictures(job, place, record)
+    record["curves"] = _colour_curves(job)
     if job.photo is not None:
-        record["curves"] |= _identity(job, figures)
+        record["curves"] |= _measure_identity(job, figures)
         if job.shape:
-            _shape(job, figures)
+            _measure_shape(job, figures)
     return record
 
 
-def _pictures(job: ClipJob, place: Path, record: dict[str, Any]) -> None:
-    from stages.evaluate.distribution import Gather
+def _measure_pictures(job: ClipJob, place: Path, record: dict[str, Any]) -> None:
+    from stages.evaluate.distribution import FeatureCollector
     from stages.evaluate.evaluate import evaluate_paired
     from stages.evaluate.networks import chosen
 
     assert job.truth is not None
-    used = chosen.paired(job.config)
-    extract = chosen.many(job.config)
-    ours, theirs = (Gather(*extract, job.config.fvd_frames) for _ in range(2))
+    used = chosen.paired_metrics(job.config)
+    extract = chosen.feature_networks(job.config)
+    ours, theirs = (FeatureCollector(*extract, job.config.fvd_frames) for _ in range(2))
     truth_place = job.cache / f"truth-{_truth_fingerprint(job)[:32]}.npz"
-    known = truth_place.is_file() and not job.fresh
+    known = truth_place.is_file() and not job.remeasure
 
     def watch(result: np.ndarray, truth: np.ndarray) -> None:
         ours.add(result)
@@ -174,7 +179,7 @@ def _pictures(job: ClipJob, place: Path, record: dict[str, Any]) -> None:
 
 
 def _truth_fingerprint(job: ClipJob) -> str:
-    """Of what decides the truth's own features: not the result."""
+    """The fingerprint of the real video's features, which do not depend on the result."""
     from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 
     assert job.truth is not None
@@ -183,7 +188,7 @@ def _truth_fingerprint(job: ClipJob) -> str:
     return Provenance("evaluate-truth", config, {"truth": sha256_file(job.truth)}, weights).fingerprint()
 
 
-def _colour(job: ClipJob) -> dict[str, Any]:
+def _colour_curves(job: ClipJob) -> dict[str, Any]:
     """Colour over time: figure -> times and values."""
     from stages.evaluate.colour import colour_over_time
 
@@ -195,8 +200,8 @@ def _colour(job: ClipJob) -> dict[str, Any]:
     }
 
 
-def _identity(job: ClipJob, figures: dict[str, float]) -> dict[str, Any]:
-    """Adds the figures; its curve, where a face network is installed."""
+def _measure_identity(job: ClipJob, figures: dict[str, float]) -> dict[str, Any]:
+    """Add the identity figures. Returns the curve; empty if no face network is installed."""
     from stages.evaluate.identity import identity_section
 
     assert job.photo is not None
@@ -209,7 +214,7 @@ def _identity(job: ClipJob, figures: dict[str, float]) -> dict[str, Any]:
     return {"identity": [section["seconds"], section["cosine"]["per_frame"]]}
 
 
-def _shape(job: ClipJob, figures: dict[str, float]) -> None:
+def _measure_shape(job: ClipJob, figures: dict[str, float]) -> None:
     from stages.artifacts.provenance import config_dict
     from stages.body.store import open_body
     from stages.evaluate.shape_section import PhotoMotions, shape_section
@@ -231,7 +236,7 @@ def _shape(job: ClipJob, figures: dict[str, float]) -> None:
 
 
 def picture_tracker(body: Body, config: TrackConfig) -> TrackPicture:
-    """What tracks the largest person in one picture: a path in, the motion out, None where nobody is in it."""
+    """A function that tracks the largest person in a picture: path -> motion, or None if nobody is in it."""
     from stages.track.track import track
 
     alone = replace(config, person=0)
@@ -258,7 +263,7 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
         write(part)
 
 
-def as_dict(job: ClipJob) -> dict[str, Any]:
-    """For a report: what was compared, without what only a worker needs."""
+def job_notes(job: ClipJob) -> dict[str, Any]:
+    """The job's files and names, for the report."""
     kept = ("method", "where", "clip", "result", "truth", "photo")
     return {key: str(value) for key, value in asdict(job).items() if key in kept and value is not None}

@@ -1,5 +1,5 @@
-"""The clips of a training set, drawn and encoded one a job. A job does nothing where its file is there, so it may be
-done again, by anyone, at any time."""
+"""The jobs of a training set: each draws and encodes one clip. A job does nothing if its file exists, so any process
+may call it again at any time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emosh_cli.workers.curate_jobs import refuse_full_disk, worded
+from emosh_cli.workers.curate_jobs import error_text, raise_if_disk_full
 
 if TYPE_CHECKING:
     from stages.artifacts.manifest import ClipLine
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from stages.encode.training_clips import Encoders
     from stages.render_cond.config import RenderCondConfig
 
-WORKING = ".drawing"
-"""Folder in a cache for the condition maps at work."""
+MAPS_FOLDER = ".drawing"
+"""Folder in a cache for temporary condition maps."""
 
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """What all clips of a cache share, and what decides their bytes."""
+    """Settings and weights of a cache. They decide the bytes of every clip."""
 
     encode: EncodeConfig
     cache: CacheConfig
     render_cond: RenderCondConfig
     weights: dict[str, str]
-    """What networks, body and code hash to."""
+    """sha256 of networks, body and code."""
 
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """Draw and encode one clip into the folder `out`; its map at work is called after `number`."""
+    """Draw and encode one clip into the folder `out`. `number` names its temporary condition map."""
 
     number: int
     clip: ClipLine
@@ -47,62 +47,62 @@ class EncodeJob:
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A clip's file in the cache, and whether it was there before; or why there is none."""
+class EncodeResult:
+    """A clip's file in the cache and whether it existed before, or the error."""
 
     file: str = ""
     was_there: bool = False
     error: str | None = None
 
 
-def encode_one(job: EncodeJob) -> Encoded:
-    """The clip's file, which lies in its place. Raises InputError for a full disk or card, with which no clip fits."""
+def run_encode_job(job: EncodeJob) -> EncodeResult:
+    """Encode the clip, or find its file. Raises for a full disk or GPU, after which no clip can succeed."""
     try:
-        return _encoded(job)
+        return _encode(job)
     except Exception as error:
-        refuse_full_disk(error)
+        raise_if_disk_full(error)
         if type(error).__name__ == "OutOfMemoryError":
             from stages.wan.offload import explained_out_of_memory
 
             with explained_out_of_memory(None, "encoding"):
                 raise
-        return Encoded(error=worded(error))
+        return EncodeResult(error=error_text(error))
 
 
-def _encoded(job: EncodeJob) -> Encoded:
-    from emosh_cli.outputs import need
+def _encode(job: EncodeJob) -> EncodeResult:
+    from emosh_cli.outputs import require_file
     from stages.artifacts.motion import load_motion
     from stages.artifacts.provenance import Provenance, config_dict, sha256_file
     from stages.artifacts.training_cache import is_encoded_clip
     from stages.encode.training_clips import encode_clip
     from stages.render_cond.render import write_condition
 
-    clip, own = job.clip, job.settings
+    clip, settings = job.clip, job.settings
     assert clip.motion is not None
     inputs = {
-        "video": sha256_file(need(clip.video, "a clip's video")),
-        "motion": sha256_file(need(clip.motion, "a clip's motion .npz")),
+        "video": sha256_file(require_file(clip.video, "a clip's video")),
+        "motion": sha256_file(require_file(clip.motion, "a clip's motion .npz")),
     }
-    configs = {name: config_dict(getattr(own, name)) for name in ("encode", "cache", "render_cond")}
+    configs = {name: config_dict(getattr(settings, name)) for name in ("encode", "cache", "render_cond")}
     place = {"first_frame": clip.first_frame, "frames": clip.frames}
-    record = Provenance("encode", {**configs, **place}, inputs, own.weights, notes={"video": clip.video.name})
+    record = Provenance("encode", {**configs, **place}, inputs, settings.weights, notes={"video": clip.video.name})
     name = f"clip-{record.fingerprint()[:24]}.safetensors"
     if is_encoded_clip(job.out / name, record.fingerprint()):
-        return Encoded(name, True)
-    cond = job.out / WORKING / f"{job.number}.mp4"
+        return EncodeResult(name, True)
+    cond = job.out / MAPS_FOLDER / f"{job.number}.mp4"
     cond.parent.mkdir(exist_ok=True)
     try:
-        write_condition(load_motion(clip.motion), _body(job.body), own.render_cond, cond)
-        encoders = encoders_of(job.model, own.encode, job.device)
-        encode_clip(clip, cond, encoders, job.out / name, own.encode, own.cache, record)
+        write_condition(load_motion(clip.motion), _body(job.body), settings.render_cond, cond)
+        encoders = encoders_once(job.model, settings.encode, job.device)
+        encode_clip(clip, cond, encoders, job.out / name, settings.encode, settings.cache, record)
     finally:
         cond.unlink(missing_ok=True)
-    return Encoded(name)
+    return EncodeResult(name)
 
 
 @lru_cache(1)
-def encoders_of(model: Path, config: EncodeConfig, device: str) -> Encoders:
-    """VAE and CLIP, which a process loads once."""
+def encoders_once(model: Path, config: EncodeConfig, device: str) -> Encoders:
+    """VAE and CLIP, loaded once per process."""
     from stages.encode.training_clips import load_encoders
     from stages.wan.folder import open_folder
 

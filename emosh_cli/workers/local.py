@@ -1,7 +1,7 @@
-"""Who does many jobs that do not need each other, a curation's or made-up clips: processes of this machine, or Ray.
+"""Runs independent jobs in processes of this machine.
 
-A job that ends its process (a decoder's crash, a kernel short of memory) is done again alone; where it ends two more,
-it becomes a line with its reason and the rest goes on.
+A job whose process dies (a decoder crashes, or the kernel kills it for lack of memory) is run again in a process of its
+own. If that process dies too, twice, the job gets KILLED as its result, and the other jobs continue.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 Engine = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[Any, Any]]]
-"""(function, jobs) -> (job, its result, or KILLED) as they are finished."""
+"""(function, jobs) -> iterator of (job, result or KILLED), in the order in which jobs finish."""
 
 WORKER_GB = 1.6
-"""What a worker needs: tracking peaks at 1.2 GB (d7, 960x540), a 4K video adds its decoder's pictures."""
+"""Memory per worker: tracking peaks at 1.2 GB (clip d7, 960x540), and a 4K video adds its decoded pictures."""
 
 
 class Killed:
-    """In the place of a result: the job's process did not live to give one."""
+    """Stands for the result of a job whose process died."""
 
 
 KILLED = Killed()
-DIED = "its process died again and again, most likely for want of memory; try again with fewer --workers"
+DIED_MESSAGE = "its process died three times, probably for lack of memory; try again with fewer --workers"
 
 
-def workers_here() -> int:
-    """Workers on this machine: as many as this process has cores, and memory has room for."""
+def default_workers() -> int:
+    """Number of workers on this machine: as many as cores and free memory allow."""
     return max(1, min(usable_cores(), int(_free_gb() / WORKER_GB)))
 
 
 def _free_gb() -> float:
-    """Memory that can be had, as the kernel estimates it; without bounds where it does not say."""
+    """Free memory in GiB, as the kernel estimates it; infinity if it gives no estimate."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
-            kept = {line.split(":")[0]: line.split()[1] for line in file}
-        return int(kept["MemAvailable"]) / 1024**2
+            fields = {line.split(":")[0]: line.split()[1] for line in file}
+        return int(fields["MemAvailable"]) / 1024**2
     except (OSError, KeyError, ValueError, IndexError):
         return float("inf")
 
 
-def results(
+def run_jobs(
     engine: Engine, function: Callable[[Job], Result], jobs: Sequence[Job], progress: Progress, label: str
 ) -> Iterator[tuple[Job, Result | None]]:
-    """(job, result) as they are finished, told to `progress`; None in the place of a result for DIED."""
+    """Run all jobs and report to `progress`. Yields (job, result) as jobs finish; the result is None for KILLED."""
     progress(label, 0, len(jobs))
     for done, (job, result) in enumerate(engine(function, jobs), start=1):
         yield job, None if isinstance(result, Killed) else result
         progress(label, done, len(jobs))
 
 
-def local(workers: int) -> Engine:
-    """Processes of this machine, `workers` at a time; one does the work in this very process."""
+def local_engine(workers: int) -> Engine:
+    """An engine with `workers` processes of this machine. With 1 worker the jobs run in the calling process."""
 
     def run(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Killed]]:
         count = min(workers, len(jobs))
@@ -68,19 +68,19 @@ def local(workers: int) -> Engine:
             for job in jobs:
                 yield job, function(job)
             return
-        left = list(jobs)
-        while left:
-            suspects = yield from _until_broken(function, left, count)
+        waiting = list(jobs)
+        while waiting:
+            suspects = yield from _run_until_process_dies(function, waiting, count)
             for job in suspects:
-                yield job, _alone(function, job)
+                yield job, _run_alone(function, job)
 
     return run
 
 
-def _until_broken(
-    function: Callable[[Job], Result], left: list[Job], workers: int
-) -> Iterator[tuple[Job, Result]]:  # returns the jobs that were at work when a process died
-    """Do the jobs of `left`, taking each out of it as it is begun, until none is left or a process dies."""
+def _run_until_process_dies(
+    function: Callable[[Job], Result], waiting: list[Job], workers: int
+) -> Iterator[tuple[Job, Result]]:  # returns the jobs that were running when a process died
+    """Run the jobs of `waiting`, removing each as it starts, until all are done or a process dies."""
     import multiprocessing
     from concurrent.futures import FIRST_COMPLETED, wait
     from concurrent.futures.process import BrokenProcessPool
@@ -88,10 +88,10 @@ def _until_broken(
     running: dict[Future, Job] = {}
     pool = _pool(workers)
     try:
-        while left or running:
-            while left and len(running) < workers:
-                future = pool.submit(function, left[0])
-                running[future] = left.pop(0)
+        while waiting or running:
+            while waiting and len(running) < workers:
+                future = pool.submit(function, waiting[0])
+                running[future] = waiting.pop(0)
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 result = future.result()
@@ -99,7 +99,7 @@ def _until_broken(
         return []
     except BrokenProcessPool:
         return list(running.values())
-    except BaseException:  # the run ends: nobody waits for what is half done
+    except BaseException:  # the run ends: do not wait for running jobs
         for child in multiprocessing.active_children():
             child.terminate()
         raise
@@ -107,8 +107,8 @@ def _until_broken(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _alone(function: Callable[[Job], Result], job: Job) -> Result | Killed:
-    """The job in a process of its own, which may die once: what it died of may have been another one's fault."""
+def _run_alone(function: Callable[[Job], Result], job: Job) -> Result | Killed:
+    """Run the job in a process of its own, twice at most: another process may have caused the first death."""
     from concurrent.futures.process import BrokenProcessPool
 
     for _ in range(2):
@@ -125,14 +125,14 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     from concurrent.futures import ProcessPoolExecutor
 
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, spawn, initializer=one_core, initargs=(spawn.Value("i", 0),))
+    return ProcessPoolExecutor(workers, spawn, initializer=limit_to_one_core, initargs=(spawn.Value("i", 0),))
 
 
-def one_core(taken: Any = None) -> None:
-    """What a worker does first: keep to one core, of which it takes the next with `taken`, and end with its parent.
+def limit_to_one_core(taken: Any = None) -> None:
+    """Start-up of a worker: use one core only, and exit if the parent process dies.
 
-    Thread counts of the libraries are set before they are loaded; detector and fit have threads of their own, which
-    then share that core.
+    With the shared counter `taken`, each worker is pinned to the next core. Thread counts of libraries are set before
+    the libraries are loaded. Detector and fit start their own threads, which then share that core.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = "1"
@@ -148,7 +148,7 @@ def one_core(taken: Any = None) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """Exit if the parent dies. Otherwise a worker whose parent was killed would wait for jobs forever."""
     import multiprocessing
     import threading
     from multiprocessing.connection import wait

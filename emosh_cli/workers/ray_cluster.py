@@ -1,7 +1,7 @@
-"""The jobs of a curation on Ray Data: on this machine, or on the cluster that RAY_ADDRESS names.
+"""Runs jobs on Ray Data: on this machine, or on the cluster that RAY_ADDRESS names.
 
-Ray gives the job of a worker that died to another one; records make the repetition harmless. Every machine must see
-videos and clips under the same paths, and have emosh installed.
+If a worker dies, Ray gives its job to another worker; the jobs keep records, so repeating one is harmless. Every
+machine must have emosh installed, and must see videos and clips at the same paths.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from typing import Any
 from emosh_cli.workers.local import Engine
 from stages.errors import InputError
 
-MOST_BLOCKS = 4096
+MAX_BLOCKS = 4096
 STORE_BYTES = 200 * 1024**2
-"""Of a Ray that is started here: jobs and records are small."""
+"""Object store of a Ray that is started here: jobs and records are small."""
 FATAL = "fatal"
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""Read as Ray is imported: nobody is told that it runs, and nothing is kept back to be printed when all is over."""
+"""Ray reads these at import: no usage statistics are sent, and no log lines are held back until the end."""
 
 
-def on_ray(workers: int) -> Engine:
-    """Ray Data, `workers` jobs at a time; 0 as many as the cluster has cores. Raises InputError where Ray is not
-    installed."""
-    _require()
+def ray_engine(workers: int) -> Engine:
+    """An engine on Ray Data, with `workers` jobs at a time (0: one per core).
+
+    Raises InputError if Ray is not installed.
+    """
+    _require_packages()
 
     def run(function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         if not jobs:
@@ -36,32 +38,32 @@ def on_ray(workers: int) -> Engine:
         import ray.exceptions
 
         try:
-            with redirect_stdout(sys.stderr):  # where Ray tells of workers that died
-                _start(workers)
-                yield from _mapped(function, jobs, workers)
+            with redirect_stdout(sys.stderr):  # Ray prints messages about dead workers on stdout
+                _connect(workers)
+                yield from _map_jobs(function, jobs, workers)
         except (ray.exceptions.RayError, ConnectionError) as error:
             why = " ".join(str(error).split())[:200]
-            raise InputError(f"Ray gave up ({why}); what was measured is kept: give the same command again") from error
+            raise InputError(f"Ray gave up ({why}); finished jobs are kept: run the same command again") from error
 
     return run
 
 
-def _mapped(function: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> Iterator[tuple[Any, Any]]:
-    """(job, result) as Ray Data finishes them."""
+def _map_jobs(function: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+    """Yields (job, result) as Ray Data finishes them."""
     import ray
 
     rows = [{"number": number} for number in range(len(jobs))]
-    told = ray.put(list(jobs))
-    data = ray.data.from_items(rows, override_num_blocks=min(len(jobs), MOST_BLOCKS))
-    done = data.map(_Call(function, told), num_cpus=1, concurrency=workers or None)
+    jobs_reference = ray.put(list(jobs))
+    data = ray.data.from_items(rows, override_num_blocks=min(len(jobs), MAX_BLOCKS))
+    done = data.map(_RayJob(function, jobs_reference), num_cpus=1, concurrency=workers or None)
     for row in done.iter_rows():
         if row[FATAL]:
             raise InputError(row[FATAL])
         yield jobs[row["number"]], row["result"]
 
 
-class _Call:
-    """One job, in a worker: its record comes back, and what must end the run as a sentence."""
+class _RayJob:
+    """Runs one job in a worker. Returns its result, or under FATAL the message of an error that ends the run."""
 
     def __init__(self, function: Callable[[Any], Any], jobs: Any) -> None:
         self.function, self.jobs = function, jobs
@@ -70,16 +72,16 @@ class _Call:
         import ray
 
         from emosh_cli.errors import message_of
-        from emosh_cli.workers.local import one_core
+        from emosh_cli.workers.local import limit_to_one_core
 
-        one_core()
+        limit_to_one_core()
         try:
             return {**row, "result": self.function(ray.get(self.jobs)[row["number"]]), FATAL: ""}
         except (InputError, OSError) as error:
             return {**row, "result": None, FATAL: message_of(error).text}
 
 
-def _require() -> None:
+def _require_packages() -> None:
     import importlib.util
 
     for package in ("ray", "pandas", "pyarrow"):
@@ -87,8 +89,8 @@ def _require() -> None:
             raise InputError(f'--engine ray needs the package {package}: pip install "emosh[ray]"')
 
 
-def _start(workers: int) -> None:
-    """Join the cluster of RAY_ADDRESS, or start a Ray of this machine's own; once."""
+def _connect(workers: int) -> None:
+    """Connect to the cluster of RAY_ADDRESS, or start Ray on this machine, unless that is done already."""
     import logging
 
     import ray

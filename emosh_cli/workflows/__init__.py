@@ -1,2 +1,2 @@
-"""What joins stages: the pipeline, its work folder, training sets, tables, galleries. No typer, no parsing; a workflow
-knows stages and workers, and no command."""
+"""Workflows combine stages: the pipeline, its work folder, training sets, tables, galleries. A workflow uses stages and
+workers. It knows no command and parses no options."""

@@ -10,10 +10,11 @@ from emosh_cli.outputs import PIPE
 from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.pipeline import SECTIONS, Pipeline
-from emosh_cli.workflows.work_folder import WorkFolder
+from emosh_cli.workflows.work_folder import WORK_ENDING, WorkFolder
 from stages.errors import InputError
 
 if TYPE_CHECKING:
+    from emosh_cli.console import Console
     from stages.artifacts.motion import Motion
     from stages.artifacts.provenance import Provenance
 
@@ -23,7 +24,7 @@ BACKEND_SECTIONS = {"puppet": ("puppet",), "wan": ("encode", "wan", "wan_run")}
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """What a command line says of the diffusion model: its folder, its adapter, and where it runs."""
+    """The options of the diffusion model: folder, adapter and device."""
 
     model: str | None = None
     adapter: str | None = None
@@ -32,7 +33,7 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class Request:
-    """What a result is drawn from and with. `flags` are the command's own, by section of the settings."""
+    """The inputs and options of a result. `flags` are the command's own flags, by section of the settings."""
 
     ref: Path
     out: Path
@@ -43,26 +44,26 @@ class Request:
 
 
 def check_photo(ref: Path) -> None:
-    """Refuse a video, an artifact or a damaged picture given as the reference."""
+    """Raise InputError if the reference is a video, a motion or a damaged picture."""
     from stages.video.source import probe
 
     if ref.suffix.lower() == ".npz":
-        raise InputError(f"{ref} is a motion; --ref takes the photo here, since its pixels are drawn")
+        raise InputError(f"{ref} is a motion; --ref takes the photo itself here")
     if not probe(ref).is_photo:
         raise InputError(f"{ref} is a video; --ref takes a photo of the person to animate")
 
 
-def checked_framing(framing: str | None) -> str | None:
-    """One of the two framings. Raises InputError for anything else."""
+def check_framing(framing: str | None) -> str | None:
+    """`framing`, if it is ref, drive or None. Raises InputError for anything else."""
     if framing not in (None, "ref", "drive"):
         raise InputError(f"--framing {framing}: choose ref or drive")
     return framing
 
 
-def open_pipeline(run: Run, request: Request, making: bool = True) -> Pipeline:
-    """Everything that can be refused before work begins: backend, model, settings, work folder.
+def open_pipeline(run: Run, request: Request, plan_only: bool = False) -> Pipeline:
+    """Choose the backend, load settings and model, and open the work folder. Raises InputError before any work begins.
 
-    Without `making` no work folder is made.
+    With `plan_only`, no work folder is made and options that cannot run on this machine are accepted.
     """
     from stages.body.store import home
     from stages.generate.backends import choose
@@ -70,19 +71,19 @@ def open_pipeline(run: Run, request: Request, making: bool = True) -> Pipeline:
     choice = request.choice
     name, why = choose(request.backend, home(), choice.model is not None, choice.device)
     run.console.note(f"backend: {name}, {why}")
-    configs = run.configured_all(SECTIONS[name], flags_of(name, request.flags))
+    configs = run.load_configs(SECTIONS[name], backend_flags(name, request.flags))
     model = None
     if name == "wan":
-        model = diffusion_model.opened(choice.model, choice.adapter, choice.device, run.console)
+        model = diffusion_model.open_model(choice.model, choice.adapter, choice.device, run.console)
         model.check(configs)
-        if making:
+        if not plan_only:
             model.check_runnable(configs)
-    work = WorkFolder(request.out, run.console, run.force, run.dry_run or not making)
+    work = WorkFolder(request.out, run.console, run.force, run.dry_run or plan_only)
     return Pipeline(request.ref, request.out, configs, request.body, run.console, work, name, model)
 
 
-def flags_of(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The flags that a backend reads. Raises InputError for one that only the other backend reads."""
+def backend_flags(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The flags that this backend reads. Raises InputError for a flag that only the other backend reads."""
     for other, sections in BACKEND_SECTIONS.items():
         given = [key for section in sections for key, value in flags.get(section, {}).items() if value is not None]
         if given and other != backend:
@@ -92,24 +93,23 @@ def flags_of(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[s
         for section, key in (("retarget", "disentangle"), ("render_cond", "hybrid")):
             if flags.get(section, {}).get(key) is False:
                 raise InputError(
-                    f"--no-{key} changes nothing of a puppet, which is cut from the photo and reads no condition map; "
-                    "it needs --backend wan"
+                    f"--no-{key} has no effect on the puppet, which is cut from the photo and reads no condition map; "
+                    "use it with --backend wan"
                 )
     return {section: each for section, each in flags.items() if section in SECTIONS[backend]}
 
 
 # ---- the steps
 def animate(pipeline: Pipeline, drive: Path) -> Path:
-    """Track photo and driving video, and draw the result."""
+    """Track the photo and the driving video, and draw the result. Returns its path."""
     driver = pipeline.track(drive, "drive.npz", "video")
     reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
     return retarget_and_draw(pipeline, driver, reference, drive)
 
 
-def generate_from_motion(pipeline: Pipeline, driver: Path, loaded: Motion, given: Path) -> Path:
-    """Draw a motion that lies in `driver`; `given` is the name that the user gave for it, which may be a pipe."""
+def generate_from_motion(pipeline: Pipeline, driver: Path, loaded: Motion, audio_from: Path | None) -> Path:
+    """Draw a motion that lies in `driver`, with the sound of `audio_from`."""
     reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
-    audio_from = sound(loaded.provenance, given)
     if is_retargeted(loaded, reference, pipeline):
         return pipeline.generate(reference, driver, pipeline.render(driver), audio_from)
     return retarget_and_draw(pipeline, driver, reference, audio_from)
@@ -122,49 +122,68 @@ def retarget_and_draw(pipeline: Pipeline, driver: Path, reference: Path, audio_f
 
 
 def is_retargeted(motion: Motion, reference: Path, pipeline: Pipeline) -> bool:
-    """Whether the motion was retargeted onto this very reference, or deliberately not given its shape."""
+    """Whether the motion already has the shape of this reference, or was retargeted with --no-disentangle."""
     from stages.artifacts.motion import load_motion
 
     if motion.provenance.stage != "retarget" or not reference.exists():
-        return motion.provenance.stage == "retarget" and pipeline.work.dry
+        return motion.provenance.stage == "retarget" and pipeline.work.dry_run
     import numpy as np
 
-    theirs = load_motion(reference)
+    photo_motion = load_motion(reference)
     disentangled = motion.provenance.config.get("disentangle")
     if (pipeline.configs["retarget"].disentangle, disentangled) == (False, True):
-        raise InputError("the motion has the reference's shape already; --no-disentangle needs the driver's own motion")
-    same = np.array_equal(motion.betas, theirs.betas) and np.array_equal(motion.head_betas, theirs.head_betas)
+        raise InputError(
+            "the motion already has the shape of the reference; --no-disentangle needs the driver's tracked motion"
+        )
+    same = np.array_equal(motion.betas, photo_motion.betas) and np.array_equal(
+        motion.head_betas, photo_motion.head_betas
+    )
     if same or disentangled is False:
         return True
     pipeline.console.note("the motion was retargeted onto another person; it is retargeted again onto this reference")
     return False
 
 
-def sound(record: Provenance, given: Path) -> Path | None:
-    """The driving video, if it can still be found and has sound: as its path was given, or beside the file."""
+def find_audio(record: Provenance, given: Path, console: Console) -> Path | None:
+    """The video that a motion or latents come from, for its sound: beside `given` (or the work folder that `given` lies
+    in) under the recorded name, with the recorded sha256. No other file is read.
+
+    A note says which file is used, or why none is.
+    """
+    from stages.artifacts.provenance import sha256_file, source_name, source_notes
     from stages.video.source import probe
 
-    source = record.notes.get("source")
-    path = source.get("path") if isinstance(source, dict) else source
-    if not isinstance(path, str):
+    name, sha256 = source_name(record), source_notes(record)["source_sha256"]
+    if name is None or ("photo" in record.inputs and record.stage == "track"):
         return None
-    beside = [] if given == PIPE else [given.parent / Path(path).name]
-    for candidate in (Path(path), *beside):
-        if candidate.is_file():
-            try:
-                return candidate if probe(candidate).has_audio else None
-            except InputError:
-                return None
-    return None
+    there = [] if given == PIPE else [folder / name for folder in _beside(given) if (folder / name).is_file()]
+    same = next((path for path in there if sha256_file(path) == sha256), None)
+    if same is None:
+        why = "has other bytes than the one that was tracked" if there else f"is not beside {given}"
+        console.note(f"no sound: {name} {why}; put the video there, or use: emosh animate --drive VIDEO")
+        return None
+    try:
+        if not probe(same).has_audio:
+            return None
+    except InputError:
+        return None
+    console.note(f"sound: {same}")
+    return same
 
 
-def say_made(run: Run, pipeline: Pipeline, result: Path) -> None:
-    """The result's path, or the plan of a dry run."""
+def _beside(given: Path) -> list[Path]:
+    """The folder of a file, and also the parent folder if that folder is a work folder."""
+    folder = given.absolute().parent
+    return [folder, folder.parent] if folder.suffix == WORK_ENDING else [folder]
+
+
+def report_result(run: Run, pipeline: Pipeline, result: Path) -> None:
+    """End the command with the result's path, or with the plan of a dry run."""
     if run.dry_run:
-        run.planned([*pipeline.work.plan, f"-> {result}"], output=str(result))
+        run.show_plan([*pipeline.work.plan, f"-> {result}"], output=str(result))
         return
     made = [step for step in pipeline.work.plan if not step.endswith(": cached")]
-    took = f"drawn by {pipeline.backend} in {run.seconds:.1f} s" if made else "nothing had changed"
-    summary = f"{took}; the steps are in {pipeline.work.folder}"
+    outcome = f"drawn by {pipeline.backend} in {run.seconds:.1f} s" if made else "nothing has changed"
+    summary = f"{outcome}; the intermediate files are in {pipeline.work.folder}"
     work = str(pipeline.work.folder)
     run.done(result, summary, backend=pipeline.backend, work=work, steps=pipeline.work.plan, **pipeline.reports)

@@ -1,6 +1,6 @@
-"""A folder of videos becomes clips worth training on: what `emosh curate` does.
+"""Finds clips worth training on in a folder of videos: the work of `emosh curate`.
 
-Jobs are given whole paths, since a worker may have another working folder.
+Jobs contain absolute paths, because a worker may have another working folder.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emosh_cli.outputs import CLIPS, settle_folder
+from emosh_cli.outputs import CLIPS, output_folder
 from emosh_cli.run import Run
+from stages.artifacts.names import checked_relative
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from stages.curate.records import VideoRecord, WindowRecord
     from stages.curate.verdicts import Verdict
 
-MOST_CHANGES = 3
+MAX_CHANGES_SHOWN = 3
 MANIFEST, SUMMARY, CURATION = "manifest.jsonl", "summary.html", "curation.json"
 
 
 @dataclass(frozen=True)
 class Curation:
-    """What all steps share."""
+    """Values that all steps use."""
 
     run: Run
     folder: Path
@@ -36,42 +37,44 @@ class Curation:
     engine: Engine
     body: str
 
-    def look_through(self, names: dict[Path, str]) -> dict[str, VideoRecord]:
+    def scan_videos(self, names: dict[Path, str]) -> dict[str, VideoRecord]:
         """The record of every video, by name."""
-        from emosh_cli.workers.curate_jobs import VideoJob, look_through
-        from emosh_cli.workers.local import DIED, results
+        from emosh_cli.workers.curate_jobs import VideoJob, scan_video
+        from emosh_cli.workers.local import DIED_MESSAGE, run_jobs
         from stages.curate.records import Source, VideoRecord
 
         folder, target, config = self.folder.absolute(), self.target.absolute(), self.configs["curate"]
         jobs = [VideoJob(path.absolute(), folder, name, target, config) for path, name in names.items()]
         found: dict[str, VideoRecord] = {}
-        for job, record in results(self.engine, look_through, jobs, self.run.console.progress, "videos looked through"):
-            said = job.path.relative_to(folder).as_posix()
-            found[job.name] = record or VideoRecord(job.name, Source(said, 0, 0, ""), error=f"killed: {DIED}")
+        for job, record in run_jobs(self.engine, scan_video, jobs, self.run.console.progress, "videos scanned"):
+            path = job.path.relative_to(folder).as_posix()
+            found[job.name] = record or VideoRecord(job.name, Source(path, 0, 0, ""), error=f"killed: {DIED_MESSAGE}")
         return found
 
     def measure(self, videos: dict[str, VideoRecord]) -> tuple[dict[str, WindowRecord], int]:
-        """The record of every window that must be tracked, by name, and how many of those there were already."""
-        from emosh_cli.workers.curate_jobs import measure_window, remembered
-        from emosh_cli.workers.local import DIED, results
+        """The record of every window that must be tracked, by name, and how many records existed before."""
+        from emosh_cli.workers.curate_jobs import finished_record, measure_window
+        from emosh_cli.workers.local import DIED_MESSAGE, run_jobs
         from stages.curate.records import WindowRecord
 
         jobs = [job for video in videos.values() for job in self.window_jobs(video)]
-        known = {job.name: record for job in jobs if (record := remembered(job)) is not None}
+        known = {job.name: record for job in jobs if (record := finished_record(job)) is not None}
         left = [job for job in jobs if job.name not in known]
         found = dict(known)
-        for job, record in results(self.engine, measure_window, left, self.run.console.progress, "windows measured"):
-            found[job.name] = record or WindowRecord(job.name, job.place.of(job.sha256), error=f"killed: {DIED}")
+        for job, record in run_jobs(self.engine, measure_window, left, self.run.console.progress, "windows measured"):
+            found[job.name] = record or WindowRecord(
+                job.name, job.place.key(job.sha256), error=f"killed: {DIED_MESSAGE}"
+            )
         return found, len(known)
 
     def window_jobs(self, video: VideoRecord) -> list[WindowJob]:
-        """Of the windows that nothing known of the whole video rejects."""
+        """The jobs for the video's windows; none if the figures of the whole video reject it."""
         from emosh_cli.workers.curate_jobs import WindowJob
-        from stages.curate.filters import reasons
+        from stages.curate.filters import rejection_reasons
         from stages.curate.verdicts import video_figures
 
         config, figures = self.configs["curate"], video_figures(video)
-        if video.error is not None or reasons(figures, config):
+        if video.error is not None or rejection_reasons(figures, config):
             return []
         body = str(Path(self.body).absolute()) if self.body.endswith(".npz") else self.body
         return [
@@ -85,38 +88,40 @@ class Curation:
 
 def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) -> None:
     """Look through the videos, measure their windows, and write clips, manifest and summary."""
-    from stages.curate.records import names_of, recorded_videos, videos_in
+    from stages.curate.records import clip_names, recorded_videos, videos_in
 
     if not videos.exists():
         raise InputError(f"{videos} does not exist, expected a folder of videos")
     folder = videos if videos.is_dir() else videos.parent
     beside = videos if videos.name else videos.resolve()
-    target = settle_folder(out, CLIPS, [], run.force, beside, "-clips", CURATION)
+    target = output_folder(out, CLIPS, [], run.force, beside, "-clips", CURATION)
     if target.resolve() == folder.resolve():
-        raise InputError(f"{target} holds the videos; clips go into a folder of their own, choose another -o")
+        raise InputError(f"{target} is the folder of the videos; choose another folder for the clips with -o")
     found = videos_in(folder, target) if videos.is_dir() else [videos]
     if not found:
         raise InputError(f"{videos} holds no video (.mp4, .mov, .mkv, .webm, .avi ...), nor does a folder in it")
     known = (folder / each.source.path for each in recorded_videos(target))
     found = sorted({*found, *(path for path in known if path.is_file())})
-    configs = run.configured_all(("curate", "track"))
-    record = _record(run, configs, body, folder)
-    _refuse_other(target, record, folder, run.force)
+    configs = run.load_configs(("curate", "track"))
+    record = _curation_provenance(run, configs, body, folder)
+    _refuse_other_curation(target, record, folder, run.force)
     if run.dry_run:
-        run.planned([f"curate {len(found)} videos of {videos} -> {target}"], output=str(target / MANIFEST))
+        run.show_plan([f"curate {len(found)} videos of {videos} -> {target}"], output=str(target / MANIFEST))
         return
-    _begin(target, record, run.force)
+    for path, name in clip_names(found, folder).items():
+        checked_relative(name, str(path))
+    _start_folder(target, record, run.force)
     curation = Curation(run, folder, target, configs, engine, body)
-    gone = _settle_old(curation, names := names_of(found, folder))
-    records = curation.look_through(names)
+    missing = _forget_changed_videos(curation, names := clip_names(found, folder))
+    records = curation.scan_videos(names)
     windows, remembered = curation.measure(records)
-    verdicts = _verdicts(curation, records | gone, windows)
-    _finish(curation, verdicts, remembered, len(gone))
+    verdicts = _all_verdicts(curation, records | missing, windows)
+    _write_results(curation, verdicts, remembered, len(missing))
 
 
-# ---- one folder, one set of settings
-def _record(run: Run, configs: dict[str, Any], body: str, folder: Path) -> Provenance:
-    """What decides what is measured; thresholds and the folder's place do not."""
+# ---- one output folder holds clips of one set of settings
+def _curation_provenance(run: Run, configs: dict[str, Any], body: str, folder: Path) -> Provenance:
+    """The settings and weights that the measured figures depend on. Thresholds and the path of the videos are notes."""
     from stages.artifacts.provenance import Provenance, config_dict
     from stages.body.store import open_body
     from stages.curate.config import THRESHOLDS
@@ -132,8 +137,8 @@ def _record(run: Run, configs: dict[str, Any], body: str, folder: Path) -> Prove
     return Provenance("curate", measuring, weights=weights, notes=notes)
 
 
-def _refuse_other(target: Path, record: Provenance, folder: Path, force: bool) -> None:
-    """Refuse a folder that was curated with other settings, or from another folder of videos."""
+def _refuse_other_curation(target: Path, record: Provenance, folder: Path, force: bool) -> None:
+    """Raise InputError if `target` was curated with other settings, or from another folder of videos."""
     from emosh_cli.provenance_reader import provenance_of
     from emosh_cli.workflows.work_folder import changes
     from stages.curate.records import recorded_videos
@@ -142,11 +147,11 @@ def _refuse_other(target: Path, record: Provenance, folder: Path, force: bool) -
     if before is None or force:
         return
     if before.fingerprint() != record.fingerprint():
-        told = changes(before, record)
-        more = f" and {len(told) - MOST_CHANGES} more" if len(told) > MOST_CHANGES else ""
+        differences = changes(before, record)
+        more = f" and {len(differences) - MAX_CHANGES_SHOWN} more" if len(differences) > MAX_CHANGES_SHOWN else ""
         raise InputError(
-            f"{target} was curated otherwise: {'; '.join(told[:MOST_CHANGES])}{more}; choose another -o, or begin anew "
-            "with --force"
+            f"{target} was curated with other settings: {'; '.join(differences[:MAX_CHANGES_SHOWN])}{more}; "
+            "choose another -o, or start again with --force"
         )
     known = recorded_videos(target)
     if known and before.notes.get("videos") != record.notes["videos"]:
@@ -155,79 +160,84 @@ def _refuse_other(target: Path, record: Provenance, folder: Path, force: bool) -
             raise InputError(f"{target} holds clips of {before.notes.get('videos')}; choose another -o for {folder}")
 
 
-def _begin(target: Path, record: Provenance, force: bool) -> None:
-    """Make the folder, and write down what it is made with before anything else."""
+def _start_folder(target: Path, record: Provenance, force: bool) -> None:
+    """Make the folder and write its provenance first. With `force`, forget what earlier runs made."""
     from stages.artifacts.atomic import atomic_path
-    from stages.curate.records import forget, recorded_videos
+    from stages.curate.records import recorded_videos, remove_records
 
     target.mkdir(exist_ok=True)
     if force:
         for video in recorded_videos(target):
-            forget(target, video)
+            remove_records(target, video)
     curation = {"kind": "curation", "schema": 1, "provenance": json.loads(record.to_json())}
     with atomic_path(target / CURATION) as part:
         part.write_text(json.dumps(curation, indent=1) + "\n", encoding="utf-8")
 
 
-def _settle_old(curation: Curation, names: dict[Path, str]) -> dict[str, VideoRecord]:
-    """Forget what was made of files that have changed; the records of videos that are no longer there, by name."""
-    from stages.curate.records import forget, recorded_videos
+def _forget_changed_videos(curation: Curation, names: dict[Path, str]) -> dict[str, VideoRecord]:
+    """Forget the clips of videos that have changed. Returns the records of videos that no longer exist, by name."""
+    from stages.curate.records import recorded_videos, remove_records
 
     paths = {path.relative_to(curation.folder).as_posix(): path for path in names}
-    gone = {}
+    missing = {}
     for video in recorded_videos(curation.target):
         path = paths.get(video.source.path)
         if path is None:
-            gone[video.name] = video
-        elif names[path] != video.name or not video.source.is_still(path):
-            curation.run.console.note(f"{path} has changed since its clips were made; they are made again")
-            forget(curation.target, video)
-    return gone
+            missing[video.name] = video
+        elif names[path] != video.name or not video.source.is_unchanged(path):
+            curation.run.console.note(f"{path} has changed since its clips were made; its clips are made again")
+            remove_records(curation.target, video)
+    return missing
 
 
-# ---- what is written at the end
-def _verdicts(curation: Curation, videos: dict[str, VideoRecord], windows: dict[str, WindowRecord]) -> list[Verdict]:
-    from stages.curate.records import kept
+# ---- manifest, clips and summary
+def _all_verdicts(
+    curation: Curation, videos: dict[str, VideoRecord], windows: dict[str, WindowRecord]
+) -> list[Verdict]:
+    from stages.curate.records import read_window_record
     from stages.curate.verdicts import verdicts
 
     found: list[Verdict] = []
     for video in sorted(videos.values(), key=lambda each: each.source.path):
         names = [video.window_name(number) for number in range(len(video.windows))]
-        own = {name: record for name in names if (record := windows.get(name) or kept(curation.target, name))}
+        own = {
+            name: record for name in names if (record := windows.get(name) or read_window_record(curation.target, name))
+        }
         found += verdicts(video, own, curation.folder, curation.target, curation.configs["curate"])
     return found
 
 
-def _finish(curation: Curation, verdicts: list[Verdict], remembered: int, gone: int) -> None:
+def _write_results(curation: Curation, verdicts: list[Verdict], remembered: int, missing: int) -> None:
     from stages.artifacts.manifest import write_manifest
     from stages.artifacts.provenance import VERSION
     from stages.curate.page import write_page
     from stages.curate.records import remove_work
-    from stages.curate.verdicts import counted
+    from stages.curate.verdicts import count_reasons
 
     target, run = curation.target, curation.run
     remove_work(target)
     write_manifest(target / MANIFEST, [each.line for each in verdicts])
-    _remove_rejected(target, verdicts)
+    _remove_rejected_clips(target, verdicts)
     write_page(target / SUMMARY, f"Clips of {curation.folder}", verdicts, curation.configs["curate"], VERSION)
     accepted = [each.line for each in verdicts if each.line.reason is None]
-    counts = counted(verdicts)
-    if gone:
-        run.console.note(f"{gone} videos of earlier runs are gone; their clips stay")
+    counts = count_reasons(verdicts)
+    if missing:
+        run.console.note(f"{missing} videos of earlier runs are gone; their clips stay")
     for word in ("unreadable", "failed", "killed"):
         if counts.get(word):
             run.console.note(f"{counts[word]} {word}: see {target / MANIFEST}")
-    most = ", ".join(f"{word} {count}" for word, count in list(counts.items())[:5])
+    top_reasons = ", ".join(f"{word} {count}" for word, count in list(counts.items())[:5])
     minutes = sum(float(each.frames / each.fps) for each in accepted) / 60
-    said = f"{len(accepted)} clips accepted, {minutes:.1f} minutes; rejected: {most or 'none'}; see {target / SUMMARY}"
+    summary = f"{len(accepted)} clips accepted, {minutes:.1f} minutes; rejected: {top_reasons or 'none'}"
     run.done(
-        target / MANIFEST, said, accepted=len(accepted), rejected=len(verdicts) - len(accepted), reasons=counts,
+        target / MANIFEST, f"{summary}; see {target / SUMMARY}",
+        accepted=len(accepted), rejected=len(verdicts) - len(accepted), reasons=counts,
         remembered=remembered, page=str(target / SUMMARY),
     )  # fmt: skip
 
 
-def _remove_rejected(target: Path, verdicts: list[Verdict]) -> None:
-    """Clips that were accepted under other thresholds."""
+def _remove_rejected_clips(target: Path, verdicts: list[Verdict]) -> None:
+    """Remove clips that an earlier run accepted with other thresholds."""
     from stages.curate.records import recorded_videos, remove_clip
 
     accepted = {each.line.video for each in verdicts if each.line.reason is None}

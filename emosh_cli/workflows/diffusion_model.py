@@ -1,4 +1,4 @@
-"""The diffusion model as commands ask for it: which folder, which adapter, where it runs, what it all hashes to."""
+"""The diffusion model as commands use it: folder, adapter, device and the sha256 of its weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECTIONS = ("encode", "wan", "wan_run")
 
 @dataclass
 class DiffusionModel:
-    """A checked model folder and adapter, on a device."""
+    """A checked model folder and adapter, and the device they run on."""
 
     folder: ModelFolder
     adapter: Path | None
@@ -34,13 +34,13 @@ class DiffusionModel:
 
     @cached_property
     def cache(self) -> Path:
-        """Where digests and prompt embeddings are remembered."""
+        """The folder that caches digests and prompt embeddings."""
         from stages.body.store import home
 
         return home() / "cache"
 
     def encode(self, work: WorkFolder, label: str, photo: Path, cond: Path, config: Any, output: Path) -> None:
-        """The step from photo and condition map to latents."""
+        """Bring the latents of a photo and a condition map up to date."""
         weights = self.encode_weights()
 
         def make(path: Path) -> None:
@@ -58,7 +58,7 @@ class DiffusionModel:
         work.step(label, output, expected, make)
 
     def encode_weights(self) -> dict[str, str]:
-        """What latents are made with: VAE and CLIP by their sha256, the text encoder by its files' names and sizes."""
+        """Identifies the encoders: VAE and CLIP by sha256, the text encoder by the names and sizes of its files."""
         from stages.wan.conditioning import text_encoder_identity
         from stages.wan.digests import folder_digests
 
@@ -66,8 +66,10 @@ class DiffusionModel:
         return {**digests, "text_encoder": text_encoder_identity(self.folder)}
 
     def check(self, configs: dict[str, Any], latents: Latents | None = None) -> None:
-        """Refuse, before anything is hashed or computed, weights that do not fit each other, or the latents; without
-        latents, encoders that could not make them. `configs` maps SECTIONS to frozen configs. Raises InputError.
+        """Check that the weights fit each other and the latents, before anything is hashed or computed.
+
+        Without latents, check the encoders that would make them. `configs` maps SECTIONS to frozen configs. Raises
+        InputError.
         """
         from stages.generate.wan.generate import check_inputs
         from stages.generate.wan.model_weights import Source, check_source, dropped_lora_names
@@ -79,17 +81,17 @@ class DiffusionModel:
         else:
             check_inputs(latents, source, config)
         for path, names in dropped_lora_names(config).items():
-            self.console.note(f"{path}: diffusers has no place for, and leaves out: {', '.join(names)}")
+            self.console.note(f"{path}: diffusers cannot load these tensors and leaves them out: {', '.join(names)}")
 
     def check_runnable(self, configs: dict[str, Any]) -> None:
-        """Refuse options that cannot run here, which a plan may ask about. Raises InputError."""
+        """Raise InputError for options that cannot run on this machine. A plan may still describe them."""
         from stages.wan.acceleration import check_runnable
 
         heads = self.folder.config["num_attention_heads"]
         check_runnable(configs["wan_run"], configs["wan"].num_inference_steps, heads, self.device)
 
     def check_encoding(self, prompt: str) -> None:
-        """Refuse, by headers, networks that could not make latents, and a folder that lacks one. Raises InputError."""
+        """Check, from headers alone, that the folder holds all networks that make latents. Raises InputError."""
         from stages.wan.conditioning import cached_prompt
         from stages.wan.part_check import check_vae
         from stages.wan.recognise import check_encoders
@@ -103,13 +105,13 @@ class DiffusionModel:
             self.folder.part(name)
 
     def source(self, config: WanConfig) -> Source:
-        """The weights a clip is drawn with, hashed."""
+        """The weights that draw a clip, with their sha256."""
         from stages.generate.wan.model_weights import hash_source
 
         return hash_source(self.folder, self.adapter, config, self.cache, self.console.progress)
 
     def plan(self, clip: Clip, config: WanConfig, run: RunConfig) -> Plan:
-        """Memory and time of a clip, from configs alone. Raises InputError where it does not fit."""
+        """Memory and time of a clip, computed from configs alone. Raises InputError if it does not fit into memory."""
         from stages.wan.machine import plan_for_device
 
         return plan_for_device(self.folder, clip, config, run, self.device)
@@ -123,8 +125,8 @@ class DiffusionModel:
         output: Path,
         audio_from: Path | None,
     ) -> dict[str, Any]:
-        """The step from latents to the video; what there is to report of it."""
-        source, drifted = self.source(config), work.folder / "drift.json"
+        """Bring the video of the latents up to date. Returns its drift report."""
+        source, drift_report = self.source(config), work.folder / "drift.json"
 
         def make(path: Path) -> None:
             from stages.generate.wan.drift import measure_drift, write_report
@@ -138,10 +140,14 @@ class DiffusionModel:
                 device=self.device, run_plan=RunPlan(run, plan.placement), audio_from=audio_from, code=code_digest(),
                 progress=self.console.progress,
             )  # fmt: skip
-            write_report(drifted, statistics)
+            write_report(drift_report, statistics)
             found = measure_drift(statistics)
             if found is not None:
-                advice = "; --color-anchor holds the colours" if found.is_notable and not config.color_anchor else ""
+                advice = (
+                    "; --color-anchor keeps the colours constant"
+                    if found.is_notable and not config.color_anchor
+                    else ""
+                )
                 self.console.note(f"{found}{advice}")
 
         inputs = {"latents": work.digest(latents)}
@@ -150,11 +156,11 @@ class DiffusionModel:
         settings = {**config_dict(config), **config_dict(run)}
         expected = Provenance("generate-wan", settings, inputs, {**source.weights, "code": code_digest()})
         work.step("generate (wan)", output, expected, make)
-        return read_report(drifted)
+        return read_report(drift_report)
 
 
 def clip_of(latents: Path) -> Clip:
-    """What encoded latents hold."""
+    """Frames, picture size and chunk size of a latents file."""
     from stages.artifacts.latents import Latents
     from stages.wan.plan import Clip
 
@@ -163,7 +169,7 @@ def clip_of(latents: Path) -> Clip:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """What the last run measured, or nothing."""
+    """The drift report of the last run; empty if there is none."""
     import json
 
     try:
@@ -172,34 +178,34 @@ def read_report(path: Path) -> dict[str, Any]:
         return {}
 
 
-def opened(
-    model: str | None, adapter: str | None, device: str, console: Console, adapted: bool = True
+def open_model(
+    model: str | None, adapter: str | None, device: str, console: Console, uses_adapter: bool = True
 ) -> DiffusionModel:
-    """Everything about the model that can be refused by looking at headers. Raises InputError.
+    """Open a model folder and an adapter, reading only configs and headers. Raises InputError.
 
-    `adapted`: an adapter matters, so that its absence is worth a word.
+    With `uses_adapter`, a note says if there is no adapter.
     """
     from stages.body.store import home
     from stages.wan.folder import open_folder
     from stages.wan.weights import model_folder
 
-    folder = open_folder(model_folder(home()) if model is None else _named(model, home()))
-    found = _adapter(adapter, model is None, home())
-    if found is None and adapted:
-        console.note("no adapter: a base that emosh did not train has never seen its condition maps")
-    return DiffusionModel(folder, found, checked_device(device), console)
+    folder = open_folder(model_folder(home()) if model is None else _model_path(model, home()))
+    found = _adapter_file(adapter, model is None, home())
+    if found is None and uses_adapter:
+        console.note("no adapter: a base model that emosh did not train has never seen emosh's condition maps")
+    return DiffusionModel(folder, found, choose_device(device), console)
 
 
-def _named(model: str, home: Path) -> Path:
-    """A folder's path, or a name in emosh's models/."""
+def _model_path(model: str, home: Path) -> Path:
+    """`model` as a path, or as the name of a folder in emosh's models/."""
     given, inside = Path(model), home / "models" / model
     if not given.is_dir() and inside.is_dir():
         return inside
     return given
 
 
-def _adapter(adapter: str | None, installed: bool, home: Path) -> Path | None:
-    """The file asked for, else the installed one where the installed model is used."""
+def _adapter_file(adapter: str | None, installed: bool, home: Path) -> Path | None:
+    """The file `adapter`; without it, the installed adapter if the installed model is used."""
     from stages.generate.backends import ADAPTER
     from stages.wan.weights import part
 
@@ -212,8 +218,8 @@ def _adapter(adapter: str | None, installed: bool, home: Path) -> Path | None:
     return Path(adapter)
 
 
-def checked_device(device: str) -> str:
-    """`auto` is the first GPU, else the CPU. Raises InputError for a device that is not there."""
+def choose_device(device: str) -> str:
+    """The device; `auto` is the first GPU, or the CPU. Raises InputError for a device that does not exist."""
     import re
 
     import torch
@@ -227,5 +233,5 @@ def checked_device(device: str) -> str:
         raise InputError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
     count = torch.cuda.device_count()
     if int(match[1] or 0) >= count:
-        raise InputError(f"--device {device}: {count} GPUs are here that this torch can use; choose auto or cpu")
+        raise InputError(f"--device {device}: this torch can use {count} GPUs here; choose auto or cpu")
     return device

@@ -1,8 +1,8 @@
-"""The results of emosh in a folder, each with what made it, found by what the files say of themselves.
+"""Finds the results of emosh in a folder, each with its inputs, from the provenance in the files.
 
-A result is a video stamped by `generate`; its work folder lies beside it (`out.emosh/` of `out.mp4`). Photo and driving
-video are looked for where the motions say they came from, then by name in the folder, and taken only when their
-bytes are those that were tracked. Overlays and reports are matched by what they were made from.
+A result is a video that `generate` wrote. Its work folder lies beside it (`out.emosh/` for `out.mp4`). Photo and
+driving video are searched in the folder by the names recorded in the motions. They are used only if their sha256 is the
+one that was tracked; nothing outside the folder is read. Overlays and reports are matched by their inputs' sha256.
 """
 
 from __future__ import annotations
@@ -17,47 +17,47 @@ from typing import Any
 
 from emosh_cli.outputs import VIDEO
 from emosh_cli.provenance_reader import provenance_of
-from stages.artifacts.provenance import Provenance, sha256_file
+from emosh_cli.workflows.work_folder import WORK_ENDING
+from stages.artifacts.provenance import Provenance, sha256_file, source_name, source_notes
 
-WORK_ENDING = ".emosh"
-NOT_RESULTS = (WORK_ENDING, "-files")
-"""How folders end that hold parts of results, or copies for a page."""
+SKIPPED_ENDINGS = (WORK_ENDING, "-files")
+"""Endings of folders that hold intermediate files, or copies for a gallery page."""
 
 
 @dataclass
 class FoundResult:
-    """One result and what is known of it. What is not there is None."""
+    """One result and its inputs. A file that is not found is None."""
 
     result: Path
     record: Provenance
     root: Path
-    """The folder that was asked for."""
+    """The folder that was searched."""
     others: tuple[tuple[Path, Provenance], ...]
-    """Every other stamped video and report in it."""
+    """Every other video and report with provenance in the folder."""
     files: tuple[Path, ...]
-    """Everything in it."""
+    """All files in the folder."""
     motions: dict[str, Path]
-    """Fingerprint -> motion, of all that lie in it and in its work folders."""
+    """Fingerprint -> motion, for all motions in the folder and in its work folders."""
 
     @property
     def work(self) -> Path:
-        """The work folder, there or not."""
+        """The path of the work folder, which may not exist."""
         return self.result.with_suffix(WORK_ENDING)
 
     @cached_property
     def condition(self) -> Path | None:
         """The condition map."""
-        return _there(self.work / "cond.mp4")
+        return _if_file(self.work / "cond.mp4")
 
     @cached_property
     def driver_motion(self) -> Path | None:
-        """The driver as it was tracked: in the work folder, or wherever the motion lies that `generate` was given."""
-        return _there(self.work / "drive.npz") or self.motions.get(self._retargeted.inputs.get("driver", ""))
+        """The tracked motion of the driver: in the work folder, or the file that `generate --motion` read."""
+        return _if_file(self.work / "drive.npz") or self.motions.get(self._retarget_record.inputs.get("driver", ""))
 
     @cached_property
     def photo(self) -> Path | None:
         """The reference photo."""
-        return self._source(_there(self.work / "ref.npz"))
+        return self._source(_if_file(self.work / "ref.npz"))
 
     @cached_property
     def driver(self) -> Path | None:
@@ -66,23 +66,23 @@ class FoundResult:
 
     @cached_property
     def overlay(self) -> Path | None:
-        """The fitted body over the driving video, of the same motion."""
+        """The overlay of the driving video that was drawn from the same motion."""
         return self._made_from("overlay", "motion", self._fingerprint(self.driver_motion))
 
     @cached_property
     def report(self) -> dict[str, Any] | None:
-        """What evaluate measured on this very file."""
+        """The report of `emosh evaluate` on exactly this file."""
         path = self._made_from("evaluate", "video", sha256_file(self.result))
         return None if path is None else json.loads(path.read_text(encoding="utf-8"))
 
     @cached_property
     def retarget(self) -> dict[str, Any]:
-        """What retargeting changed."""
-        return self._retargeted.notes.get("report", {})
+        """The retarget report."""
+        return self._retarget_record.notes.get("report", {})
 
     @cached_property
-    def _retargeted(self) -> Provenance:
-        target = _there(self.work / "target.npz")
+    def _retarget_record(self) -> Provenance:
+        target = _if_file(self.work / "target.npz")
         return (None if target is None else provenance_of(target)) or Provenance("nothing")
 
     def _fingerprint(self, motion: Path | None) -> str | None:
@@ -96,21 +96,21 @@ class FoundResult:
         return next(made, None)
 
     def _source(self, motion: Path | None) -> Path | None:
-        """The file that a motion was tracked from, its bytes unchanged."""
+        """The file in the searched folder that a motion was tracked from, if its sha256 is unchanged."""
         record = None if motion is None else provenance_of(motion)
-        if record is None or not record.notes.get("source"):
+        name = None if record is None else source_name(record)
+        if record is None or name is None:
             return None
-        named = Path(record.notes["source"])
-        near = [named, *(path for path in self.files if path.name == named.name)]
-        tracked = set(record.inputs.values())
-        return next((path for path in near if path.is_file() and sha256_file(path) in tracked), None)
+        sha256, root = source_notes(record)["source_sha256"], self.root.resolve()
+        near = (path for path in self.files if path.name == name and root in path.resolve().parents)
+        return next((path for path in near if sha256_file(path) == sha256), None)
 
 
 def find_results(root: Path) -> list[FoundResult]:
-    """All results under a folder, by name; work folders, galleries' own and hidden folders are not looked into."""
+    """All results under a folder, sorted by path. Work folders, gallery copies and hidden folders are skipped."""
     files = tuple(sorted(_walk(root)))
-    told = [path for path in files if path.suffix.lower() in (*VIDEO.suffixes, ".json")]
-    stamped = [(path, record) for path in told if (record := provenance_of(path)) is not None]
+    candidates = [path for path in files if path.suffix.lower() in (*VIDEO.suffixes, ".json")]
+    stamped = [(path, record) for path in candidates if (record := provenance_of(path)) is not None]
     results = [
         (path, record)
         for path, record in stamped
@@ -124,16 +124,16 @@ def find_results(root: Path) -> list[FoundResult]:
 
 
 def _motions(paths: list[Path]) -> dict[str, Path]:
-    """Fingerprint -> file, of the tracked motions among them."""
-    told = ((path, provenance_of(path)) for path in paths if path.suffix.lower() == ".npz" and path.is_file())
-    return {record.fingerprint(): path for path, record in told if record is not None}
+    """Fingerprint -> file, for the motions among `paths`."""
+    candidates = ((path, provenance_of(path)) for path in paths if path.suffix.lower() == ".npz" and path.is_file())
+    return {record.fingerprint(): path for path, record in candidates if record is not None}
 
 
 def _walk(root: Path) -> Iterator[Path]:
     for folder, inner, names in os.walk(root):
-        inner[:] = [name for name in inner if not name.startswith(".") and not name.endswith(NOT_RESULTS)]
+        inner[:] = [name for name in inner if not name.startswith(".") and not name.endswith(SKIPPED_ENDINGS)]
         yield from (Path(folder) / name for name in names if not name.startswith("."))
 
 
-def _there(path: Path) -> Path | None:
+def _if_file(path: Path) -> Path | None:
     return path if path.is_file() else None

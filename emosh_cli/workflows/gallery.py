@@ -1,4 +1,4 @@
-"""A folder of results as a page: each result with what made it, and an overlay drawn where there is none."""
+"""The entries of a gallery page: each result with its inputs and figures. Missing overlays are drawn."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from stages.export.gallery import GalleryRun, Panel
 
 
-def shown(run: Run, found: FoundResult, overlays: Path | None, body: str) -> GalleryRun:
-    """One result with its panels and figures; a missing overlay is drawn into the folder `overlays`."""
+def gallery_entry(run: Run, found: FoundResult, overlays: Path | None, body: str) -> GalleryRun:
+    """The entry of one result. A missing overlay is drawn into the folder `overlays`; None: not drawn."""
     from stages.export.gallery import GalleryRun, Panel
 
     panels = (
@@ -29,7 +29,7 @@ def shown(run: Run, found: FoundResult, overlays: Path | None, body: str) -> Gal
 
 
 def _overlay(run: Run, found: FoundResult, folder: Path | None, body: str) -> Panel:
-    """The run's overlay, or one drawn for the page and kept for the next time."""
+    """The result's own overlay, or an overlay that is drawn for the page and reused by the next run."""
     from emosh_cli.provenance_reader import provenance_of
     from stages.export.gallery import Panel
 
@@ -54,23 +54,23 @@ def _overlay(run: Run, found: FoundResult, folder: Path | None, body: str) -> Pa
 
 
 def _figures(found: FoundResult) -> list[tuple[str, str]]:
-    """What the files themselves tell of a run, in the order in which one asks."""
-    from emosh_cli.workflows.evaluation import phrases
+    """(name, value) of the figures shown under a result, read from its files."""
+    from emosh_cli.workflows.evaluation import summary_phrases
     from stages.video.source import probe
 
     about = probe(found.result)
-    told = [
+    rows = [
         ("drawn by", str(found.record.notes.get("backend", "unknown"))),
         ("size", f"{about.width}x{about.height}"),
         ("length", f"{about.duration_seconds:.1f} s, {about.frame_count} frames"),
     ]
     if found.record.seed is not None:
-        told.append(("seed", str(found.record.seed)))
+        rows.append(("seed", str(found.record.seed)))
     ratio, slide = found.retarget.get("height_ratio"), found.retarget.get("foot_slide_after_cm")
     if ratio is not None:
-        told.append(("retargeted", f"height x {ratio:.3f}"))
+        rows.append(("retargeted", f"height x {ratio:.3f}"))
     if slide is not None:
-        told.append(("feet slide", f"{slide:.1f} cm"))
+        rows.append(("feet slide", f"{slide:.1f} cm"))
     if found.report is not None:
-        told.append(("measured", ", ".join(phrases(found.report))))
-    return told
+        rows.append(("measured", ", ".join(summary_phrases(found.report))))
+    return rows

@@ -1,4 +1,4 @@
-"""Model files are added, fetched, baked and prepared: what `emosh models` does to emosh's home."""
+"""Adds, fetches, bakes and prepares model files in emosh's home: the work of `emosh models`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emosh_cli.run import Run
-from emosh_cli.workflows.model_files import DETECTOR_NAMES, LICENSED_NAMES, PART_NAMES, named, place
+from emosh_cli.workflows.model_files import DETECTOR_NAMES, LICENSED_NAMES, PART_NAMES, installed_path, model_file
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 # ---- add
 def add(run: Run, source: Path, name: str | None, copy: bool) -> None:
-    """File what lies at `source`: a part of the diffusion model, of the ehm body, or a detector."""
+    """Install `source`: a part of the diffusion model, a file of the ehm body, or a detector."""
     from stages.body.store import home
     from stages.wan.install import install_part, link_transformer
 
-    entry = None if name is None else named(name)
+    entry = None if name is None else model_file(name)
     if name is not None and (entry is None or name == "open"):
-        raise InputError(f"no model is called '{name}' that could be added; see: emosh models list")
+        raise InputError(f"no model called '{name}' can be added; see: emosh models list")
     if entry is not None and entry.name in LICENSED_NAMES:
         _add_licensed(run, entry.name, source)
         return
@@ -31,16 +31,16 @@ def add(run: Run, source: Path, name: str | None, copy: bool) -> None:
         _add_detector(run, entry, source, copy)
         return
     filed = []
-    for found in _recognised(source, name):
-        entry = named(found.name)
+    for found in _recognise(source, name):
+        entry = model_file(found.name)
         assert entry is not None
-        filed.append(install_part(found.path, place(entry), copy=copy, progress=run.console.progress))
+        filed.append(install_part(found.path, installed_path(entry), copy=copy, progress=run.console.progress))
         run.console.note(f"{found.name}: {found.description}, {found.size_bytes / 1e9:.2f} GB")
     link_transformer(home())
     run.done(filed[0] if len(filed) == 1 else filed[0].parent, _next_step(), filed=[str(path) for path in filed])
 
 
-def _recognised(source: Path, name: str | None) -> list[Recognised]:
+def _recognise(source: Path, name: str | None) -> list[Recognised]:
     from stages.wan.recognise import recognise
 
     found = recognise(source)
@@ -48,13 +48,13 @@ def _recognised(source: Path, name: str | None) -> list[Recognised]:
         return found
     chosen = [each for each in found if each.name == name]
     if not chosen:
-        held = ", ".join(sorted({each.name for each in found}))
-        raise InputError(f"{source} is {held}, not {name}; leave --name out, or name another folder")
+        recognised_names = ", ".join(sorted({each.name for each in found}))
+        raise InputError(f"{source} is {recognised_names}, not {name}; leave --name out, or name another folder")
     return chosen
 
 
 def _add_licensed(run: Run, name: str, source: Path) -> None:
-    """One of the ehm body's files: its arrays are checked and kept."""
+    """Install one file of the ehm body, after checking its arrays."""
     from stages.body.licensed import LICENSED, find_licensed, store_licensed
     from stages.body.store import licensed_folder
 
@@ -63,23 +63,23 @@ def _add_licensed(run: Run, name: str, source: Path) -> None:
     place = store_licensed(row, source, licensed_folder())
     missing = [each.name for each in LICENSED if each.required and not (licensed_folder() / each.file).is_file()]
     then = f"still missing for --body ehm: {', '.join(missing)}" if missing else "next: emosh models bake ehm"
-    run.done(place, f"filed as {name}; {then}")
+    run.done(place, f"installed as {name}; {then}")
 
 
 def _add_detector(run: Run, entry: ModelFile, source: Path, copy: bool) -> None:
-    """A detector's network: it is run once on a blank picture, then linked or copied."""
+    """Install a detector's network: run it once on a blank picture, then link or copy it."""
     from stages.detect.onnx_network import check_network
     from stages.wan.install import install_part
 
     if not source.is_file():
         raise InputError(f"{source} does not exist, expected the file of {entry.name}")
-    said = check_network(entry.name, source)
-    filed = install_part(source, place(entry), copy=copy, progress=run.console.progress)
-    run.done(filed, f"filed as {entry.name}: {said}; use it with emosh track --detector dwpose")
+    network = check_network(entry.name, source)
+    filed = install_part(source, installed_path(entry), copy=copy, progress=run.console.progress)
+    run.done(filed, f"installed as {entry.name}: {network}; use it with emosh track --detector dwpose")
 
 
 def bake_ehm(run: Run) -> None:
-    """Make the ehm body file from the licensed files that are there."""
+    """Make the ehm body file from the installed licensed files."""
     from stages.body.model import load_body
     from stages.body.store import bake_licensed
 
@@ -93,7 +93,7 @@ def bake_ehm(run: Run) -> None:
 
 
 def _next_step() -> str:
-    """What the diffusion model still needs."""
+    """One sentence: which parts of the diffusion model are missing, or which command comes next."""
     from stages.body.store import home
     from stages.wan.weights import missing_parts, part
 
@@ -101,25 +101,25 @@ def _next_step() -> str:
     if absent:
         return f"still missing for --backend wan: {', '.join(absent)}"
     if not part("wan-base").installed(home()):
-        return "--backend wan has its parts; load it in half the time after: emosh models prepare"
-    return "--backend wan has its parts"
+        return "--backend wan has all its parts; to load it in half the time: emosh models prepare"
+    return "--backend wan has all its parts"
 
 
 # ---- metric networks
 def add_network(run: Run, name: str, source: Path, trust: bool) -> None:
     """`emosh models add lpips|inception|i3d|arcface FILE [--trust]`."""
     from stages.body.store import home
-    from stages.evaluate.networks.install import file_network
+    from stages.evaluate.networks.install import install_network
     from stages.evaluate.networks.installed import installed
 
     if not source.is_file():
         raise InputError(f"{source} does not exist or is a folder, expected the file of {name}")
-    filed = file_network(name, source, home(), trust)
-    told = "; ".join(f"filed as {each.part}, {each.said}" for each in filed)
-    run.done(filed[0].path(home()), f"{told}; {_use_of(name, installed(home()))}")
+    filed = install_network(name, source, home(), trust)
+    descriptions = "; ".join(f"installed as {each.part}, {each.said}" for each in filed)
+    run.done(filed[0].path(home()), f"{descriptions}; {_network_use(name, installed(home()))}")
 
 
-def _use_of(name: str, filed: dict[str, InstalledNetwork]) -> str:
+def _network_use(name: str, filed: dict[str, InstalledNetwork]) -> str:
     if name != "lpips":
         return "emosh evaluate uses it"
     for net in ("alex", "vgg"):
@@ -132,7 +132,7 @@ def _use_of(name: str, filed: dict[str, InstalledNetwork]) -> str:
 
 # ---- fetch
 def fetch_model(run: Run, name: str) -> None:
-    """Download what is missing of a model; licence and size are said first."""
+    """Download the missing parts of a model. Licence and size are printed first."""
     from stages.artifacts.disk import check_room
     from stages.body.store import home
     from stages.wan.fetch import fetch, query_hub
@@ -140,12 +140,12 @@ def fetch_model(run: Run, name: str) -> None:
     from stages.wan.recognise import recognise
     from stages.wan.weights import parts
 
-    entry = named(name)
+    entry = model_file(name)
     if entry is not None and name not in PART_NAMES:
         raise InputError(f"{name} cannot be fetched; it comes from {entry.source}: {entry.how}")
-    wanted = [each for each in parts(name) if not each.installed(home())]
+    missing_parts = [each for each in parts(name) if not each.installed(home())]
     offers = []
-    for each in wanted:
+    for each in missing_parts:
         offer = query_hub(each)
         offers.append(offer)
         run.console.note(
@@ -156,7 +156,7 @@ def fetch_model(run: Run, name: str) -> None:
         raise InputError(f"{name} is installed already; see: emosh models list")
     total = sum(offer.size_bytes for offer in offers)
     check_room(home(), total, f"fetching {name}", HOME_ELSEWHERE)
-    run.console.note(f"downloading {total / 1e9:.2f} GB to {home()}; Ctrl-C stops, a rerun continues")
+    run.console.note(f"downloading {total / 1e9:.2f} GB to {home()}; Ctrl-C stops it, and the same command continues")
     for offer in offers:
         recognise(fetch(offer, home(), progress=run.console.progress))
     link_transformer(home())
@@ -166,7 +166,7 @@ def fetch_model(run: Run, name: str) -> None:
 
 # ---- prepare
 def prepare_base(run: Run, folder: Path | None) -> None:
-    """Make the bf16 base from a transformer's fp32 shards."""
+    """Make the bf16 base model from a transformer's fp32 shards."""
     from stages.body.store import home
     from stages.wan.install import link_transformer
     from stages.wan.prepare import prepare
@@ -179,7 +179,7 @@ def prepare_base(run: Run, folder: Path | None) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     size = prepare(source, out, run.console.progress)
     link_transformer(home())
-    run.done(out, f"{size / 1e9:.2f} GB in bf16 from {source}; the original may go if you need the room")
+    run.done(out, f"{size / 1e9:.2f} GB in bf16 from {source}; you may delete the original to free space")
 
 
 def _fp32_transformer(home: Path) -> Path:

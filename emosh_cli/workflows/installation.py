@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and the command that adds it. Imports nothing heavy."""
+"""Finds what is installed, what is missing, and the command that adds it. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ EXTRAS = {
     "rerun-sdk": ("view", "emosh view"),
     "ray": ("ray", "emosh curate --engine ray"),
 }
-"""Package -> emosh's extra that brings it, and what it is for."""
+"""Package -> (the extra of emosh that installs it, what it is for)."""
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: `state` is ok, missing (emosh will not run well) or optional (a part is not there)."""
+    """One line of `emosh doctor`. `state` is ok, missing (emosh needs it) or optional (one feature needs it)."""
 
     name: str
     state: str
@@ -36,15 +36,15 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Every finding, cheap ones only: nothing heavy is imported."""
-    return [_python(), *_packages(), *_optional(), _body(), *_models(), _gpu(), *_disks(), _memory()]
+    """All findings, in the order in which they are printed."""
+    return [_python(), *_packages(), *_optional_packages(), _body(), *_models(), _gpu(), *_disks(), _memory()]
 
 
 def _python() -> Finding:
-    said = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {usable_cores()} cores"
+    system = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {usable_cores()} cores"
     if (3, 11) <= sys.version_info[:2] <= (3, 12):
-        return Finding("python", "ok", said)
-    return Finding("python", "missing", said, "make a virtual environment with Python 3.11 or 3.12")
+        return Finding("python", "ok", system)
+    return Finding("python", "missing", system, "make a virtual environment with Python 3.11 or 3.12")
 
 
 def _packages() -> list[Finding]:
@@ -71,7 +71,7 @@ def _package(requirement: str) -> Finding:
 
 
 def _satisfies(version: str, wanted: str) -> bool:
-    """The comparisons that emosh's own requirements use: ==, >=, <."""
+    """Whether a version meets a requirement made of ==, >= and <, the only comparisons that emosh uses."""
     have = _numbers(version)
     for part in filter(None, wanted.strip("()").split(",")):
         match = re.fullmatch(r"(==|>=|<)([0-9.]+)", part)
@@ -93,7 +93,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _requirements() -> list[str]:
-    """emosh's own requirements: from the installed package, or from the checkout it runs from."""
+    """emosh's own requirements, from the installed package or from the checkout's pyproject.toml."""
     try:
         return metadata.requires("emosh") or []
     except metadata.PackageNotFoundError:
@@ -102,15 +102,15 @@ def _requirements() -> list[str]:
         return read_pyproject(Path(__file__).parents[1] / "pyproject.toml")["project"]["dependencies"]
 
 
-def _optional() -> list[Finding]:
+def _optional_packages() -> list[Finding]:
     clone = 'pip install --no-build-isolation "git+https://github.com/facebookresearch/pytorch3d.git@stable"'
-    found = [_unless_there("pytorch3d", "another rasteriser, never required", clone)]
+    found = [_optional_package("pytorch3d", "another rasteriser, not required", clone)]
     return found + [
-        _unless_there(name, purpose, f'pip install "emosh[{extra}]"') for name, (extra, purpose) in EXTRAS.items()
+        _optional_package(name, purpose, f'pip install "emosh[{extra}]"') for name, (extra, purpose) in EXTRAS.items()
     ]
 
 
-def _unless_there(name: str, purpose: str, fix: str) -> Finding:
+def _optional_package(name: str, purpose: str, fix: str) -> Finding:
     try:
         return Finding(name, "ok", metadata.version(name))
     except metadata.PackageNotFoundError:
@@ -124,30 +124,30 @@ def _body() -> Finding:
     if path.exists():
         return Finding("body open", "ok", str(path))
     return Finding(
-        "body open", "optional", "not baked yet: the first run does it (under a minute)", "emosh models bake open"
+        "body open", "optional", "not baked yet: the first run bakes it (under a minute)", "emosh models bake open"
     )
 
 
 def _models() -> list[Finding]:
-    from emosh_cli.workflows.model_files import MODEL_FILES, installed, place
+    from emosh_cli.workflows.model_files import MODEL_FILES, installed_path, is_installed
 
     found = []
     for entry in MODEL_FILES[1:]:
-        there = installed(entry)
-        said = str(place(entry)) if there else f"not installed: {entry.purpose}"
-        found.append(Finding(f"model {entry.name}", "ok" if there else "optional", said, "" if there else entry.how))
+        there = is_installed(entry)
+        state = str(installed_path(entry)) if there else f"not installed: {entry.purpose}"
+        found.append(Finding(f"model {entry.name}", "ok" if there else "optional", state, "" if there else entry.how))
     return found
 
 
 def _gpu() -> Finding:
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return Finding("gpu", "optional", "none found: everything that is built runs on the CPU")
-    asked = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+        return Finding("gpu", "optional", "none found: emosh runs on the CPU")
+    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return Finding("gpu", "optional", "nvidia-smi is there but does not answer")
+        return Finding("gpu", "optional", "nvidia-smi is installed but does not answer")
     return Finding("gpu", "ok", "; ".join(answer.splitlines()))
 
 

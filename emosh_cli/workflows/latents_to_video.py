@@ -1,4 +1,4 @@
-"""From latents that `encode` wrote to the video: the second half of the diffusion model's pipeline."""
+"""From the latents of `emosh encode` to the video: the second half of the diffusion model's pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
-from emosh_cli.workflows.animation import ModelChoice, sound
+from emosh_cli.workflows.animation import ModelChoice, find_audio
 from emosh_cli.workflows.diffusion_model import DiffusionModel
 from emosh_cli.workflows.work_folder import WorkFolder
 from stages.artifacts.latents import Latents
@@ -16,7 +16,7 @@ from stages.artifacts.latents import Latents
 
 @dataclass(frozen=True)
 class LatentsToVideo:
-    """Checked latents, and the model that will draw them. `configs` maps wan and wan_run to frozen configs."""
+    """Checked latents and the model that draws them. `configs` maps wan and wan_run to frozen configs."""
 
     run: Run
     latents: Path
@@ -27,19 +27,21 @@ class LatentsToVideo:
 
     @staticmethod
     def open(run: Run, latents: Path, out: Path, choice: ModelChoice, configs: dict[str, Any]) -> LatentsToVideo:
-        """Everything that can be refused before work begins. Raises InputError."""
+        """Open latents and model, and check that they fit. Raises InputError before any work begins."""
         opened = Latents(latents)
-        model = diffusion_model.opened(choice.model, choice.adapter, choice.device, run.console)
+        model = diffusion_model.open_model(choice.model, choice.adapter, choice.device, run.console)
         model.check(configs, opened)
-        return LatentsToVideo(run, latents, sound(opened.header.provenance, latents), out, model, configs)
+        return LatentsToVideo(
+            run, latents, find_audio(opened.header.provenance, latents, run.console), out, model, configs
+        )
 
     def plan_lines(self) -> list[str]:
-        """What drawing them would take."""
+        """The plan as lines: memory and time."""
         clip = diffusion_model.clip_of(self.latents)
         return self.model.plan(clip, self.configs["wan"], self.configs["wan_run"]).lines()
 
     def draw(self) -> tuple[dict[str, Any], WorkFolder]:
-        """What there is to report of the video, and the work folder. Draws nothing in a dry run."""
+        """Draw the video, except in a dry run. Returns its drift report and the work folder."""
         self.model.check_runnable(self.configs)
         work = WorkFolder(self.out, self.run.console, self.run.force, self.run.dry_run)
         wan, wan_run = self.configs["wan"], self.configs["wan_run"]

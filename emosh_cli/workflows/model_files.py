@@ -1,4 +1,4 @@
-"""Model files that can be installed: what they are for, their licence, their source, and where they go."""
+"""Model files that can be installed: purpose, licence, source, and path in emosh's home."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ModelFile:
 
 
 def _row(weights: Weights) -> ModelFile:
-    """A part of the diffusion model."""
+    """The entry of a part of the diffusion model."""
     source = f"https://huggingface.co/{weights.repo} ({weights.folder})" if weights.repo else "made or trained by you"
     return ModelFile(
         weights.name,
@@ -32,13 +32,13 @@ def _row(weights: Weights) -> ModelFile:
         weights.licence,
         source,
         weights.place.as_posix(),
-        _how(weights),
+        _install_command(weights),
         size_text(weights),
         weights.sha256 or "unknown",
     )
 
 
-def _how(weights: Weights) -> str:
+def _install_command(weights: Weights) -> str:
     if weights.name == "wan-base":
         return "emosh models prepare"
     if not weights.repo:
@@ -51,12 +51,12 @@ _SMPLX_SITE = "https://smpl-x.is.tue.mpg.de, after registering"
 _EHM = tuple(
     ModelFile(name, purpose, licence, source, f"licensed/{file}", f"emosh models add {name} FILE")
     for name, file, purpose, licence, source in (
-        ("smplx", "SMPLX_NEUTRAL_2020.npz", "the paper's body, for --body ehm", _MAX_PLANCK,
+        ("smplx", "SMPLX_NEUTRAL_2020.npz", "the body of the paper, for --body ehm", _MAX_PLANCK,
          f"{_SMPLX_SITE}: SMPLX_NEUTRAL_2020.npz"),
-        ("flame", "FLAME.npz", "the paper's head, for --body ehm",
+        ("flame", "FLAME.npz", "the head of the paper, for --body ehm",
          "CC-BY-4.0 (FLAME 2023 Open) or non-commercial (FLAME 2020)",
          "https://flame.is.tue.mpg.de, after registering: generic_model.pkl, or the same as npz"),
-        ("flame-ids", "SMPL-X__FLAME_vertex_ids.npz", "which vertices both share, for --body ehm", _MAX_PLANCK,
+        ("flame-ids", "SMPL-X__FLAME_vertex_ids.npz", "vertices that body and head share, for --body ehm", _MAX_PLANCK,
          f"{_SMPLX_SITE}: SMPL-X__FLAME_vertex_ids.npy"),
         ("eyelid-left", "l_eyelid.npz", "optional for --body ehm: the left eye's blink", "as SMIRK's assets",
          "https://github.com/georgeretsi/smirk, assets: l_eyelid.npy"),
@@ -64,32 +64,32 @@ _EHM = tuple(
          "https://github.com/georgeretsi/smirk, assets: r_eyelid.npy"),
         ("flame-landmarks", "mediapipe_landmark_embedding.npz", "optional for --body ehm: 105 published face points",
          "non-commercial (Max Planck)", "https://flame.is.tue.mpg.de: mediapipe_landmark_embedding.npz"),
-        ("flame-lowerhead", "selected_lowerhead.npz", "optional for --body ehm: head vertices left to the neck",
+        ("flame-lowerhead", "selected_lowerhead.npz", "optional for --body ehm: head vertices that belong to the neck",
          "as EHM-Tracker's assets", "https://github.com/Pixel-Talk/EHM-Tracker: selected_lowerhead.npy"),
-        ("hand-ids", "MANO_SMPLX_vertex_ids.npz", "optional for --body ehm: what hand_scale scales", _MAX_PLANCK,
-         f"{_SMPLX_SITE}: MANO_SMPLX_vertex_ids.pkl"),
+        ("hand-ids", "MANO_SMPLX_vertex_ids.npz", "optional for --body ehm: vertices that hand_scale scales",
+         _MAX_PLANCK, f"{_SMPLX_SITE}: MANO_SMPLX_vertex_ids.pkl"),
     )
 )  # fmt: skip
-"""In the order of `stages.body.licensed`, whose checks they are filed by."""
+"""In the order of `stages.body.licensed`, which checks them."""
 LICENSED_NAMES = tuple(entry.name for entry in _EHM)
 
-_YZD = "https://huggingface.co/yzd-v/DWPose: "
+_DWPOSE_SITE = "https://huggingface.co/yzd-v/DWPose: "
 _DETECTORS = (
     ModelFile(
-        "dwpose", "133 points for --detector dwpose", "Apache-2.0", f"{_YZD}dw-ll_ucoco_384.onnx",
+        "dwpose", "133 points for --detector dwpose", "Apache-2.0", f"{_DWPOSE_SITE}dw-ll_ucoco_384.onnx",
         "detectors/dw-ll_ucoco_384.onnx", "emosh models add dwpose FILE", "134 MB (134399116 bytes)",
         "724f4ff2439ed61afb86fb8a1951ec39c6220682803b4a8bd4f598cd913b1843",
     ),
     ModelFile(
         "dwpose-det", "optional for --detector dwpose: YOLOX's boxes instead of MediaPipe's", "Apache-2.0",
-        f"{_YZD}yolox_l.onnx", "detectors/yolox_l.onnx", "emosh models add dwpose-det FILE",
+        f"{_DWPOSE_SITE}yolox_l.onnx", "detectors/yolox_l.onnx", "emosh models add dwpose-det FILE",
         "217 MB (216746733 bytes)", "7860ae79de6c89a3c1eb72ae9a2756c0ccfbe04b7791bb5880afabd97855a411",
     ),
 )  # fmt: skip
-"""In the places of `stages.detect.detectors`."""
+"""At the paths of `stages.detect.detectors`."""
 DETECTOR_NAMES = tuple(entry.name for entry in _DETECTORS)
 
-_MEASURED = {
+_NETWORK_PURPOSES = {
     "lpips": "LPIPS in emosh evaluate: a backbone and its heads, for alex, vgg or both",
     "inception": "FID in emosh evaluate --table",
     "i3d": "FVD in emosh evaluate --table",
@@ -97,8 +97,8 @@ _MEASURED = {
 }
 
 
-def _only_digest(name: str) -> str:
-    """Where a network is one file; else each stands beside its source."""
+def _single_digest(name: str) -> str:
+    """The sha256 of a network that is one file. For several files, `source` lists each."""
     digests = [each.sha256 for each in KNOWN if each.name == name]
     return digests[0] if len(digests) == 1 else "unknown"
 
@@ -108,17 +108,17 @@ _NETWORKS = tuple(
         name,
         purpose,
         "; ".join(dict.fromkeys(each.licence for each in KNOWN if each.name == name)),
-        "; ".join(f"{each.source} ({each.said}, sha256 {each.sha256})" for each in KNOWN if each.name == name),
+        "; ".join(f"{each.source} ({each.description}, sha256 {each.sha256})" for each in KNOWN if each.name == name),
         "judges",
         f"emosh models add {name} FILE",
-        sha256=_only_digest(name),
+        sha256=_single_digest(name),
     )
-    for name, purpose in _MEASURED.items()
+    for name, purpose in _NETWORK_PURPOSES.items()
 )
-METRIC_NETWORKS = tuple(_MEASURED)
+METRIC_NETWORKS = tuple(_NETWORK_PURPOSES)
 
 PART_NAMES = tuple(weights.name for weights in WEIGHTS)
-"""The parts of the diffusion model."""
+"""Names of the parts of the diffusion model."""
 MODEL_FILES = (
     ModelFile(
         "open",
@@ -135,23 +135,23 @@ MODEL_FILES = (
 )
 
 
-def place(entry: ModelFile) -> Path:
-    """Where the file or folder goes, absolute."""
+def installed_path(entry: ModelFile) -> Path:
+    """The absolute path of the installed file or folder."""
     from stages.body.store import body_path, home
 
     return body_path("open") if entry.name == "open" else home() / entry.place
 
 
-def installed(entry: ModelFile) -> bool:
-    """Whether the file, or a folder with something in it, is in its place."""
-    there = place(entry)
+def is_installed(entry: ModelFile) -> bool:
+    """Whether the file, or a folder that is not empty, is installed."""
+    there = installed_path(entry)
     if entry.name in METRIC_NETWORKS:
-        return _is_whole(there, entry.name)
+        return _is_complete(there, entry.name)
     return there.is_file() or (there.is_dir() and any(there.iterdir()))
 
 
-def _is_whole(there: Path, name: str) -> bool:
-    """Whether a network is whole: LPIPS may be filed in halves."""
+def _is_complete(there: Path, name: str) -> bool:
+    """Whether all files of a metric network are installed. LPIPS may come as backbone and heads."""
     filed = {path.stem for path in there.glob(f"{name}*.json")}
     if name != "lpips":
         return bool(filed)
@@ -160,6 +160,6 @@ def _is_whole(there: Path, name: str) -> bool:
     )
 
 
-def named(name: str) -> ModelFile | None:
-    """The entry of that name."""
+def model_file(name: str) -> ModelFile | None:
+    """The entry with that name, or None."""
     return next((entry for entry in MODEL_FILES if entry.name == name), None)

@@ -1,4 +1,4 @@
-"""The stages in order, from photo and driver to the animated video, each step kept in a work folder."""
+"""The stages in order, from photo and driving video to the animated video. A work folder keeps each step's output."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
-from emosh_cli.workflows.tracking import tell_of_others
-from emosh_cli.workflows.work_folder import UNMADE, WorkFolder
+from emosh_cli.workflows.tracking import note_other_people
+from emosh_cli.workflows.work_folder import NOT_MADE, WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
 from stages.errors import InputError
 
@@ -25,12 +25,12 @@ SECTIONS = {
     "puppet": ("track", "retarget", "render_cond", "puppet"),
     "wan": ("track", "retarget", "render_cond", "encode", "wan", "wan_run"),
 }
-"""Sections of the settings that a backend's pipeline reads."""
+"""Backend -> the sections of the settings that its pipeline reads."""
 
 
 @dataclass
 class Pipeline:
-    """One result's steps. `configs` maps the backend's SECTIONS to frozen configs; `diffusion` is the wan backend's."""
+    """The steps of one result. `configs` maps the backend's SECTIONS to frozen configs. `diffusion` is set for wan."""
 
     ref: Path
     out: Path
@@ -51,9 +51,9 @@ class Pipeline:
 
     @cached_property
     def weights(self) -> dict[str, str]:
-        """What every step is made with besides its inputs."""
-        if self.work.dry and not self._body_is_there():
-            return {"body": UNMADE, "code": code_digest()}
+        """The sha256 of the body file and of emosh's code, which every step depends on."""
+        if self.work.dry_run and not self._body_is_there():
+            return {"body": NOT_MADE, "code": code_digest()}
         return {"body": self.body.sha256, "code": code_digest()}
 
     def _body_is_there(self) -> bool:
@@ -63,7 +63,7 @@ class Pipeline:
 
     # ---- steps
     def track(self, source: Path, name: str, role: str) -> Path:
-        """Track a video or a photo into the work folder; `person` of the settings is meant for the driving video."""
+        """Track a video or a photo into the work folder. track.person applies to the driving video only."""
         from stages.detect.detectors import weights_of
 
         config = self.configs["track"] if role == "video" else replace(self.configs["track"], person=0)
@@ -74,14 +74,14 @@ class Pipeline:
 
             motion = track(source, self.body, config, progress=self.console.progress)
             save_motion(output, motion)
-            tell_of_others(self.console, motion, source)
+            note_other_people(self.console, motion, source)
 
         output = self.work.folder / name
         self._step(f"track {source.name}", output, "track", config, {role: source}, make, weights_of(config.detector))
         return output
 
     def retarget(self, driver: Path, reference: Path) -> Path:
-        """Put the driver's movement into the reference's body."""
+        """Give the driver's motion the body shape of the reference."""
 
         def make(output: Path) -> None:
             from stages.artifacts.motion import save_motion
@@ -112,7 +112,7 @@ class Pipeline:
         return output
 
     def generate(self, reference: Path, target: Path, cond: Path, audio_from: Path | None) -> Path:
-        """Draw the result with the backend that was chosen."""
+        """Draw the result with the chosen backend."""
         if self.diffusion is None:
             return self.puppet(reference, target, audio_from)
         latents = self.work.folder / "clip.safetensors"
@@ -123,18 +123,16 @@ class Pipeline:
         return self.out
 
     def clip(self, frames: int) -> Clip:
-        """What the wan backend is to draw, for its plan."""
+        """Frames, picture size and chunk size of the video, for the plan of the wan backend."""
         from stages.wan.plan import Clip
 
         render, encode = self.configs["render_cond"], self.configs["encode"]
         return Clip(frames, render.height, render.width, encode.chunk_frames, encode.overlap_frames)
 
     def plan_lines(self, frames: int) -> list[str]:
-        """What drawing that many frames would take. Raises InputError for the puppet, which needs no plan."""
+        """The plan for that many frames, as lines. Raises InputError for the puppet, which has no plan."""
         if self.diffusion is None:
-            raise InputError(
-                "--plan is for the wan backend; the puppet needs no plan: leave it out, or add --backend wan"
-            )
+            raise InputError("--plan is for the wan backend; leave it out for the puppet, or add --backend wan")
         return self.diffusion.plan(self.clip(frames), self.configs["wan"], self.configs["wan_run"]).lines()
 
     def puppet(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
@@ -161,7 +159,7 @@ class Pipeline:
         self._step(f"generate ({self.backend})", self.out, stage, config, inputs, make)
         return self.out
 
-    # ---- how a step is fingerprinted
+    # ---- provenance of a step
     def _step(
         self,
         label: str,

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emosh_cli.outputs import RUN, settle_folder
+from emosh_cli.outputs import RUN, output_folder
 from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.validation import validation_pairs, validator
@@ -22,16 +22,18 @@ def train(run: Run, cache: Path, out: Path | None, validation: Path | None, mode
     from stages.artifacts.training_cache import TrainingCache
     from stages.wan.context_parallel import is_helper
 
-    run.console.quiet |= is_helper()  # one process speaks for all; each still tells its own error
-    configs = run.configured_all(("train", "wan"))
+    run.console.quiet |= is_helper()  # only the main process prints messages; each process still prints its own error
+    configs = run.load_configs(("train", "wan"))
     config, opened_cache = configs["train"], TrainingCache(cache)
-    target = settle_folder(out, RUN, [], True, cache, "-run", "adapter.safetensors")
-    opened = diffusion_model.opened(model, "none", device, run.console, adapted=False)
+    target = output_folder(out, RUN, [], True, cache, "-run", "adapter.safetensors")
+    opened = diffusion_model.open_model(model, "none", device, run.console, uses_adapter=False)
     pairs = [] if validation is None else validation_pairs(validation)
-    said = planned(config, opened_cache, opened.folder.config, None, opened.device)
-    run.console.note(said.line())
+    found = make_training_plan(config, opened_cache, opened.folder.config, None, opened.device)
+    run.console.note(found.line())
     if run.dry_run:
-        run.planned([said.line(), f"train on {len(opened_cache)} windows of {cache} -> {target}"], output=str(target))
+        run.show_plan(
+            [found.line(), f"train on {len(opened_cache)} windows of {cache} -> {target}"], output=str(target)
+        )
         return
     from stages.train import loop
     from stages.wan.digests import folder_digests
@@ -39,7 +41,7 @@ def train(run: Run, cache: Path, out: Path | None, validation: Path | None, mode
     target.mkdir(exist_ok=True)
     accelerator = loop.make_accelerator(config, target, cpu=opened.device == "cpu")
     if run.force and accelerator.is_main_process:
-        begin_anew(target)
+        remove_checkpoints(target)
     accelerator.wait_for_everyone()
     weights = folder_digests(opened.folder, ("transformer",), opened.cache, run.console.progress)
     validate = validator(pairs, opened, configs["wan"], target) if pairs else None
@@ -49,16 +51,16 @@ def train(run: Run, cache: Path, out: Path | None, validation: Path | None, mode
     )  # fmt: skip
     if is_helper():
         return
-    loss = f", loss {trained.losses[-1]:.4f}" if trained.losses else ", nothing left to do"
-    run.done(trained.adapter, f"step {trained.step}{loss}", step=trained.step, **_last(trained.validations))
+    loss = f", loss {trained.losses[-1]:.4f}" if trained.losses else ", no steps left"
+    run.done(trained.adapter, f"step {trained.step}{loss}", step=trained.step, **_last_validation(trained.validations))
 
 
-def _last(validations: list[dict[str, float]]) -> dict[str, Any]:
+def _last_validation(validations: list[dict[str, float]]) -> dict[str, Any]:
     return {"validation": validations[-1]} if validations else {}
 
 
-def begin_anew(folder: Path) -> None:
-    """Remove a run's checkpoints and its finished model: what --force asks for."""
+def remove_checkpoints(folder: Path) -> None:
+    """Remove a run's checkpoints and its finished model, for --force."""
     from stages.train.save_model import MODEL
 
     for pattern in ("adapter-*.safetensors", "state-*.safetensors"):
@@ -68,24 +70,24 @@ def begin_anew(folder: Path) -> None:
 
 
 def plan(run: Run, cache: Path | None, hardware: str | None, model: str | None) -> None:
-    """Say what a run would need and take."""
+    """Print the memory and time of a run."""
     from stages.artifacts.training_cache import TrainingCache
     from stages.wan.folder import open_folder
     from stages.wan.machine import DEFAULTS
 
-    config = run.configured("train")
+    config = run.load_config("train")
     described = DEFAULTS if model is None else {**DEFAULTS, **open_folder(Path(model)).config}
-    found = planned(config, None if cache is None else TrainingCache(cache), described, hardware, "auto")
+    found = make_training_plan(config, None if cache is None else TrainingCache(cache), described, hardware, "auto")
     from stages.train.plan import paper_line
 
     paper = [paper_line(described)] if described["num_layers"] == DEFAULTS["num_layers"] else []
-    run.planned([*found.lines(), *paper], **found.figures())
+    run.show_plan([*found.lines(), *paper], **found.figures())
 
 
-def planned(
+def make_training_plan(
     config: TrainConfig, cache: TrainingCache | None, transformer: dict[str, Any], hardware: str | None, device: str
 ) -> TrainingPlan:
-    """The plan of a run, for the cards here or for others. Raises InputError where it would not fit here."""
+    """The plan of a run, for the GPUs here or for `hardware`. Raises InputError if it does not fit on this machine."""
     from stages.train.plan import TrainingData, check_fits, make_plan, parse_hardware, this_hardware
     from stages.wan.machine import DEFAULTS
 

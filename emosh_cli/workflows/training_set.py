@@ -1,8 +1,8 @@
-"""`emosh encode --manifest`: every usable clip drawn, encoded and kept; what is there already is not made again.
+"""`emosh encode --manifest`: draws and encodes every usable clip into a training cache. Finished clips are kept.
 
-A shard of the cache is one clip, a file of its own. It appears whole or not at all, so that any number of processes
-write at once and a killed run loses only what it was at; a changed clip changes no other's file; and training, which
-reads single windows in an order of chance, opens what it needs and no more.
+The cache has one file per clip. A file is written atomically, so several processes can write at once, and a killed run
+loses only the clips in progress. A changed clip changes only its own file. Training reads single windows in random
+order, and opens only the files it needs.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from emosh_cli.outputs import CACHE, need, settle_folder
+from emosh_cli.outputs import CACHE, output_folder, require_file
 from emosh_cli.run import Run
-from emosh_cli.workers.encode_jobs import WORKING, CacheSettings, EncodeJob, encode_one, encoders_of
+from emosh_cli.workers.encode_jobs import MAPS_FOLDER, CacheSettings, EncodeJob, encoders_once, run_encode_job
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.diffusion_model import DiffusionModel
+from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
 from stages.errors import InputError
 
@@ -25,53 +26,54 @@ SECTIONS = ("encode", "cache", "render_cond")
 def encode_manifest(
     run: Run, manifest: Path, out: Path | None, model: str | None, device: str, body: str, workers: int
 ) -> None:
-    """Bring the cache up to date; clips that cannot be encoded are said and left out."""
+    """Bring the cache up to date. A clip that cannot be encoded is named in a note and left out."""
     from stages.artifacts.manifest import read_manifest
     from stages.artifacts.training_cache import COMMON_FILE
     from stages.body.store import open_body
     from stages.wan.layout import SIZE_STEP
 
-    need(manifest, "a manifest .jsonl")
-    target = settle_folder(out, CACHE, [manifest], run.force, manifest, "-cache", COMMON_FILE)
-    configs = run.configured_all(SECTIONS)
+    require_file(manifest, "a manifest .jsonl")
+    target = output_folder(out, CACHE, [manifest], run.force, manifest, "-cache", COMMON_FILE)
+    configs = run.load_configs(SECTIONS)
     size = configs["render_cond"].width, configs["render_cond"].height
     if any(side % SIZE_STEP for side in size):
         raise InputError(f"render_cond is {size[0]} wide and {size[1]} high; the model reads multiples of {SIZE_STEP}")
     used = [clip for clip in read_manifest(manifest) if clip.reason is None]
     if not used:
         raise InputError(f"{manifest}: every clip is rejected; there is nothing to encode")
-    opened = diffusion_model.opened(model, "none", device, run.console, adapted=False)
+    opened = diffusion_model.open_model(model, "none", device, run.console, uses_adapter=False)
     opened.check_encoding(configs["encode"].prompt)
     if run.dry_run:
-        run.planned([f"encode {len(used)} clips of {manifest} -> {target}"], output=str(target))
+        run.show_plan([f"encode {len(used)} clips of {manifest} -> {target}"], output=str(target))
         return
     drawn = open_body(body, progress=run.console.progress)
     settings = CacheSettings(
         **configs, weights={**opened.encode_weights(), "body": drawn.sha256, "code": code_digest()}
     )
     target.mkdir(exist_ok=True)
+    refuse_links(target / MAPS_FOLDER)
     _write_common(opened, settings, target)
     jobs = [
         EncodeJob(number, clip, settings, target, opened.folder.path, drawn.path, opened.device)
         for number, clip in enumerate(used)
     ]
     try:
-        made, there = _encode_clips(run, jobs, workers or _workers(opened, settings))
+        made, there = _encode_clips(run, jobs, workers or _worker_count(opened, settings))
     finally:
-        encoders_of.cache_clear()
-        shutil.rmtree(target / WORKING, ignore_errors=True)
+        encoders_once.cache_clear()
+        shutil.rmtree(target / MAPS_FOLDER, ignore_errors=True)
     if not made:
         raise InputError(f"{manifest}: none of its {len(used)} clips could be encoded")
     skipped, files = len(used) - len(made), sorted(set(made))
     if len(files) < len(made):
-        run.console.note(f"{len(made) - len(files)} lines of {manifest} repeat a clip, which counts once")
+        run.console.note(f"{len(made) - len(files)} lines of {manifest} repeat a clip, which is used once")
     windows = _write_index(target, settings, files, skipped)
-    said = f"{windows} windows of {len(files)} clips, {there} of them there already"
-    run.done(target, said + (f"; {skipped} skipped" if skipped else ""), windows=windows, skipped=skipped)
+    summary = f"{windows} windows of {len(files)} clips, {there} of them encoded before"
+    run.done(target, summary + (f"; {skipped} skipped" if skipped else ""), windows=windows, skipped=skipped)
 
 
-def _workers(opened: DiffusionModel, settings: CacheSettings) -> int:
-    """On the CPU as many as there are cores, and memory for; one on a GPU, which it keeps busy."""
+def _worker_count(opened: DiffusionModel, settings: CacheSettings) -> int:
+    """On the CPU: as many as cores and memory allow. On a GPU: 1, which keeps it busy."""
     from stages.cores import usable_cores
     from stages.encode.training_clips import needed_bytes
     from stages.wan.machine import free_host_bytes
@@ -83,13 +85,13 @@ def _workers(opened: DiffusionModel, settings: CacheSettings) -> int:
 
 
 def _encode_clips(run: Run, jobs: list[EncodeJob], workers: int) -> tuple[list[str], int]:
-    """The file of every job that could be done, and how many were there before."""
-    from emosh_cli.workers.local import DIED, local, results
+    """The files of all encoded clips, and how many existed before."""
+    from emosh_cli.workers.local import DIED_MESSAGE, local_engine, run_jobs
 
     made, there = [], 0
-    for job, result in results(local(workers), encode_one, jobs, run.console.progress, "clips encoded"):
+    for job, result in run_jobs(local_engine(workers), run_encode_job, jobs, run.console.progress, "clips encoded"):
         if result is None or result.error is not None:
-            run.console.note(f"skipped: {result.error if result else f'{job.clip.video}: {DIED}'}")
+            run.console.note(f"skipped: {result.error if result else f'{job.clip.video}: {DIED_MESSAGE}'}")
         else:
             made.append(result.file)
             there += result.was_there
@@ -97,7 +99,7 @@ def _encode_clips(run: Run, jobs: list[EncodeJob], workers: int) -> tuple[list[s
 
 
 def _write_common(opened: DiffusionModel, settings: CacheSettings, target: Path) -> None:
-    """What all clips share comes first: where the prompt cannot be read, no clip is encoded in vain."""
+    """Write the file that all clips share (prompt embedding). It comes first, so that a bad prompt fails early."""
     from stages.artifacts.training_cache import COMMON_FILE, is_encoded_clip
     from stages.encode.training_clips import encode_common
 
@@ -105,13 +107,13 @@ def _write_common(opened: DiffusionModel, settings: CacheSettings, target: Path)
     config = {"encode": config_dict(settings.encode), "size": list(size)}
     record = Provenance("encode", config, weights=settings.weights)
     if not is_encoded_clip(target / COMMON_FILE, record.fingerprint()):
-        encoders = encoders_of(opened.folder.path, settings.encode, opened.device)
+        encoders = encoders_once(opened.folder.path, settings.encode, opened.device)
         encode_common(opened.folder, encoders, target, size, settings.encode, record,
                       device=opened.device, cache=opened.cache)  # fmt: skip
 
 
 def _write_index(target: Path, settings: CacheSettings, files: list[str], skipped: int) -> int:
-    """Name the clips of the whole cache; how many windows there are."""
+    """Write the list of all clips. Returns the number of windows."""
     from stages.artifacts.training_cache import CacheIndex, count_windows
     from stages.wan.layout import LAYOUT_VERSION
 

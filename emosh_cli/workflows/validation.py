@@ -1,4 +1,4 @@
-"""What training needs of other stages: validation clips drawn with the model as it is, and judged."""
+"""Validation during training: draws clips with the current model and measures them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emosh_cli.outputs import need
+from emosh_cli.outputs import require_file
 from stages.artifacts.provenance import code_digest, sha256_file
 from stages.errors import InputError
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 
 def validation_pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """(latents, true video) of every NAME.safetensors with NAME.mp4. Raises InputError where one lacks the other, or is
-    damaged: it would be found out after hours."""
+    """(latents, real video) for every NAME.safetensors and NAME.mp4.
+
+    Raises InputError for a missing or damaged file, which would otherwise fail after hours of training.
+    """
     from stages.artifacts.latents import Latents
     from stages.video.source import probe
 
@@ -26,12 +28,12 @@ def validation_pairs(folder: Path) -> list[tuple[Path, Path]]:
         raise InputError(f"{folder} holds no latents to validate on; make some with: emosh encode --ref --cond")
     for path in latents:
         Latents(path)
-        probe(need(path.with_suffix(".mp4"), f"the real video beside {path.name}"))
+        probe(require_file(path.with_suffix(".mp4"), f"the real video beside {path.name}"))
     return [(path, path.with_suffix(".mp4")) for path in latents]
 
 
 def validator(pairs: list[tuple[Path, Path]], opened: DiffusionModel, config: WanConfig, out: Path) -> Callable:
-    """What training calls to have its clips drawn with the model as it is, and scored with evaluate's functions."""
+    """The function that training calls: it draws the clips with the current model and measures PSNR, SSIM and L1."""
 
     def validate(model: Any, adapter: Path, step: int) -> dict[str, float]:
         import torch

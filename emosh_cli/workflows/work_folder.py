@@ -1,9 +1,9 @@
-"""The work folder: every artifact beside a stamp of what it was made from, so that a rerun makes only what changed.
+"""The work folder keeps every intermediate file with a stamp, so that a rerun makes only what changed.
 
-`out.mp4`'s work folder is `out.emosh/`. `NAME.stamp.json` holds the provenance an artifact was made with and its
-sha256. A step is skipped only when the provenance it would be made with is that of the stamp and the file's bytes are
-those that were stamped; mere existence never counts. The stamp is written after the file, each atomically, so a run
-killed anywhere leaves at worst an artifact without a stamp, which is made again.
+The work folder of `out.mp4` is `out.emosh/`. `NAME.stamp.json` holds the provenance and the sha256 of a file. A step is
+skipped only if both are unchanged: the provenance it would have now, and the sha256 of the file. The existence of a
+file is never enough. The file is written first, then the stamp, each atomically. A killed run can only leave a file
+without a stamp, which is made again.
 """
 
 from __future__ import annotations
@@ -17,25 +17,28 @@ from typing import Any
 
 from emosh_cli.console import Console
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, sha256_file
 from stages.errors import InputError
 
-UNMADE = "not made yet"
+NOT_MADE = "not made yet"
+WORK_ENDING = ".emosh"
 
 
 class WorkFolder:
-    """Makes artifacts or finds them made. The folder comes with the first; `dry` only says what would happen."""
+    """Makes files that are not up to date. The folder is made with the first file. `dry_run`: only collect the plan."""
 
-    def __init__(self, result: Path, console: Console, force: bool = False, dry: bool = False) -> None:
-        self.folder = result.with_suffix(".emosh")
-        self.console, self.force, self.dry = console, force, dry
+    def __init__(self, result: Path, console: Console, force: bool = False, dry_run: bool = False) -> None:
+        self.folder = result.with_suffix(WORK_ENDING)
+        self.console, self.force, self.dry_run = console, force, dry_run
         self.plan: list[str] = []
         self._digests: dict[Path, str] = {}
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; it must be free for the work folder of {result}")
+        refuse_links(self.folder)
 
     def digest(self, path: Path) -> str:
-        """sha256 of an input, read once per run; UNMADE for what a dry run has only planned."""
+        """sha256 of an input, computed once per run; NOT_MADE for a file that a dry run would make."""
         if path not in self._digests:
             self._digests[path] = sha256_file(path)
         return self._digests[path]
@@ -44,11 +47,11 @@ class WorkFolder:
         """Bring `output` up to date by calling `make(output)` if needed. Returns whether it was made."""
         reason = "asked for with --force" if self.force else self._reason(output, expected)
         if reason is None:
-            self._say(f"{label}: cached")
+            self._note(f"{label}: cached")
             return False
-        self._say(f"{label}: {reason}")
-        if self.dry:
-            self._digests[output] = UNMADE
+        self._note(f"{label}: {reason}")
+        if self.dry_run:
+            self._digests[output] = NOT_MADE
             return True
         stamp = self._stamp(output)
         stamp.unlink(missing_ok=True)
@@ -57,7 +60,7 @@ class WorkFolder:
             make(output)
         except BaseException:
             with suppress(OSError):
-                self.folder.rmdir()  # where nothing is in it yet
+                self.folder.rmdir()  # only if it is empty
             raise
         self._digests[output] = sha256_file(output)
         record = {"output": str(output), "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
@@ -65,46 +68,46 @@ class WorkFolder:
             part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return True
 
-    def _say(self, text: str) -> None:
+    def _note(self, text: str) -> None:
         self.plan.append(text)
-        if not self.dry:
+        if not self.dry_run:
             self.console.note(text)
 
     def _stamp(self, output: Path) -> Path:
         return self.folder / f"{output.name}.stamp.json"
 
     def _reason(self, output: Path, expected: Provenance) -> str | None:
-        """Why `output` must be made; None when it is up to date."""
+        """Why `output` must be made; None if it is up to date."""
         if not output.exists():
-            return "to be made" if self.dry else "making it"
+            return "to be made" if self.dry_run else "making it"
         try:
             stamped = json.loads(self._stamp(output).read_text(encoding="utf-8"))
             before = Provenance.from_json(json.dumps(stamped["provenance"]))
         except FileNotFoundError:
-            return "made again, since there is no record of how it was made"
+            return "made again, because there is no record of how it was made"
         except (ValueError, KeyError, TypeError):
-            return "made again, since the record of how it was made is damaged"
+            return "made again, because the record of how it was made is damaged"
         if before.fingerprint() != expected.fingerprint():
-            return f"made again, since {'; '.join(changes(before, expected))}"
+            return f"made again, because {'; '.join(changes(before, expected))}"
         if stamped.get("sha256") != sha256_file(output):
-            return f"made again, since {output.name} is not as it was written"
+            return f"made again, because {output.name} is not as it was written"
         self._digests[output] = str(stamped["sha256"])
         return None
 
 
 def changes(before: Provenance, now: Provenance) -> list[str]:
-    """What differs between two provenances, in words."""
+    """The differences between two provenances, one text per difference."""
     old, new = _flat(before), _flat(now)
-    said = []
+    differences = []
     for key in sorted(old.keys() | new.keys()):
         was, is_ = old.get(key, "absent"), new.get(key, "absent")
         if was != is_:
-            said.append(_worded(key, was, is_))
-    return said or ["the record changed"]
+            differences.append(_describe_change(key, was, is_))
+    return differences or ["the record changed"]
 
 
-def _worded(key: str, was: object, is_: object) -> str:
-    """One difference; digests say nothing to a reader, so only what they are of is named."""
+def _describe_change(key: str, was: object, is_: object) -> str:
+    """One difference as text. For digests only the name is given, since their values tell a reader nothing."""
     group, _, name = key.partition(".")
     if key == "weights.code":
         return "emosh's own code changed"

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.motion import PARTS
-from stages.artifacts.npz import read_npz
+from stages.artifacts.npz import Header, Npz, opened_npz
 from stages.artifacts.schema import Schema
 from stages.artifacts.streamed_safetensors import StreamedReader
 from stages.errors import InputError
 
 MAX_HEADER_BYTES = 100_000_000
 """safetensors' own limit on its header."""
+OFTEN_ZERO = ("posedirs",)
+"""Arrays of a body that are often 80 MB of zeros."""
 
 
 @dataclass(frozen=True)
@@ -39,33 +41,33 @@ class Described:
 
 
 def describe_npz(path: Path, schemas: Mapping[str, Schema]) -> Described:
-    """Describe any .npz; a file of a known kind is checked against its schema."""
-    arrays = read_npz(path)
-    kind = str(arrays["emosh_kind"]) if "emosh_kind" in arrays else "npz"
-    schema = schemas.get(kind)
-    meanings = {} if schema is None else {row.name: row.meaning for row in schema.fields}
-    rows = tuple((name, _shape(array), str(array.dtype), meanings.get(name, "")) for name, array in arrays.items())
-    problem = None
-    if schema is not None:
+    """Describe any .npz by its arrays' headers; a file of a known kind is read and checked against its schema."""
+    with opened_npz(path) as archive:
+        archive.refuse_objects()
+        kind = archive.text("emosh_kind") or "npz"
+        schema = schemas.get(kind)
+        meanings = {} if schema is None else {row.name: row.meaning for row in schema.fields}
+        rows = tuple(
+            (name, _shape(header), str(header.dtype), meanings.get(name, ""))
+            for name, header in archive.headers.items()
+        )
+        problem, arrays = None, {}
         try:
-            schema.validate(arrays, str(path))
+            arrays = {} if schema is None else archive.read_table(schema, OFTEN_ZERO)
         except InputError as error:
             problem = str(error)
-    figures = _motion_figures(arrays) if kind == "motion" and problem is None else _single_values(arrays)
-    return Described(str(path), kind, rows, figures, _provenance(arrays), problem)
+        figures = _motion_figures(arrays) if kind == "motion" and problem is None else _single_values(archive)
+        return Described(str(path), kind, rows, figures, _provenance(archive.text("emosh_provenance")), problem)
 
 
-def _shape(array: np.ndarray) -> str:
-    return "x".join(str(size) for size in array.shape) or "one value"
+def _shape(header: Header) -> str:
+    return "x".join(str(size) for size in header.shape) or "one value"
 
 
-def _single_values(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _single_values(archive: Npz) -> dict[str, Any]:
     """All arrays with a single value."""
-    return {
-        name: array.item()
-        for name, array in arrays.items()
-        if array.ndim == 0 and name != "emosh_provenance" and len(str(array)) < 200
-    }
+    values = {name: archive.value(name) for name in archive.headers if name != "emosh_provenance"}
+    return {name: value for name, value in values.items() if value is not None and len(str(value)) < 200}
 
 
 def _motion_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -87,12 +89,10 @@ def _motion_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return figures
 
 
-def _provenance(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
-    if "emosh_provenance" not in arrays:
-        return None
+def _provenance(text: str) -> dict[str, Any] | None:
     try:
-        record = json.loads(str(arrays["emosh_provenance"]))
-    except ValueError:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 

@@ -3,7 +3,8 @@
     {"video": "a.mp4", "motion": "a.npz", "first_frame": 0, "frames": 97, "fps": "25", "figures": {"face_scale": 0.21},
      "reason": null, "source": "../videos/a.mp4", "source_first_frame": 310}
 
-`video` and `motion` are relative to the manifest's folder. The clip is frames `first_frame` to `first_frame + frames`
+`video`, `motion` and `source` are relative to the manifest's folder. They may lead out of it, and are only read. The
+clip is frames `first_frame` to `first_frame + frames`
 (excluded) of the video; the motion has one row for each of them. `figures` holds measured values by name. `reason` says
 why the clip is not used; it is null for a clip that is used. `source` and `source_first_frame` say where the clip was
 cut out of another video; they may be missing.
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import checked_reading
 from stages.errors import InputError
 
 KEYS = ("video", "motion", "first_frame", "frames", "fps", "figures", "reason", "source", "source_first_frame")
@@ -94,6 +96,9 @@ def _parse_line(path: Path, number: int, line: str) -> ClipLine:
         if values[name] is not None and type(values[name]) is not kind:
             expected = {int: "a whole number", str: "a path", dict: "an object"}[kind]
             raise InputError(f"{where}: '{name}' is {json.dumps(values[name])}, expected {expected}")
+    for name in ("video", "motion", "source"):
+        if values[name] is not None:
+            checked_reading(values[name], f"{where}: '{name}'")
     try:
         clip = ClipLine(
             path.parent / values["video"],

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from stages.artifacts.npz import read_npz, write_npz
+from stages.artifacts.npz import opened_npz, write_npz
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
 from stages.errors import InputError
@@ -122,16 +122,15 @@ def save_motion(path: Path, motion: Motion) -> None:
 
 def load_motion(path: Path) -> Motion:
     """Read and validate a motion. Raises InputError for another artifact, another schema version or a damaged file."""
-    arrays = read_npz(path)
-    kind = str(arrays.get("emosh_kind", ""))
-    if kind != MOTION.kind:
-        what = f"a {kind} file" if kind else "an .npz that emosh did not write"
-        raise InputError(f"{path} is {what}, expected a motion; make one with: emosh track VIDEO -o {path}")
-    if int(arrays.get("emosh_schema", 0)) != MOTION.version:
-        raise InputError(
-            f"{path} has motion schema {arrays.get('emosh_schema')}, expected {MOTION.version}; track the video again"
-        )
-    MOTION.validate(arrays, str(path))
+    with opened_npz(path) as archive:
+        archive.refuse_objects()
+        kind, version = archive.text("emosh_kind"), archive.value("emosh_schema")
+        if kind != MOTION.kind:
+            what = f"a {kind} file" if kind else "an .npz that emosh did not write"
+            raise InputError(f"{path} is {what}, expected a motion; make one with: emosh track VIDEO -o {path}")
+        if version != MOTION.version:
+            raise InputError(f"{path} has motion schema {version}, expected {MOTION.version}; track the video again")
+        arrays = archive.read_table(MOTION)
     try:
         provenance = Provenance.from_json(str(arrays["emosh_provenance"]))
     except ValueError as error:

@@ -46,12 +46,33 @@ class Provenance:
     @staticmethod
     def from_json(text: str) -> Provenance:
         """Read the text of `to_json`. Raises ValueError for any other text."""
-        fields = json.loads(text)
-        if not isinstance(fields, dict) or "stage" not in fields:
+        try:
+            fields = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("nested too deeply for a provenance record") from error
+        if not isinstance(fields, dict) or not isinstance(fields.get("stage"), str):
+            raise ValueError("not an emosh provenance record")
+        if not all(isinstance(fields.get(key, {}), dict) for key in ("config", "inputs", "weights", "notes")):
             raise ValueError("not an emosh provenance record")
         fields.pop("fingerprint", None)
         known = {key: fields[key] for key in Provenance.__dataclass_fields__ if key in fields}
         return Provenance(**known)
+
+
+def source_notes(record: Provenance) -> dict[str, Any]:
+    """What a motion was tracked from, for the notes of everything made of it: `source` and `source_sha256`.
+
+    The bytes are what counts; a name alone says nothing, since anyone may write one.
+    """
+    tracked = record.inputs.get("video") or record.inputs.get("photo") if record.stage == "track" else None
+    return {"source": record.notes.get("source"), "source_sha256": tracked or record.notes.get("source_sha256")}
+
+
+def source_name(record: Provenance) -> str | None:
+    """The last part of the recorded source's name; None where none is recorded. Never a path."""
+    source = record.notes.get("source")
+    name = source.replace("\\", "/").rpartition("/")[2] if isinstance(source, str) else ""
+    return None if name in ("", ".", "..") or "\0" in name else name
 
 
 def config_dict(config: Any) -> dict[str, Any]:

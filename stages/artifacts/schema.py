@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from stages.errors import InputError
 
 KINDS = {"float": "f", "int": "iu", "bool": "b", "text": "U"}
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    """An array or its header."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of each axis."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Number type."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,14 @@ class Schema:
 
         Raises InputError naming file, array and, for values that are not finite, the first bad row.
         """
+        sizes = self.check_shapes(arrays, where)
+        for row in self.fields:
+            if row.name in arrays:
+                _check_finite(row, arrays[row.name], where)
+        return sizes
+
+    def check_shapes(self, arrays: Mapping[str, Shaped], where: str) -> dict[str, int]:
+        """As `validate`, without the check for finite values: headers are enough."""
         sizes: dict[str, int] = {}
         for row in self.fields:
             if row.name not in arrays:
@@ -47,16 +71,19 @@ class Schema:
         return sizes
 
 
-def _check(row: Field, array: np.ndarray, sizes: dict[str, int], where: str) -> None:
+def _check(row: Field, array: Shaped, sizes: dict[str, int], where: str) -> None:
     if array.dtype.kind not in KINDS[row.kind]:
         raise InputError(f"{where}: array '{row.name}' holds {array.dtype}, expected {row.kind}")
     axes = row.axes.split()
-    if array.ndim != len(axes):
+    if len(array.shape) != len(axes):
         raise InputError(f"{where}: array '{row.name}' has shape {array.shape}, expected ({', '.join(axes)})")
     for size, axis in zip(array.shape, axes, strict=True):
         expected = int(axis) if axis.isdigit() else sizes.setdefault(axis, size)
         if size != expected:
             raise InputError(f"{where}: array '{row.name}' has shape {array.shape}, but {axis} is {expected}")
+
+
+def _check_finite(row: Field, array: np.ndarray, where: str) -> None:
     if row.finite and row.kind == "float" and not np.isfinite(array).all():
         first = int(np.argwhere(~np.isfinite(np.atleast_1d(array)))[0][0])
         raise InputError(f"{where}: array '{row.name}' is not finite at row {first}; make the file again")

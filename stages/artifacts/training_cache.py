@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import checked_name
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
 from stages.artifacts.streamed_safetensors import Declared, StreamedReader
@@ -201,7 +202,7 @@ def _read_index(folder: Path) -> CacheIndex:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("emosh_kind") != "training-cache":
             raise ValueError("another kind of file")
-        values["clips"] = tuple((str(file), int(count)) for file, count in values["clips"])
+        values["clips"] = tuple((checked_name(file, str(path)), int(count)) for file, count in values["clips"])
         index = CacheIndex(**values)
         sizes = [index.width, index.height, index.chunk_frames, index.overlap_frames, *dict(index.clips).values()]
         if not all(type(size) is int and size > 0 for size in sizes):

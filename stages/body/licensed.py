@@ -7,13 +7,12 @@ that baking never reads a pickle. This module does not know how the models are f
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stages.artifacts.npz import read_npz, write_npz
+from stages.artifacts.npz import opened_npz, read_npz, write_npz
 from stages.artifacts.schema import Field, Schema
 from stages.body.array_pickle import read_pickled_arrays
 from stages.errors import InputError
@@ -99,10 +98,11 @@ def read_licensed(folder: Path) -> dict[str, Arrays]:
             f"the ehm body needs {', '.join(row.name for row in absent)}, missing in {folder}; add them with: {adding} "
             "(sources: emosh models list)"
         )
-    found = {row.name: read_npz(folder / row.file) for row in LICENSED if (folder / row.file).is_file()}
+    found: dict[str, Arrays] = {}
     for row in LICENSED:
-        if row.name in found:
-            row.schema.validate(found[row.name], str(folder / row.file))
+        if (folder / row.file).is_file():
+            with opened_npz(folder / row.file) as archive:
+                found[row.name] = archive.read_table(row.schema)
     _check_together(found)
     return found
 
@@ -124,17 +124,16 @@ def _read_arrays(row: LicensedFile, source: Path) -> Arrays:
 
 def _load_npy(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        return np.array(np.lib.format.open_memmap(path, mode="r"))  # mapped: never more than the file holds
+    except (ValueError, OSError, EOFError, TypeError, OverflowError, MemoryError) as error:
         raise InputError(f"{path} is not a .npy file of numbers ({error}); download it again") from error
 
 
 def _load_npz(path: Path, names: list[str]) -> Arrays:
     """The named arrays of an npz. SMPL-X's also holds pickled dicts (`joint2num`), which are not read."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names if name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        return read_npz(path, names, objects=True)
+    except InputError as error:
         raise InputError(f"{path} is not an .npz file of arrays ({error}); give an .npz, .npy or .pkl") from error
 
 

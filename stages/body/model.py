@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.npz import read_npz
+from stages.artifacts.npz import opened_npz
 from stages.artifacts.provenance import sha256_file
 from stages.artifacts.schema import Field, Schema
 from stages.body.rotations import matrix_from_rotvec
@@ -133,8 +133,9 @@ class Posed:
 
 def load_body(path: Path) -> Body:
     """Read a body file. Raises InputError for a missing or damaged file, or a file of another kind."""
-    arrays = read_npz(path, often_zero=("posedirs",))
-    BODY.validate(arrays, str(path))
+    with opened_npz(path) as archive:
+        archive.refuse_objects()
+        arrays = archive.read_table(BODY, often_zero=("posedirs",))
     return body_from_arrays(arrays, Path(path), sha256_file(path))
 
 

@@ -1,1 +1,1 @@
-"""Videos become clips worth training on (the paper's 4.1 and 0.B)."""
+"""Cut videos into clips that are good enough for training (the paper's 4.1 and 0.B)."""

@@ -1,7 +1,7 @@
 """Every number of curation: how videos are cut, and what a clip must show.
 
-The paper (0.B) says which filters it used and no thresholds: the figures here are chosen on the nine clips of the dev
-set, looked at one by one, and are in the summary page to be chosen again for other footage.
+The paper (0.B) names its filters but gives no thresholds. The thresholds here were chosen on the nine clips of the dev
+set, one by one. The summary page shows them with histograms, so that other values can be chosen for other footage.
 """
 
 from __future__ import annotations
@@ -14,56 +14,64 @@ THRESHOLDS = (
     "min_side_px", "min_fps", "min_body_share", "min_face_share", "min_face_scale", "min_hand_share", "min_movement",
     "max_people", "max_letters",
 )  # fmt: skip
-"""Settings that judge what was measured: another value needs no new measuring."""
+"""Settings that are applied to what was measured: another value needs no new measurement."""
 
 
 @dataclass(frozen=True)
 class CurateConfig:
-    """Frozen settings of one curation."""
+    """How videos are cut into clips, and the thresholds that a clip must meet."""
 
     min_frames: int = 77
-    """Shortest clip: the paper trains on 77 frames (4.1). The rest of a shot that is shorter is left out."""
+    """Shortest clip in frames; the paper trains on 77 frames (4.1). Shorter shots and shorter remainders are left
+    out."""
     max_frames: int = 154
-    """Longest clip: two training windows, each of which finds its reference in the other, and short enough for the
-    tracker to solve as a whole. Chosen here."""
+    """Longest clip in frames; a longer shot is cut into several clips. 154 is two training windows, so that each can
+    take its reference from the other, and it is short enough to be tracked at once. Chosen here."""
     cut_score: float = 10.0
-    """A new shot begins where FFmpeg's scdet gives a frame at least this; its own default. `benchmarks.curate_shots`:
-    of 39 cuts between the dev clips 37 are found, two jumps within a shot missed; the highest inside a shot is 2.3."""
+    """A new shot begins at a frame with at least this score from FFmpeg's scdet (0 to 100); 10 is scdet's default. On
+    the dev clips it finds 37 of 39 cuts and misses two jumps within a shot; inside shots the highest score is 2.3
+    (`benchmarks.curate_shots`)."""
     trim_frames: int = 2
-    """Frames left out on either side of a cut, where the two shots may be mixed. Chosen here."""
+    """Frames left out on each side of a cut, where the two shots may be blended. Chosen here."""
     lossless: bool = False
-    """Keep the clips' pixels bit for bit, at 16 times the size (d1, d5); else H.264 at crf 12, 43 dB and more on
-    the dev clips d1, d2 and d5."""
+    """true: clips keep every pixel exactly, in files 16 times as large. false: H.264 at crf 12, which differs by 43 dB
+    PSNR or better (measured on the dev clips d1, d2 and d5)."""
 
     min_side_px: int = 256
-    """Shorter side of the picture: half of what the paper trains on (512). Chosen here."""
+    """Least length of the picture's shorter side in pixels; half of the 512 that the paper trains on. Chosen here."""
     min_fps: float = 12.0
-    """Frames a second: slower ones jump where the model has to learn to move. Chosen here."""
+    """Least frames per second; at lower rates the movement is too jumpy to learn from. Chosen here."""
     min_body_share: float = 0.95
-    """Share of the frames in which the person is there. Chosen here."""
+    """Least share of the frames that must show the person. Chosen here."""
     min_face_share: float = 0.9
-    """Share of the frames with a face turned less than 60 degrees away. The paper's filter, the value chosen here."""
+    """Least share of the frames that must show a face turned less than 60 degrees away from the camera. The filter is
+    the paper's, the value was chosen here."""
     min_face_scale: float = 0.05
-    """Height of the face over the picture's longer side, the clip's median: 26 pixels of 512. The paper's filter, the
-    value chosen here."""
+    """Least height of the face over the picture's longer side (median of the clip); 0.05 is 26 of 512 pixels. The
+    filter is the paper's, the value was chosen here."""
     min_hand_share: float = 0.5
-    """Share of the frames with at least one hand. The paper's filter, the value chosen here."""
-    min_movement: float = 0.06
-    """How far head, shoulders, elbows or wrists, whichever move most, stray from their mean place in the picture (root
-    mean square), in shoulder widths. The paper's filter of static subjects, the value chosen here: photos held still
-    under noise reach .02, turning heads (d3) .08, gestures (d5) .2 and more."""
-    max_people: int = 1
-    """Most people in the picture. The paper's filter."""
-    max_letters: int = 4
-    """Most letters in a row that stay where they are, as subtitles and watermarks do. `benchmarks.curate_text`; chosen
+    """Least share of the frames that must show at least one hand. The filter is the paper's, the value was chosen
     here."""
+    min_movement: float = 0.06
+    """Least movement: how far the head, shoulder, elbow or wrist that moves most is from its mean position in the
+    picture (root mean square), in shoulder widths. Still photos with noise reach 0.02, a turning head (d3) 0.08,
+    gestures (d5) 0.2 and more. The filter (static subjects) is the paper's, the value was chosen here."""
+    max_people: int = 1
+    """Most people in the picture. The filter is the paper's."""
+    max_letters: int = 4
+    """Most letters in a row that stay in place, as in subtitles and watermarks. Measured by `benchmarks.curate_text`;
+    chosen here."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be met. Raises InputError."""
+        """Refuse values that no clip can meet. Raises InputError."""
         if not 1 <= self.min_frames <= self.max_frames:
-            raise InputError(f"min_frames {self.min_frames} and max_frames {self.max_frames}: need 1 <= min <= max")
+            raise InputError(
+                f"min_frames is {self.min_frames} and max_frames {self.max_frames}, expected 1 <= min <= max"
+            )
         if self.cut_score <= 0 or self.trim_frames < 0:
-            raise InputError("cut_score must be above 0 and trim_frames at least 0")
+            raise InputError(
+                f"cut_score is {self.cut_score} and trim_frames {self.trim_frames}, expected above 0 and at least 0"
+            )
         for name in ("min_body_share", "min_face_share", "min_hand_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")

@@ -1,7 +1,7 @@
-"""One window of a video as a file of its own: the same frames at the same times, upright, without sound.
+"""Cut one window of a video into its own file: the same frames at the same times, rotated upright, without sound.
 
-H.264 at crf 12 (4:2:0, BT.709), or lossless RGB; an odd side grows by one repeated row or column in the first. The
-bytes do not depend on the machine's cores.
+The file is H.264 at crf 12 (4:2:0, BT.709) or lossless RGB. In H.264 an odd side gets one repeated row or column. The
+bytes do not depend on the number of cores.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from stages.video.sink import VideoSink
 
 def cut_clip(
     source: Path, first: Moment, frames: int, out: Path, fps: Fraction, lossless: bool, metadata: dict[str, str],
-    see: Callable[[UInt8[np.ndarray, "height width 3"]], Any],
+    on_frame: Callable[[UInt8[np.ndarray, "height width 3"]], Any],
 ) -> None:  # fmt: skip
-    """Write `frames` frames from `first` on, each shown to `see`. Raises InputError as `read_stretch` and `VideoSink`
-    do."""
+    """Write `frames` frames from `first` on, and call `on_frame` with each.
+
+    Raises the InputErrors of `read_stretch` and `VideoSink`.
+    """
     coming = read_stretch(source, first, frames)
     start = next(coming)
     height, width = start.rgb.shape[:2]
     with VideoSink(out, width, height, fps, lossless=lossless, metadata=metadata, threads=1) as sink:
         for frame in chain([start], coming):
-            see(frame.rgb)
+            on_frame(frame.rgb)
             sink.write(frame.rgb, frame.pts_seconds)

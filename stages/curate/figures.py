@@ -1,4 +1,4 @@
-"""What a tracked clip shows, in numbers. Shares are of its frames; lengths are relative, never pixels."""
+"""Figures of a tracked clip. Shares are of its frames; lengths are relative to the picture or the body, not pixels."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from stages.body.model import JOINT_NAMES, Body, motion_template, pose_joints
 MOVING = ("head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist")
 SUMMARY = {"error_body": "body_error", "error_face": "face_error", "error_left_hand": "left_hand_error",
            "error_right_hand": "right_hand_error"}  # fmt: skip
-"""The tracker's own figures that are kept beside, by their names there."""
+"""The tracker's own figures that are kept too: name in the tracker's summary -> name here."""
 
 
-def figures_of(motion: Motion, body: Body) -> dict[str, float]:
+def clip_figures(motion: Motion, body: Body) -> dict[str, float]:
     """Every figure of a motion that the tracker made.
 
-    body_share, face_share, hand_share (at least one), both_hands_share; face_scale: median face height over the
-    picture's longer side, 0 where no face is seen; movement: see `movement`; people: those in the picture, the one
-    who is followed included; and the fit's median errors where there are some, of the body over the shoulders' width,
-    of face and hands over the face's height.
+    body_share, face_share, hand_share (at least one hand), both_hands_share; face_scale: median face height over the
+    picture's longer side, 0 without a face; movement: see `movement`; people: everybody in the picture, with the
+    tracked person. Median errors of the fit, where there are any: body over the shoulders' width, face and hands over
+    the face's height.
     """
     valid, notes = motion.valid, motion.provenance.notes
     heights = motion.face_height_px[motion.face_height_px > 0]
@@ -40,9 +40,10 @@ def figures_of(motion: Motion, body: Body) -> dict[str, float]:
 
 
 def movement(motion: Motion, body: Body) -> float:
-    """How far the most restless of MOVING strays from its mean place in the picture, root mean square, in shoulder
-    widths; only where it lies in the picture, in frames with the person. 0 where there are fewer than two of those."""
-    points, inside = _places(motion, body)
+    """How far the joint of MOVING that moves most is from its mean position in the picture: root mean square, in
+    shoulder widths. Only positions inside the picture count, in frames with the person; a joint with fewer than two of
+    them, or in fewer than 30 % of the frames, is left out. 0 if no joint is left."""
+    points, inside = _pixels(motion, body)
     inside &= motion.valid[:, :1]
     most = 0.0
     for column in np.flatnonzero(inside.sum(0) >= max(2, 0.3 * len(motion))):
@@ -52,10 +53,10 @@ def movement(motion: Motion, body: Body) -> float:
     return most / width if width > 0 else 0.0
 
 
-def _places(
+def _pixels(
     motion: Motion, body: Body
 ) -> tuple[Float[np.ndarray, "frames joints 2"], Bool[np.ndarray, "frames joints"]]:
-    """Pixels of the joints MOVING, and whether they are inside the picture."""
+    """Positions of the joints MOVING in pixels, and whether they are inside the picture."""
     joints, _ = pose_joints(body, motion_template(body, motion), motion.poses, motion.trans)
     joints = joints[:, [JOINT_NAMES.index(name) for name in MOVING]]
     points = project(joints, motion.K)[..., :2]

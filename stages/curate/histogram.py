@@ -1,4 +1,4 @@
-"""One figure's distribution as an SVG that stands in a page: accepted over rejected, the threshold drawn."""
+"""One figure's histogram as an SVG for the summary page: accepted and rejected windows, and the threshold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP, BINS = 380, 150, 34, 22, 18, 24
 
 
 def histogram(accepted: list[float], rejected: list[float], limit: float, most: bool, is_share: bool) -> str:
-    """Bars of 24 bins from zero to the largest value (to 1 for a share), rejected ones stacked on accepted ones."""
+    """24 bins from zero to the largest value (to 1 for a share); rejected windows are stacked on accepted ones."""
     step = 0.25 if is_share else _step(max([*accepted, *rejected, limit, 1e-9]))
     top = 1.0 if is_share else step * max(1, int(np.ceil(max([*accepted, *rejected, 1.02 * limit]) / step)))
     edges = np.linspace(0.0, top, BINS + 1)
@@ -34,7 +34,7 @@ def histogram(accepted: list[float], rejected: list[float], limit: float, most: 
 
 
 def _step(largest: float) -> float:
-    """A round number of which three to seven reach the largest value."""
+    """A round step between axis labels, so that three to seven steps reach the largest value."""
     power = 10.0 ** np.floor(np.log10(largest / 3))
     return float(next(power * each for each in (1, 2, 5, 10) if largest / (power * each) <= 7))
 

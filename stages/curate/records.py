@@ -1,8 +1,9 @@
-"""What is known of every video and every window, a small JSON file each: what makes a run go on where it was stopped.
+"""Records of every video and every window, one small JSON file each, so that a stopped run can continue.
 
-Under `.emosh/` of the clips' folder lie `videos/NAME.json`, written when a video's shots are known, and
-`windows/NAME-0001.json`, written when a window is measured and its clip, if it is accepted, lies in its place. Each
-appears whole or not at all; one that cannot be read counts as not there.
+The records lie under `.emosh/` in the clips' folder. `videos/NAME.json` is written when a video's shots are known.
+`windows/NAME-0001.json` is written when a window is measured and, if it is accepted, its clip is in place. Records are
+written atomically; an unreadable record counts as missing. A record of another name than its file's is refused, because
+clips are removed by the names in records.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import checked_relative, inside
 from stages.artifacts.provenance import sha256_file
+from stages.errors import InputError
 
 FOLDER = ".emosh"
 CLIP_SUFFIXES = (".mp4", ".npz")
-"""Of a clip's two files."""
+"""Suffixes of a clip's two files: video and motion."""
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv",
             ".3gp", ".ogv")  # fmt: skip
-"""What counts as a video; anything else in the folder is left alone."""
+"""Suffixes of video files; other files in the folder are ignored."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A video as it was: `path` is relative to the folder of videos."""
+    """A video file as it was when it was read; `path` is relative to the folder of videos."""
 
     path: str
     size: int
@@ -36,12 +39,12 @@ class Source:
 
     @staticmethod
     def of(path: Path, folder: Path) -> Source:
-        """Read the whole file once."""
+        """Read the whole file once for its sha256."""
         status = path.stat()
         return Source(path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns, sha256_file(path))
 
-    def is_still(self, path: Path) -> bool:
-        """Whether the file is the one that was read; its bytes are compared only where its time has changed."""
+    def is_unchanged(self, path: Path) -> bool:
+        """Whether the file is still the same; its bytes are compared only if its modification time has changed."""
         try:
             status = path.stat()
         except OSError:
@@ -53,21 +56,21 @@ class Source:
 
 @dataclass(frozen=True)
 class WindowPlace:
-    """Where a window lies in its video: `pts` and `checksum` find its first frame again."""
+    """A window's first frame and length in its video; `pts` and `checksum` identify the first frame."""
 
     first: int
     frames: int
     pts: int | None
     checksum: int
 
-    def of(self, sha256: str) -> str:
-        """What a record of this window of that video is of."""
+    def key(self, sha256: str) -> str:
+        """What identifies this window of the video with that sha256; `WindowRecord.of` holds it."""
         return f"{sha256}, {self.frames} frames from {self.first}"
 
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """A video that was looked through; with `error` it could not be."""
+    """A video whose shots are known, or the `error` that stopped it from being read."""
 
     name: str
     source: Source
@@ -77,85 +80,106 @@ class VideoRecord:
     frames: int = 0
     windows: tuple[WindowPlace, ...] = ()
     short: tuple[tuple[int, int], ...] = ()
-    """(first frame, frames) of what is too short for a window."""
+    """(first frame, frames) of each piece that is too short for a window."""
     error: str | None = None
 
     def window_name(self, number: int) -> str:
-        """Of the window of that index: NAME-0001 is the first."""
+        """Name of the window with that index; NAME-0001 has index 0."""
         return f"{self.name}-{number + 1:04d}"
 
 
 @dataclass(frozen=True)
 class WindowRecord:
-    """A window that was measured. `sha256` and `size` are those of the clip and of the motion beside it, by suffix,
-    where they were kept; `error` says why it could not be measured."""
+    """A measured window. `sha256` and `size` describe the kept clip and its motion, by suffix; they are empty if
+    neither was kept. `error` says why the window could not be measured."""
 
     name: str
     of: str
-    """The video's sha256, and the window's first frame and length in it."""
+    """Which window of which video: see `WindowPlace.key`."""
     figures: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     sha256: dict[str, str] = field(default_factory=dict)
     size: dict[str, int] = field(default_factory=dict)
 
     def is_kept(self, out: Path) -> bool:
-        """Whether clip and motion lie there, of the size they were written with."""
+        """Whether clip and motion exist and have the size they were written with."""
         try:
             return bool(self.size) and all(
-                (out / f"{self.name}{suffix}").stat().st_size == size for suffix, size in self.size.items()
+                clip_place(out, self.name, suffix).stat().st_size == size for suffix, size in self.size.items()
             )
         except OSError:
             return False
 
 
-def kept(out: Path, name: str) -> WindowRecord | None:
-    """A window's record; None where there is none."""
-    values = _read(window_place(out, name))
+def read_window_record(out: Path, name: str) -> WindowRecord | None:
+    """A window's record, or None. Raises InputError for a record of another name."""
+    place = window_record_path(out, name)
+    values = _read(place)
     try:
-        return None if values is None else WindowRecord(**values)
+        record = None if values is None else WindowRecord(**values)
+        if record is not None and not set(record.size) <= set(CLIP_SUFFIXES):
+            return None
     except TypeError:
         return None
+    if record is not None:
+        _check_name(record, name, place)
+    return record
 
 
-def looked_through(out: Path, name: str) -> VideoRecord | None:
-    """A video's record; None where there is none."""
-    values = _read(video_place(out, name))
+def read_video_record(out: Path, name: str) -> VideoRecord | None:
+    """A video's record, or None. Raises InputError for a record of another name, and for a video outside the folder."""
+    place = video_record_path(out, name)
+    values = _read(place)
     try:
         if values is None:
             return None
         windows = tuple(WindowPlace(**each) for each in values.pop("windows"))
         short = tuple((first, frames) for first, frames in values.pop("short"))
-        return VideoRecord(**{**values, "source": Source(**values["source"])}, windows=windows, short=short)
+        record = VideoRecord(**{**values, "source": Source(**values["source"])}, windows=windows, short=short)
     except (TypeError, KeyError, ValueError):
         return None
+    checked_relative(record.source.path, str(place))
+    _check_name(record, name, place)
+    return record
+
+
+def _check_name(record: VideoRecord | WindowRecord, name: str, place: Path) -> None:
+    """Raises InputError for a record of another name than its file's; clips are removed by the names in records."""
+    if record.name != name:
+        raise InputError(f"{place} is the record of {record.name!r}, not of {name!r}; remove that file")
 
 
 def write_record(out: Path, record: VideoRecord | WindowRecord) -> None:
-    """Write it in its place, whole."""
-    place = (video_place if isinstance(record, VideoRecord) else window_place)(out, record.name)
+    """Write a record atomically."""
+    place = (video_record_path if isinstance(record, VideoRecord) else window_record_path)(out, record.name)
     place.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(place) as part:
         part.write_text(json.dumps(asdict(record), allow_nan=False), encoding="utf-8")
 
 
-def video_place(out: Path, name: str) -> Path:
-    """The record of the video of that name."""
-    return out / FOLDER / "videos" / f"{name}.json"
+def video_record_path(out: Path, name: str) -> Path:
+    """The file of a video's record."""
+    return inside(out, f"{FOLDER}/videos/{name}.json", str(out))
 
 
-def window_place(out: Path, name: str) -> Path:
-    """The record of the window of that name."""
-    return out / FOLDER / "windows" / f"{name}.json"
+def window_record_path(out: Path, name: str) -> Path:
+    """The file of a window's record."""
+    return inside(out, f"{FOLDER}/windows/{name}.json", str(out))
 
 
 def work_place(out: Path, name: str) -> Path:
-    """Where a window lies while it is measured."""
-    return out / FOLDER / "work" / f"{name}.mp4"
+    """The temporary file of a window while it is measured."""
+    return inside(out, f"{FOLDER}/work/{name}.mp4", str(out))
+
+
+def clip_place(out: Path, name: str, suffix: str) -> Path:
+    """The file of a window's clip or of its motion, by suffix."""
+    return inside(out, f"{name}{suffix}", str(out))
 
 
 def remove_work(out: Path) -> None:
-    """Remove what killed processes left of windows at work."""
-    shutil.rmtree(out / FOLDER / "work", ignore_errors=True)
+    """Remove the temporary files of windows whose process was killed."""
+    shutil.rmtree(inside(out, f"{FOLDER}/work", str(out)), ignore_errors=True)  # does not follow links
 
 
 def recorded_videos(out: Path) -> list[VideoRecord]:
@@ -166,22 +190,22 @@ def recorded_videos(out: Path) -> list[VideoRecord]:
         for path in folder.rglob("*.json")
         if not path.name.startswith(".")
     )
-    return [record for name in names if (record := looked_through(out, name)) is not None]
+    return [record for name in names if (record := read_video_record(out, name)) is not None]
 
 
-def forget(out: Path, video: VideoRecord) -> None:
+def remove_records(out: Path, video: VideoRecord) -> None:
     """Remove the video's record, the records of its windows, and their clips."""
     for number in range(len(video.windows)):
         name = video.window_name(number)
-        window_place(out, name).unlink(missing_ok=True)
+        window_record_path(out, name).unlink(missing_ok=True)
         remove_clip(out, name)
-    video_place(out, video.name).unlink(missing_ok=True)
+    video_record_path(out, video.name).unlink(missing_ok=True)
 
 
 def remove_clip(out: Path, name: str) -> None:
-    """Remove a clip and its motion, where there are some."""
+    """Remove a clip and its motion, if they exist."""
     for suffix in CLIP_SUFFIXES:
-        (out / f"{name}{suffix}").unlink(missing_ok=True)
+        clip_place(out, name, suffix).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -193,7 +217,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def videos_in(folder: Path, without: Path) -> list[Path]:
-    """Every video in a folder and the folders in it, in order; hidden ones and those under `without` left out."""
+    """Every video in a folder and its subfolders, sorted, without hidden files and without those under `without`."""
     found, without = [], without.resolve()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -204,9 +228,9 @@ def videos_in(folder: Path, without: Path) -> list[Path]:
     return found
 
 
-def names_of(paths: Iterable[Path], folder: Path) -> dict[Path, str]:
-    """What each video's clips are called: its path in the folder without the suffix, or with it where two videos differ
-    in nothing else."""
+def clip_names(paths: Iterable[Path], folder: Path) -> dict[Path, str]:
+    """Video -> the name of its clips: its path in the folder without the suffix. Two videos that differ only in the
+    suffix keep it."""
     relative = {path: path.relative_to(folder) for path in paths}
     stems: dict[str, int] = {}
     for each in relative.values():

@@ -1,8 +1,8 @@
-"""Where one shot ends and the next begins, by FFmpeg's scdet, which comes with PyAV.
+"""Shot detection with FFmpeg's scdet filter, which comes with PyAV.
 
-PySceneDetect finds the same 37 of 39 cuts between pieces of the dev clips, none of them false, in more than twice the
-time; it insists on opencv-python, whose files would lie on those of the opencv-contrib-python that mediapipe brings.
-Neither sees a dissolve, nor a jump within one shot.
+PySceneDetect finds the same 37 of 39 cuts between pieces of the dev clips, also without a false one, but takes more
+than twice the time. It also requires opencv-python, which would overwrite files of mediapipe's opencv-contrib-python.
+Neither of the two finds a dissolve, or a jump within one shot.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNTIMED = -(2**63)
 
 @dataclass(frozen=True)
 class Shots:
-    """What was found in one video: `starts` are the first frames of its shots, of which the first is 0."""
+    """The shots of one video. `starts`: first frame of each shot, beginning with 0. `times`, `checksums`: per frame."""
 
     info: VideoInfo
     frame_count: int
@@ -32,19 +32,19 @@ class Shots:
     checksums: array
 
     def moment(self, frame: int) -> Moment:
-        """Where that frame is found again."""
+        """What identifies that frame in the video: number, timestamp and checksum."""
         pts = self.times[frame]
         return Moment(frame, None if pts == UNTIMED else pts, self.checksums[frame])
 
 
 def find_shots(path: Path, cut_score: float, progress: Progress = silent) -> Shots:
-    """Read a video once; twelve bytes a frame stay in memory.
+    """Find the shots of a video. The video is read once; twelve bytes per frame stay in memory.
 
-    Raises InputError as `probe` does, for a photo, and naming the frame that is damaged or of another size.
+    Raises InputError as `probe` does, for a photo, and for a frame that is damaged or has another size.
     """
     info = probe(path)
     if info.is_photo:
-        raise InputError(f"{path} is a still picture")
+        raise InputError(f"{path} is a still picture; give a video")
     starts, times, sums = [0], array("q"), array("I")
     for score, moment in _scored(path):
         if score >= cut_score and moment.index:
@@ -55,20 +55,20 @@ def find_shots(path: Path, cut_score: float, progress: Progress = silent) -> Sho
     return Shots(info, len(times), tuple(starts), times, sums)
 
 
-def scores(path: Path) -> list[float]:
-    """Every frame's score, 0 to 100: how suddenly the picture changes with it. Raises InputError as `find_shots`."""
+def shot_scores(path: Path) -> list[float]:
+    """Every frame's scdet score, 0 to 100: how suddenly the picture changes. Raises InputError as `find_shots`."""
     return [score for score, _ in _scored(path)]
 
 
 def _scored(path: Path) -> Iterator[tuple[float, Moment]]:
-    """Every frame's scdet score, 0 to 100, and where it is."""
+    """Every frame's scdet score, 0 to 100, with the frame's number, timestamp and checksum."""
     import av.filter
 
     with opened(path) as (container, stream):
         graph, size = None, None
         for index, frame in enumerate(decoded(path, container, stream)):
             if size not in (None, (frame.width, frame.height)):
-                raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
+                raise InputError(f"{path}: the picture size changes at frame {index}; convert it with ffmpeg first")
             if graph is None:
                 size = frame.width, frame.height
                 graph = av.filter.Graph()
@@ -83,16 +83,16 @@ def _scored(path: Path) -> Iterator[tuple[float, Moment]]:
 
 @dataclass(frozen=True)
 class Span:
-    """Frames `first` up to, not including, `first + frames`."""
+    """`frames` frames, beginning with frame `first`."""
 
     first: int
     frames: int
 
 
-def spans(starts: tuple[int, ...], frame_count: int, config: CurateConfig) -> tuple[list[Span], list[Span]]:
-    """The windows of all shots, in order, and what is too short for one.
+def windows_of_shots(starts: tuple[int, ...], frame_count: int, config: CurateConfig) -> tuple[list[Span], list[Span]]:
+    """The windows of all shots, in order, and the pieces that are too short for a window.
 
-    A shot gives windows of `max_frames` from its beginning; its rest is one more where it has `min_frames`.
+    A shot is cut into windows of `max_frames` from its beginning; the rest is one more window if it has `min_frames`.
     """
     windows: list[Span] = []
     short: list[Span] = []

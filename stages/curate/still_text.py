@@ -1,8 +1,8 @@
-"""Text and watermarks drawn over a clip: how many letters stand in a row and stay, while the picture goes on.
+"""Subtitles and watermarks over a clip: how many letters in a row stay in place while the picture changes.
 
-Nothing is read, and no network is needed: what counts is shapes of a letter's proportions and one brightness, of like
-height, on one line. Text that belongs to the scene counts too where the camera never moves. Chosen here; what it finds
-and misses: `benchmarks.curate_text`.
+No text is read and no network is needed. Letters are shapes with the proportions of a letter and even brightness, of
+similar height, on one line. If the camera never moves, text in the scene counts too. The method was chosen here;
+`benchmarks.curate_text` shows what it finds and misses.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 SIDE = 480
-"""The shorter side that frames are made small to."""
+"""Frames are shrunk until their shorter side has this many pixels."""
 EVERY = 8
-"""One frame of so many is looked at."""
+"""Every eighth frame is used."""
 STROKES = (9, 25)
-"""Strokes thinner than so many pixels stand out from what is around them."""
+"""Kernel sizes in pixels: strokes thinner than the kernel stand out from their surroundings."""
 CONTRAST, UNSTEADY = 12.0, 0.15
-"""Least difference from what is around, of 255, and most temporal deviation of the pixels, as a share of that."""
+"""Least contrast to the surroundings (of 255), and largest standard deviation over time as a share of the contrast."""
 
 
 @dataclass
 class StillText:
-    """Frames so far, added up."""
+    """Sums over the frames so far; `letters` gives the count."""
 
     count: int = 0
-    looked: int = 0
+    sampled: int = 0
     total: np.ndarray = field(default_factory=lambda: np.zeros(()))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(()))
 
-    def see(self, rgb: UInt8[np.ndarray, "height width 3"]) -> None:
-        """The clip's next frame."""
+    def add_frame(self, rgb: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Add the clip's next frame; every EVERY-th frame is used."""
         import cv2
 
         self.count += 1
@@ -41,22 +41,25 @@ class StillText:
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         scale = min(1.0, SIDE / min(grey.shape))
         small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
-        self.looked += 1
+        self.sampled += 1
         self.total = self.total + small
         self.squares = self.squares + small * small
 
     def letters(self) -> int:
-        """How many there are in the longest row. Needs a frame."""
-        mean = self.total / self.looked
-        spread = np.sqrt(np.maximum(self.squares / self.looked - mean * mean, 0))
+        """Number of letters in the longest row. At least one frame must have been added."""
+        mean = self.total / self.sampled
+        spread = np.sqrt(np.maximum(self.squares / self.sampled - mean * mean, 0))
         return max(_longest_row(_shapes(side * mean, spread, width)) for side in (1, -1) for width in STROKES)
 
 
 def _shapes(
     picture: Float[np.ndarray, "height width"], spread: Float[np.ndarray, "height width"], stroke: int
 ) -> Float[np.ndarray, "shapes 4"]:
-    """Middle x, lower edge, height and contrast, in order of x, of what is brighter than its surroundings and might be
-    a letter: upright, neither a dot nor a block, of one brightness and steady."""
+    """Middle x, lower edge, height and contrast of each shape that may be a letter, sorted by x.
+
+    Such a shape is brighter than its surroundings, upright, neither a dot nor a block, evenly bright, and steady over
+    time. `spread` is the standard deviation of each pixel over time.
+    """
     import cv2
 
     above = cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, np.ones((stroke, stroke)))
@@ -73,13 +76,13 @@ def _shapes(
     likely = (height >= 5) & (height <= 80) & (width >= 0.12 * height) & (width <= 1.6 * height) & (filled > 0.15)
     likely &= (filled < 0.72) | (width < 0.45 * height)
     likely &= (uneven < 0.4 * contrast) & (averages(spread) < UNSTEADY * contrast)
-    likely[0] = False  # what is not marked
+    likely[0] = False  # component 0 is the background
     found = np.stack([left + width / 2, top + height, height, contrast], 1)[likely]
     return found[np.argsort(found[:, 0], kind="stable")]
 
 
 def _longest_row(shapes: Float[np.ndarray, "shapes 4"]) -> int:
-    """Most shapes of which each is the next one's neighbour: near it, on its line, of like height and contrast."""
+    """Length of the longest row of shapes, each near the next, on one line, of similar height and contrast."""
     x, base, height, contrast = shapes.T
     longest = np.ones(len(shapes), int)
     for at in range(1, len(shapes)):

@@ -1,4 +1,4 @@
-"""Every window's line of the manifest, from what was recorded of it and the thresholds as they are now."""
+"""Every window's line of the manifest, from its record and the current thresholds."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 
 from stages.artifacts.manifest import ClipLine
 from stages.curate.config import CurateConfig
-from stages.curate.filters import FILTERS, is_measured, reasons
+from stages.curate.filters import FILTERS, is_measured, rejection_reasons
 from stages.curate.records import VideoRecord, WindowPlace, WindowRecord
 
 SHORT, UNREADABLE, UNTRACKED, GONE = "short", "unreadable", "untracked", "gone"
 MEANINGS = {
     **{each.figure: each.meaning for each in FILTERS},
-    SHORT: "a shot, or the rest of one, with too few frames for a clip",
-    UNREADABLE: "a file that could not be read",
-    UNTRACKED: "nobody was found, or the frames could not be read again",
-    GONE: "its clip was never kept, or taken back, and the video is no longer there",
-    "failed": "something unexpected; the next run tries again",
-    "killed": "its process died again and again; the next run tries again",
+    SHORT: "the shot, or the rest of it, has too few frames for a clip",
+    UNREADABLE: "the file could not be read",
+    UNTRACKED: "no person was found, or the frames could not be read again",
+    GONE: "the clip does not exist and the video is no longer there to make it",
+    "failed": "an unexpected error; the next run tries again",
+    "killed": "the process died several times; the next run tries again",
 }
-"""Every reason's first word, and what it means."""
+"""The first word of a reason -> what it means."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A line of the manifest and the single reasons in it, none of an accepted clip."""
+    """A line of the manifest and its reasons; an accepted clip has none."""
 
     line: ClipLine
     reasons: tuple[str, ...] = ()
@@ -42,10 +42,10 @@ class Verdict:
 def verdicts(
     video: VideoRecord, windows: Mapping[str, WindowRecord], folder: Path, out: Path, config: CurateConfig
 ) -> Iterator[Verdict]:
-    """The verdicts on a video's windows in order of frames, and on what of it was too short for one.
+    """Verdicts on a video's windows and on its pieces that are too short for one, in order of frames.
 
-    `windows` holds the records by name; a window without one, which an earlier filter made superfluous, is judged by
-    what is known of the whole video.
+    `windows` holds the records by name. A window that was rejected before it was measured has no record; its verdict
+    comes from the figures of the whole video.
     """
     path = folder / video.source.path
     if video.error is not None:
@@ -76,9 +76,9 @@ def _verdict(
         why = [record.error if known else f"{UNTRACKED}: {record.error}"]
     else:
         figures |= {} if record is None else record.figures
-        why = reasons(figures, config)
+        why = rejection_reasons(figures, config)
         if not why and not (is_measured(figures) and clip.is_file()):
-            why = [f"{GONE}: the clip would pass, but cannot be made again"]
+            why = [f"{GONE}: the clip would be accepted, but its video is no longer there"]
     if why:
         return _rejected(path, place.first, place.frames, fps, figures, why)
     motion = clip.with_suffix(".npz")
@@ -91,10 +91,10 @@ def _rejected(path: Path, first: int, frames: int, fps: Fraction, figures: dict,
 
 
 def video_figures(video: VideoRecord) -> dict[str, float]:
-    """What is known of all windows before any is tracked."""
+    """Figures that all windows of a video share and that are known before tracking."""
     return {"side_px": float(min(video.width, video.height)), "fps": round(float(Fraction(video.fps)), 3)}
 
 
-def counted(found: Iterable[Verdict]) -> dict[str, int]:
-    """How many windows each reason rejected, most first; a window may count for several."""
+def count_reasons(found: Iterable[Verdict]) -> dict[str, int]:
+    """Reason -> number of rejected windows, most frequent first; a window may count for several reasons."""
     return dict(Counter(word for each in found for word in each.words).most_common())

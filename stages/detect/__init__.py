@@ -1,1 +1,1 @@
-"""People in pictures: boxes, landmarks, mattes, and which of them to believe."""
+"""Detect people in pictures: boxes, landmarks and mattes, and gates that reject doubtful detections."""

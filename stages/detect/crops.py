@@ -1,7 +1,7 @@
-"""Rectangles of the picture: cutting them out at a size the networks like, and planning one per frame of a clip.
+"""Crops of the picture: cut a box out at a size for the networks, and plan one crop per frame of a clip.
 
-Boxes are x0, y0, x1, y1 in pixels of the source. A crop stands still for as long as the person stays inside a box not
-much larger than the person: the tracking network inside Holistic expects a camera that stands still.
+Boxes are x0, y0, x1, y1 in pixels of the source. A crop does not move as long as the person stays inside a box not
+much larger than the person: the tracking network inside Holistic expects a fixed camera.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Real, UInt8
 
-from stages.detect.networks import points
+from stages.detect.networks import landmark_points
 
 Box = Real[np.ndarray, "4"]
-"""x0, y0, x1, y1; whole pixels or parts of them."""
+"""x0, y0, x1, y1 in pixels, integer or fractional."""
+LARGEST_UNION = 1.6
+"""Largest size of the crop of a segment, relative to the largest person box in it."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A cut-out `rgb` and how to bring its landmarks home."""
+    """A part `rgb` of a picture, and its box, which maps landmarks back to the picture."""
 
     rgb: UInt8[np.ndarray, "height width 3"]
     box: Int[np.ndarray, "4"]
@@ -27,7 +29,7 @@ class Crop:
     def points(self, landmarks, third: str) -> Float[np.ndarray, "points 3"] | None:
         """Landmarks of `rgb` in pixels of the source picture."""
         width, height = self.box[2] - self.box[0], self.box[3] - self.box[1]
-        rows = points(landmarks, float(width), float(height), third)
+        rows = landmark_points(landmarks, float(width), float(height), third)
         if rows is not None:
             rows[:, :2] += self.box[:2]
         return rows
@@ -40,10 +42,10 @@ def cut(rgb: UInt8[np.ndarray, "height width 3"], box: Box, most: int, least: in
     x0, y0, x1, y1 = whole = clip_box(box, rgb.shape[1], rgb.shape[0])
     part = rgb[y0:y1, x0:x1]
     longer = max(part.shape[:2])
-    wanted = min(max(longer, least), most)
-    if longer == 0 or wanted == longer:
+    target = min(max(longer, least), most)
+    if longer == 0 or target == longer:
         return Crop(np.ascontiguousarray(part), whole)
-    scale = wanted / longer
+    scale = target / longer
     size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return Crop(cv2.resize(part, size, interpolation=how), whole)
@@ -52,7 +54,7 @@ def cut(rgb: UInt8[np.ndarray, "height width 3"], box: Box, most: int, least: in
 def cut_square(
     rgb: UInt8[np.ndarray, "height width 3"], centre: Float[np.ndarray, "2"], side: float, pixels: int
 ) -> Crop:
-    """A square around `centre`, scaled to `pixels`; beyond the picture its border is repeated."""
+    """A square around `centre`, scaled to `pixels`. Outside the picture its border pixels are repeated."""
     import cv2
 
     x0, y0 = (int(low) for low in np.round(centre - side / 2))
@@ -67,7 +69,7 @@ def cut_square(
 
 
 def clip_box(box: Box, width: int, height: int) -> Int[np.ndarray, "4"]:
-    """Whole pixels inside the picture."""
+    """The box rounded outwards to whole pixels and clipped to the picture."""
     low = np.clip(np.floor(box[:2]), 0, (width, height))
     high = np.clip(np.ceil(box[2:]), low, (width, height))
     return np.concatenate([low, high]).astype(int)
@@ -79,8 +81,8 @@ def grown(box: Box, share: float) -> Box:
     return np.asarray(box, float) + np.array([-margin, -margin, margin, margin])
 
 
-def union(boxes: Float[np.ndarray, "boxes 4"]) -> Box:
-    """The smallest box around all."""
+def union_box(boxes: Float[np.ndarray, "boxes 4"]) -> Box:
+    """The smallest box around all boxes."""
     return np.concatenate([np.min(boxes[:, :2], 0), np.max(boxes[:, 2:], 0)])
 
 
@@ -97,31 +99,30 @@ def contains(box: Box, point: Float[np.ndarray, "2"]) -> bool:
     return bool(np.all(point > box[:2]) and np.all(point < box[2:]))
 
 
-def around(rows: Float[np.ndarray, "points axes"]) -> Box:
-    """The box around points."""
+def bounding_box(rows: Float[np.ndarray, "points axes"]) -> Box:
+    """The smallest box around the points."""
     return np.concatenate([rows[:, :2].min(0), rows[:, :2].max(0)]).astype(float)
 
 
-def plan(
-    frames: Int[np.ndarray, "sightings"],
-    boxes: Float[np.ndarray, "sightings 4"],
+def plan_crops(
+    frames: Int[np.ndarray, "detections"],
+    boxes: Float[np.ndarray, "detections 4"],
     frame_count: int,
-    looseness: float = 1.6,
 ) -> tuple[Int[np.ndarray, "frames"], Float[np.ndarray, "segments 4"]]:
-    """Cut the clip into segments, each with one still crop, from boxes seen at some of its frames.
+    """Cut the clip into segments, each with one fixed crop, from the person boxes of some of its frames.
 
-    A segment ends before its union would be more than `looseness` times as wide or high as the largest person box in it
-    (a person who walks across the picture gets several crops; one who dances on the spot gets one).
+    A segment ends before the union of its boxes would be more than `LARGEST_UNION` times as wide or high as the largest
+    box in it. A person who walks across the picture gets several crops, one who dances on the spot gets one.
     Returns the segment of every frame, and the crops.
     """
     starts, crops, first = [0], [], 0
     for i in range(1, len(frames)):
         sides = boxes[first : i + 1, 2:] - boxes[first : i + 1, :2]
-        reach = union(boxes[first : i + 1])
-        if np.any(reach[2:] - reach[:2] > looseness * sides.max(0)):
-            crops.append(union(boxes[first:i]))
+        reach = union_box(boxes[first : i + 1])
+        if np.any(reach[2:] - reach[:2] > LARGEST_UNION * sides.max(0)):
+            crops.append(union_box(boxes[first:i]))
             starts.append(int(frames[i - 1] + frames[i] + 1) // 2)
             first = i
-    crops.append(union(boxes[first:]))
+    crops.append(union_box(boxes[first:]))
     segment = np.searchsorted(np.array(starts), np.arange(frame_count), side="right") - 1
     return segment, np.array(crops)

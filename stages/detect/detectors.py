@@ -1,6 +1,6 @@
-"""Which detectors there are. All follow the person with MediaPipe; another one puts its own 2-D points in the place.
+"""The detectors. All follow the person with MediaPipe; the others replace its 2-D points with their own.
 
-A detector is a function `(path, DetectConfig, Progress) -> Observations`, imported when it is asked for.
+A detector is a function `(path, DetectConfig, Progress) -> Observations`, imported when it is chosen.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """One file of the user's that a detector runs: its name in `emosh models` and its place under emosh's home."""
+    """One network file of the user that a detector runs: its name in `emosh models`, its path under emosh's home."""
 
     name: str
     place: str
     required: bool = True
 
     def where(self) -> Path:
-        """Its path, whether or not it is there."""
+        """Its full path, whether or not the file exists."""
         from stages.body.store import home
 
         return home() / self.place
@@ -36,7 +36,7 @@ class NetworkFile:
 
 @dataclass(frozen=True)
 class Detector:
-    """A function, written module:attribute, and the files it needs."""
+    """A function, written module:attribute, and the files that it needs."""
 
     function: str
     files: tuple[NetworkFile, ...] = ()
@@ -48,27 +48,26 @@ DETECTORS = {
     "mediapipe": Detector("stages.detect.holistic:detect"),
     "dwpose": Detector("stages.detect.dwpose:detect", (POSE_FILE, BOX_FILE)),
 }
-NETWORK_FILES = {file.name: file for each in DETECTORS.values() for file in each.files}
 
 
 def check_detector(name: str) -> None:
-    """Raise InputError for a name that is none."""
+    """Raise InputError for an unknown detector name."""
     if name not in DETECTORS:
         raise InputError(f"detector is '{name}'; choose: {', '.join(DETECTORS)}")
 
 
 def check_files(name: str) -> None:
-    """Raise InputError where a file that the detector cannot do without is not in its place."""
+    """Raise InputError when a required file of the detector is missing."""
     for file in DETECTORS[name].files:
         if file.required and not file.where().is_file():
             raise InputError(
-                f"the detector {name} runs a file of yours, which is not at {file.where()}: "
+                f"the detector {name} needs a file of yours, which is not at {file.where()}; add it with: "
                 f"emosh models add {file.name} FILE (where to get it: emosh models list)"
             )
 
 
 def detector(name: str) -> Callable[[Path, DetectConfig, Progress], Observations]:
-    """The function of that name."""
+    """The function of the detector of that name."""
     module, attribute = DETECTORS[name].function.split(":")
     return getattr(importlib.import_module(module), attribute)
 

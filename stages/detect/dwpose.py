@@ -1,9 +1,9 @@
-"""DWPose: 133 points of the person that MediaPipe follows, by the user's own network (`emosh models add dwpose FILE`).
+"""DWPose: 133 points of the person that MediaPipe follows, from the user's network (`emosh models add dwpose FILE`).
 
-As published (IDEA-Research/DWPose, onnx branch, annotator/dwpose/onnxpose.py): the person's box grown by 1.25 to the
-network's proportions and warped to its size, RGB over ImageNet's mean and deviation (issue 25 there, and bgr_to_rgb in
-mmpose's config for these weights), each point the highest of two rows of bins, two bins a pixel. Where a point lies is
-taken, as from a `--keypoints` file; depth and the dense face stay MediaPipe's.
+As published (IDEA-Research/DWPose, onnx branch, annotator/dwpose/onnxpose.py): the person's box is enlarged by 1.25,
+extended to the network's proportions and warped to its size. RGB is normalised by ImageNet's mean and deviation (issue
+25 there, and bgr_to_rgb in mmpose's config for these weights). Each point is the highest bin of two rows of bins, two
+bins per pixel. Only 2-D positions are used, as from a `--keypoints` file; depth and the dense face are MediaPipe's.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from stages.detect.yolox import people_boxes
 from stages.progress import Progress, silent
 from stages.video.source import read_frames
 
-ROOM = 1.25
-"""How much larger than the person the cut-out is."""
+BOX_GROWTH = 1.25
+"""Size of the crop relative to the person's box."""
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""ImageNet's, of red, green and blue."""
+"""ImageNet's, for red, green and blue."""
 SAME_PERSON = 0.2
-"""A box overlaps the followed person's by at least this; without one MediaPipe's own box is used. Chosen here."""
+"""Least overlap (IoU) of a box with the box of the followed person. Without such a box MediaPipe's own box is used.
+Chosen here."""
 
 
 def detect(path: Path, config: DetectConfig | None = None, progress: Progress = silent) -> Observations:
-    """Observe one person with MediaPipe, then put DWPose's points where DWPose is sure of them.
+    """Observe one person with MediaPipe, then replace its points with DWPose's where their confidence is high.
 
-    Raises InputError as `holistic.detect` does, and for files that are absent or other networks.
+    Raises InputError as `holistic.detect` does, and for files that are missing or are other networks.
     """
     check_files("dwpose")
     check_network("dwpose", POSE_FILE.where())
@@ -44,48 +45,50 @@ def detect(path: Path, config: DetectConfig | None = None, progress: Progress = 
         check_network("dwpose-det", BOX_FILE.where())
         boxes = open_network(BOX_FILE.where())
     observations = holistic.detect(Path(path), config, progress)
-    return with_keypoints(observations, read(Path(path), observations, pose, boxes, progress), "dwpose")
+    return with_keypoints(observations, read_points(Path(path), observations, pose, boxes, progress), "dwpose")
 
 
-def read(
+def read_points(
     path: Path, observations: Observations, pose: OnnxNetwork, boxes: OnnxNetwork | None, progress: Progress
 ) -> KeypointRows:
-    """The points of every frame in which the person is followed; NaN elsewhere."""
+    """The points of every frame in which MediaPipe follows the person; NaN elsewhere."""
     points = np.full((len(observations), JOINTS, 3), np.nan)
     for frame in read_frames(path):
         own = observations.person_box[frame.index].astype(float)
         if np.isfinite(own).all():
-            box = own if boxes is None else nearest(people_boxes(frame.rgb, boxes), own)
-            points[frame.index] = points_in(frame.rgb, box, pose)
+            box = own if boxes is None else box_of_person(people_boxes(frame.rgb, boxes), own)
+            points[frame.index] = points_in_box(frame.rgb, box, pose)
         progress("reading dwpose's points", frame.index + 1, len(observations))
     return wholebody_rows(points)
 
 
-def nearest(boxes: Float[np.ndarray, "people 4"], own: Box) -> Box:
-    """The box that overlaps the followed person's most, or that person's own."""
+def box_of_person(boxes: Float[np.ndarray, "people 4"], own: Box) -> Box:
+    """The box that overlaps the followed person's box `own` the most, or `own` if none overlaps enough."""
     overlaps = [overlap(box.astype(float), own) for box in boxes]
     if not overlaps or max(overlaps) < SAME_PERSON:
         return own
     return boxes[int(np.argmax(overlaps))].astype(float)
 
 
-def points_in(rgb: UInt8[np.ndarray, "height width 3"], box: Box, network: OnnxNetwork) -> Float[np.ndarray, "133 3"]:
+def points_in_box(
+    rgb: UInt8[np.ndarray, "height width 3"], box: Box, network: OnnxNetwork
+) -> Float[np.ndarray, "133 3"]:
     """x px, y px and confidence of every point of the person in `box`."""
     width, height = network.size
-    centre, sides = (box[:2] + box[2:]) / 2, ROOM * (box[2:] - box[:2])
+    centre, sides = (box[:2] + box[2:]) / 2, BOX_GROWTH * (box[2:] - box[:2])
     sides = max(sides[0], sides[1] * width / height) * np.array([1, height / width])
-    places, confidence = highest(*network.run(warped(rgb, centre, sides, network.size)))
+    places, confidence = decode_simcc(*network.run(network_input(rgb, centre, sides, network.size)))
     places = places / (width, height) * sides + centre - sides / 2
     return np.concatenate([places, confidence[:, None]], 1)
 
 
-def warped(
+def network_input(
     rgb: UInt8[np.ndarray, "height width 3"],
     centre: Float[np.ndarray, "2"],
     sides: Float[np.ndarray, "2"],
     size: tuple[int, int],
 ) -> Float[np.ndarray, "1 3 rows columns"]:
-    """The cut-out of `sides` px around `centre` as the network sees it; black beyond the picture."""
+    """The network's input: a crop of `sides` px around `centre`, black outside the picture."""
     import cv2
 
     scale = size[0] / sides[0]
@@ -95,9 +98,9 @@ def warped(
     return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)
 
 
-def highest(
+def decode_simcc(
     columns: Float[np.ndarray, "1 133 x_bins"], rows: Float[np.ndarray, "1 133 y_bins"]
 ) -> tuple[Float[np.ndarray, "133 2"], Float[np.ndarray, "133"]]:
-    """SimCC: the highest bin of each axis in px of the network's picture, and the lower of both heights."""
+    """SimCC: position of the highest bin per axis, px of the network's input, and the lower of the two heights."""
     places = np.stack([each[0].argmax(-1) for each in (columns, rows)], -1) / BINS_PER_PIXEL
     return places, np.minimum(columns[0].max(-1), rows[0].max(-1)).astype(float)

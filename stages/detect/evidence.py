@@ -1,7 +1,7 @@
-"""Independent opinions on whether what Holistic reports is a person, and the one who is followed.
+"""Independent measurements of whether Holistic's pose is a person, and the person who is followed.
 
-MediaPipe gives furniture a visibility of .99 (clip d9, frames 52 to 58), so its own confidence decides nothing alone.
-Columns as in `observations.EVIDENCE`. Gathered here while the frame is in memory, judged in `gates`.
+MediaPipe gives furniture a visibility of 0.99 (clip d9, frames 52 to 58), so its own confidence is not enough.
+Columns as in `observations.EVIDENCE`. They are measured here while the frame is in memory; `gates` decides.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import itertools
 import numpy as np
 from jaxtyping import Float
 
-from stages.detect.crops import Box, around
 from stages.detect.matte import matte_at
 from stages.detect.observations import EVIDENCE
 
 BODY_CHAINS = ((11, 13, 15), (12, 14, 16), (11, 12), (23, 24), (11, 23, 25, 27), (12, 24, 26, 28), (7, 8))
-"""Limbs along which the matte is read."""
+"""Chains of pose points along which the matte is sampled."""
+VISIBLE = 0.5
+"""Least visibility of both ends of a limb that is sampled."""
 FACE_NOSE = 1
 FACE_TOP, FACE_CHIN = 10, 152
 
@@ -25,7 +26,7 @@ def evidence_of(
     matte: Float[np.ndarray, "height width"] | None,
     found: dict[str, Float[np.ndarray, "points 3"]],
     expected: tuple[Float[np.ndarray, "2"], float] | None,
-) -> Float[np.ndarray, "4"]:
+) -> Float[np.ndarray, "3"]:
     """One row of `observations.EVIDENCE`, from the frame's matte, its landmarks, and the head's expected centre and
     height in px."""
     row = np.full(len(EVIDENCE), np.nan, np.float32)
@@ -33,30 +34,21 @@ def evidence_of(
     if pose is None:
         return row
     if matte is not None:
-        visible = pose[pose[:, 2] > 0.5]
         row[0] = matte_at(matte, limb_samples(pose))
-        row[1] = _share_in_box(matte, around(visible if len(visible) else pose))
     if face is not None:
         height = float(np.linalg.norm(face[FACE_TOP, :2] - face[FACE_CHIN, :2]))
-        row[2] = np.linalg.norm(face[FACE_NOSE, :2] - pose[0, :2]) / max(height, 1e-6)
+        row[1] = np.linalg.norm(face[FACE_NOSE, :2] - pose[0, :2]) / max(height, 1e-6)
     if expected is not None:
         centre, size = expected
-        row[3] = np.linalg.norm(pose[:11, :2].mean(0) - centre) / max(size, 1e-6)
+        row[2] = np.linalg.norm(pose[:11, :2].mean(0) - centre) / max(size, 1e-6)
     return row
 
 
-def limb_samples(pose: Float[np.ndarray, "33 3"], visible: float = 0.5) -> Float[np.ndarray, "samples 2"]:
-    """Points along the limbs whose ends the pose calls visible; along the shoulders when none is."""
+def limb_samples(pose: Float[np.ndarray, "33 3"]) -> Float[np.ndarray, "samples 2"]:
+    """Points along the limbs whose ends are visible; the shoulder points when no limb is."""
     rows = []
     for chain in BODY_CHAINS:
         for a, b in itertools.pairwise(chain):
-            if min(pose[a, 2], pose[b, 2]) >= visible:
+            if min(pose[a, 2], pose[b, 2]) >= VISIBLE:
                 rows += [(1 - t) * pose[a, :2] + t * pose[b, :2] for t in (0.2, 0.5, 0.8)]
     return np.array(rows) if rows else pose[[11, 12], :2]
-
-
-def _share_in_box(matte: Float[np.ndarray, "height width"], box: Box) -> float:
-    height, width = matte.shape
-    x0, y0, x1, y1 = np.clip(np.round(box), 0, [width, height, width, height]).astype(int)
-    part = matte[y0:y1, x0:x1]
-    return float(part.mean()) if part.size else 0.0

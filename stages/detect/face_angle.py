@@ -1,7 +1,7 @@
-"""Which way a face looks, from the 478 points alone: no body model, so a bad fit cannot lock the gate shut.
+"""Direction of a face from its 478 points alone. No body model is used, so a bad fit cannot keep the gate closed.
 
-Kabsch against a rigid face: symmetric mean of six frontal photos of the dev set (p1, p4, p5, p7, p8, p9), each found
-again to 5.5 % of the points' RMS radius. Points that expressions move (jaw, lips, lids) are left out.
+Kabsch alignment with a rigid face: the symmetric mean of six frontal photos of the dev set (p1, p4, p5, p7, p8, p9).
+It fits each of them to 5.5 % of the points' RMS radius. Points that expressions move (jaw, lips, lids) are left out.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ RIGID_FACE = {
     10: (0.000, -1.044, -0.308), 151: (0.000, -0.767, -0.374), 9: (0.000, -0.460, -0.421), 168: (0.000, -0.194, -0.392),
     6: (0.000, -0.071, -0.466), 197: (0.000, 0.046, -0.551), 4: (0.000, 0.418, -0.781), 2: (0.000, 0.641, -0.482),
 }  # fmt: skip
-"""Index of the 478 to its place: x to the picture's right, y down, z away, in RMS radii."""
+"""Index among the 478 points -> position: x to the picture's right, y down, z away from the camera, in RMS radii."""
 
 
 def face_rotations(face: Float[np.ndarray, "frames 478 3"]) -> Float[np.ndarray, "frames 3 3"]:
-    """R_camera_head per frame (OpenCV axes; the identity looks into the camera); NaN where there is no face."""
+    """R_camera_head per frame (OpenCV axes; the identity looks into the camera). NaN where there is no face."""
     seen = face[:, list(RIGID_FACE)].astype(float)
     rigid = np.array(list(RIGID_FACE.values()))
     rotations = np.full((len(face), 3, 3), np.nan)

@@ -1,8 +1,8 @@
-"""Which of the detector's findings to believe: pure functions of `Observations`, one verdict per part and frame.
+"""Gates reject doubtful detections: pure functions of `Observations`, one decision per part and frame.
 
-The networks report people in empty rooms at visibility .99, hands on the wrong arm, and faces at the back of heads.
-Every rule here is one independent reason to disbelieve; `Gates.refused` says which rule refused which frame.
-Lengths are compared with the head's own height in px, so that nothing depends on the size of the picture.
+The networks report people in empty rooms with a visibility of 0.99, hands on the wrong arm, and faces at the back of
+heads. Every rule here is one independent reason to reject a part. `Gates.rejected` lists the frames that each rule
+rejected. Lengths are compared with the head's height in px, so that the size of the picture does not matter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from stages.detect.evidence import FACE_CHIN, FACE_TOP
 from stages.detect.face_angle import face_angles_degrees
-from stages.detect.hands import WRISTS, doubled_hand
+from stages.detect.hands import WRISTS, duplicate_hand
 from stages.detect.observations import EVIDENCE, PARTS, Observations
 from stages.detect.person_detections import SHOULDERS_PER_HEAD
 from stages.errors import InputError
@@ -28,100 +28,108 @@ TORSO_PER_HEAD = 2.6
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Where belief ends. Measured values are of the nine dev clips."""
+    """Limits of the gates. The measured values are from the nine dev clips."""
 
     matte_on_body: float = 0.35
-    """The selfie matte along the limbs; people have .77 and more, furniture (d9) .00 to .02."""
+    """Least mean of the selfie matte along the limbs. People have 0.77 and more, furniture (d9) 0.00 to 0.02."""
     face_off_body: float = 0.5
-    """Nose of the face mesh from the nose of the pose, in head heights; right ones reach .36."""
+    """Largest distance of the face mesh's nose from the pose's nose, in head heights. Correct faces reach 0.36."""
     head_off_survey: float = 2.0
-    """The pose's head from where the survey saw it, in head heights; right ones reach .4, 1.6 at a clip's edge."""
+    """Largest distance of the pose's head from the head in the survey, in head heights. Correct poses reach 0.4, and
+    1.6 at the start or end of a clip."""
     head_off_survey_in_company: float = 0.8
-    """The same while other people are in the picture."""
+    """The same limit while other people are in the picture."""
     size_jump: float = 2.0
-    """A body this much larger or smaller than within the second around it is something else."""
+    """Largest factor between the size of a body and its median size within one second before and after."""
     torso_visibility: float = 0.5
-    """Mean visibility of the shoulders, or of the hips."""
+    """Least mean visibility of the shoulders, or of the hips, of a body without a face."""
     face_turn_degrees: float = 60.0
-    """Yaw or pitch beyond which the detector makes up the far side of a face (notes/tracker)."""
+    """Largest yaw or pitch. Beyond it the detector invents the far side of the face (notes/tracker)."""
     face_roll_degrees: float = 100.0
-    """Roll beyond which a face is refused; d3's tilted head reaches 63 and is right. Chosen here."""
+    """Largest roll. The tilted head of clip d3 reaches 63 and is correct. Chosen here."""
     face_alone_seconds: float = 0.5
-    """A face in one frame with none so near to it in time is made up: d9's, of a head at 90 degrees that is reported at
-    41, comes and goes with where the lanes are cut."""
+    """A face in a single frame, without another face within this time, is rejected. In clip d9 a head at 90 degrees is
+    reported at 41 degrees, in frames that depend on where the clip is cut into lanes."""
     wrist_off_arm: float = 0.5
-    """Hand's wrist from the pose's wrist, in head heights (notes/tracker)."""
+    """Largest distance of the hand's wrist from the pose's wrist, in head heights (notes/tracker)."""
     hand_inside: float = 0.5
-    """Share of the hand's box that lies in the picture."""
+    """Least share of the hand's box that lies in the picture."""
     hand_size: tuple[float, float] = (0.12, 1.6)
-    """Longest side of the hand's box, in head heights."""
+    """Least and largest longer side of the hand's box, in head heights."""
     hand_match: float = 0.05
-    """IoU of the hand's box with the box around the pose network's own four points of that hand, half as large again on
-    each side: of 683 right hands on d1 to d9 two have less, of 17 refused by the other rules nine."""
+    """Least IoU of the hand's box with the box around the pose network's four points of that hand, enlarged by half its
+    size on each side. On d1 to d9, 2 of 683 hands that the other rules accept have less, and 9 of 17
+    hands that they reject."""
     off: tuple[str, ...] = ()
-    """Names of GATES that refuse nothing (the ablation)."""
+    """Names of the gates that are switched off (the ablation)."""
 
 
 @dataclass(frozen=True)
 class Gates:
-    """`valid` and `score` have a column per part (`observations.PARTS`); angles are yaw, pitch, roll in degrees."""
+    """Decisions of the gates. `valid` and `score` have one column per part of `observations.PARTS`.
+
+    `rejected` has one entry per rule; `face_angles` are yaw, pitch and roll in degrees.
+    """
 
     valid: Bool[np.ndarray, "frames 4"]
     score: Float[np.ndarray, "frames 4"]
-    refused: dict[str, Bool[np.ndarray, "frames"]]
+    rejected: dict[str, Bool[np.ndarray, "frames"]]
     face_angles: Float[np.ndarray, "frames 3"]
 
 
 def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
-    """Judge every part in every frame.
+    """Apply the gates to every part in every frame.
 
-    `valid` of the body says that the person is there, of the other parts that they may be fitted to. `score` is 0 for
-    what is refused; else body: mean visibility of the shoulders and arms inside the picture (0 in a close-up of the
-    face); face: falls from 1 to .5 as it turns away up to the limit; hands: from 1 to .5 as they leave the arm's wrist.
+    `valid` of the body means that the person is there; `valid` of another part means that it may be fitted to. `score`
+    is 0 for a rejected part. Otherwise it is, for the body, the mean visibility of the shoulders and arms inside the
+    picture (0 in a close-up of the face). For the face it falls from 1 to 0.5 as the face turns away up to the limit,
+    for hands from 1 to 0.5 as they move away from the arm's wrist up to the limit.
     """
     config = config or GateConfig()
     angles = face_angles_degrees(observations.face)
-    refused = _open(config, {name: rule(observations, config) for name, rule in BODY_RULES.items()})
-    body = observations.found[:, 0] & ~np.any(list(refused.values()), axis=0)
+    rejected = _without_off(config, {name: rule(observations, config) for name, rule in BODY_RULES.items()})
+    body = observations.found[:, 0] & ~np.any(list(rejected.values()), axis=0)
     turned = np.abs(angles[:, :2]).max(1) > config.face_turn_degrees
     face = {
         "face turned away": turned
         | (np.abs(angles[:, 2]) > config.face_roll_degrees)
-        | _alone(observations.found[:, 1], config.face_alone_seconds * observations.fps),
+        | _is_isolated(observations.found[:, 1], config.face_alone_seconds * observations.fps),
         "face off the body": _evidence(observations, "face_on_body") > config.face_off_body,
     }
-    refused |= _open(config, face)
-    valid = [body, observations.found[:, 1] & body & ~refused["face turned away"] & ~refused["face off the body"]]
+    rejected |= _without_off(config, face)
+    valid = [body, observations.found[:, 1] & body & ~rejected["face turned away"] & ~rejected["face off the body"]]
     for hand in PARTS[2:]:
-        rules = _open(config, {name: rule(observations, hand, config) for name, rule in HAND_RULES.items()})
+        rules = _without_off(config, {name: rule(observations, hand, config) for name, rule in HAND_RULES.items()})
         own = {f"{hand}: {name}": rows for name, rows in rules.items()}
-        refused |= own
+        rejected |= own
         valid.append(observations.found[:, PARTS.index(hand)] & body & ~np.any(list(own.values()), axis=0))
     valid = np.stack(valid, axis=1)
-    return Gates(valid, np.where(valid, _scores(observations, angles, config), 0).astype(np.float32), refused, angles)
+    return Gates(valid, np.where(valid, _scores(observations, angles, config), 0).astype(np.float32), rejected, angles)
 
 
-def _alone(found: Bool[np.ndarray, "frames"], reach: float) -> Bool[np.ndarray, "frames"]:
-    """Found in one frame, and in none up to `reach` frames before and after, of which there are some in the clip."""
+def _is_isolated(found: Bool[np.ndarray, "frames"], reach: float) -> Bool[np.ndarray, "frames"]:
+    """Found in a frame, but not within `reach` frames before and after. False in clips of up to `reach` frames."""
     frames = max(1, round(reach))
     near = np.convolve(found, np.ones(2 * frames + 1), "full")[frames:-frames]
     return found & (near == 1) & (len(found) > frames)
 
 
-def _open(config: GateConfig, rules: dict[str, Bool[np.ndarray, "frames"]]) -> dict[str, Bool[np.ndarray, "frames"]]:
-    """The verdicts with those of the gates that are off taken back."""
+def _without_off(
+    config: GateConfig, rules: dict[str, Bool[np.ndarray, "frames"]]
+) -> dict[str, Bool[np.ndarray, "frames"]]:
+    """The results of the rules; a gate that is off rejects nothing."""
     return {name: np.zeros_like(rows) if name in config.off else rows for name, rows in rules.items()}
 
 
 def check_gates(names: tuple[str, ...]) -> None:
-    """Raise InputError naming a gate that does not exist."""
+    """Raise InputError for a name of no gate."""
     for name in names:
         if name not in GATES:
             raise InputError(f"gates_off names '{name}'; the gates are: {', '.join(GATES)}")
 
 
 def head_height(observations: Observations) -> Float[np.ndarray, "frames"]:
-    """Forehead to chin in px: of the face mesh, or from shoulders and torso where no face is seen."""
+    """Forehead to chin in px: from the face mesh, or from shoulders and torso where no face is seen."""
     pose, face = observations.pose[..., :2], observations.face[..., :2]
     shoulders = np.linalg.norm(pose[:, 11] - pose[:, 12], axis=-1) / SHOULDERS_PER_HEAD
     torso = np.linalg.norm(pose[:, [11, 12]].mean(1) - pose[:, [23, 24]].mean(1), axis=-1) / TORSO_PER_HEAD
@@ -133,7 +141,7 @@ def head_height(observations: Observations) -> Float[np.ndarray, "frames"]:
 
 
 def _nobody_there(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
-    """The matte says background where the limbs should be. Frames it did not look at have a face."""
+    """The matte shows background where the limbs should be. Frames without a matte have a face and pass."""
     return _evidence(observations, "matte_on_body") < config.matte_on_body
 
 
@@ -143,19 +151,19 @@ def _somebody_else(observations: Observations, config: GateConfig) -> Bool[np.nd
 
 
 def _size_jumps(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
-    """Against the median within a second, over frames that have a person by the matte."""
+    """Size against the median within one second before and after, over frames with a person in the matte."""
     pose = observations.pose[..., :2]
     spread = np.sum((pose[:, TORSO] - pose[:, TORSO].mean(1, keepdims=True)) ** 2, axis=-1)
     size = np.sqrt(spread.mean(1))
     size[_nobody_there(observations, config)] = np.nan
     reach = max(1, round(observations.fps))
-    usual = np.array([_median(size[max(0, i - reach) : i + reach + 1]) for i in range(len(size))])
+    usual = np.array([_finite_median(size[max(0, i - reach) : i + reach + 1]) for i in range(len(size))])
     ratio = size / usual
     return (ratio > config.size_jump) | (ratio < 1 / config.size_jump)
 
 
 def _torso_unseen(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
-    """Neither a face, nor shoulders, nor hips."""
+    """Neither a face nor shoulders nor hips are visible."""
     visibility = observations.pose[:, TORSO, 2]
     best = np.maximum(visibility[:, :2].mean(1), visibility[:, 2:].mean(1))
     return (best < config.torso_visibility) & ~observations.found[:, 1]
@@ -170,7 +178,7 @@ BODY_RULES: dict[str, Callable[[Observations, GateConfig], Bool[np.ndarray, "fra
 
 
 def wrist_distance(observations: Observations, hand: str) -> Float[np.ndarray, "frames"]:
-    """The hand's wrist from the pose's wrist, in head heights."""
+    """Distance of the hand's wrist from the pose's wrist, in head heights."""
     own = getattr(observations, hand)[:, 0, :2]
     return np.linalg.norm(own - observations.pose[:, WRISTS[hand], :2], axis=-1) / head_height(observations)
 
@@ -192,16 +200,16 @@ def _wrong_size(observations: Observations, hand: str, config: GateConfig) -> Bo
 
 
 def _is_the_other_hand(observations: Observations, hand: str, config: GateConfig) -> Bool[np.ndarray, "frames"]:
-    """Both hands lie on each other, and this one is farther from its own wrist."""
-    verdict = np.zeros(len(observations), bool)
+    """Both hands are the same hand, and this one is farther from its own wrist."""
+    rejected = np.zeros(len(observations), bool)
     for row in np.flatnonzero(observations.found[:, [0, 2, 3]].all(1)):
         found = {name: getattr(observations, name)[row] for name in ("pose", "left_hand", "right_hand")}
-        verdict[row] = doubled_hand(found) == hand
-    return verdict
+        rejected[row] = duplicate_hand(found) == hand
+    return rejected
 
 
 def _off_the_box(observations: Observations, hand: str, config: GateConfig) -> Bool[np.ndarray, "frames"]:
-    """The pose network, which looks at the arm, and the hand network, which looks at fingers, box different places."""
+    """The pose network, which sees the arm, and the hand network, which sees fingers, give different boxes."""
     low, high = _hand_box(observations, hand)
     points = observations.pose[:, PALMS[hand], :2]
     room = 0.5 * (points.max(1) - points.min(1)).max(1, keepdims=True)
@@ -220,15 +228,15 @@ HAND_RULES: dict[str, Callable[[Observations, str, GateConfig], Bool[np.ndarray,
 }
 
 CONFIDENCE, MISSED = "confidence", "missed by the fit"
-"""The gate on single pose points, and the one that only a finished fit can judge: both are the tracker's to apply."""
+"""The gate on single pose points, and the gate that needs a finished fit: the tracker applies both."""
 GATES = (CONFIDENCE, *BODY_RULES, "face turned away", "face off the body", *HAND_RULES, MISSED)
-"""Names of all gates, for `GateConfig.off`; those of hands stand for both."""
+"""Names of all gates, for `GateConfig.off`. The name of a hand gate stands for both hands."""
 
 
 def point_weights(observations: Observations) -> Float[np.ndarray, "frames 33"]:
-    """How far to believe each pose point, 0..1: its visibility, and 0 outside the picture, where points are guessed.
+    """Weight of each pose point, 0..1: its visibility, or 0 outside the picture, where points are guesses.
 
-    Points within 2 % of the lower edge count half: hips behind a desk or under the frame pile up there.
+    Points within 2 % of the lower edge have half the weight: hips behind a desk or below the picture are put there.
     """
     width, height = observations.image_size
     x, y, visibility = np.moveaxis(observations.pose, -1, 0)
@@ -257,14 +265,6 @@ def _evidence(observations: Observations, name: str) -> Float[np.ndarray, "frame
     return observations.evidence[:, EVIDENCE.index(name)]
 
 
-def _median(values: Float[np.ndarray, "values"]) -> float:
+def _finite_median(values: Float[np.ndarray, "values"]) -> float:
     known = values[np.isfinite(values)]
     return float(np.median(known)) if len(known) else np.nan
-
-
-def named_columns(gates: Gates) -> dict[str, np.ndarray]:
-    """Everything as flat named arrays of one value per frame, for tables and files."""
-    columns: dict[str, np.ndarray] = {f"valid {part}": gates.valid[:, i] for i, part in enumerate(PARTS)}
-    columns |= {f"score {part}": gates.score[:, i] for i, part in enumerate(PARTS)}
-    columns |= {f"face {name}": gates.face_angles[:, i] for i, name in enumerate(("yaw", "pitch", "roll"))}
-    return columns | {f"refused: {name}": rows for name, rows in gates.refused.items()}

@@ -1,7 +1,7 @@
-"""Hands that Holistic missed: the hand network on a cut-out around the wrist that the pose gives.
+"""Find hands that Holistic missed: run the hand network on a crop around the wrist of the pose.
 
-Left and right are settled by which wrist the hand hangs on, never by the network's own handedness (it assumes mirrored
-pictures). Pixels of the source picture.
+The nearer wrist decides between left and right, not the network's handedness, which assumes mirrored pictures. Pixels
+of the source picture.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ WRISTS = {"left_hand": 15, "right_hand": 16}
 ELBOWS = {"left_hand": 13, "right_hand": 14}
 KNUCKLES = {"left_hand": [17, 19], "right_hand": [18, 20]}
 HAND_PIXELS = 256
-"""Side of the cut-out; the palm detector reads 192."""
+"""Side of the crop, px; the palm detector reads 192."""
 NEAR_WRIST = 0.35
-"""A hand hangs on a wrist when its root is within this share of the cut-out's side."""
+"""Largest distance of the hand's root from the wrist, as a share of the crop's side."""
 VISIBLE_WRIST = 0.3
 SMALLEST_HAND = 24
-"""Cut-outs narrower than this, in source pixels, show nothing."""
+"""Crops narrower than this, in px of the source, are not searched."""
 SAME_HAND = 0.2
-"""Mean distance of corresponding points over the hand's size, below which two hands are one."""
+"""Two hands are the same hand when the mean distance of their points is below this share of the hand's size."""
 WRISTS_APART = 0.35
-"""The arms' wrists lie together when they are nearer than this share of the hand's size."""
+"""Two wrists are at the same place when their distance is below this share of the hand's size."""
 MUCH_NEARER = 0.5
-"""A hand belongs to the other arm when that wrist is nearer by this factor."""
+"""A hand belongs to the other arm when the distance to that wrist is below this share of the distance to its own."""
 COVERED = 0.5
-"""In a clip, a wrist this near, in hand sizes, to the points of the hand that is seen is not searched: of 53 such looks
-on d1, d2, d5 and d7 two found a hand, and the gates refused it; they were a quarter of all looks."""
+"""In a clip, a wrist nearer than this, in hand sizes, to the points of the other hand is not searched. Of 53 such
+searches on d1, d2, d5 and d7 two found a hand, which the gates rejected. They were a quarter of all searches."""
 VIDEO_SCALE = 1.5
 PHOTO_SCALES = (1.5, 2.2, 1.1)
-"""Sides of the cut-outs in forearm lengths. 1.5 finds p3's raised hand, 1.1 p8's at the lower edge."""
+"""Sides of the crops, in forearm lengths. 1.5 finds the raised hand of p3, 1.1 the hand of p8 at the lower edge."""
 OTHER = {"left_hand": "right_hand", "right_hand": "left_hand"}
 
 
 def forearm_length(pose: Float[np.ndarray, "33 3"], hand: str) -> float:
-    """Elbow to wrist in px, never less than a share of the shoulder width (foreshortened arms)."""
+    """Distance from elbow to wrist in px, at least 0.45 of the shoulder width, because of foreshortened arms."""
     forearm = float(np.linalg.norm(pose[WRISTS[hand], :2] - pose[ELBOWS[hand], :2]))
     shoulders = float(np.linalg.norm(pose[11, :2] - pose[12, :2]))
     return max(forearm, 0.45 * shoulders)
@@ -53,8 +53,8 @@ def hand_near_wrist(
 ) -> Float[np.ndarray, "21 3"] | None:
     """The 21 points of the `left_hand` or `right_hand`: x, y, z px. None when no hand is seen at that wrist.
 
-    `found` holds the pose and perhaps the other hand, which is not taken twice. A photo gets several tries, and there
-    the palm detector's doubtful finds count when the network's own left and right agree.
+    `found` holds the pose and perhaps the other hand, which is not returned again. A photo is searched at several
+    scales, and there a doubtful hand of the palm detector counts if the network's own left or right agrees.
     """
     height, width = rgb.shape[:2]
     wrist, visibility = found["pose"][WRISTS[hand], :2], found["pose"][WRISTS[hand], 2]
@@ -83,7 +83,7 @@ def hand_near_wrist(
 
 
 def _is_covered(wrist: Float[np.ndarray, "2"], other: Float[np.ndarray, "21 3"] | None) -> bool:
-    """True where the other hand lies on this wrist."""
+    """True when the other hand lies on this wrist."""
     if other is None:
         return False
     size = np.ptp(other[:, :2], axis=0).max()
@@ -91,46 +91,46 @@ def _is_covered(wrist: Float[np.ndarray, "2"], other: Float[np.ndarray, "21 3"] 
 
 
 def _hands_in(crop: Crop, hand: str, networks: Networks, network: str) -> list[tuple[Float[np.ndarray, "21 3"], bool]]:
-    """Every hand in the cut-out, and whether the network is sure that it is a `hand` (it calls left what is right)."""
+    """Every hand in the crop, and whether the network is sure that it is `hand` (its left and right are swapped)."""
     result = networks.run(network, crop.rgb)
-    called = {"left_hand": "Right", "right_hand": "Left"}[hand]
+    label = {"left_hand": "Right", "right_hand": "Left"}[hand]
     hands = []
     for landmarks, side in zip(result.multi_hand_landmarks or [], result.multi_handedness or [], strict=True):
         rows = crop.points(landmarks, "z")
         if rows is not None:
-            hands.append((rows, side.classification[0].label == called and side.classification[0].score > 0.7))
+            hands.append((rows, side.classification[0].label == label and side.classification[0].score > 0.7))
     return hands
 
 
-def settled(found: dict[str, Float[np.ndarray, "points 3"]]) -> dict[str, Float[np.ndarray, "points 3"]]:
-    """The same findings with each hand on the arm it hangs on.
+def assign_hands_to_arms(found: dict[str, Float[np.ndarray, "points 3"]]) -> dict[str, Float[np.ndarray, "points 3"]]:
+    """The same points with each hand on the arm that it belongs to.
 
-    A hand seen twice stays on the nearer arm. A hand that hangs on the other arm's wrist moves over when that arm has
-    none (the network that draws 21 points does not care about left and right), and goes when it has one (clip d1).
+    A hand that was found twice stays on the nearer arm. A hand at the wrist of the other arm moves to that arm if that
+    arm has no hand (the network of the 21 points ignores left and right), and is dropped if it has one (clip d1).
     """
     found = dict(found)
-    doubled = doubled_hand(found)
+    doubled = duplicate_hand(found)
     if doubled is not None:
         del found[doubled]
     for hand, other in OTHER.items():
-        if hand in found and "pose" in found and _hangs_on(found, hand, other):
+        if hand in found and "pose" in found and _is_on_other_arm(found, hand, other):
             rows = found.pop(hand)
             found.setdefault(other, rows)
             break
     return found
 
 
-def _hangs_on(found: dict[str, Float[np.ndarray, "points 3"]], hand: str, other: str) -> bool:
+def _is_on_other_arm(found: dict[str, Float[np.ndarray, "points 3"]], hand: str, other: str) -> bool:
     root, pose = found[hand][0, :2], found["pose"]
     own, theirs = (float(np.linalg.norm(root - pose[WRISTS[side], :2])) for side in (hand, other))
     size = float(np.ptp(found[hand][:, :2], axis=0).max())
     return theirs < MUCH_NEARER * own and own > WRISTS_APART * size
 
 
-def doubled_hand(found: dict[str, Float[np.ndarray, "points 3"]]) -> str | None:
-    """Of two hands that lie on each other the one farther from its own arm; None when there are two hands.
+def duplicate_hand(found: dict[str, Float[np.ndarray, "points 3"]]) -> str | None:
+    """The hand that is a second detection of the other hand, because it is farther from its own arm; else None.
 
-    Palms laid together lie on each other too, but then the wrists of the arms do as well, and both stay.
+    Two palms that touch also lie on each other, but then both wrists are at the same place and both hands stay.
     """
     if not {"pose", "left_hand", "right_hand"} <= found.keys():
         return None
@@ -144,7 +144,7 @@ def doubled_hand(found: dict[str, Float[np.ndarray, "points 3"]]) -> str | None:
 
 
 def is_same_hand(a: Float[np.ndarray, "21 3"], b: Float[np.ndarray, "21 3"] | None) -> bool:
-    """True when two hands lie on each other, point for point."""
+    """True when two hands lie on each other, point by point."""
     if b is None:
         return False
     size = max(np.ptp(a[:, :2], axis=0).max(), np.ptp(b[:, :2], axis=0).max(), 1e-6)

@@ -1,15 +1,14 @@
-"""2-D keypoints of another detector, read from its file, in the place of the built-in detector's.
+"""2-D keypoints of another detector, read from its file, which replace those of the built-in detector.
 
 DWPose (COCO-WholeBody's 133 points: 17 body, 6 feet, 68 face, 21 + 21 hands) as npz or JSON; OpenPose (25 + 70 + 21 +
-21) as its folder of `*_keypoints.json` or one such file. Only where a point lies is taken: depth and the dense face
-mesh stay the built-in detector's, because these files have neither. Pixels of the upright source picture.
+21) as its folder of `*_keypoints.json` or one such file. Only 2-D positions are used. Depth and the dense face mesh
+are those of the built-in detector, because these files have neither. Pixels of the upright source picture.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,28 +16,29 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from stages.artifacts.npz import opened_npz
 from stages.detect.observations import PARTS, Observations
 from stages.errors import InputError
 
-BELIEVED = 0.3
-"""Points below this confidence are not taken (DWPose's own drawing threshold)."""
-HAND_BELIEVED = 0.5
-"""Mean confidence at which a hand counts as found."""
+CONFIDENCE_MIN = 0.3
+"""Points below this confidence are not used (DWPose's own drawing threshold)."""
+HAND_CONFIDENCE_MIN = 0.5
+"""A hand counts as found above this mean confidence."""
 COCO_TO_POSE = {
     0: 0, 1: 2, 2: 5, 3: 7, 4: 8, 5: 11, 6: 12, 7: 13, 8: 14, 9: 15, 10: 16, 11: 23, 12: 24, 13: 25, 14: 26, 15: 27,
     16: 28, 17: 31, 19: 29, 20: 32, 22: 30,
 }  # fmt: skip
-"""COCO-WholeBody's body and feet to MediaPipe's pose points (left eye, not its corners; big toe; heel)."""
+"""COCO-WholeBody's body and feet -> MediaPipe's pose points (left eye, not its corners; big toe; heel)."""
 BODY25_TO_POSE = {
     0: 0, 16: 2, 15: 5, 18: 7, 17: 8, 5: 11, 2: 12, 6: 13, 3: 14, 7: 15, 4: 16, 12: 23, 9: 24, 13: 25, 10: 26, 14: 27,
     11: 28, 19: 31, 21: 29, 22: 32, 24: 30,
 }  # fmt: skip
-"""OpenPose's BODY_25; it numbers the right side first."""
+"""OpenPose's BODY_25, which numbers the right side first -> MediaPipe's pose points."""
 
 
 @dataclass(frozen=True)
 class KeypointRows:
-    """What a file says, one row per frame: x, y, confidence; NaN where it says nothing."""
+    """Points of a file, one row per frame: x px, y px, confidence; NaN where the file has no value."""
 
     pose: Float[np.ndarray, "frames 33 3"]
     left_hand: Float[np.ndarray, "frames 21 3"]
@@ -70,58 +70,57 @@ def read_keypoints(path: Path) -> KeypointRows:
 
 
 def with_keypoints(observations: Observations, rows: KeypointRows, name: str) -> Observations:
-    """The observations with the file's points where it is sure of them.
+    """The observations with the file's points where their confidence is high.
 
-    Raises InputError when the file has another number of rows than the clip has frames and no frame numbers.
+    Raises InputError when the file has no frame numbers and not one row per frame.
     """
-    laid = _laid_over(rows, observations, name)
+    matched = _one_row_per_frame(rows, observations, name)
     pose = observations.pose.copy()
-    sure = laid.pose[..., 2] > BELIEVED
-    pose[sure] = laid.pose[sure]
-    pose[..., 2][~sure & np.isfinite(laid.pose[..., 2])] = 0.0
+    sure = matched.pose[..., 2] > CONFIDENCE_MIN
+    pose[sure] = matched.pose[sure]
+    pose[..., 2][~sure & np.isfinite(matched.pose[..., 2])] = 0.0
     changed: dict[str, Any] = {"pose": pose}
     found, score = observations.found.copy(), observations.score.copy()
     for part in ("left_hand", "right_hand"):
-        told = getattr(laid, part)
-        confident = np.nan_to_num(told[..., 2]).mean(1) > HAND_BELIEVED
+        given = getattr(matched, part)
+        confident = np.nan_to_num(given[..., 2]).mean(1) > HAND_CONFIDENCE_MIN
         points = getattr(observations, part).copy()
-        points[confident, :, :2] = told[confident, :, :2]
+        points[confident, :, :2] = given[confident, :, :2]
         points[confident, :, 2] = np.nan_to_num(points[confident, :, 2])
         changed[part] = points
         column = PARTS.index(part)
         found[confident, column] = True
-        score[confident, column] = np.maximum(score[confident, column], told[confident, :, 2].mean(1))
+        score[confident, column] = np.maximum(score[confident, column], given[confident, :, 2].mean(1))
     return replace(observations, found=found, score=score, **changed)
 
 
-def _laid_over(rows: KeypointRows, observations: Observations, name: str) -> KeypointRows:
+def _one_row_per_frame(rows: KeypointRows, observations: Observations, name: str) -> KeypointRows:
+    """The rows matched to the frames of the clip, by frame number or one to one."""
     frames = len(observations)
     if rows.frame_index is None and len(rows) != frames:
         raise InputError(
-            f"{name} has {len(rows)} rows but the clip {frames} frames; give one row per frame, or frame numbers"
+            f"{name} has {len(rows)} rows but the clip has {frames} frames; give one row per frame, or frame numbers"
         )
     numbers = rows.frame_index if rows.frame_index is not None else tuple(range(frames))
     place = {number: row for row, number in enumerate(numbers)}
     order = np.array([place.get(int(frame), -1) for frame in observations.frame_index])
     if (order < 0).all():
-        raise InputError(f"{name} has no row for any frame of the clip; is it of another clip?")
+        raise InputError(f"{name} has no row for any frame of the clip; give keypoints made from this clip")
     known = (order >= 0)[:, None, None]
 
-    def laid(points: np.ndarray) -> np.ndarray:
+    def matched(points: np.ndarray) -> np.ndarray:
         return np.where(known, points[order], np.nan)
 
-    return KeypointRows(laid(rows.pose), laid(rows.left_hand), laid(rows.right_hand))
+    return KeypointRows(matched(rows.pose), matched(rows.left_hand), matched(rows.right_hand))
 
 
 def _npz(path: Path) -> KeypointRows:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
-        raise InputError(f"{path} is damaged, or holds objects instead of plain arrays: {error}") from error
+    with opened_npz(path) as archive:
+        there = sorted(archive.headers)
+        arrays = archive.read(("keypoints", "scores", "keypoint_scores", "frame_index"))
     points = arrays.get("keypoints")
     if points is None:
-        raise InputError(f"{path} has no array 'keypoints' (frames, 133, 2 or 3); it has {', '.join(sorted(arrays))}")
+        raise InputError(f"{path} has no array 'keypoints' (frames, 133, 2 or 3); it has {', '.join(there)}")
     scores = arrays.get("scores", arrays.get("keypoint_scores"))
     frames = arrays.get("frame_index")
     return _wholebody(points, scores, path, None if frames is None else tuple(int(f) for f in frames))
@@ -136,12 +135,12 @@ def _from_json(loaded: Any, path: Path) -> KeypointRows:
         people = [frame["instances"][0] if "instances" in frame else frame for frame in frames]
         points = np.array([person["keypoints"] for person in people], float)
         scores = [person.get("keypoint_scores", person.get("scores")) for person in people]
-        told = None if scores[0] is None else np.array(scores, float)
+        confidences = None if scores[0] is None else np.array(scores, float)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path} is neither OpenPose's (people/pose_keypoints_2d) nor DWPose's JSON (keypoints, keypoint_scores)"
         ) from error
-    return _wholebody(points, told, path, None)
+    return _wholebody(points, confidences, path, None)
 
 
 def _wholebody(points: np.ndarray, scores: np.ndarray | None, path: Path, frames: tuple[int, ...] | None):
@@ -150,7 +149,7 @@ def _wholebody(points: np.ndarray, scores: np.ndarray | None, path: Path, frames
         points, scores = points[:, 0], None if scores is None else np.asarray(scores)[:, 0]
     if points.ndim != 3 or points.shape[1] not in (133, 134) or points.shape[2] not in (2, 3):
         raise InputError(f"{path}: 'keypoints' is {points.shape}, expected (frames, 133, 2 or 3) of COCO-WholeBody")
-    if points.shape[1] == 134:  # with OpenPose's neck put in at 1
+    if points.shape[1] == 134:  # with OpenPose's neck inserted at 1
         points, scores = np.delete(points, 1, 1), None if scores is None else np.delete(np.asarray(scores), 1, 1)
     if points.shape[2] == 2:
         if scores is None:
@@ -160,7 +159,7 @@ def _wholebody(points: np.ndarray, scores: np.ndarray | None, path: Path, frames
 
 
 def wholebody_rows(points: Float[np.ndarray, "frames 133 3"], frames: tuple[int, ...] | None = None) -> KeypointRows:
-    """COCO-WholeBody's x, y, confidence as rows of ours."""
+    """Convert COCO-WholeBody's points (x px, y px, confidence) to `KeypointRows`."""
     pose = np.full((len(points), 33, 3), np.nan)
     for source, target in COCO_TO_POSE.items():
         pose[:, target] = points[:, source]
@@ -181,7 +180,7 @@ def _openpose(people: list[dict[str, np.ndarray] | None], frames: tuple[int, ...
 
 
 def _first_person(frame: Any, path: Path) -> dict[str, np.ndarray] | None:
-    """The first person of an OpenPose frame; None where nobody is in it."""
+    """The first person of an OpenPose frame; None for a frame without people."""
     try:
         if not frame["people"]:
             return None
@@ -189,7 +188,9 @@ def _first_person(frame: Any, path: Path) -> dict[str, np.ndarray] | None:
         names = {"pose": "pose_keypoints_2d", "left": "hand_left_keypoints_2d", "right": "hand_right_keypoints_2d"}
         arrays = {key: np.array(person.get(name) or [np.nan] * 63, float).reshape(-1, 3) for key, name in names.items()}
         if len(arrays["pose"]) != 25:
-            raise InputError(f"{path}: pose_keypoints_2d has {len(arrays['pose'])} points, expected BODY_25's 25")
+            raise InputError(
+                f"{path}: pose_keypoints_2d has {len(arrays['pose'])} points, expected the 25 points of BODY_25"
+            )
         return arrays
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not an OpenPose file: {error}") from error
@@ -199,4 +200,4 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise InputError(f"{path} is no JSON: {error}") from error
+        raise InputError(f"{path} is not JSON: {error}") from error

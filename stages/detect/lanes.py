@@ -1,7 +1,7 @@
-"""A clip read in several lanes at once: each thread decodes and watches its own stretch of frames.
+"""Read a clip in several lanes at the same time: each thread decodes its own part of the frames.
 
-The networks that follow a person from frame to frame cannot skip, but two stretches know nothing of each other. How a
-clip is cut depends on its length alone, never on the machine, so a result is the same on one core and on eight.
+A network that follows a person from frame to frame cannot skip frames, but two parts of a clip can be read separately.
+The cuts depend on the length of the clip only, not on the machine, so the result is the same on one core and on eight.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from stages.progress import Progress
 Result = TypeVar("Result")
 
 SHORTEST_LANE = 24
-"""A clip shorter than two of these is read in one lane: the second would mostly warm up."""
+"""Least frames per lane. A second lane in a shorter clip would spend most of its time on warm-up frames."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """Frames `start` up to, not including, `end`; the last lane of a clip has no end, for headers may be wrong."""
+    """Frames from `start` up to but not including `end`. The last lane has no end, because headers may be wrong."""
 
     number: int
     start: int
@@ -35,18 +35,18 @@ class Lane:
         return self.start <= frame and not self.is_past(frame)
 
     def is_past(self, frame: int) -> bool:
-        """True for a frame behind the lane's end."""
+        """True for a frame after the end of the lane."""
         return self.end is not None and frame >= self.end
 
 
 class StoppedError(Exception):
-    """Another lane failed: this one gives up too."""
+    """Raised in a lane to stop it because another lane failed."""
 
 
 def cut_into_lanes(frame_count: int | None, lanes: int, warm_up: int = 0) -> list[Lane]:
-    """Stretches of equal work: at most `lanes`, one where the length is unknown or short.
+    """Lanes of equal work: at most `lanes`, and one lane for a clip that is short or of unknown length.
 
-    Every lane but the first also reads `warm_up` frames before its own.
+    Every lane except the first also reads `warm_up` frames before its own.
     """
     count = frame_count or 0
     lanes = max(1, min(lanes, count // SHORTEST_LANE))
@@ -63,10 +63,10 @@ def run_lanes(
     label: str,
     total: int | None,
 ) -> list[Result]:
-    """`work(lane, frame_done)` for every lane, side by side on as many cores as there are; results in lane order.
+    """Run `work(lane, frame_done)` for every lane in parallel, on the usable cores; results in the order of the lanes.
 
-    `frame_done` is to be called once a frame; progress is told from the calling thread. The first failure stops the
-    other lanes and is raised; so is an interrupt.
+    `work` calls `frame_done` once per frame. Progress is reported from the calling thread. The first failure, or an
+    interrupt, stops the other lanes and is raised.
     """
     ticks: queue.SimpleQueue[bool] = queue.SimpleQueue()
     stop = threading.Event()
@@ -88,15 +88,15 @@ def run_lanes(
     with ThreadPoolExecutor(min(len(lanes), usable_cores()), "lane") as pool:
         futures = [pool.submit(one, lane) for lane in lanes]
         try:
-            _tell(ticks, len(lanes), progress, label, total)
+            _report(ticks, len(lanes), progress, label, total)
         except BaseException:
             stop.set()
             raise
     return _results(futures)
 
 
-def _tell(ticks: queue.SimpleQueue[bool], running: int, progress: Progress, label: str, total: int | None) -> None:
-    """Report frames as they are done, until every lane has ended."""
+def _report(ticks: queue.SimpleQueue[bool], running: int, progress: Progress, label: str, total: int | None) -> None:
+    """Report finished frames until every lane has ended."""
     done = 0
     while running:
         if ticks.get():
@@ -107,7 +107,7 @@ def _tell(ticks: queue.SimpleQueue[bool], running: int, progress: Progress, labe
 
 
 def _results(futures: list[Future[Result]]) -> list[Result]:
-    """All results; the failure that stopped the others, if there was one."""
+    """All results. Raises the failure that stopped the other lanes, if there was one."""
     errors = [error for future in futures if (error := future.exception()) is not None]
     for error in errors:
         if not isinstance(error, StoppedError):

@@ -1,6 +1,6 @@
-"""Which pixels are a person, by MediaPipe's selfie segmentation (general model, 256 x 256).
+"""The pixels that show a person, by MediaPipe's selfie segmentation (general model, 256 x 256).
 
-It says person, not which person, and loses people who are small in the picture: give it their box.
+It does not separate people, and it misses people who are small in the picture unless their box is given.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from stages.detect.crops import Box, cut, grown
 from stages.detect.networks import Networks, is_too_small
 
 MATTE_MARGIN = 0.2
-"""The network was trained on people with some room around them."""
+"""Margin around the box, as a share of its longer side: the network was trained on people with some background."""
 LARGEST_INPUT = 512
-"""It reads 256 x 256 pixels; more only costs time."""
+"""Longer side of the picture for the network, px. It reads 256 x 256 pixels; a larger picture only costs time."""
 
 
 def person_matte(
     rgb: UInt8[np.ndarray, "height width 3"], box: Box | None = None, networks: Networks | None = None
 ) -> Float[np.ndarray, "height width"]:
-    """Share of person in every pixel, 0..1 float32; zero outside `box` (x0, y0, x1, y1 px; grown a little first).
+    """Probability of a person in every pixel, 0..1, float32; 0 outside the enlarged `box` (x0, y0, x1, y1 px).
 
-    Without `networks` the network is loaded for this one picture.
+    Without `networks` the network is loaded for this picture only.
     """
     if networks is None:
         with Networks() as own:
@@ -41,7 +41,7 @@ def person_matte(
 
 
 def matte_at(matte: Float[np.ndarray, "height width"], rows: Float[np.ndarray, "points 2"]) -> float:
-    """Mean of the matte at those points that lie inside the picture; 0 when none does."""
+    """Mean of the matte at the points inside the picture; 0 when no point is inside."""
     height, width = matte.shape
     x, y = np.floor(rows[:, 0]).astype(int), np.floor(rows[:, 1]).astype(int)
     inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)

@@ -1,6 +1,6 @@
-"""MediaPipe's bundled networks, loaded without their chatter; nothing is downloaded and nothing happens at import.
+"""MediaPipe's bundled networks, loaded without log output. Nothing is downloaded and nothing happens at import.
 
-Everything here takes uint8 RGB and gives pixels of that picture. Knows nothing of frames, clips or identity.
+Inputs are uint8 RGB pictures, results are in pixels of the picture. Knows nothing of frames, clips or identity.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from jaxtyping import Float, UInt8
 from stages.quiet import quiet
 
 SMALLEST_SIDE = 16
-"""Networks get nothing out of pictures smaller than this, and some of them fail on empty ones."""
+"""Least side of a picture for the networks, px. They find nothing in smaller ones, and some fail on empty ones."""
 
 
 class Networks:
     """The networks of one thread, each loaded when first used. Use as a context manager.
 
-    `__enter__` and `__exit__` change the process's warning filters: call them on the main thread, `run` on any one.
+    `__enter__` and `__exit__` change the process's warning filters: call them on the main thread. `run` may be called
+    on any thread.
     """
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
         self._warm: set[str] = set()
         self._stack = ExitStack()
-        self._hushed = ExitStack()
+        self._warnings = ExitStack()
 
     def __enter__(self) -> Networks:
-        self._hushed.enter_context(warnings.catch_warnings())
+        self._warnings.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message=".*GetPrototype.*")
         return self
 
@@ -39,10 +40,10 @@ class Networks:
         with quiet():
             self._stack.close()
         self._loaded.clear()
-        self._hushed.close()
+        self._warnings.close()
 
     def run(self, name: str, rgb: UInt8[np.ndarray, "height width 3"]) -> Any:
-        """The solution's own result for one picture. `name` is a key of `_BUILDERS`."""
+        """The MediaPipe result for one picture. `name` is a key of `_BUILDERS`."""
         with nullcontext() if name in self._warm else quiet():
             if name not in self._loaded:
                 self._loaded[name] = self._stack.enter_context(_BUILDERS[name]())
@@ -50,8 +51,8 @@ class Networks:
         self._warm.add(name)
         return result
 
-    def forget(self, name: str) -> None:
-        """Make a tracking network start anew, as at a cut."""
+    def reset(self, name: str) -> None:
+        """Make a tracking network forget the frames before, as at a cut."""
         if name in self._loaded:
             with quiet():
                 self._loaded[name].reset()
@@ -107,8 +108,8 @@ _BUILDERS = {
 }
 
 
-def points(landmarks: Any, width: float, height: float, third: str) -> Float[np.ndarray, "points 3"] | None:
-    """Normalised landmarks as x px, y px and `third`: `visibility`, or `z` in px (MediaPipe scales z like x)."""
+def landmark_points(landmarks: Any, width: float, height: float, third: str) -> Float[np.ndarray, "points 3"] | None:
+    """Normalised landmarks as x px, y px and the attribute `third`: `visibility`, or `z` in px (scaled like x)."""
     if landmarks is None:
         return None
     rows = np.array([(p.x, p.y, getattr(p, third)) for p in landmarks.landmark], dtype=np.float32)
@@ -123,5 +124,5 @@ def world_points(landmarks: Any) -> Float[np.ndarray, "points 3"] | None:
 
 
 def is_too_small(rgb: UInt8[np.ndarray, "height width 3"]) -> bool:
-    """True for slivers that no network can read."""
+    """True for a picture too small for the networks."""
     return min(rgb.shape[:2]) < SMALLEST_SIDE

@@ -1,4 +1,4 @@
-"""The growing arrays of one clip, filled frame by frame from several threads, each with rows of its own."""
+"""The arrays of one clip, filled frame by frame from several threads, each with its own rows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CHUNK = 1 << 20
 
 
 def _on_disk(shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    """An array of NaN in a file without a name, which goes with the array: an hour of points takes 750 MB.
+    """An array of NaN in an unnamed file, which is deleted with the array: one hour of points takes 750 MB.
 
-    Written before it is mapped, so that a full disk is an error here and no fault later. Raises InputError.
+    The file is written before it is mapped, so that a full disk gives an InputError here and no crash later.
     """
     size = int(np.prod(shape))
     try:
@@ -29,11 +29,13 @@ def _on_disk(shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
             return np.memmap(file, np.float32, "r+", shape=shape) if size else np.full(shape, np.nan, np.float32)
     except OSError as error:
         folder = tempfile.gettempdir()
-        raise InputError(f"no room for the clip's landmarks in {folder} ({error.strerror}); set TMPDIR") from error
+        raise InputError(
+            f"no room for the clip's landmarks in {folder} ({error.strerror}); set TMPDIR to another folder"
+        ) from error
 
 
-class Rows:
-    """The growing arrays of one clip; points lie on disk, as they grow with the clip."""
+class ObservationArrays:
+    """The arrays of one clip. Points are on disk, because their size grows with the clip."""
 
     def __init__(self, frame_count: int) -> None:
         self.points = {name: _on_disk((frame_count, count, 3)) for name, count in POINT_COUNTS.items()}
@@ -48,8 +50,8 @@ class Rows:
             self.points[name][frame.index] = rows
         self.evidence[frame.index] = reading.evidence
 
-    def fade(self, into: dict[int, dict[str, Float[np.ndarray, "points 3"]]], frames: range) -> None:
-        """Cross-fade what is in these frames into what the next lane saw there; a part that one misses is whole."""
+    def cross_fade(self, into: dict[int, dict[str, Float[np.ndarray, "points 3"]]], frames: range) -> None:
+        """Blend the points of these frames into those of the next lane. A part of only one lane is not blended."""
         for place, frame in enumerate(frames, start=1):
             share = place / (len(frames) + 1)
             for name, rows in into.get(frame, {}).items():
@@ -78,7 +80,7 @@ class Rows:
         )
 
     def _boxes(self, info: VideoInfo) -> Float[np.ndarray, "frames 4"]:
-        """Around everything that was found, the pose's doubtful points left out; NaN where nothing was."""
+        """The box around all points of a frame except invisible pose points; NaN where nothing was found."""
         boxes = np.full((len(self.times), 4), np.nan, np.float32)
         for frame in range(len(boxes)):
             pose = self.points["pose"][frame]

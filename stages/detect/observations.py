@@ -1,15 +1,14 @@
-"""What the detector saw in one clip: plain arrays, one row per source frame (a photo has one).
+"""Observations: the detector's results for one clip as plain arrays, one row per source frame (a photo has one).
 
 Frames and units: pixels of the upright source picture, x right, y down, origin at the picture's top left
-corner; `z` of face and hands is in pixels too (smaller is nearer), relative to the head's and the wrist's own depth.
+corner; `z` of face and hands is in pixels too (smaller is nearer), relative to the depth of the head or the wrist.
 `pose_world` is in metres, MediaPipe's axes (x right, y down, z away from the camera), origin between the hips.
-Left and right are the person's, as in SMPL-X. What was not found is NaN. Knows nothing of bodies or cameras.
+Left and right are the person's, as in SMPL-X. Points that were not found are NaN. Knows nothing of bodies or cameras.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,12 @@ from jaxtyping import Bool, Float, Int
 
 PARTS = ("body", "face", "left_hand", "right_hand")
 """The columns of `found` and `score`."""
-EVIDENCE = ("matte_on_body", "matte_in_box", "face_on_body", "head_where_expected")
-"""Columns of `evidence`: independent opinions on whether the body is a person, and the right one.
+EVIDENCE = ("matte_on_body", "face_on_body", "head_where_expected")
+"""Columns of `evidence`: independent measurements of whether the body is a person, and the person who is followed.
 
-matte_on_body: mean of the selfie matte along the visible limbs, 0..1; NaN where a face made it superfluous.
-matte_in_box: share of the body's box that the matte calls person, 0..1; NaN likewise.
+matte_on_body: mean of the selfie matte along the visible limbs, 0..1; NaN where a face made the matte unnecessary.
 face_on_body: distance of the face mesh's nose from the pose's nose, in face heights; NaN without a face.
-head_where_expected: distance of the pose's head from where the survey of people saw it, in head heights; NaN unknown.
+head_where_expected: distance of the pose's head from the head in the survey, in head heights; NaN where unknown.
 """
 POINT_COUNTS = {"pose": 33, "pose_world": 33, "face": 478, "left_hand": 21, "right_hand": 21}
 
@@ -32,8 +30,9 @@ POINT_COUNTS = {"pose": 33, "pose_world": 33, "face": 478, "left_hand": 21, "rig
 class Observations:
     """Landmarks of one person over T frames.
 
-    `score` is 0..1 per part: how well independent networks agree on it (`gates` explains); 0 where not found.
-    `person_box` is x0, y0, x1, y1 of what was found, clipped to the picture. `other_people` counts those not followed.
+    `score` is 0..1 per part: how well independent networks agree on it (see `gates`); 0 where not found.
+    `person_box` is x0, y0, x1, y1 of all points found, clipped to the picture. `other_people` is the number of people
+    who are not followed.
     """
 
     image_size: tuple[int, int]
@@ -53,13 +52,13 @@ class Observations:
     found: Bool[np.ndarray, "frames 4"]
     score: Float[np.ndarray, "frames 4"]
     person_box: Float[np.ndarray, "frames 4"]
-    evidence: Float[np.ndarray, "frames 4"]
+    evidence: Float[np.ndarray, "frames 3"]
 
     def __len__(self) -> int:
         return len(self.frame_index)
 
     def select(self, rows: Any) -> Observations:
-        """The same clip cut down to `rows` (slice, mask or indices), with the source's times and frame numbers."""
+        """The rows `rows` (slice, mask or indices) of the clip, with the times and frame numbers of the source."""
         rows = np.arange(len(self))[rows]
         per_frame = {
             field.name: value[rows]
@@ -67,16 +66,3 @@ class Observations:
             if isinstance(value := getattr(self, field.name), np.ndarray)
         }
         return replace(self, **per_frame)
-
-    def save(self, path: Path) -> None:
-        """Write every field into an uncompressed npz; for experiments, not an artifact that stages exchange."""
-        np.savez(path, **{field.name: np.asarray(getattr(self, field.name)) for field in fields(self)})
-
-    @classmethod
-    def load(cls, path: Path) -> Observations:
-        """What `save` wrote."""
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        width, height = (int(side) for side in arrays.pop("image_size"))
-        scalars = {name: arrays.pop(name).item() for name in ("fps", "is_photo", "duration_seconds", "other_people")}
-        return cls(image_size=(width, height), **scalars, **arrays)

@@ -1,6 +1,6 @@
-"""The user's ONNX files run by onnxruntime, an extra: opening one, and checking that it is the network it should be.
+"""Open the user's ONNX files with onnxruntime (an extra), and check that a file is the expected network.
 
-A file is checked by running it once on a blank picture: what comes out must have the published shape.
+A file is checked by one run on a blank picture: the outputs must have the published shapes.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from stages.errors import InputError
 from stages.quiet import quiet
 
 JOINTS, BINS_PER_PIXEL = 133, 2
-"""COCO-WholeBody's points, and SimCC's bins (mmpose, rtmpose-l_8xb32-270e_coco-ubody-wholebody-384x288)."""
+"""Points of COCO-WholeBody, bins of SimCC (mmpose, rtmpose-l_8xb32-270e_coco-ubody-wholebody-384x288)."""
 BOX_SIDE, BOX_ROWS, BOX_COLUMNS = 640, 8400, 85
-"""YOLOX-l: its square input, cells at strides 8, 16 and 32, and x, y, w, h, objectness, 80 classes."""
+"""YOLOX-l: side of its square input; cells at strides 8, 16 and 32; x, y, w, h, objectness and 80 classes."""
 
 
 @dataclass(frozen=True)
 class OnnxNetwork:
-    """One opened file. Its picture is `size`, width and height; `run` takes and gives float32."""
+    """One opened file. `size` is the width and height of its input; `run` takes and returns float32."""
 
     path: Path
     session: Any
     size: tuple[int, int]
 
     def run(self, picture: Float[np.ndarray, "1 3 height width"]) -> list[np.ndarray]:
-        """Every output, in the file's order."""
+        """All outputs, in the order of the file."""
         return self.session.run(None, {self.session.get_inputs()[0].name: picture})
 
 
 def open_network(path: Path) -> OnnxNetwork:
-    """Open a file with one picture as input. Raises InputError for anything else, and without onnxruntime."""
+    """Open a file with one picture as input. Raises InputError for any other file, and without onnxruntime."""
     runtime = _runtime()
     options = runtime.SessionOptions()
     options.log_severity_level = 3
@@ -44,7 +44,7 @@ def open_network(path: Path) -> OnnxNetwork:
         with quiet():
             session = runtime.InferenceSession(str(path), options, providers=runtime.get_available_providers())
     except _failures(runtime) as error:
-        raise InputError(f"{path} is no ONNX file that onnxruntime can load ({_short(error)})") from error
+        raise InputError(f"{path} is not an ONNX file that onnxruntime can load ({_short(error)})") from error
     shapes = [each.shape for each in session.get_inputs()]
     if len(shapes) != 1 or len(shapes[0]) != 4 or not all(isinstance(side, int) for side in shapes[0][1:]):
         raise InputError(f"{path} takes {shapes}, expected one picture of a fixed size: (1, 3, height, width)")
@@ -52,20 +52,20 @@ def open_network(path: Path) -> OnnxNetwork:
 
 
 def check_network(name: str, path: Path) -> str:
-    """Open `path`, run it once, and say what it is. Raises InputError when it is not the network called `name`."""
+    """Open `path`, run it once and return its description. Raises InputError when it is not the network `name`."""
     network = open_network(path)
-    wanted, said = CHECKS[name](network)
+    expected, description = CHECKS[name](network)
     width, height = network.size
     try:
         found = [each.shape for each in network.run(np.zeros((1, 3, height, width), np.float32))]
     except _failures(_runtime()) as error:
         raise InputError(f"{path} cannot be run as {name} ({_short(error)})") from error
-    if found != wanted:
+    if found != expected:
         raise InputError(
-            f"{path} is not {said}: it gives {_shapes(found)} for a picture of {width}x{height}, "
-            f"expected {_shapes(wanted)}"
+            f"{path} is not {description}: it gives {_shapes(found)} for a picture of {width}x{height}, "
+            f"expected {_shapes(expected)}"
         )
-    return f"{said}, {width}x{height}"
+    return f"{description}, {width}x{height}"
 
 
 def _pose_shapes(network: OnnxNetwork) -> tuple[list[tuple[int, ...]], str]:
@@ -97,7 +97,7 @@ def _runtime() -> Any:
 
 
 def _failures(runtime: Any) -> tuple[type[Exception], ...]:
-    """Everything that onnxruntime raises: its errors share no class of their own."""
+    """All exceptions of onnxruntime, which share no base class of their own."""
     state = runtime.capi.onnxruntime_pybind11_state
     return tuple(each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception))
 

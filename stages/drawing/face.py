@@ -17,12 +17,12 @@ SUPERSAMPLE = 2
 JAW = (127, 234, 93, 132, 58, 172, 136, 150, 176, 152, 400, 379, 365, 397, 288, 361, 323, 454, 356)
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 FACE_POINTS = tuple(f"face_{number:03d}" for number in (*JAW, *BROWS))
-"""The outermost of the 68 face points: the jaw from eye to eye and the brows. Only their box is used."""
+"""The outermost of the 68 face points: the jaw from eye to eye and the brows. Only their bounding box is used."""
 FACE_AREA = 1.3
-"""How much larger the face's box is than its points'; three quarters of the added height lie above."""
+"""Area of the face box over that of the points' bounding box; three quarters of the added height are above."""
 
 FaceBox = tuple[int, int, int, int]
-"""left, right, top, bottom in pixels, inside the picture; empty where the face is outside it."""
+"""left, right, top, bottom in pixels, cut to the picture; empty if the face is outside the picture."""
 
 
 def box_of(frame: PosedFrame, width: int, height: int) -> FaceBox:
@@ -43,8 +43,8 @@ def face_box(points: Float[np.ndarray, "points 2"], width: int, height: int) -> 
     )
 
 
-def cut_face(rgb: UInt8[np.ndarray, "h w 3"], box: FaceBox) -> UInt8[np.ndarray, "512 512 3"]:
-    """The picture inside the box, stretched to 512 x 512; black where the face is outside."""
+def crop_face(rgb: UInt8[np.ndarray, "h w 3"], box: FaceBox) -> UInt8[np.ndarray, "512 512 3"]:
+    """The picture inside the box, stretched to 512 x 512; black if the face is outside the picture."""
     import cv2
 
     left, right, top, bottom = box
@@ -54,7 +54,7 @@ def cut_face(rgb: UInt8[np.ndarray, "h w 3"], box: FaceBox) -> UInt8[np.ndarray,
 
 
 def draw_face(frame: PosedFrame, box: FaceBox, body: Body, draw: Rasterizer) -> UInt8[np.ndarray, "512 512 3"]:
-    """The fitted body inside the box, lit from the camera: expression and gaze without the driver's likeness."""
+    """The fitted body inside the box, lit from the camera: shows expression and gaze, not the driver's looks."""
     left, right, top, bottom = box
     if right <= left or bottom <= top:
         return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)

@@ -17,7 +17,7 @@ from stages.body.model import Body
 from stages.drawing.drawings import DrawingOptions, Painter
 from stages.drawing.frames import PosedFrame, View
 from stages.drawing.skeleton import COLOURS, FINGERS
-from stages.drawing.whole_body import inside, looked_up
+from stages.drawing.whole_body import inside, point_finder
 
 LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13), (1, 0),
@@ -42,7 +42,7 @@ FACE_NAMES = tuple(f"face_{number:03d}" for number in FACE_68)
 
 def painter(motion: Motion, body: Body, view: View, options: DrawingOptions) -> Painter:
     """Draws the points that the tracker saw and that the head does not hide."""
-    whole = looked_up(body, view, options.rasterizer)
+    whole = point_finder(body, view, options.rasterizer)
     scale = min(view.width, view.height) / 512
 
     def paint(frame: PosedFrame) -> UInt8[np.ndarray, "height width 3"]:

@@ -1,8 +1,8 @@
 """The body's keypoints as Wan-Animate's preprocess names them: 20 of the body and 21 per hand.
 
-Points are pixels of the picture that is drawn with a confidence of 1 (drawn) or 0: outside the picture, a hand that was
-not measured, a point of the head that the head itself hides. After Wan-Video/Wan2.2, `pose2d_utils.py` and `utils.py`
-of wan/modules/animate/preprocess, whose detector works on the driving video instead.
+Points are in pixels of the drawn picture, with confidence 1 (drawn) or 0. It is 0 outside the picture, for a hand that
+was not measured, and for a point of the head that the head itself hides. This follows Wan-Video/Wan2.2,
+`pose2d_utils.py` and `utils.py` of wan/modules/animate/preprocess; that code detects the points in the driving video.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ BODY_POINTS = (
 )  # fmt: skip
 """Nose, neck, right arm, left arm, right leg, left leg, right and left eye, right and left ear, left and right toe.
 
-Each is the middle of the named points, as the neck there is the middle of the shoulders.
+Each is the mean of its named points: the neck there is the middle of the shoulders.
 """
 HEAD_POINTS = {0: 0.03, 14: 0.03, 15: 0.03, 16: 0.1, 17: 0.1}
-"""Nose, eyes, ears -> metres that the point may lie behind the surface in front of it and still be seen.
+"""Point (nose, eyes, ears) -> how far behind the surface at its pixel it may be and still count as visible, metres.
 
-An ear seen from the front lies up to 8 cm behind the cheek at its pixel; in profile the far one is 14 cm behind.
+Seen from the front, an ear is up to 8 cm behind the cheek at its pixel; in profile, the hidden ear is 14 cm behind.
 """
 LOOK_PX = 384
-"""Height of the small picture in which depth is looked up."""
+"""Height in pixels of the small depth picture."""
 
 
 @dataclass(frozen=True)
 class WholeBody:
-    """One frame's points: x, y, confidence."""
+    """One frame's points: x, y in pixels, confidence."""
 
     body: Float[np.ndarray, "20 3"]
     left_hand: Float[np.ndarray, "21 3"]
     right_hand: Float[np.ndarray, "21 3"]
 
 
-def looked_up(body: Body, view: View, raster: str = "numba") -> Callable[[PosedFrame], WholeBody]:
-    """What turns a posed frame of a view into its points."""
+def point_finder(body: Body, view: View, raster: str = "numba") -> Callable[[PosedFrame], WholeBody]:
+    """Returns a function: posed frame of the view -> its points."""
     draw = rasterizer(raster)
 
     def points(frame: PosedFrame) -> WholeBody:
@@ -53,33 +53,35 @@ def looked_up(body: Body, view: View, raster: str = "numba") -> Callable[[PosedF
         limbs = np.array([np.mean([named[name] for name in names], 0) for names in BODY_POINTS])
         drawn = inside(limbs, view) & frame.seen["body"]
         heads = list(HEAD_POINTS)
-        behind = _behind(limbs[heads], frame.screen, body, draw, view.width, view.height)
+        behind = _depth_behind_surface(limbs[heads], frame.screen, body, draw, view.width, view.height)
         drawn[heads] &= behind <= np.array(list(HEAD_POINTS.values()))
         left, right = (
             np.array([named[f"{side}_hand_{number:02d}"] for number in range(21)]) for side in ("left", "right")
         )
         return WholeBody(
-            _scored(limbs, drawn),
-            _scored(left, inside(left, view) & frame.seen["left_hand"]),
-            _scored(right, inside(right, view) & frame.seen["right_hand"]),
+            _with_confidence(limbs, drawn),
+            _with_confidence(left, inside(left, view) & frame.seen["left_hand"]),
+            _with_confidence(right, inside(right, view) & frame.seen["right_hand"]),
         )
 
     return points
 
 
-def _scored(points: Float[np.ndarray, "points 3"], drawn: Bool[np.ndarray, "points"]) -> Float[np.ndarray, "points 3"]:
+def _with_confidence(
+    points: Float[np.ndarray, "points 3"], drawn: Bool[np.ndarray, "points"]
+) -> Float[np.ndarray, "points 3"]:
     return np.concatenate([points[:, :2], drawn[:, None]], 1).astype(np.float32)
 
 
 def inside(points: Float[np.ndarray, "points 3"], view: View) -> Bool[np.ndarray, "points"]:
-    """Whether points lie in the part of the picture that the motion's own picture fills, before the camera."""
+    """Whether points are in front of the camera and in the part of the picture that the motion's own picture fills."""
     x, y, z = points.T
     left, top, right, bottom = view.window
     return (x >= left) & (y >= top) & (x < right) & (y < bottom) & (z > 0)
 
 
-def _behind(points, screen, body: Body, draw, width: int, height: int) -> Float[np.ndarray, "points"]:
-    """Metres that each point lies behind the body's own surface, looked up in a small depth picture; -inf beside it."""
+def _depth_behind_surface(points, screen, body: Body, draw, width: int, height: int) -> Float[np.ndarray, "points"]:
+    """Metres that each point is behind the body's surface, from a small depth picture; -inf beside the body."""
     scale = min(1.0, LOOK_PX / height)
     small = max(1, round(width * scale)), max(1, round(height * scale))
     depth = draw((screen * [scale, scale, 1]).astype(np.float32), body.faces, *small).depth

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 
 from stages.artifacts.disk import check_room
 from stages.artifacts.latents import LatentsHeader, declare_latents
-from stages.artifacts.provenance import Provenance, config_dict, sha256_file
+from stages.artifacts.provenance import Provenance, config_dict, sha256_file, source_notes
 from stages.artifacts.streamed_safetensors import write_streamed
 from stages.encode.config import EncodeConfig
 from stages.encode.faces import Faces, resized_face
@@ -195,7 +195,7 @@ def _header(
             "colours": record.notes.get("colours"),
             "face": None if faces is None else faces.kind,
             "hybrid": record.config.get("hybrid"),
-            "source": record.notes.get("source"),
+            **source_notes(record),
         },
     )
     return LatentsHeader(

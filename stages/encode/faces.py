@@ -13,7 +13,7 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
-from stages.drawing.face import FACE_PX, box_of, cut_face, draw_face
+from stages.drawing.face import FACE_PX, box_of, crop_face, draw_face
 from stages.drawing.frames import View, posed_frames
 from stages.errors import InputError
 from stages.raster.rasterizer import rasterizer
@@ -59,7 +59,7 @@ def driver_faces(video: Path, motion: Motion, body: Body) -> Faces:
                     f"{motion.image_size[1]}; give the video that it was tracked from"
                 )
             seen = frame.seen["body"]
-            yield cut_face(picture.rgb, box_of(frame, width, height)) if seen else blank()
+            yield crop_face(picture.rgb, box_of(frame, width, height)) if seen else blank()
         if next(frames, None) is not None:
             raise InputError(
                 f"{video} has more frames than the motion has rows; give the video that it was tracked from"

@@ -1,4 +1,4 @@
-"""From one value a frame to what a report says: mean, mean without frame 0, and how sure one clip can make us."""
+"""The averages in a report, from one value per frame: mean, mean without frame 0, and a bootstrap interval."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ SEED = 0
 
 
 def averages(per_frame: Sequence[float], block: int) -> dict[str, Any]:
-    """Mean over frames, without frame 0 too (self-driven, frame 0 is the reference), and a bootstrap interval.
+    """Mean over frames, mean without frame 0 (in a self-driven run it is the reference), and a bootstrap interval.
 
-    `block` is the number of neighbouring frames drawn together: frames are no independent samples. The interval
-    tells how the mean of this clip would vary, nothing about other clips. None where there are too few frames.
+    `block` is the number of neighbouring frames drawn together, because frames are not independent samples. The
+    interval says how the mean of this clip would vary and nothing about other clips. It is None with too few frames.
     """
     values = np.asarray(per_frame, np.float64)
     return {
         "mean": float(values.mean()),
         "mean_without_frame_0": float(values[1:].mean()) if len(values) > 1 else None,
-        "interval_95": interval(values, block),
+        "interval_95": bootstrap_interval(values, block),
         "per_frame": [round(float(value), 6) for value in values],
     }
 
 
-def interval(values: np.ndarray, block: int) -> list[float] | None:
+def bootstrap_interval(values: np.ndarray, block: int) -> list[float] | None:
     """95 % interval of the mean by circular block bootstrap (Politis and Romano 1992), or None below two blocks."""
     if len(values) < 2 * block:
         return None

@@ -1,7 +1,7 @@
-"""Colour over time (the paper's Fig. 8): does a long result drift away from its beginning, or from the truth?
+"""Colour over time (the paper's Fig. 8): how far a long result drifts away from its first frame and from the truth.
 
-Mean CIELAB of each frame, D65, of the picture shrunk to at most 128 pixels. Movement changes a picture's mean colour
-too, so the distance from the truth's own colour at the same time is the honest figure where there is a truth.
+Each frame is shrunk to at most 128 pixels, and its mean CIELAB colour (D65) is taken. Movement changes the mean colour
+too. So with a truth, the distance from the truth's colour at the same time is the figure to trust.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from stages.video.source import probe, read_frames
 LONGER_SIDE = 128
 DEFINITION = (
     "CIE76 distance of a frame's mean CIELAB colour from that of the first frame (from_start) or of the truth at the "
-    "same time (from_truth); per_second: its least-squares slope; late_minus_early: last tenth less first tenth"
+    "same time (from_truth); per_second: its least-squares slope; late_minus_early: mean of the last tenth minus mean "
+    "of the first tenth"
 )
 
 
@@ -31,7 +32,8 @@ def colour_over_time(
 ) -> dict[str, Any]:
     """Per frame: time, lightness, chroma, contrast, and distance from the first frame and from the truth.
 
-    Frames are paired as `config` says, and with fit "pad" the result's bars are left out; else each is taken whole.
+    `config` says how frames are paired. With fit "pad" the result's black bars are left out; otherwise the whole
+    picture counts.
     """
     info = probe(result if truth is None else truth)
     seconds, ours, theirs = [], [], []
@@ -43,18 +45,18 @@ def colour_over_time(
     else:
         for left, right in pairs(result, truth, config.pairing, config.stride, config.lead_seconds):
             seconds.append(right.pts_seconds)
-            ours.append(mean_colour(_shown(left.rgb, right.rgb, config)))
+            ours.append(mean_colour(_without_padding(left.rgb, right.rgb, config)))
             theirs.append(mean_colour(right.rgb))
             progress("colour over time", len(ours), info.frame_count)
     return {
         "definition": DEFINITION,
         "seconds": [round(value, 6) for value in seconds],
-        **figures(np.array(seconds), np.array(ours), np.array(theirs) if theirs else None, float(info.fps)),
+        **colour_figures(np.array(seconds), np.array(ours), np.array(theirs) if theirs else None, float(info.fps)),
     }
 
 
-def _shown(result: np.ndarray, truth: np.ndarray, config: EvaluateConfig) -> np.ndarray:
-    """What of the result shows the truth: black bars are no drift."""
+def _without_padding(result: np.ndarray, truth: np.ndarray, config: EvaluateConfig) -> np.ndarray:
+    """The part of the result that shows the truth: black bars must not count as drift."""
     return crop_back(result, truth.shape[1], truth.shape[0]) if config.fit == "pad" else result
 
 
@@ -71,13 +73,13 @@ def mean_colour(rgb: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "
     return np.array([*lab.mean((0, 1)), lab[..., 0].std()])
 
 
-def figures(
+def colour_figures(
     seconds: Float[np.ndarray, "frames"],
     ours: Float[np.ndarray, "frames 4"],
     theirs: Float[np.ndarray, "frames 4"] | None,
     fps: float,
 ) -> dict[str, Any]:
-    """The curves and what they come to."""
+    """The section `colour`: each curve per frame with its averages; the distances also have a slope."""
     block = max(1, round(fps))
     found = {
         "lightness": averages(ours[:, 0].tolist(), block),
@@ -95,7 +97,7 @@ def _drift(seconds: np.ndarray, distance: np.ndarray, block: int) -> dict[str, A
 
 
 def trend(seconds: Float[np.ndarray, "frames"], values: Float[np.ndarray, "frames"]) -> dict[str, float | None]:
-    """How a curve goes: slope per second, and its last tenth less its first; None for fewer than three frames."""
+    """Slope per second, and mean of the last tenth minus mean of the first tenth; None for fewer than three frames."""
     if len(values) < 3 or seconds[-1] <= seconds[0]:
         return {"per_second": None, "late_minus_early": None}
     centred = seconds - seconds.mean()

@@ -1,9 +1,10 @@
-"""comparison.toml: which folders hold which method's videos, and which clip of one belongs to which of another.
+"""comparison.toml: which folder holds the videos of which method, and which files show the same clip.
 
-[sets.NAME] names the real videos (truth) and, optionally, the photos of a test set; [methods.NAME] a preset, settings
-that differ from it, and one folder of results a set; [published.NAME] figures from elsewhere, to stand beside. Paths
-are relative to the file. Clips are paired by their file names' stems, or by `clip`, a regular expression of which the
-group named clip, or the first, is the clip's name. Clips that some method lacks are left out for all, and listed.
+[sets.NAME] names the folders of a test set: the real videos (truth), the photos, or both. [methods.NAME] names a
+preset, the settings that differ from it, and one folder of results per set. [published.NAME] holds figures published
+elsewhere, to print beside ours. Paths are relative to the file. Files with the same stem are the same clip. [options]
+clip may be a regular expression instead; its group named clip, or else its first group, is the clip's name. A clip that
+one method lacks is left out for all methods, and listed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.names import checked_utf8
 from stages.errors import InputError
 from stages.evaluate.baselines import Baseline, baseline
 from stages.evaluate.config import EvaluateConfig
@@ -22,13 +24,13 @@ from stages.evaluate.config import EvaluateConfig
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PER_METHOD = ("fit", "pairing", "stride", "lead_seconds")
-"""Settings that a method may have of its own: those that say how its frames meet the truth's."""
+"""Settings that a method may set for itself: how its frames are matched with the truth's."""
 OPTIONS = ("clip", "missing")
 
 
 @dataclass(frozen=True)
 class Method:
-    """One method: its settings, the size its files must have, its results by set and clip."""
+    """One method: its settings, the sizes its files may have (width, height), and set -> clip -> result file."""
 
     name: str
     baseline: Baseline | None
@@ -37,13 +39,13 @@ class Method:
     results: dict[str, dict[str, Path]]
 
     def config(self, common: EvaluateConfig) -> EvaluateConfig:
-        """How its results are compared."""
+        """The common settings with this method's own."""
         return replace(common, **self.settings)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared. `clips` are those that every method with that set has; `left_out` the others, with why."""
+    """What is compared. `clips`: those that every method with that set has. `left_out`: the other clips and why."""
 
     path: Path
     methods: tuple[Method, ...]
@@ -58,35 +60,36 @@ class Comparison:
 def read_comparison(path: Path) -> Comparison:
     """Read and check. Raises InputError naming the table and key, the nearest folder or preset, or the clip."""
     tables = _toml(path)
-    _only(tables, ("sets", "methods", "published", "options"), str(path))
+    _check_keys(tables, ("sets", "methods", "published", "options"), str(path))
     options = tables.get("options", {})
-    _only(options, OPTIONS, f"{path}: [options]")
+    _check_keys(options, OPTIONS, f"{path}: [options]")
     pattern = _pattern(options.get("clip"), path)
     here = path.resolve().parent
     sets = _tables(tables, "sets", path)
     truths, photos = {}, {}
     for name, table in sets.items():
         if name in ("preset", "size", *PER_METHOD):
-            raise InputError(f"{path}: no set can be called '{name}', which is a setting of methods")
-        _only(table, ("truth", "photos"), f"{path}: [sets.{name}]")
+            raise InputError(f"{path}: a set cannot be called '{name}': methods have a setting of that name")
+        _check_keys(table, ("truth", "photos"), f"{path}: [sets.{name}]")
         for key, target, kinds in (("truth", truths, VIDEOS), ("photos", photos, PHOTOS)):
             if key in table:
-                target[name] = _files(here, table[key], kinds, pattern, f"{path}: [sets.{name}] {key}")
+                target[name] = _clip_files(here, table[key], kinds, pattern, f"{path}: [sets.{name}] {key}")
         if not set(table) & {"truth", "photos"}:
-            raise InputError(f"{path}: [sets.{name}] names neither truth nor photos; there is nothing to compare with")
+            raise InputError(f"{path}: [sets.{name}] has neither truth nor photos; give one to compare with")
     methods = tuple(
         _method(name, table, tuple(sets), here, pattern, path)
         for name, table in _tables(tables, "methods", path).items()
     )
     clips, left_out = {}, {}
     for name in sets:
-        clips[name], left_out[name] = _common(name, truths.get(name), photos.get(name), methods)
+        clips[name], left_out[name] = _common_clips(name, truths.get(name), photos.get(name), methods)
         if left_out[name] and options.get("missing", "leave out") == "refuse":
             clip, why = next(iter(left_out[name].items()))
             raise InputError(f"{path}: clip '{clip}' of set '{name}': {why}")
         if not clips[name] and any(name in each.results for each in methods):
             raise InputError(
-                f"{path}: set '{name}' has no clip that all its methods and its truth have; {_example(left_out[name])}"
+                f"{path}: set '{name}' has no clip that exists in its truth and in all its methods; "
+                f"{_example(left_out[name])}"
             )
     rule = "file stems" if pattern is None else f"regular expression {pattern.pattern!r} on file names"
     return Comparison(path, methods, truths, photos, clips, left_out, _published(tables, path), rule)
@@ -96,7 +99,7 @@ def _method(
     name: str, table: Mapping[str, Any], sets: tuple[str, ...], here: Path, pattern: re.Pattern | None, path: Path
 ) -> Method:
     where = f"{path}: [methods.{name}]"
-    _only(table, ("preset", "size", *PER_METHOD, *sets), where)
+    _check_keys(table, ("preset", "size", *PER_METHOD, *sets), where)
     preset = baseline(table["preset"], where) if "preset" in table else None
     settings = {**(preset.settings if preset else {}), **{key: table[key] for key in PER_METHOD if key in table}}
     _check_settings(settings, where)
@@ -105,18 +108,20 @@ def _method(
         if not (isinstance(table["size"], list) and len(table["size"]) == 2):
             raise InputError(f"{where} size is {table['size']!r}, expected [width, height]")
         sizes = (tuple(table["size"]),)
-    results = {each: _files(here, table[each], VIDEOS, pattern, f"{where} {each}") for each in sets if each in table}
+    results = {
+        each: _clip_files(here, table[each], VIDEOS, pattern, f"{where} {each}") for each in sets if each in table
+    }
     if not results:
-        raise InputError(f'{where} names no folder of results; give one for a set: {sets[0]} = "FOLDER"')
+        raise InputError(f'{where} has no folder of results; give one per set: {sets[0]} = "FOLDER"')
     return Method(name, preset, settings, sizes, results)
 
 
 def _check_settings(settings: Mapping[str, Any], where: str) -> None:
-    """Types and choices as `EvaluateConfig` has them."""
-    wanted = {"fit": ("same", "pad"), "pairing": ("index", "time")}
+    """Refuse wrong types and choices, as `EvaluateConfig` would."""
+    choices = {"fit": ("same", "pad"), "pairing": ("index", "time")}
     for key, value in settings.items():
-        if key in wanted and value not in wanted[key]:
-            raise InputError(f"{where} {key} is {value!r}, expected {' or '.join(map(repr, wanted[key]))}")
+        if key in choices and value not in choices[key]:
+            raise InputError(f"{where} {key} is {value!r}, expected {' or '.join(map(repr, choices[key]))}")
         if key == "stride" and (not isinstance(value, int) or value < 1):
             raise InputError(f"{where} stride is {value!r}, expected a whole number from 1")
         if key == "lead_seconds" and not isinstance(value, int | float):
@@ -124,10 +129,10 @@ def _check_settings(settings: Mapping[str, Any], where: str) -> None:
     assert {each.name for each in fields(EvaluateConfig)} >= set(settings)
 
 
-def _common(
+def _common_clips(
     name: str, truth: dict[str, Path] | None, photos: dict[str, Path] | None, methods: tuple[Method, ...]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Clips that everything that has the set has, and the others with who lacks them."""
+    """Clips that every source of the set has, and the other clips with the sources that lack them."""
     sources = {"the truth": truth, "the photos": photos, **{each.name: each.results.get(name) for each in methods}}
     present = {who: files for who, files in sources.items() if files is not None}
     every = sorted({clip for files in present.values() for clip in files})
@@ -142,24 +147,29 @@ def _example(left_out: Mapping[str, str]) -> str:
     if not left_out:
         return "its folders are empty"
     clip, why = next(iter(left_out.items()))
-    return f"for example '{clip}' is {why}; name files alike, or set [options] clip to a regular expression"
+    return (
+        f"for example '{clip}' is {why}; give the files the same names, or set [options] clip to a regular expression"
+    )
 
 
-def _files(here: Path, given: Any, kinds: tuple[str, ...], pattern: re.Pattern | None, where: str) -> dict[str, Path]:
-    """Clip -> file of a folder. Raises InputError for no folder, no file, a name without a clip, or a clip twice."""
+def _clip_files(
+    here: Path, given: Any, kinds: tuple[str, ...], pattern: re.Pattern | None, where: str
+) -> dict[str, Path]:
+    """Clip -> file. Raises InputError for a missing or empty folder, a name that names no clip, or a clip twice."""
     if not isinstance(given, str):
-        raise InputError(f"{where} is {given!r}, expected a folder's path in quotes")
+        raise InputError(f"{where} is {given!r}, expected the path of a folder in quotes")
     folder = here / given
     if not folder.is_dir():
-        raise InputError(f"{where}: {folder} is no folder")
+        raise InputError(f"{where}: {folder} is not a folder")
     found: dict[str, Path] = {}
     for file in sorted(each for each in folder.iterdir() if each.suffix.lower() in kinds and each.is_file()):
+        checked_utf8(file)
         clip = _clip(file, pattern, where)
         if clip in found:
             raise InputError(f"{where}: {found[clip].name} and {file.name} are both clip '{clip}'")
         found[clip] = file
     if not found:
-        raise InputError(f"{where}: {folder} holds no file ending in {' '.join(kinds)}")
+        raise InputError(f"{where}: {folder} has no file ending in {' '.join(kinds)}")
     return found
 
 
@@ -178,11 +188,11 @@ def _pattern(text: Any, path: Path) -> re.Pattern | None:
     try:
         return re.compile(text)
     except (re.error, TypeError) as error:
-        raise InputError(f"{path}: [options] clip is no regular expression ({error})") from error
+        raise InputError(f"{path}: [options] clip is not a regular expression ({error})") from error
 
 
 def _published(tables: Mapping[str, Any], path: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """name -> set -> figure -> value, all numbers."""
+    """Method -> set -> figure -> value. Raises InputError for a value that is not a number."""
     found = _tables(tables, "published", path) if "published" in tables else {}
     for name, sets in found.items():
         for each, figures in sets.items():
@@ -196,7 +206,7 @@ def _published(tables: Mapping[str, Any], path: Path) -> dict[str, dict[str, dic
 def _tables(tables: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
     table = tables.get(name, {})
     if not isinstance(table, dict) or not table or not all(isinstance(each, dict) for each in table.values()):
-        raise InputError(f"{path} has no [{name}.NAME] table; it needs one or more")
+        raise InputError(f"{path} has no [{name}.NAME] table; add at least one")
     return table
 
 
@@ -204,14 +214,14 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; see emosh evaluate --help for what --table takes") from error
+        raise InputError(f"{path} does not exist; emosh evaluate --help says what --table reads") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
 
 
-def _only(table: Any, known: tuple[str, ...], where: str) -> None:
+def _check_keys(table: Any, known: tuple[str, ...], where: str) -> None:
     if not isinstance(table, dict):
         raise InputError(f"{where} must be a table")
     for key in table:

@@ -1,4 +1,4 @@
-"""Everything that moves a figure besides the pictures: recipe, pairing, files with their codecs, versions."""
+"""Everything besides the pictures that changes a figure: protocol, pairing, the files' codecs, package versions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from stages.video.metadata import read_encoding
 from stages.video.source import VideoInfo
 
 PAIRINGS = {
-    "index": "frame i of the result with frame i of the truth; their numbers must agree",
-    "time": "each frame of the truth with the frame of the result that is on screen at its time",
+    "index": "frame i of the result with frame i of the truth; both must have equally many frames",
+    "time": "each frame of the truth with the frame of the result that is on screen at that time",
 }
 PACKAGES = ("numpy", "scikit-image", "opencv-contrib-python", "av")
 LOSSLESS = ("png", "bmp", "tiff", "ffv1", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "apng", "qtrle", "v210")
 
 
-def circumstances(described: dict[str, VideoInfo], config: EvaluateConfig, recipe: Protocol) -> dict[str, Any]:
+def comparison_conditions(described: dict[str, VideoInfo], config: EvaluateConfig, recipe: Protocol) -> dict[str, Any]:
     """What a reader needs to repeat a comparison of `described` (role -> file)."""
-    files = {role: _file(info) for role, info in described.items()}
+    files = {role: _file_description(info) for role, info in described.items()}
     return {
         "protocol": config.protocol,
         "protocol_rules": recipe.rules,
@@ -33,33 +33,33 @@ def circumstances(described: dict[str, VideoInfo], config: EvaluateConfig, recip
         "definitions": recipe.definitions,
         "inputs": {role: sha256_file(info.path) for role, info in described.items()},
         "files": files,
-        "lossy": [said for role, file in files.items() if (said := lossy(role, file))],
+        "lossy": [note for role, file in files.items() if (note := lossy(role, file))],
         "versions": versions(),
     }
 
 
-def versions(*more: str) -> dict[str, str]:
-    """Of emosh and of the packages that decode and measure."""
+def versions() -> dict[str, str]:
+    """Versions of emosh and of the packages that decode and measure."""
     from importlib.metadata import version
 
-    return {"emosh": VERSION, **{name: version(name) for name in (*PACKAGES, *more)}}
+    return {"emosh": VERSION, **{name: version(name) for name in PACKAGES}}
 
 
 def lossy(role: str, file: dict[str, Any]) -> str | None:
-    """What a codec did to the pictures before they were compared, in words; None where it did nothing.
+    """What the file's codec did to the pictures before the comparison, in words; None for a lossless file.
 
-    A yuv420p round trip alone costs PSNR. H.264 in RGB may be lossless or not: the file does not say.
+    A yuv420p round trip alone lowers the PSNR. H.264 in RGB may be lossless or not: the file does not say.
     """
     codec, layout = file["codec"], file["pixel_format"]
     if codec in LOSSLESS and not layout.startswith("yuv"):
         return None
     if "gbr" in layout or "rgb" in layout:
-        return f"{role}: {codec} in {layout}, lossless only if it was written so" if codec != "gif" else None
-    kept = "colour at a quarter of the pixels" if "420" in layout else "rounded from YUV"
-    return f"{role}: {codec} in {layout}, {kept}; its figures are those of the file, not of what the method drew"
+        return f"{role}: {codec} in {layout}, lossless only if it was written lossless" if codec != "gif" else None
+    loss = "which keeps colour at a quarter of the pixels" if "420" in layout else "which rounds RGB to YUV"
+    return f"{role}: {codec} in {layout}, {loss}; the figures are those of the file, not of the frames the method drew"
 
 
-def _file(info: VideoInfo) -> dict[str, Any]:
+def _file_description(info: VideoInfo) -> dict[str, Any]:
     return {
         "name": info.path.name,
         "width": info.width,

@@ -1,4 +1,4 @@
-"""The paper's Fig. 8 from reports: colour and identity over time, a line a video."""
+"""The paper's Fig. 8: colour and identity over time, as curves from reports or as means over many clips."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PANELS = {
     "lightness (CIELAB L)": ("colour", "lightness"),
     "identity: ArcFace cosine with the photo (gaps: no face found)": ("identity", "cosine"),
 }
-"""Heading -> where in a report its curve stands."""
+"""Heading -> section and figure of the report that hold its curve."""
 
 
-def draw(path: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write the panels that any of `reports` (name -> sections) has a curve for."""
+def draw_report_curves(path: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write an SVG with one line per report of `reports` (name -> sections); panels without a curve are left out."""
     panels = {}
     for heading, (section, figure) in PANELS.items():
         curves = {
@@ -41,8 +41,11 @@ HEADINGS = {
 }
 
 
-def draw_means(path: Path, curves: Mapping[str, Mapping[str, Mapping[str, Sequence[Curve]]]]) -> None:
-    """Write set -> figure (a key of HEADINGS) -> method -> its clips' curves as panels of their means over clips."""
+def draw_mean_curves(path: Path, curves: Mapping[str, Mapping[str, Mapping[str, Sequence[Curve]]]]) -> None:
+    """Write an SVG of means over clips, one panel per set and figure, one line per method.
+
+    `curves`: set -> figure (a key of HEADINGS) -> method -> the curves of its clips.
+    """
     panels = {
         f"{where}: {heading}": {name: mean_curve(clips) for name, clips in figures[figure].items()}
         for where, figures in curves.items()
@@ -53,7 +56,7 @@ def draw_means(path: Path, curves: Mapping[str, Mapping[str, Mapping[str, Sequen
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
-    """The mean over clips in steps of STEP_SECONDS, of the clips that last so long; None where none has a value."""
+    """The mean over the clips that last long enough, in steps of STEP_SECONDS; None where no clip has a value."""
     held: dict[int, list[float]] = {}
     last = 0
     for curve in curves:

@@ -1,7 +1,8 @@
-"""DisCo's figures, bug for bug, for comparison with old tables: Wangt-CN/DisCo, tool/metrics/ssim_l1_lpips_psnr.py.
+"""DisCo's figures with DisCo's bugs, to compare with old tables: Wangt-CN/DisCo, tool/metrics/ssim_l1_lpips_psnr.py.
 
-Pictures are uint8 RGB at the truth's size. Where its versions differ, both are given. Nothing here is recommended:
-SSIM is on grey, L1 is divided once more by the number of pixels, and LPIPS is fed [0,1] where it asks for [-1,1].
+Pictures are uint8 RGB at the truth's size. Where DisCo's versions differ, there is one figure for each. Do not use them
+for anything else: SSIM is on grey, L1 is divided once more by the number of pixels, and LPIPS gets [0,1] although it
+expects [-1,1].
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from stages.evaluate.metrics import PSNR_OF_EQUAL_DB
 Rgb = UInt8[np.ndarray, "height width 3"]
 
 DEFINITIONS = {
-    "psnr": "20 log10(255 / rms error) over uint8 values taken as float64, dB, 100 where equal",
-    "psnr_uint8": "the same as DisCo's first versions had it: differences and squares wrap around at 256, so that "
-    "large errors look small (many published PSNR of that time)",
+    "psnr": "20 log10(255 / rms error) over uint8 values taken as float64, dB; 100 for equal pictures",
+    "psnr_uint8": "PSNR of DisCo's first versions: differences and squares wrap around at 256, so that large errors "
+    "look small (many PSNR values published at that time)",
     "l1": "mean absolute difference of the values 0..255, divided once more by the number of pixels: of order 1e-5",
-    "ssim": "scikit-image's default on cv2's grey: 7x7 uniform window, sample covariance, range 255",
+    "ssim": "scikit-image's default on the grey picture of cv2: 7x7 uniform window, sample covariance, range 255",
 }
 
 
 def psnr(result: Rgb, truth: Rgb) -> float:
-    """DisCo's PSNR since it converts to float first."""
+    """PSNR of DisCo's later versions, which convert to float first, dB."""
     return _decibels(float(np.mean((result.astype(np.float64) - truth.astype(np.float64)) ** 2)))
 
 
 def psnr_uint8(result: Rgb, truth: Rgb) -> float:
-    """DisCo's PSNR before: uint8 arithmetic, which wraps around."""
+    """PSNR of DisCo's first versions, dB: uint8 arithmetic, which wraps around."""
     return _decibels(float(np.mean((truth - result) ** 2)))
 
 
@@ -37,12 +38,12 @@ def _decibels(squared: float) -> float:
 
 
 def l1(result: Rgb, truth: Rgb) -> float:
-    """DisCo's L1: the mean absolute difference over the number of pixels."""
+    """DisCo's L1: the mean absolute difference, divided once more by the number of pixels."""
     return float(np.mean(np.abs(result.astype(float) - truth.astype(float)) / (truth.shape[0] * truth.shape[1])))
 
 
 def ssim(result: Rgb, truth: Rgb) -> float:
-    """DisCo's SSIM: scikit-image's default on grey."""
+    """DisCo's SSIM: scikit-image's default on the grey picture."""
     import cv2
     from skimage.metrics import structural_similarity
 

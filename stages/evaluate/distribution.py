@@ -1,6 +1,7 @@
-"""FID and FVD: features of many clips gathered, pooled, and only then compared.
+"""FID and FVD: the features of all clips of a set are collected and compared at once.
 
-FID of one clip is the FID of a hundred near-copies in 2048 dimensions, so frames are pooled over all clips of a set.
+FID needs many different pictures: one clip has about a hundred near-copies for 2048 dimensions. So FID and FVD are
+computed over all clips of a set together, never per clip.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ Extract = Callable[[list[Rgb]], Float[np.ndarray, "rows features"]]
 BATCH = 16
 
 
-class Gather:
-    """Features of one video as its frames pass by: a row a frame for FID, a row a whole window for FVD."""
+class FeatureCollector:
+    """Features of one video, collected frame by frame: one row per frame for FID, one row per whole window for FVD."""
 
     def __init__(self, pictures: Extract | None, windows: Extract | None, window_frames: int) -> None:
         self._pictures, self._windows, self._window_frames = pictures, windows, window_frames
@@ -28,7 +29,7 @@ class Gather:
         self._rows: dict[str, list[np.ndarray]] = {"fid": [], "fvd": []}
 
     def add(self, picture: Rgb) -> None:
-        """One more frame, prepared as the protocol says."""
+        """Add the next frame, prepared as the protocol says."""
         if self._pictures is not None:
             self._batch.append(picture)
             if len(self._batch) == BATCH:
@@ -45,15 +46,15 @@ class Gather:
             self._batch = []
 
     def rows(self) -> dict[str, Float[np.ndarray, "rows features"]]:
-        """ "fid" and "fvd", those that have rows; frames after the last whole window are left over."""
+        """Rows of "fid" and "fvd", where there are any; frames after the last whole window are left out."""
         self._flush()
         return {name: np.concatenate(rows).astype(np.float32) for name, rows in self._rows.items() if rows}
 
 
-def pooled(
+def frechet_section(
     figure: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], least_clips: int
 ) -> tuple[dict[str, Any] | None, str]:
-    """The section of "fid" or "fvd" over clips; or None and why not."""
+    """The section of "fid" or "fvd" over all clips, or None and the reason why there is none."""
     clips = len(ours)
     if clips == 0:
         return (
@@ -64,8 +65,8 @@ def pooled(
         )
     if figure == "fvd" and clips < least_clips:
         return None, (
-            f"{clips} clips are too few for FVD, which then measures their number; it is given for {least_clips} and "
-            "more (evaluate.fvd_least_clips)"
+            f"{clips} clips are too few for FVD, which then measures the number of clips, not quality; give at least "
+            f"{least_clips} (evaluate.fvd_least_clips)"
         )
     a, b = np.concatenate(ours), np.concatenate(theirs)
     if min(len(a), len(b)) < 2:
@@ -74,6 +75,6 @@ def pooled(
                              "features": a.shape[1]}  # fmt: skip
     if min(len(a), len(b)) <= a.shape[1]:
         found["note"] = (
-            f"{min(len(a), len(b))} rows of {a.shape[1]} features: biased upwards, compare only with equal numbers"
+            f"{min(len(a), len(b))} rows of {a.shape[1]} features: biased upwards, compare only with equally many rows"
         )
     return found, ""

@@ -1,7 +1,7 @@
-"""Faces found and aligned as ArcFace wants them: five points, a similarity onto insightface's 112-pixel template.
+"""Faces found and aligned for ArcFace: a similarity transform brings five points onto insightface's 112-pixel template.
 
-The detector is the one at hand, MediaPipe's: both face detectors, then the face mesh on an enlarged cut-out; irises,
-nose tip and mouth corners are the five points. insightface's own SCRFD may find other faces: detection rates differ.
+Detection uses MediaPipe: both face detectors, then the face mesh on an enlarged crop. The five points are irises,
+nose tip and mouth corners. insightface's own SCRFD may find other faces, so detection rates differ.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from stages.detect.person_detections import find_faces
 Rgb = UInt8[np.ndarray, "height width 3"]
 
 FIVE_POINTS = (468, 473, 1, 61, 291)
-"""Of the mesh: the irises (left in the picture first), nose tip, mouth corners."""
+"""Numbers of mesh points: the irises (the one on the picture's left first), nose tip, mouth corners."""
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-"""insightface, `utils/face_align.py:arcface_src`, pixels of 112 x 112."""
+"""Where the five points lie, pixels of 112 x 112, from insightface, `utils/face_align.py:arcface_src`."""
 SIDE = 112
-ROOM, LEAST_PIXELS, MOST_PIXELS = 0.6, 256, 512
-"""Around a face box, in its longer side; and the cut-out's size for the mesh."""
-SURE = 0.5
+MARGIN, LEAST_PIXELS, MOST_PIXELS = 0.6, 256, 512
+"""Margin around a face box, as a share of its longer side; and the least and largest side of the crop for the mesh."""
+LEAST_SCORE = 0.5
 
 
 @dataclass(frozen=True)
 class Face:
-    """One face: the mesh in pixels of the picture, and its aligned cut-out."""
+    """One face: the mesh in pixels of the picture, and the aligned crop."""
 
     mesh: Float[np.ndarray, "478 3"]
     aligned: UInt8[np.ndarray, "112 112 3"]
 
 
 def find_face(rgb: Rgb, networks: Networks) -> Face | None:
-    """The largest face, or None where there is none or the mesh does not hold."""
-    boxes = [box for box, score in find_faces(rgb, networks) if score >= SURE]
+    """The largest face on which the face mesh is found; None if there is none."""
+    boxes = [box for box, score in find_faces(rgb, networks) if score >= LEAST_SCORE]
     for box in sorted(boxes, key=lambda each: each[1] - each[3]):
-        crop = cut(rgb, grown(box, ROOM), MOST_PIXELS, LEAST_PIXELS)
+        crop = cut(rgb, grown(box, MARGIN), MOST_PIXELS, LEAST_PIXELS)
         found = networks.run("face_mesh", crop.rgb).multi_face_landmarks
         mesh = crop.points(found[0], "z") if found else None
         if mesh is not None:
@@ -50,7 +50,7 @@ def find_face(rgb: Rgb, networks: Networks) -> Face | None:
 
 
 def align(rgb: Rgb, points: Float[np.ndarray, "5 2"]) -> UInt8[np.ndarray, "112 112 3"]:
-    """`norm_crop`: the picture under the similarity that brings `points` (pixel units) nearest to TEMPLATE."""
+    """insightface's `norm_crop`: the picture transformed so that `points` (pixels) lie nearest to TEMPLATE."""
     import cv2
 
     return cv2.warpAffine(np.ascontiguousarray(rgb), similarity(points), (SIDE, SIDE), borderValue=(0, 0, 0))
@@ -59,8 +59,8 @@ def align(rgb: Rgb, points: Float[np.ndarray, "5 2"]) -> UInt8[np.ndarray, "112 
 def similarity(points: Float[np.ndarray, "5 2"]) -> Float[np.ndarray, "2 3"]:
     """Least-squares rotation, uniform scale and shift onto TEMPLATE (Umeyama 1991)."""
     centre, target = points.mean(0), TEMPLATE.mean(0)
-    source, wanted = points.astype(np.float64) - centre, TEMPLATE - target
-    u, sizes, vt = np.linalg.svd(wanted.T @ source)
+    source, template = points.astype(np.float64) - centre, TEMPLATE - target
+    u, sizes, vt = np.linalg.svd(template.T @ source)
     sign = np.array([1.0, np.sign(np.linalg.det(u @ vt))])
     linear = (u * sign) @ vt * ((sizes * sign).sum() / (source**2).sum())
     return np.column_stack([linear, target - linear @ centre])

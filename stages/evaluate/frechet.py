@@ -1,9 +1,9 @@
-"""Frechet distance of two sets of features (Heusel et al. 2017; Unterthiner et al. 2018), exact and without roots of
-nearly singular products.
+"""Frechet distance of two sets of features (Heusel et al. 2017; Unterthiner et al. 2018).
 
-With centred rows A and B, C1 = A'A / (n - 1) and C2 = B'B / (m - 1), the trace of (C1 C2)^1/2 is the sum of the
-singular values of A B' / sqrt((n - 1)(m - 1)): no matrix is squared, nothing gets an imaginary part, and fewer rows
-than features are no special case. More rows than features are first reduced by QR.
+It is exact and takes no matrix root of a nearly singular product. With centred rows A and B, C1 = A'A / (n - 1) and
+C2 = B'B / (m - 1), the trace of (C1 C2)^1/2 is the sum of the singular values of A B' / sqrt((n - 1)(m - 1)). So no
+matrix is squared, no value becomes complex, and fewer rows than features need no special case. More rows than features
+are first reduced by QR.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from jaxtyping import Float
 
 
 def frechet_distance(first: Float[np.ndarray, "rows features"], second: Float[np.ndarray, "others features"]) -> float:
-    """Squared distance of the Gaussians fitted to both sets; each needs two rows or more."""
+    """Squared distance of the Gaussians fitted to both sets; each set needs at least two rows."""
     assert min(len(first), len(second)) > 1
-    a, b = (_root(each.astype(np.float64)) for each in (first, second))
+    a, b = (_covariance_root(each.astype(np.float64)) for each in (first, second))
     between = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     means = first.mean(0, dtype=np.float64) - second.mean(0, dtype=np.float64)
     return float(max(0.0, means @ means + (a * a).sum() + (b * b).sum() - 2 * between))
 
 
-def _root(rows: Float[np.ndarray, "rows features"]) -> Float[np.ndarray, "less features"]:
-    """R with R'R the sample covariance, no more rows than columns."""
+def _covariance_root(rows: Float[np.ndarray, "rows features"]) -> Float[np.ndarray, "less features"]:
+    """R, with at most as many rows as columns, so that R'R is the sample covariance."""
     centred = (rows - rows.mean(0)) / np.sqrt(len(rows) - 1)
     return np.asarray(np.linalg.qr(centred, mode="r")) if len(centred) > centred.shape[1] else centred

@@ -1,7 +1,7 @@
-"""Identity (the paper's IPS): ArcFace cosine of every frame's face with the photo's, and what that mean hides.
+"""Identity (the paper's IPS): the ArcFace cosine between the face in every frame and the face in the photo.
 
-A mean over found faces rewards hiding the face, so the detection rate and the mean with misses as zero stand beside
-it; profiles lower the cosine for their pose, so it is given by yaw too.
+A mean over found faces rewards hiding the face, so the report also has the detection rate and the mean with misses
+counted as zero. A face in profile has a lower cosine because of its pose, so the report also has means by yaw.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from stages.detect.face_angle import face_angles_degrees
 from stages.detect.networks import Networks
 from stages.errors import InputError
-from stages.evaluate.averages import averages, interval
+from stages.evaluate.averages import averages, bootstrap_interval
 from stages.evaluate.colour import trend
 from stages.evaluate.faces import Face, find_face
 from stages.evaluate.networks.chosen import MetricNetworks, face_network
@@ -27,35 +27,35 @@ from stages.video.source import probe, read_frames
 YAW_BANDS = ((0, 15), (15, 30), (30, 60), (60, 180))
 """Degrees to either side."""
 DEFINITION = (
-    "cosine of ArcFace embeddings, frame against photo; the largest face, found by MediaPipe's detectors and mesh, its "
-    "irises, nose tip and mouth corners brought by a similarity onto insightface's 112x112 template; mean over frames "
-    "with a face; misses_as_zero over all frames"
+    "cosine of ArcFace embeddings, frame against photo; of the largest face, found by MediaPipe's detectors and face "
+    "mesh; a similarity transform brings its irises, nose tip and mouth corners onto insightface's 112x112 template; "
+    "mean over the frames with a face; misses_as_zero: mean over all frames, a missed face counts as 0"
 )
 Embed = Callable[[list[np.ndarray]], Float[np.ndarray, "faces features"]]
 
 
 def identity(result: Path, photo: Path, embed: Embed, progress: Progress = silent) -> dict[str, Any]:
-    """IPS of a video. Raises InputError when the photo shows no face."""
+    """IPS of a video. Raises InputError when no face is found in the photo."""
     info = probe(result)
     seconds, cosines, yaws = [], [], []
     with Networks() as networks:
         reference = find_face(read_photo(photo), networks)
         if reference is None:
-            raise InputError(f"{photo} shows no face that can be found; identity needs a photo with one")
-        wanted = embed([reference.aligned])[0]
+            raise InputError(f"no face was found in {photo}; identity needs a photo with a visible face")
+        photo_embedding = embed([reference.aligned])[0]
         for frame in read_frames(result):
             face = find_face(frame.rgb, networks)
             seconds.append(frame.pts_seconds)
-            cosines.append(None if face is None else float(embed([face.aligned])[0] @ wanted))
+            cosines.append(None if face is None else float(embed([face.aligned])[0] @ photo_embedding))
             yaws.append(None if face is None else yaw(face))
             progress("identity", len(seconds), info.frame_count)
-    return figures(seconds, cosines, yaws, float(info.fps))
+    return identity_figures(seconds, cosines, yaws, float(info.fps))
 
 
 def identity_section(
     result: Path, photo: Path, progress: Progress = silent
 ) -> tuple[dict[str, Any] | None, MetricNetworks]:
-    """The section `identity` with the installed face network; None where there is none, with the reason."""
+    """The section `identity` from the installed face network; without one, None and the reason in `left_out`."""
     embed, used = face_network()
     if embed is None:
         return None, used
@@ -63,12 +63,14 @@ def identity_section(
 
 
 def yaw(face: Face) -> float:
-    """Degrees; positive looks to the picture's right."""
+    """Degrees by which the head is turned; positive when the face looks to the picture's right."""
     return float(face_angles_degrees(face.mesh[None])[0, 0])
 
 
-def figures(seconds: list[float], cosines: list[float | None], yaws: list[float | None], fps: float) -> dict[str, Any]:
-    """The section `identity` from one value a frame; None where no face was found."""
+def identity_figures(
+    seconds: list[float], cosines: list[float | None], yaws: list[float | None], fps: float
+) -> dict[str, Any]:
+    """The section `identity` from one value per frame; None where no face was found."""
     found = np.array([value for value in cosines if value is not None])
     block = max(1, round(fps))
     at = np.array([time for time, value in zip(seconds, cosines, strict=True) if value is not None], float)
@@ -79,7 +81,7 @@ def figures(seconds: list[float], cosines: list[float | None], yaws: list[float 
         "detection_rate": len(found) / len(cosines),
         "cosine": {
             "mean": float(found.mean()) if len(found) else None,
-            "interval_95": interval(found, block),
+            "interval_95": bootstrap_interval(found, block),
             "per_frame": [None if value is None else round(value, 6) for value in cosines],
             **trend(at, found),
         },

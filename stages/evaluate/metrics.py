@@ -1,4 +1,4 @@
-"""Picture metrics as pure functions of one frame pair: RGB in [0, 1], no reduction over frames, no resizing."""
+"""Picture metrics, each a pure function of one pair of frames: RGB in [0, 1], no resizing, no mean over frames."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 PSNR_OF_EQUAL_DB = 100.0
-"""What two equal pictures are given instead of infinity, as DisCo's code does."""
+"""PSNR of two equal pictures, where the formula gives infinity; DisCo's code has the same value."""
 
 DEFINITIONS = {
     "psnr": "-10 log10 of the mean squared error over pixels and channels, dB, at most 100 (equal pictures)",
@@ -14,7 +14,7 @@ DEFINITIONS = {
     "ssim": "Wang et al. 2004 per RGB channel, then mean: 11x11 Gaussian window, sigma 1.5, population covariance, "
     "K1 0.01, K2 0.03, range 1, mean over windows that lie inside the picture",
 }
-"""What each figure means, word for word in every report."""
+"""What each figure means; copied into every report."""
 
 
 def psnr(result: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
@@ -24,7 +24,7 @@ def psnr(result: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) 
 
 
 def l1(result: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
-    """Mean absolute error in [0, 1]: the paper's L1, not DisCo's (which divides once more by the pixel count)."""
+    """Mean absolute error in [0, 1]: the paper's L1. DisCo's L1 is divided once more by the number of pixels."""
     return float(np.mean(np.abs(result - truth)))
 
 

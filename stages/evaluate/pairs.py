@@ -1,4 +1,4 @@
-"""Which frame of a result is compared with which frame of the truth."""
+"""Which frame of the result is compared with which frame of the truth."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from stages.video.source import Frame, read_frames
 def pairs(
     result: Path, truth: Path, pairing: str, stride: int = 1, lead_seconds: float = 0.0
 ) -> Iterator[tuple[Frame, Frame]]:
-    """(result, truth) frame by frame, by number or by time (`circumstances.PAIRINGS`, `EvaluateConfig`).
+    """(result, truth) pairs of frames, by number or by time (`conditions.PAIRINGS`, `EvaluateConfig`).
 
-    Raises InputError where videos paired by number have different lengths.
+    Raises InputError when videos paired by number have different lengths.
     """
     ours, theirs = read_frames(result), read_frames(truth)
     if pairing == "time":
@@ -27,14 +27,14 @@ def pairs(
         if left is None or right is None:
             shorter, longer = (result, truth) if left is None else (truth, result)
             raise InputError(
-                f"{shorter} ends after {index} frames but {longer} goes on; paired metrics need the same clip "
-                "(for another frame rate: --set evaluate.pairing=time)"
+                f"{shorter} ends after {index} frames but {longer} is longer; give two videos of the same clip "
+                "(for different frame rates: --set evaluate.pairing=time)"
             )
         yield left, right
 
 
 def _by_time(ours: Iterator[Frame], theirs: Iterator[Frame], lead: float) -> Iterator[tuple[Frame, Frame]]:
-    """The frame of ours on screen at each of their times, from `lead` on; a millisecond covers rounded timestamps."""
+    """For each truth frame from `lead` seconds on, the result's frame on screen then; 1 ms covers rounded times."""
     shown, coming = next(ours), next(ours, None)
     for right in theirs:
         if right.pts_seconds < lead - 0.001:

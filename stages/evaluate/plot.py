@@ -1,32 +1,33 @@
-"""Curves over time as a self-contained SVG: one panel a figure, a line a video. No plotting package is needed."""
+"""Curves over time as a self-contained SVG: one panel per figure, one line per video, without a plotting package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.shown_text import in_markup
 
 WIDTH, PANEL, GAP = 760, 170, 46
 LEFT, RIGHT, TOP = 64, 18, 34
 COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#7d5ba6", "#e08e0b", "#3c3c3c", "#00a6a6", "#a05a2c", "#c04cfd")
 MOST_POINTS = 1200
+TICKS = 6
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line; None is a gap, as where no face was found."""
+    """One line; a value of None is a gap, for example where no face was found."""
 
     seconds: Sequence[float]
     values: Sequence[float | None]
 
 
 def write_plot(path: Path, title: str, panels: Mapping[str, Mapping[str, Curve]]) -> None:
-    """Draw `panels` (heading -> name -> curve) below one another, over seconds, into an SVG, atomically."""
+    """Draw `panels` (heading -> name -> curve) over seconds, one below the other; the SVG is written atomically."""
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     colour = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
     height = TOP + len(panels) * (PANEL + GAP) + 24
@@ -46,7 +47,7 @@ def write_plot(path: Path, title: str, panels: Mapping[str, Mapping[str, Curve]]
 
 
 def _panel(top: float, heading: str, curves: Mapping[str, Curve], colour: Mapping[str, str]) -> list[str]:
-    low, high = span([value for curve in curves.values() for value in curve.values if value is not None])
+    low, high = axis_range([value for curve in curves.values() for value in curve.values if value is not None])
     last = max((curve.seconds[-1] for curve in curves.values() if len(curve.seconds)), default=1.0) or 1.0
     across, down = (WIDTH - LEFT - RIGHT) / last, PANEL / (high - low)
     drawn = [_text(LEFT, top - 6, heading)]
@@ -63,7 +64,7 @@ def _panel(top: float, heading: str, curves: Mapping[str, Curve], colour: Mappin
 
 
 def _line(curve: Curve, place) -> str:
-    """Path data; a gap lifts the pen. Long clips are thinned to MOST_POINTS."""
+    """The SVG path of a curve; a gap starts a new piece. At most MOST_POINTS points of a long clip are drawn."""
     step = max(1, -(-len(curve.seconds) // MOST_POINTS))
     words, down = [], False
     for x, y in list(zip(curve.seconds, curve.values, strict=True))[::step]:
@@ -76,8 +77,8 @@ def _line(curve: Curve, place) -> str:
     return "".join(words)
 
 
-def span(values: Sequence[float]) -> tuple[float, float]:
-    """What a panel's axis covers: from zero, unless the values vary by less than half of what they are."""
+def axis_range(values: Sequence[float]) -> tuple[float, float]:
+    """Lowest and highest value of a panel's axis: from zero, unless the lowest value is over half of the highest."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if high - low < 1e-6 * max(1.0, abs(high)):
         return (0.0, 1.0) if abs(high) < 1e-6 else (high - 0.5 * abs(high), high + 0.5 * abs(high))
@@ -86,11 +87,11 @@ def span(values: Sequence[float]) -> tuple[float, float]:
     return low - 0.05 * (high - low), high + 0.05 * (high - low)
 
 
-def ticks(low: float, high: float, about: int = 6) -> list[float]:
-    """Round numbers between two values, `about` of them."""
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two values, about TICKS of them."""
     if high <= low:
         return [low]
-    rough = (high - low) / about
+    rough = (high - low) / TICKS
     power = 10 ** np.floor(np.log10(rough))
     step = next(float(power * each) for each in (1, 2, 5, 10) if power * each >= rough * 0.999)
     return [round(step * index, 10) for index in range(int(np.ceil(low / step - 1e-9)), int(high / step + 1e-9) + 1)]
@@ -99,5 +100,5 @@ def ticks(low: float, high: float, about: int = 6) -> list[float]:
 def _text(x: float, y: float, words: str, size: int = 11, weight: str = "normal", anchor: str = "start") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}" '
-        f'fill="#333">{escape(words)}</text>'
+        f'fill="#333">{in_markup(words)}</text>'
     )

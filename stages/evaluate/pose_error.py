@@ -1,8 +1,8 @@
-"""A result tracked again, against the motion that drove it: did the person do what they were told?
+"""Pose error: the motion tracked in the result against the motion that drove it.
 
-Both motions are posed in the driving motion's body, so shape cannot hide or fake an error. A result may be framed
-by its photo instead of the driver's camera, so positions are taken from the neck, hands from the wrist, and the
-head's turning is also given without its constant part.
+Both motions are posed in the driving motion's body, so a difference in shape cannot hide or fake an error. A result may
+be framed like its photo instead of by the driver's camera. So positions are relative to the neck, finger positions
+relative to the wrist, and the head angle is also given without its constant part.
 """
 
 from __future__ import annotations
@@ -25,105 +25,108 @@ UPPER_BODY = (
     "left_wrist", "right_wrist",
 )  # fmt: skip
 MOVED = 0.02
-"""A coefficient that the driver moves by less (standard deviation) has no correlation worth giving."""
+"""Standard deviation of a driver's coefficient below which its correlation says nothing and is left out."""
 STILL = 1e-6
-"""Rounding, not movement."""
+"""A standard deviation below this is rounding, not movement."""
 LIPS = ("face_013", "face_014")
 FACE = ("face_010", "face_152")
 
 
 @dataclass(frozen=True)
-class _Track:
-    """What is compared, per frame."""
+class _Posed:
+    """What is compared, one row per frame: joints in metres, camera frame; head orientation; mouth; expression."""
 
     joints: Float[np.ndarray, "frames 55 3"]
     head: Float[np.ndarray, "frames 3 3"]
     lip_gap: Float[np.ndarray, "frames"]
-    """Inner-lip gap over face height, on the model."""
+    """Distance of the inner lips over the height of the face, on the posed model."""
     jaw_degrees: Float[np.ndarray, "frames"]
-    """The jaw's opening: its turn about the ear-to-ear axis."""
+    """Opening angle of the jaw: its rotation about the ear-to-ear axis."""
     expression: Float[np.ndarray, "frames expression"]
 
 
 def pose_error(result: Motion, driving: Motion, body: Body) -> dict[str, Any]:
-    """Means over the rows where both motions are measured; None where no such row exists.
+    """Means over the rows that are measured in both motions; None where there is no such row.
 
-    `upper_body_mm`: joints from the neck; `left_hand_mm`, `right_hand_mm`: finger joints from the wrist, in the
-    camera frame; `head_degrees`, and `head_change_degrees` with each clip's first common row
-    taken as zero; `lip_gap_correlation` and `lip_gap_peak_ratio` (result over driver), with
-    `lip_gap_error` (mean absolute) beside `lip_gap_spread` (the driver's standard deviation: where it is no larger than
-    the error, the mouth hardly moved and the correlation is that of noise); `jaw_degrees` and
-    `jaw_correlation`; `expression_error` (mean absolute) and `expression_correlation` (of the coefficients that the
-    driver moves, weighted by how much). `joints_mm` has every joint alone, `upper_body_mm_own_shape` each motion in
-    its own shape, and `upper_body_share_of_shoulder_width` is `upper_body_mm` over `shoulder_width_mm`.
+    `upper_body_mm`: joints relative to the neck. `left_hand_mm`, `right_hand_mm`: finger joints relative to the wrist.
+    All in the camera frame. `head_degrees`: angle between the heads; `head_change_degrees`: the same with each motion's
+    first common row taken as zero. `lip_gap_correlation` and `lip_gap_peak_ratio` (result over driver);
+    `lip_gap_error` (mean absolute) and `lip_gap_spread` (the driver's standard deviation: if it is not larger than the
+    error, the mouth hardly moved and the correlation is that of noise). `jaw_degrees` and `jaw_correlation`.
+    `expression_error` (mean absolute) and `expression_correlation` (of the coefficients that the driver moves, weighted
+    by how much they move). `joints_mm`: each joint alone. `upper_body_mm_own_shape`: each motion in its own shape.
+    `upper_body_share_of_shoulder_width`: `upper_body_mm` over `shoulder_width_mm`.
     Raises InputError when lengths or body files differ.
     """
-    _comparable(result, driving, body)
-    told, done = _follow(driving, driving, body), _follow(result, driving, body)
-    own = _follow(result, result, body)
+    _check_comparable(result, driving, body)
+    driver, tracked = _posed_in_shape(driving, driving, body), _posed_in_shape(result, driving, body)
+    own = _posed_in_shape(result, result, body)
     both = result.valid & driving.valid
-    upper, width = _distance(done, told, "neck", UPPER_BODY, both[:, 0]), _shoulder_width_mm(told)
+    upper, width = _distance(tracked, driver, "neck", UPPER_BODY, both[:, 0]), _shoulder_width_mm(driver)
     return {
         "rows": {part: int(both[:, column].sum()) for column, part in enumerate(PARTS)},
         "upper_body_mm": upper,
         "upper_body_share_of_shoulder_width": None if upper is None else upper / width,
-        "upper_body_mm_own_shape": _distance(own, told, "neck", UPPER_BODY, both[:, 0]),
+        "upper_body_mm_own_shape": _distance(own, driver, "neck", UPPER_BODY, both[:, 0]),
         "shoulder_width_mm": width,
-        "left_hand_mm": _distance(done, told, "left_wrist", _fingers("left"), both[:, 2]),
-        "right_hand_mm": _distance(done, told, "right_wrist", _fingers("right"), both[:, 3]),
-        **_head(done, told, both[:, 1]),
-        **_lips(done, told, both[:, 1]),
-        **_face(done, told, both[:, 1]),
-        "joints_mm": _joints(done, told, both),
+        "left_hand_mm": _distance(tracked, driver, "left_wrist", _fingers("left"), both[:, 2]),
+        "right_hand_mm": _distance(tracked, driver, "right_wrist", _fingers("right"), both[:, 3]),
+        **_head(tracked, driver, both[:, 1]),
+        **_lips(tracked, driver, both[:, 1]),
+        **_face(tracked, driver, both[:, 1]),
+        "joints_mm": _joints(tracked, driver, both),
     }
 
 
-def _comparable(result: Motion, driving: Motion, body: Body) -> None:
+def _check_comparable(result: Motion, driving: Motion, body: Body) -> None:
     for name, motion in (("tracked result", result), ("driving motion", driving)):
         require_same_body(name, motion, body)
     if len(result) != len(driving):
         raise InputError(
-            f"the result has {len(result)} frames but the motion that drove it {len(driving)}; they must be one clip"
+            f"the result has {len(result)} frames but the driving motion has {len(driving)}; "
+            "give the motion that the result was made from"
         )
 
 
-def _follow(motion: Motion, shape: Motion, body: Body) -> _Track:
-    worn = replace(
+def _posed_in_shape(motion: Motion, shape: Motion, body: Body) -> _Posed:
+    shaped = replace(
         motion,
         betas=shape.betas,
         head_betas=shape.head_betas,
         head_scale=shape.head_scale,
         hand_scale=shape.hand_scale,
     )
-    template = motion_template(body, worn)
-    wanted = [body.keypoint_names.index(name) for name in (*LIPS, *FACE)]
+    template = motion_template(body, shaped)
+    lip_and_face = [body.keypoint_names.index(name) for name in (*LIPS, *FACE)]
     joints, head, gap = [], [], []
-    for start in range(0, len(worn), ROWS_AT_ONCE):
-        posed = pose_motion(body, worn, slice(start, start + ROWS_AT_ONCE))
+    for start in range(0, len(shaped), ROWS_AT_ONCE):
+        posed = pose_motion(body, shaped, slice(start, start + ROWS_AT_ONCE))
         joints.append(posed.joints)
         head.append(posed.transforms[:, JOINT_NAMES.index("head"), :, :3])
-        upper, lower, top, chin = keypoints_from(body, template, posed)[:, wanted].swapaxes(0, 1)
+        upper, lower, top, chin = keypoints_from(body, template, posed)[:, lip_and_face].swapaxes(0, 1)
         gap.append(np.linalg.norm(upper - lower, axis=-1) / np.linalg.norm(top - chin, axis=-1))
     opening = np.degrees(motion.poses[:, 3 * JOINT_NAMES.index("jaw")])
-    return _Track(np.concatenate(joints), np.concatenate(head), np.concatenate(gap), opening, motion.expression)
+    return _Posed(np.concatenate(joints), np.concatenate(head), np.concatenate(gap), opening, motion.expression)
 
 
 def _fingers(side: str) -> tuple[str, ...]:
     return tuple(name for name in JOINT_NAMES if name.startswith(f"{side}_") and name[-1] in "123")
 
 
-def _distance(done: _Track, told: _Track, origin: str, names: tuple[str, ...], rows: Bool[np.ndarray, "frames"]) -> Any:
+def _distance(
+    tracked: _Posed, driver: _Posed, origin: str, names: tuple[str, ...], rows: Bool[np.ndarray, "frames"]
+) -> Any:
     if not rows.any():
         return None
     zero, chosen = JOINT_NAMES.index(origin), [JOINT_NAMES.index(name) for name in names]
-    relative = [track.joints[rows][:, chosen] - track.joints[rows][:, [zero]] for track in (done, told)]
+    relative = [track.joints[rows][:, chosen] - track.joints[rows][:, [zero]] for track in (tracked, driver)]
     return float(np.linalg.norm(relative[0] - relative[1], axis=-1).mean() * 1000)
 
 
-def _head(done: _Track, told: _Track, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
+def _head(tracked: _Posed, driver: _Posed, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
     if not rows.any():
         return {"head_degrees": None, "head_change_degrees": None}
-    ours, theirs = done.head[rows], told.head[rows]
+    ours, theirs = tracked.head[rows], driver.head[rows]
     since = [heads @ heads[0].T for heads in (ours, theirs)]
     return {"head_degrees": _angle(ours, theirs), "head_change_degrees": _angle(*since)}
 
@@ -133,11 +136,11 @@ def _angle(a: Float[np.ndarray, "frames 3 3"], b: Float[np.ndarray, "frames 3 3"
     return float(np.degrees(np.linalg.norm(between, axis=-1)).mean())
 
 
-def _lips(done: _Track, told: _Track, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
+def _lips(tracked: _Posed, driver: _Posed, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
     if not rows.any():
         names = ("lip_gap_correlation", "lip_gap_peak_ratio", "lip_gap_error", "lip_gap_spread")
         return dict.fromkeys(names)
-    ours, theirs = done.lip_gap[rows], told.lip_gap[rows]
+    ours, theirs = tracked.lip_gap[rows], driver.lip_gap[rows]
     together = correlation(ours, theirs)
     return {
         "lip_gap_error": float(np.abs(ours - theirs).mean()),
@@ -147,41 +150,41 @@ def _lips(done: _Track, told: _Track, rows: Bool[np.ndarray, "frames"]) -> dict[
     }
 
 
-def _face(done: _Track, told: _Track, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
+def _face(tracked: _Posed, driver: _Posed, rows: Bool[np.ndarray, "frames"]) -> dict[str, Any]:
     """Jaw and expression coefficients."""
     names = ("jaw_degrees", "jaw_correlation", "expression_error", "expression_correlation")
     if not rows.any():
         return dict.fromkeys(names)
-    ours, theirs = done.expression[rows], told.expression[rows]
+    ours, theirs = tracked.expression[rows], driver.expression[rows]
     moved = theirs.std(0)
     found = {column: correlation(ours[:, column], theirs[:, column]) for column in np.flatnonzero(moved > MOVED)}
     weights = {column: float(moved[column]) for column, value in found.items() if value is not None}
     weighted = sum(weight * (found[column] or 0.0) for column, weight in weights.items())
     values = (
-        float(np.abs(done.jaw_degrees[rows] - told.jaw_degrees[rows]).mean()),
-        correlation(done.jaw_degrees[rows], told.jaw_degrees[rows]),
+        float(np.abs(tracked.jaw_degrees[rows] - driver.jaw_degrees[rows]).mean()),
+        correlation(tracked.jaw_degrees[rows], driver.jaw_degrees[rows]),
         float(np.abs(ours - theirs).mean()),
         weighted / sum(weights.values()) if weights else None,
     )
     return dict(zip(names, values, strict=True))
 
 
-def _joints(done: _Track, told: _Track, both: Bool[np.ndarray, "frames parts"]) -> dict[str, float | None]:
-    """Every joint alone, mm: fingers from their wrist, all others from the neck."""
+def _joints(tracked: _Posed, driver: _Posed, both: Bool[np.ndarray, "frames parts"]) -> dict[str, float | None]:
+    """Error of each joint alone, mm: fingers relative to their wrist, all other joints relative to the neck."""
     chosen = {name: ("neck", PARTS.index("body")) for name in JOINT_NAMES if name != "neck"}
     for side in ("left", "right"):
         chosen |= {name: (f"{side}_wrist", PARTS.index(f"{side}_hand")) for name in _fingers(side)}
-    return {name: _distance(done, told, origin, (name,), both[:, part]) for name, (origin, part) in chosen.items()}
+    return {name: _distance(tracked, driver, origin, (name,), both[:, part]) for name, (origin, part) in chosen.items()}
 
 
-def _shoulder_width_mm(track: _Track) -> float:
-    """Median over all rows: a shrug moves the shoulder joints a little."""
+def _shoulder_width_mm(track: _Posed) -> float:
+    """Median over all rows, because a shrug moves the shoulder joints a little."""
     left, right = (track.joints[:, JOINT_NAMES.index(f"{side}_shoulder")] for side in ("left", "right"))
     return 1000 * float(np.median(np.linalg.norm(left - right, axis=-1)))
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Pearson's, or None where one of the two does not move."""
+    """Pearson's correlation; None if one of the two does not move, or for fewer than three rows."""
     first, second = first.astype(np.float64), second.astype(np.float64)
     if len(first) < 3 or first.std() < STILL or second.std() < STILL:
         return None

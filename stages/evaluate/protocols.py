@@ -1,6 +1,6 @@
-"""The named recipes: how two frames are brought to one size, and what is measured on them.
+"""The protocols by name: how two frames are brought to the same size, and what is measured on them.
 
-Every word in `rules`, `resize_kernel` and `definitions` goes into the report, so that another tool can repeat it.
+`rules`, `resize_kernel` and `definitions` are copied into the report, so that another tool can repeat the measurement.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from stages.errors import InputError
 from stages.evaluate import disco, metrics
 from stages.evaluate.config import EvaluateConfig
-from stages.evaluate.square import crop_back, like_truth, square
+from stages.evaluate.square import at_truth_size, crop_back, padded_square
 
 Rgb = UInt8[np.ndarray, "_ _ 3"]
-"""Two of them may have two sizes."""
+"""Two pictures of this type may differ in size."""
 Pair = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One recipe. `prepare(result, truth, config, where)` gives both pictures as `metrics` take them."""
+    """One protocol. `prepare(result, truth, config, where)` returns both pictures in the form that `metrics` take."""
 
     rules: str
     resize_kernel: str
@@ -31,28 +31,23 @@ class Protocol:
     metrics: dict[str, Callable[[np.ndarray, np.ndarray], float]]
     prepare: Callable[[Rgb, Rgb, EvaluateConfig, str], Pair]
     has_bars: bool
-    """Pads to a square, so that figures without the bars are worth giving."""
+    """Whether pictures are padded to a square; then figures are also given without the black bars."""
     lpips_range: str
-    """What LPIPS is fed: "-1..1" as it asks for, or "0..1" as DisCo does."""
+    """Value range of LPIPS's input: "-1..1" as LPIPS expects, or "0..1" as DisCo feeds it."""
     lpips_nets: tuple[str, ...]
     fid: str | None
-    """The form of FID that belongs to the recipe; None: the setting's."""
+    """The FID tool whose resize the protocol uses; None: that of the setting `fid`."""
 
 
 def protocol(name: str) -> Protocol:
-    """The recipe of that name. Raises InputError that lists the names."""
+    """The protocol of that name. Raises InputError with all names."""
     if name not in PROTOCOLS:
-        raise InputError(f"no protocol '{name}'; choose one of {', '.join(PROTOCOLS)}")
+        raise InputError(f"no protocol is called '{name}'; choose one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
-def unit(picture: np.ndarray) -> Float[np.ndarray, "height width 3"]:
-    """A prepared picture of either recipe as float32 in [0, 1]."""
-    return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
-
-
 def eight_bits(picture: np.ndarray) -> Rgb:
-    """A prepared picture of either recipe as uint8."""
+    """A prepared picture of any protocol as uint8."""
     return picture if picture.dtype == np.uint8 else np.rint(picture * 255).astype(np.uint8)
 
 
@@ -60,7 +55,7 @@ def _emosh_pictures(result: Rgb, truth: Rgb, config: EvaluateConfig, where: str)
     height, width = truth.shape[:2]
     if config.fit == "pad":
         result = crop_back(result, width, height)
-    return square(like_truth(result, width, height, where), config.size), square(truth, config.size)
+    return padded_square(at_truth_size(result, width, height, where), config.size), padded_square(truth, config.size)
 
 
 def _disco_pictures(result: Rgb, truth: Rgb, config: EvaluateConfig, where: str) -> Pair:
@@ -76,9 +71,10 @@ def _disco_pictures(result: Rgb, truth: Rgb, config: EvaluateConfig, where: str)
 
 PROTOCOLS = {
     "emosh": Protocol(
-        rules="fit=pad: the result cut back to the centred part that showed the truth; the result brought to the "
-        "truth's size; both padded with black to a square, centred; resized to one size; RGB in [0,1], 8 bits a "
-        "channel; YUV decoded with the matrix and range named per file; 'picture': the same figures without the bars",
+        rules="with fit=pad the result is cropped to the centred part that shows the truth; the result is resized to "
+        "the truth's size; both are padded with black to a centred square and resized to one size; RGB in [0,1], "
+        "8 bits per channel; YUV is decoded with the matrix and range named for each file; 'picture': the same figures "
+        "without the black bars",
         resize_kernel="cv2 INTER_AREA down, INTER_CUBIC up",
         definitions=metrics.DEFINITIONS,
         metrics=metrics.METRICS,
@@ -89,9 +85,9 @@ PROTOCOLS = {
         fid=None,
     ),
     "disco": Protocol(
-        rules="as DisCo's tool/metrics computes it on PNG frames: the result stretched to the truth's size whatever "
-        "its shape; uint8 RGB; LPIPS (vgg) fed [0,1] without normalising; FID as pytorch-fid; FVD is left out, since "
-        "DisCo makes it of 3 fps GIFs whose palette moves it",
+        rules="as DisCo's tool/metrics computes it on PNG frames: the result is stretched to the truth's size whatever "
+        "its shape; uint8 RGB; LPIPS (vgg) gets [0,1] without normalising; FID as in pytorch-fid; FVD is left out, "
+        "because DisCo computes it from 3 fps GIFs and their palette changes it",
         resize_kernel="cv2 INTER_LINEAR (cv2.resize's default, no antialiasing)",
         definitions=disco.DEFINITIONS,
         metrics=disco.METRICS,
@@ -102,4 +98,4 @@ PROTOCOLS = {
         fid="pytorch",
     ),
 }
-"""Recipes by name."""
+"""Protocols by name."""

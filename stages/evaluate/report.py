@@ -1,4 +1,4 @@
-"""report.json: figures with everything they depend on. One table says what stands in it and checks it."""
+"""report.json: figures and everything they depend on. One table lists its entries and is used to check them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """One value by dotted name, its JSON type and its meaning. An entry is needed where its section is present."""
+    """One value: dotted name, JSON type, meaning. A required entry must exist wherever its section exists."""
 
     name: str
     type: str
@@ -26,9 +26,9 @@ class Entry:
 
 
 _FIGURE = (
-    Entry("mean", "number", "over all frames"),
+    Entry("mean", "number", "mean over all frames"),
     Entry("mean_without_frame_0", "number", "frame 0 of a self-driven result is the reference itself", required=False),
-    Entry("interval_95", "list", "bootstrap interval of the mean, blocks of one second", required=False),
+    Entry("interval_95", "list", "95 % bootstrap interval of the mean, blocks of one second", required=False),
     Entry("per_frame", "list", "one value per pair of frames"),
 )
 METRICS = ("psnr", "l1", "ssim")
@@ -36,21 +36,21 @@ REPORT = (
     Entry("kind", "text", "report"),
     Entry("schema", "number", "version of this table"),
     Entry("provenance", "object", "stage, config, sha256 of inputs"),
-    Entry("paired", "object", "a result against its truth", required=False),
-    Entry("paired.protocol", "text", "name of the recipe"),
-    Entry("paired.protocol_rules", "text", "the recipe in words: sizes, padding, kernel, colours"),
-    Entry("paired.resize_kernel", "text", "how pictures are brought to another size"),
-    Entry("paired.fit", "text", "same shape, or cropped back from the method's own"),
-    Entry("paired.lossy", "list", "what the files' codecs did to the pictures before, in words"),
-    Entry("paired.networks", "object", "figure -> files, with sha256 and whether known or trusted", required=False),
+    Entry("paired", "object", "a result compared with its truth", required=False),
+    Entry("paired.protocol", "text", "name of the protocol"),
+    Entry("paired.protocol_rules", "text", "the protocol in words: sizes, padding, colours"),
+    Entry("paired.resize_kernel", "text", "how pictures are resized"),
+    Entry("paired.fit", "text", "same: both have one shape; pad: cropped back from the method's own shape"),
+    Entry("paired.lossy", "list", "what the files' codecs did to the pictures before the comparison, in words"),
+    Entry("paired.networks", "object", "figure -> network files: sha256, known or trusted by the user", required=False),
     Entry("paired.pairing", "text", "which frame is compared with which"),
     Entry("paired.size", "number", "side of the square, pixels"),
     Entry("paired.frames", "number", "pairs of frames compared"),
     Entry("paired.definitions", "object", "what each figure means"),
     Entry("paired.inputs", "object", "sha256 of result and truth"),
     Entry("paired.files", "object", "result and truth: size, rate, codec, pixel format, colour matrix and range"),
-    Entry("paired.versions", "object", "of emosh and the packages that decode and measure"),
-    Entry("paired.largest_time_difference_seconds", "number", "between the frames of any pair"),
+    Entry("paired.versions", "object", "versions of emosh and the packages that decode and measure"),
+    Entry("paired.largest_time_difference_seconds", "number", "largest time difference between two paired frames"),
     *(
         Entry(f"paired.{where}{name}", "object", meaning)
         for where, meaning in (("", "over the whole picture"), ("picture.", "without the square's bars"))
@@ -82,75 +82,78 @@ REPORT = (
     *(
         Entry(f"colour.{name}.{figure}", "number", meaning, required=False)
         for name in ("from_start", "from_truth")
-        for figure, meaning in (("per_second", "slope"), ("late_minus_early", "last tenth less first tenth"))
+        for figure, meaning in (
+            ("per_second", "slope"),
+            ("late_minus_early", "mean of the last tenth minus mean of the first tenth"),
+        )
     ),
     Entry("identity", "object", "ArcFace cosine with the photo (IPS)", required=False),
     Entry("identity.definition", "text", "how faces are found, aligned and compared"),
     Entry("identity.networks", "object", "the face network's file"),
-    Entry("identity.frames", "number", "frames looked at"),
+    Entry("identity.frames", "number", "frames searched for a face"),
     Entry("identity.detection_rate", "number", "share of frames in which a face was found"),
-    Entry("identity.cosine", "object", "over frames with a face"),
-    Entry("identity.cosine.mean", "number", "over frames with a face", required=False),
-    Entry("identity.cosine.interval_95", "list", "bootstrap interval of that mean", required=False),
-    Entry("identity.cosine.per_frame", "list", "one value a frame, null where no face was found"),
-    Entry("identity.misses_as_zero", "object", "over all frames, a missed face counting zero"),
+    Entry("identity.cosine", "object", "cosine over the frames with a face"),
+    Entry("identity.cosine.mean", "number", "mean over the frames with a face", required=False),
+    Entry("identity.cosine.interval_95", "list", "95 % bootstrap interval of that mean", required=False),
+    Entry("identity.cosine.per_frame", "list", "one value per frame, null where no face was found"),
+    Entry("identity.misses_as_zero", "object", "cosine over all frames, a missed face counts as 0"),
     Entry("identity.by_yaw", "list", "means by how far the head is turned"),
-    Entry("shape", "object", "body shape of single frames against the photo's", required=False),
+    Entry("shape", "object", "body shape of single frames compared with the photo's", required=False),
     Entry("shape.definition", "text", "how shapes are compared"),
     Entry("shape.frames", "number", "frames in which a person was found"),
-    Entry("shape.frames_without_person", "number", "frames looked at in which nobody was found"),
-    Entry("shape.reference_cm", "object", "the photo's body"),
-    Entry("shape.to_reference", "object", "frames against the photo"),
-    Entry("shape.to_reference.betas_cosine", "number", "mean cosine of the coefficients"),
-    Entry("shape.to_reference.sizeless_cosine", "number", "mean cosine of the surfaces at one height"),
-    Entry("shape.to_reference.difference_cm", "object", "mean absolute differences"),
-    Entry("shape.to_reference.ratio_difference", "object", "the same of ratios to the height"),
-    Entry("shape.among_frames", "object", "frames against one another", required=False),
-    Entry("shape.whole_clip", "object", "the result tracked at once, against the photo", required=False),
+    Entry("shape.frames_without_person", "number", "frames in which no person was found"),
+    Entry("shape.reference_cm", "object", "measurements of the photo's body"),
+    Entry("shape.to_reference", "object", "frames compared with the photo"),
+    Entry("shape.to_reference.betas_cosine", "number", "mean cosine of the betas"),
+    Entry("shape.to_reference.sizeless_cosine", "number", "mean cosine of the surfaces scaled to one height"),
+    Entry("shape.to_reference.difference_cm", "object", "mean absolute difference of each measurement"),
+    Entry("shape.to_reference.ratio_difference", "object", "mean absolute difference of each ratio to the height"),
+    Entry("shape.among_frames", "object", "frames compared with one another", required=False),
+    Entry("shape.whole_clip", "object", "the result tracked as one clip, compared with the photo", required=False),
     Entry("shape.repeat", "object", "the photo against itself tracked again: the tracker's own error", required=False),
-    Entry("shape.per_frame_cosine", "list", "one value a frame"),
-    Entry("tracking", "object", "what tracking the result took (the paper's Table 6)", required=False),
+    Entry("shape.per_frame_cosine", "list", "cosine of the betas, one value per frame"),
+    Entry("tracking", "object", "time and error of tracking the result (the paper's Table 6)", required=False),
     Entry("tracking.frames", "number", "frames tracked"),
     Entry("tracking.seconds", "number", "wall time"),
-    Entry("tracking.frames_per_second", "number", "frames over seconds"),
-    Entry("tracking.seconds_by_step", "object", "wall time by what was said of it"),
+    Entry("tracking.frames_per_second", "number", "frames tracked per second"),
+    Entry("tracking.seconds_by_step", "object", "wall time of each step, by the step's name"),
     Entry("tracking.machine", "object", "processor, cores, system"),
     Entry("tracking.settings", "object", "solver and detector"),
     Entry("tracking.reprojection", "object", "mean error per part: pixels, and share of face height or shoulder width"),
-    Entry("left_out", "object", "figure -> why it is not here", required=False),
-    Entry("pose", "object", "the result tracked again against the motion that drove it", required=False),
+    Entry("left_out", "object", "figure -> why it is missing", required=False),
+    Entry("pose", "object", "the motion tracked in the result compared with the motion that drove it", required=False),
     Entry("pose.rows", "object", "rows measured in both motions, per part"),
-    Entry("pose.joints_mm", "object", "every joint alone: from the neck, fingers from the wrist"),
-    Entry("pose.shoulder_width_mm", "number", "of the driving motion"),
+    Entry("pose.joints_mm", "object", "error of each joint: relative to the neck, fingers relative to the wrist"),
+    Entry("pose.shoulder_width_mm", "number", "shoulder width of the driving motion"),
     *(
         Entry(f"pose.{name}", "number", meaning, required=False)
         for name, meaning in (
-            ("upper_body_mm", "from the neck, both in the driving motion's shape"),
+            ("upper_body_mm", "error of joints relative to the neck, both in the driving motion's shape"),
             ("upper_body_share_of_shoulder_width", "upper_body_mm over shoulder_width_mm"),
-            ("upper_body_mm_own_shape", "from the neck, each in its own shape"),
-            ("left_hand_mm", "finger joints from the wrist"),
-            ("right_hand_mm", "finger joints from the wrist"),
+            ("upper_body_mm_own_shape", "error of joints relative to the neck, each motion in its own shape"),
+            ("left_hand_mm", "error of finger joints relative to the wrist"),
+            ("right_hand_mm", "error of finger joints relative to the wrist"),
             ("head_degrees", "angle between the heads' orientations"),
-            ("head_change_degrees", "the same, each clip's first common row taken as zero"),
-            ("lip_gap_correlation", "inner lips over face height, over time"),
+            ("head_change_degrees", "the same, with each motion's first common row taken as zero"),
+            ("lip_gap_correlation", "correlation over time of the lip gap, a share of face height"),
             ("lip_gap_peak_ratio", "largest opening, result over driver"),
             ("lip_gap_error", "mean absolute difference, share of face height"),
-            ("lip_gap_spread", "the driver's standard deviation; below the error, correlation means nothing"),
-            ("jaw_degrees", "mean absolute difference of the opening angle"),
-            ("jaw_correlation", "of the opening angle, over time"),
-            ("expression_error", "mean absolute difference of the coefficients"),
-            ("expression_correlation", "over time, of the coefficients the driver moves"),
+            ("lip_gap_spread", "the driver's standard deviation; if it is below the error, the correlation is noise"),
+            ("jaw_degrees", "mean absolute difference of the jaw's opening angle"),
+            ("jaw_correlation", "correlation over time of the jaw's opening angle"),
+            ("expression_error", "mean absolute difference of the expression coefficients"),
+            ("expression_correlation", "correlation over time of the coefficients that the driver moves"),
         )
     ),
 )
-"""What stands in report.json: dotted name, type, meaning."""
+"""Every entry of report.json: dotted name, type, meaning."""
 _TYPES = {"text": str, "number": (int, float), "object": dict, "list": list}
 
 
 def write_report(path: Path, sections: dict[str, Any]) -> None:
-    """Write `sections` (provenance, paired, pose) atomically as report.json.
+    """Write `sections` (provenance, paired, pose and so on) atomically as report.json.
 
-    Raises InputError when the place cannot be written; a section against the table is our own bug.
+    Raises InputError when the file cannot be written. A section that breaks the table is a bug in emosh.
     """
     report = {"kind": KIND, "schema": VERSION, **sections}
     problem = _problem(report)
@@ -167,19 +170,21 @@ def read_report(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; make a report with: emosh evaluate VIDEO --truth VIDEO") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a report that can be read ({error}); evaluate again") from error
+        raise InputError(f"{path} cannot be read as a report ({error}); run emosh evaluate again") from error
     if not isinstance(report, dict) or report.get("kind") != KIND:
         raise InputError(f"{path} is not a report that emosh wrote; make one with: emosh evaluate")
     if report.get("schema") != VERSION:
-        raise InputError(f"{path} has report schema {report.get('schema')}, expected {VERSION}; evaluate again")
+        raise InputError(
+            f"{path} has report schema {report.get('schema')}, expected {VERSION}; run emosh evaluate again"
+        )
     problem = _problem(report)
     if problem is not None:
-        raise InputError(f"{path}: {problem}; evaluate again")
+        raise InputError(f"{path}: {problem}; run emosh evaluate again")
     return report
 
 
 def _problem(report: dict[str, Any]) -> str | None:
-    """The first entry that the table does not allow, in words."""
+    """The first entry that breaks the table, in words; None for a valid report."""
     for entry in REPORT:
         section, _, name = entry.name.rpartition(".")
         holder = _lookup(report, section)

@@ -1,7 +1,7 @@
-"""The report's section `shape`: which pictures are tracked for it, and the tracker's own repeat error beside them.
+"""The report's section `shape`: which pictures are tracked for it, and the tracker's own repeat error.
 
-Stages do not know one another, so the tracker comes as a function: a picture's path in, its motion out, None where
-nobody is in it.
+A stage may not import another, so the caller gives the tracker as a function from a picture's path to its motion, or to
+None if no person is found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stages.artifacts.motion import Motion, load_motion, save_motion
 from stages.artifacts.provenance import Provenance, code_digest, sha256_file
 from stages.body.model import Body
 from stages.errors import InputError
-from stages.evaluate.sampling import evenly
+from stages.evaluate.sampling import evenly_spaced
 from stages.evaluate.shape import shape_consistency
 from stages.progress import Progress, silent
 from stages.video.photo import read_photo
@@ -32,16 +32,16 @@ TrackPicture = Callable[[Path], Motion | None]
 
 @dataclass(frozen=True)
 class PhotoMotions:
-    """A folder that keeps photos' motions, so that many results of one photo do not track it again.
+    """A folder of photos' motions, so that a photo with many results is tracked only once.
 
-    `tracker` is what decides a motion besides the photo: the tracker's settings.
+    `tracker` holds the tracker's settings, because they change the motion.
     """
 
     folder: Path
     tracker: dict[str, Any]
 
     def place(self, photo: Path, body: Body, number: int) -> Path:
-        """The file of the photo (number 0) or of one of its harmless changes."""
+        """The file for the motion of the photo (number 0) or of one of its harmless changes (1 and up)."""
         weights = {"body": body.sha256, "code": code_digest()}
         made_of = Provenance("photo", self.tracker, {"photo": sha256_file(photo)}, weights)
         return self.folder / f"{made_of.fingerprint()[:24]}-{number}.npz"
@@ -58,13 +58,14 @@ def shape_section(
     kept: PhotoMotions | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """The photo, `frames` frames of the result, and the photo changed harmlessly, each tracked alone and compared.
+    """Track the photo, its harmless changes and `frames` frames of the result, each alone, and compare their shapes.
 
-    whole: the result's motion, where it was tracked already. Raises InputError where nobody is in the photo.
+    whole: the result's motion, if it was tracked already. kept: where the photo's motions are stored.
+    Raises InputError when no person is found in the photo.
     """
     reference, *again = photo_motions(photo, body, track, kept, progress)
     if reference is None:
-        raise InputError(f"nobody was found in {photo}; shape is compared with a photo of the person")
+        raise InputError(f"no person was found in {photo}; give a photo of the person to compare shapes")
     with tempfile.TemporaryDirectory() as folder:
         paths = list(_frames(result, frames, Path(folder)))
         shapes = []
@@ -79,7 +80,7 @@ def shape_section(
 def photo_motions(
     photo: Path, body: Body, track: TrackPicture, kept: PhotoMotions | None = None, progress: Progress = silent
 ) -> list[Motion | None]:
-    """The photo tracked, and tracked again after each harmless change; from `kept` where they are there."""
+    """Motions of the photo and of the photo after each harmless change; read from `kept` if they are stored there."""
     found: list[Motion | None] = []
     with tempfile.TemporaryDirectory() as folder:
         pictures = [photo, *harmless_changes(read_photo(photo), Path(folder))]
@@ -98,7 +99,7 @@ def photo_motions(
 
 
 def harmless_changes(rgb: UInt8[np.ndarray, "height width 3"], folder: Path) -> Iterator[Path]:
-    """The photo mirrored, at 0.8 of its size, brightened, and through JPEG at quality 60: the same body each time."""
+    """Files of the photo mirrored, at 0.8 of its size, brightened, and as JPEG of quality 60: the body is the same."""
     photo = Image.fromarray(rgb)
     small = photo.resize((max(16, round(photo.width * 0.8)), max(16, round(photo.height * 0.8))), Image.Resampling.BOX)
     bright = Image.fromarray(np.clip(rgb.astype(np.float32) * 1.15 + 5, 0, 255).astype(np.uint8))
@@ -114,10 +115,10 @@ def harmless_changes(rgb: UInt8[np.ndarray, "height width 3"], folder: Path) -> 
 
 
 def _frames(result: Path, count: int, folder: Path) -> Iterator[Path]:
-    """Evenly chosen frames of a video as PNG files."""
-    wanted = set(evenly(probe(result).frame_count or 1, count))
+    """PNG files of `count` evenly spaced frames of a video."""
+    chosen = set(evenly_spaced(probe(result).frame_count or 1, count))
     for frame in read_frames(result):
-        if frame.index in wanted:
+        if frame.index in chosen:
             path = folder / f"frame-{frame.index}.png"
             write_png(path, frame.rgb)
             yield path

@@ -1,7 +1,7 @@
-"""The pictures that protocol `emosh` compares: padded with black to a square, centred, at one size, in [0, 1].
+"""The pictures that protocol `emosh` compares: centred on a black square, all of one size, RGB in [0, 1].
 
-After the paper's 0.B.4, which pads to each method's size, crops back and compares at one square size. The bars are
-equal in both pictures and lift every figure, so `content` says where the picture without them lies.
+This follows the paper's 0.B.4, which pads to each method's size, crops back and compares at one square size. The black
+bars are equal in both pictures and improve every figure. `content_area` says where the picture without them lies.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from jaxtyping import Float, UInt8
 from stages.errors import InputError
 
 Rgb = UInt8[np.ndarray, "_ _ 3"]
-"""Two of them may have two sizes."""
+"""Two pictures of this type may differ in size."""
 SHAPE_TOLERANCE = 0.01
 CUBIC_REACH = 2
-"""Source pixels on either side that growing by cubic reads."""
+"""Source pixels on each side that cubic enlargement reads."""
 
 
-def square(rgb: Rgb, size: int) -> Float[np.ndarray, "size size 3"]:
+def padded_square(rgb: Rgb, size: int) -> Float[np.ndarray, "size size 3"]:
     """Pad to a square with black, centred, and resize; RGB in [0, 1]."""
     height, width = rgb.shape[:2]
     side = max(height, width)
@@ -28,8 +28,8 @@ def square(rgb: Rgb, size: int) -> Float[np.ndarray, "size size 3"]:
     return resized(padded, size, size).astype(np.float32) / np.float32(255)
 
 
-def content(width: int, height: int, size: int) -> tuple[slice, slice]:
-    """Rows and columns of the square that hold picture alone; pixels blended with the bars are left out."""
+def content_area(width: int, height: int, size: int) -> tuple[slice, slice]:
+    """Rows and columns of the square that show only the picture; pixels blended with the bars are left out."""
     side, reach = max(width, height), 0 if size <= max(width, height) else CUBIC_REACH
     spans = []
     for length in (height, width):
@@ -39,24 +39,28 @@ def content(width: int, height: int, size: int) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
-def like_truth(result: Rgb, width: int, height: int, where: str) -> Rgb:
-    """A result's frame at the truth's size: the repeated column or row of an even-sized file cut off, else resized.
+def at_truth_size(result: Rgb, width: int, height: int, where: str) -> Rgb:
+    """A result's frame at the truth's size: a repeated last column or row is cut off, any other frame is resized.
 
-    Raises InputError when its shape differs by more than 1 %: then it does not show the same picture.
+    A file with even sides repeats one column or row where the truth's side is odd.
+    Raises InputError when the aspect ratios differ by more than 1 %: then the frames do not show the same picture.
     """
     rows, columns = result.shape[:2]
     if (columns, rows) == (width + width % 2, height + height % 2):
         return result[:height, :width]
     if abs(columns * height / (rows * width) - 1) > SHAPE_TOLERANCE:
         raise InputError(
-            f"{where} is {columns}x{rows}, the truth {width}x{height}: they do not show the same picture; "
-            "compare videos of one shape (for emosh generate: --framing ref with a frame of the truth)"
+            f"{where} is {columns}x{rows} but the truth is {width}x{height}: they cannot show the same picture; "
+            "compare videos of one aspect ratio (for emosh generate: --framing ref with a frame of the truth)"
         )
     return resized(result, width, height)
 
 
 def crop_back(result: Rgb, width: int, height: int) -> Rgb:
-    """What of a result shows a truth of `width` x `height` that was padded, centred, to the result's shape (0.B.4)."""
+    """The part of a result that shows the truth, resized to `width` x `height`.
+
+    The method was given the truth padded to the result's shape, centred (0.B.4).
+    """
     rows, columns = result.shape[:2]
     scale = min(columns / width, rows / height)
     inner = min(columns, max(1, round(width * scale))), min(rows, max(1, round(height * scale)))
@@ -65,7 +69,7 @@ def crop_back(result: Rgb, width: int, height: int) -> Rgb:
 
 
 def resized(rgb: Rgb, width: int, height: int) -> Rgb:
-    """By area when shrinking, cubic when growing; the same array when nothing changes."""
+    """The picture resized: by area to shrink, cubic to enlarge; the same array if the size does not change."""
     import cv2
 
     if rgb.shape[:2] == (height, width):

@@ -1,7 +1,6 @@
-"""Raters' answers and the study's key: how each judged our method against each other one.
+"""Raters' answers and the study's key, combined into judgements of our method against every other method.
 
-A judgement is 1 where ours was called better (good), 0 where no difference was seen (same), -1 where the other was
-(bad).
+A judgement is 1 if the rater chose ours (good), 0 if they saw no difference (same), -1 if they chose the other (bad).
 """
 
 from __future__ import annotations
@@ -22,50 +21,55 @@ CHOICES = ("left", "same", "right")
 
 @dataclass(frozen=True)
 class Key:
-    """Which video is whose."""
+    """The study's key: which video is from which method."""
 
     study: str
     ours: str
     questions: tuple[str, ...]
     items: dict[str, dict[str, str]]
-    """Pair -> its clip, method, and the two videos' names in the page (ours, other)."""
+    """Pair -> its clip, its method, and the names in the page of the two videos (ours, other)."""
 
 
 @dataclass(frozen=True)
 class Judgements:
-    """What all raters said: one table a question, a rater a row, a pair a column, nan where nothing was said."""
+    """All raters' judgements: one table per question, one row per rater, one column per pair; nan: not answered."""
 
     raters: tuple[str, ...]
     pairs: tuple[str, ...]
     methods: tuple[str, ...]
-    """Of each pair, the method that ours was compared with."""
+    """For each pair, the method that ours is compared with."""
     clips: tuple[str, ...]
     questions: tuple[str, ...]
     values: Float[np.ndarray, "questions raters pairs"]
 
 
 def read_key(path: Path) -> Key:
-    """Read a study's key. Raises InputError for another file."""
+    """Read a study's key. Raises InputError for a file that is not one."""
     found = _json(path, "a study's key")
     try:
         items = {entry["id"]: entry for entry in found["items"]}
         return Key(found["study"], found["ours"], tuple(found["questions"]), items)
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is no study's key; it is written beside the page as NAME.key.json") from error
+        raise InputError(f"{path} is not a study's key; the key lies beside the page as NAME.key.json") from error
 
 
 def find_key(answers: Sequence[Path]) -> Path:
-    """The key of the study that was answered, beside the answers or in the current folder. Raises InputError."""
+    """The key of the answered study, beside the answers or in the current folder. Raises InputError if not there."""
     study = _answers(answers[0])["emosh_study"]
     for folder in dict.fromkeys([*(path.parent for path in answers), Path()]):
         for path in sorted(folder.glob("*.key.json")):
             if _json(path, "a study's key").get("study") == study:
                 return path
-    raise InputError(f"the key of study {study} lies neither beside the answers nor here; name it with --key FILE")
+    raise InputError(
+        f"the key of study {study} is neither beside the answers nor in this folder; name it with --key FILE"
+    )
 
 
 def read_judgements(answers: Sequence[Path], key: Key) -> Judgements:
-    """All answers as judgements of ours. A rater who sent two files is refused, as is another study's file."""
+    """All answers as judgements of our method.
+
+    Raises InputError for two files of one rater, and for answers to another study.
+    """
     pairs = tuple(key.items)
     columns = {pair: column for column, pair in enumerate(pairs)}
     values = np.full((len(key.questions), len(answers), len(pairs)), np.nan)
@@ -73,20 +77,23 @@ def read_judgements(answers: Sequence[Path], key: Key) -> Judgements:
     for row, path in enumerate(answers):
         given = _answers(path)
         if given["emosh_study"] != key.study:
-            raise InputError(f"{path} answers study {given['emosh_study']}, but the key is of study {key.study}")
+            raise InputError(
+                f"{path} answers study {given['emosh_study']}, but the key belongs to study {key.study}; "
+                "name the right key with --key FILE"
+            )
         if given["rater"] in raters:
             other = answers[raters.index(given["rater"])]
-            raise InputError(f"{path} and {other} are both of rater '{given['rater']}'; give one of them")
+            raise InputError(f"{path} and {other} are both from rater '{given['rater']}'; give only one of them")
         raters.append(given["rater"])
         for answer in given["answers"]:
-            question, column, value = _judged(answer, key, columns, path)
+            question, column, value = _judgement(answer, key, columns, path)
             values[question, row, column] = value
     methods = tuple(key.items[pair]["method"] for pair in pairs)
     clips = tuple(key.items[pair]["clip"] for pair in pairs)
     return Judgements(tuple(raters), pairs, methods, clips, key.questions, values)
 
 
-def _judged(answer: Any, key: Key, columns: dict[str, int], path: Path) -> tuple[int, int, int]:
+def _judgement(answer: Any, key: Key, columns: dict[str, int], path: Path) -> tuple[int, int, int]:
     """Question, pair and judgement of one answer."""
     try:
         item, question, choice = key.items[answer["item"]], int(answer["question"]), answer["choice"]
@@ -95,7 +102,7 @@ def _judged(answer: Any, key: Key, columns: dict[str, int], path: Path) -> tuple
         if not known or set(sides.values()) != {item["ours"], item["other"]}:
             raise KeyError(choice)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} holds an answer that is none of this study's: {answer}") from error
+        raise InputError(f"{path} has an answer that does not belong to this study: {answer}") from error
     if choice == "same":
         return question, columns[answer["item"]], 0
     return question, columns[answer["item"]], 1 if sides[choice] == item["ours"] else -1
@@ -104,7 +111,7 @@ def _judged(answer: Any, key: Key, columns: dict[str, int], path: Path) -> tuple
 def _answers(path: Path) -> dict[str, Any]:
     found = _json(path, "a rater's answers")
     if not isinstance(found.get("answers"), list) or not all(key in found for key in ("emosh_study", "rater")):
-        raise InputError(f"{path} holds no answers; it is the file that the study's page saves")
+        raise InputError(f"{path} has no answers; give the file that the study's page saves")
     return found
 
 
@@ -112,7 +119,7 @@ def _json(path: Path, what: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist, expected {what}") from error
+        raise InputError(f"{path} does not exist; give {what}") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as {what} ({error})") from error
     if not isinstance(found, dict):

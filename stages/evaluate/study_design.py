@@ -1,7 +1,8 @@
-"""A user study's pairs: every clip of our method against the same clip of every other, under names that tell nothing.
+"""The pairs of a user study: every clip of our method with the same clip of every other method.
 
-A folder of results holds `ref/NAME.png` (or .jpg), `drive/NAME.mp4`, and one folder a method with `NAME.mp4`. Or
-they are named by the comparison.toml of `evaluate --table`: a set's photos are the references, its truth what drives.
+A folder of results has `ref/NAME.png` (or .jpg), `drive/NAME.mp4`, and one folder per method with `NAME.mp4`. The
+comparison.toml of `evaluate --table` may name the files instead: a set's photos are the references, its truth the
+driving videos.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.artifacts.names import checked_utf8
 from stages.errors import InputError
 from stages.evaluate.comparison import read_comparison
 
@@ -20,30 +22,8 @@ PHOTOS, VIDEOS = (".png", ".jpg", ".jpeg", ".webp"), (".mp4", ".mov", ".mkv", ".
 
 
 @dataclass(frozen=True)
-class StudyConfig:
-    """What raters are asked, and how the page is made."""
-
-    questions: tuple[str, ...] = (
-        "Which follows the movement above better?",
-        "Which looks more like the person in the photo above, in face and body?",
-        "Which is the better video over all?",
-    )
-    height: int = 512
-    """Videos are shown from copies at most this many pixels high, all made by the same encoder."""
-    embed: bool = True
-    """Put the videos into the page. false: into a folder beside it, for studies that are too large for one file."""
-    title: str = "Which video is better?"
-
-    def __post_init__(self) -> None:
-        if not self.questions or not all(text.strip() for text in self.questions):
-            raise InputError("questions: ask at least one, and none empty")
-        if not 64 <= self.height <= 4320:
-            raise InputError(f"height = {self.height}: choose 64 to 4320 pixels")
-
-
-@dataclass(frozen=True)
 class Pair:
-    """One comparison: files, and the method that ours is compared with."""
+    """One comparison of our method with `method` on a clip, and its files."""
 
     clip: str
     method: str
@@ -55,26 +35,28 @@ class Pair:
 
 @dataclass(frozen=True)
 class Study:
-    """All pairs of a study, in an order of chance."""
+    """All pairs of a study, in random order."""
 
     ours: str
     methods: tuple[str, ...]
     pairs: tuple[Pair, ...]
     left_out: tuple[str, ...]
-    """Clips that something lacks, each with what."""
+    """Clips that a folder lacks, each with the folders that lack it."""
 
 
-def design(runs: Path, ours: str, seed: int = 0, clips: int | None = None) -> Study:
-    """Pair the results in `runs`; `clips` takes that many clips by chance. Same seed, same study.
+def design_study(runs: Path, ours: str, seed: int = 0, clips: int | None = None) -> Study:
+    """Pair the results in `runs`, of all clips or of `clips` randomly chosen ones. Same seed, same study.
 
-    Raises InputError for a folder that is not laid out as above, or holds nothing to compare.
+    Raises InputError for a folder that is not laid out as above, or has nothing to compare.
     """
-    found = _listed(runs) if runs.is_file() else _laid_out(runs)
+    found = _from_comparison(runs) if runs.is_file() else _from_folder(runs)
+    for path in (path for files in found.values() for path in files.values()):
+        checked_utf8(path)
     methods = tuple(name for name in found if name not in (REF, DRIVE, ours))
     if ours not in found or ours in (REF, DRIVE):
         raise InputError(f"{runs} has no method '{ours}'; name yours with --ours, one of: {', '.join(methods)}")
     if not methods:
-        raise InputError(f"{runs} holds no other method beside '{ours}'; add its results")
+        raise InputError(f"{runs} has no other method than '{ours}'; add the results of another method")
     every = sorted(set().union(*(found[name] for name in (ours, *methods))))
     chance = np.random.default_rng(seed)
     picked = every if clips is None else sorted(chance.permutation(every)[:clips].tolist())
@@ -87,7 +69,9 @@ def design(runs: Path, ours: str, seed: int = 0, clips: int | None = None) -> St
                 files = (found[name][clip] for name in (REF, DRIVE, ours, method))
                 pairs.append(Pair(clip, method, *files))
     if not pairs:
-        raise InputError(f"no clip in {runs} has photo, driving video and two results of one name; {left_out[:3]}")
+        raise InputError(
+            f"no clip in {runs} has a photo, a driving video and two results of the same name; {left_out[:3]}"
+        )
     order = chance.permutation(len(pairs))
     return Study(ours, methods, tuple(pairs[row] for row in order), tuple(left_out))
 
@@ -96,8 +80,8 @@ Found = dict[str, dict[str, Path]]
 """Folder or method -> clip -> file."""
 
 
-def _laid_out(runs: Path) -> Found:
-    """What a folder holds."""
+def _from_folder(runs: Path) -> Found:
+    """The files of a folder of results."""
     found = {folder.name: _files(folder) for folder in sorted(runs.iterdir()) if folder.is_dir()}
     for needed, what in ((REF, "photos"), (DRIVE, "driving videos")):
         if not found.get(needed):
@@ -105,12 +89,12 @@ def _laid_out(runs: Path) -> Found:
     return found
 
 
-def _listed(runs: Path) -> Found:
-    """What a comparison.toml names; clips are called SET/NAME."""
+def _from_comparison(runs: Path) -> Found:
+    """The files that a comparison.toml names; clips are called SET/NAME."""
     named = read_comparison(runs)
     both = [each for each in named.truths if each in named.photos]
     if not both:
-        raise InputError(f"{runs}: a study needs a set with truth (what drives) and photos")
+        raise InputError(f"{runs}: a study needs a set with truth (the driving videos) and photos")
     tables = {REF: named.photos, DRIVE: named.truths, **{each.name: each.results for each in named.methods}}
     return {
         name: {f"{set_}/{clip}": path for set_ in both for clip, path in table.get(set_, {}).items()}
@@ -119,11 +103,11 @@ def _listed(runs: Path) -> Found:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    wanted = PHOTOS if folder.name == REF else VIDEOS
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in wanted}
+    suffixes = PHOTOS if folder.name == REF else VIDEOS
+    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in suffixes}
 
 
-def nameless(path: Path, seed: int) -> str:
-    """What a file is called in the page: a digest of its bytes and the seed."""
+def anonymous_name(path: Path, seed: int) -> str:
+    """The file's name in the page: a digest of its bytes and the seed, which does not give its method away."""
     with path.open("rb") as file:
         return hashlib.sha256(f"{seed} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode()).hexdigest()[:12]

@@ -1,17 +1,18 @@
-"""Good, same, bad: shares with confidence intervals, and how far raters agree.
+"""Figures of a user study: shares of good, same and bad with confidence intervals, and the raters' agreement.
 
-Intervals are percentiles of a bootstrap that draws raters and clips anew at once (Owen 2007, "The pigeonhole
-bootstrap"), since judgements of one rater, or of one clip, are not independent. Agreement is Krippendorff's alpha
-("Computing Krippendorff's Alpha-Reliability", 2011) for ordered values.
+Judgements of one rater, or of one clip, are not independent. So the bootstrap resamples raters and clips at the same
+time (Owen 2007, "The pigeonhole bootstrap"), and intervals are its percentiles. Agreement is Krippendorff's alpha for
+ordinal values ("Computing Krippendorff's Alpha-Reliability", 2011).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from stages.artifacts.shown_text import in_markdown
 from stages.evaluate.study_answers import Judgements
 
 DRAWS = 2000
@@ -24,8 +25,8 @@ def study_figures(judged: Judgements, seed: int = 0) -> dict[str, Any]:
     methods = dict.fromkeys(judged.methods)
     sections = []
     for number, question in enumerate(judged.questions):
-        rows = {method: _of(judged, number, method, seed) for method in methods}
-        sections.append({"question": question, "methods": rows, "alpha": alpha(judged.values[number])})
+        rows = {method: _method_figures(judged, number, method, seed) for method in methods}
+        sections.append({"question": question, "methods": rows, "alpha": krippendorff_alpha(judged.values[number])})
     return {
         "raters": len(judged.raters),
         "pairs": len(judged.pairs),
@@ -37,7 +38,7 @@ def study_figures(judged: Judgements, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def _of(judged: Judgements, question: int, method: str, seed: int) -> dict[str, Any]:
+def _method_figures(judged: Judgements, question: int, method: str, seed: int) -> dict[str, Any]:
     chosen = np.array([name == method for name in judged.methods])
     values = judged.values[question][:, chosen]
     clips = np.array(judged.clips)[chosen]
@@ -46,7 +47,7 @@ def _of(judged: Judgements, question: int, method: str, seed: int) -> dict[str, 
     if not count:
         return figures
     shares = {name: float(100 * (values == value).sum() / count) for name, value in NAMES.items()}
-    drawn = drawn_shares(values, clips, seed)
+    drawn = bootstrap_shares(values, clips, seed)
     for name in NAMES:
         figures[name] = {
             "count": int((values == NAMES[name]).sum()),
@@ -55,13 +56,13 @@ def _of(judged: Judgements, question: int, method: str, seed: int) -> dict[str, 
         }
     net = None if drawn is None else drawn["good"] - drawn["bad"]
     figures["good_minus_bad"] = {"percent": shares["good"] - shares["bad"], "interval": _interval(net)}
-    return {**figures, "alpha": alpha(values)}
+    return {**figures, "alpha": krippendorff_alpha(values)}
 
 
-def drawn_shares(
+def bootstrap_shares(
     values: Float[np.ndarray, "raters pairs"], clips: np.ndarray, seed: int
 ) -> dict[str, Float[np.ndarray, "draws"]] | None:
-    """Percent of each judgement in DRAWS draws of raters and clips; None with fewer than two clips."""
+    """Percent of each judgement in DRAWS resamplings of raters and clips; None with fewer than two clips."""
     names, place = np.unique(clips, return_inverse=True)
     if len(names) < 2:
         return None
@@ -69,14 +70,15 @@ def drawn_shares(
     raters = len(values)
     of_rater = chance.multinomial(raters, np.full(raters, 1 / raters), DRAWS)
     of_clip = chance.multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)[:, place]
-    whole = _weighed(of_rater, np.isfinite(values), of_clip)
+    whole = _weighted_counts(of_rater, np.isfinite(values), of_clip)
     kept = whole > 0
     return {
-        name: 100 * _weighed(of_rater, values == value, of_clip)[kept] / whole[kept] for name, value in NAMES.items()
+        name: 100 * _weighted_counts(of_rater, values == value, of_clip)[kept] / whole[kept]
+        for name, value in NAMES.items()
     }
 
 
-def _weighed(of_rater: Int[np.ndarray, "draws raters"], table: np.ndarray, of_pair: np.ndarray) -> np.ndarray:
+def _weighted_counts(of_rater: Int[np.ndarray, "draws raters"], table: np.ndarray, of_pair: np.ndarray) -> np.ndarray:
     return np.einsum("dp,dp->d", of_rater @ table.astype(float), of_pair)
 
 
@@ -87,12 +89,10 @@ def _interval(drawn: np.ndarray | None) -> list[float] | None:
     return [float(value) for value in np.percentile(drawn, [tail, 100 - tail])]
 
 
-def alpha(
-    ratings: Float[np.ndarray, "raters units"], level: Literal["nominal", "ordinal", "interval"] = "ordinal"
-) -> float | None:
-    """Krippendorff's alpha: 1 perfect agreement, 0 chance; nan ratings are missing.
+def krippendorff_alpha(ratings: Float[np.ndarray, "raters units"]) -> float | None:
+    """Krippendorff's alpha for ordinal ratings: 1 is perfect agreement, 0 is chance. A nan rating is missing.
 
-    None where no unit was rated twice, or all ratings are the same, which leaves nothing to agree about.
+    None if no unit has two ratings, or if all ratings are equal: then agreement is not defined.
     """
     values = np.unique(ratings[np.isfinite(ratings)])
     table = np.array([(ratings == value).sum(0) for value in values], float).reshape(len(values), ratings.shape[1])
@@ -101,42 +101,36 @@ def alpha(
         return None
     coincidences = (table / (table.sum(0) - 1)) @ table.T - np.diag((table / (table.sum(0) - 1)).sum(1))
     totals = coincidences.sum(1)
-    distance = _distance(values, totals, level)
+    ranks = np.cumsum(totals) - totals / 2
+    distance = (ranks[:, None] - ranks[None]) ** 2
     expected = (np.outer(totals, totals) * distance).sum() / (totals.sum() - 1)
     return None if expected == 0 else float(1 - (coincidences * distance).sum() / expected)
 
 
-def _distance(values: np.ndarray, totals: np.ndarray, level: str) -> Float[np.ndarray, "values values"]:
-    """Squared difference between each two values."""
-    if level == "nominal":
-        return 1.0 - np.eye(len(values))
-    if level == "interval":
-        return (values[:, None] - values[None]) ** 2
-    ranks = np.cumsum(totals) - totals / 2
-    return (ranks[:, None] - ranks[None]) ** 2
-
-
 def as_markdown(figures: dict[str, Any], ours: str) -> str:
-    """The figures as tables, one a question, the paper's Table 3 with intervals."""
+    """The figures in Markdown, one table per question: the paper's Table 3 with intervals."""
     lines = [f"{figures['raters']} raters, {figures['pairs']} pairs, {figures['judgements']} judgements; "
              f"{round(100 * figures['confidence'])} % intervals ({figures['interval']})."]  # fmt: skip
     for section in figures["questions"]:
-        lines += ["", f"**{section['question']}** (agreement {_two(section['alpha'])})", ""]
-        lines += [f"| {ours} against | good | same | bad | good - bad | agreement |", "|---|---|---|---|---|---|"]
+        lines += ["", f"**{in_markdown(section['question'])}** (agreement {_two_decimals(section['alpha'])})", ""]
+        lines += [
+            f"| {in_markdown(ours)} against | good | same | bad | good - bad | agreement |",
+            "|---|---|---|---|---|---|",
+        ]
         for method, row in section["methods"].items():
             if row["judgements"]:
-                cells = [_share(row[name]) for name in (*NAMES, "good_minus_bad")]
-                lines.append(f"| {method} | {' | '.join(cells)} | {_two(row['alpha'])} |")
+                cells = [_percent_text(row[name]) for name in (*NAMES, "good_minus_bad")]
+                lines.append(f"| {in_markdown(method)} | {' | '.join(cells)} | {_two_decimals(row['alpha'])} |")
             else:
-                lines.append(f"| {method} | not judged | | | | |")
+                lines.append(f"| {in_markdown(method)} | not judged | | | | |")
     return "\n".join(lines) + "\n"
 
 
-def _share(figure: dict[str, Any]) -> str:
+def _percent_text(figure: dict[str, Any]) -> str:
     interval = figure["interval"]
     spread = "" if interval is None else f" ({interval[0]:.0f} to {interval[1]:.0f})"
     return f"{figure['percent']:.0f} %{spread}"
 
 
-def _two(value: float | None) -> str:
+def _two_decimals(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"

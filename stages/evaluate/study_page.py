@@ -1,6 +1,6 @@
-"""A user study as one web page that works offline from a file, and the key that tells which video is whose.
+"""A user study as one web page that works offline from a file, and the key that says which video is from which method.
 
-The page holds no method's name: only digests. It shuffles pairs and sides anew for each rater, from the rater's name.
+The page has no method names, only digests. The rater's name decides the order of pairs and which video is on the left.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import IO, Any
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance, config_dict
-from stages.evaluate.study_design import Study, StudyConfig, nameless
+from stages.evaluate.config import StudyConfig
+from stages.evaluate.study_design import Study, anonymous_name
 from stages.progress import Progress, silent
 from stages.video.browser import browser_photo, browser_video
 
@@ -27,14 +28,15 @@ PIECE = 3 * 2**18
 def write_study(
     path: Path, key: Path, study: Study, config: StudyConfig, seed: int = 0, progress: Progress = silent
 ) -> str:
-    """Write the page at `path` and its key at `key`; returns the study's name. Raises InputError for a bad video.
+    """Write the page at `path` and its key at `key`; returns the study's name.
 
-    Without `config.embed` the videos lie in a folder named after the page.
+    Without `config.embed` the videos lie in a folder named after the page. Raises InputError for an unreadable video.
     """
-    media = _media(study, seed)
+    media = _media_names(study, seed)
     items = [
-        {"id": f"{nameless(pair.ours, seed)}-{nameless(pair.other, seed)}", "clip": pair.clip, "method": pair.method,
-         "ours": media[pair.ours], "other": media[pair.other], "ref": media[pair.ref], "drive": media[pair.drive]}
+        {"id": f"{anonymous_name(pair.ours, seed)}-{anonymous_name(pair.other, seed)}", "clip": pair.clip,
+         "method": pair.method, "ours": media[pair.ours], "other": media[pair.other], "ref": media[pair.ref],
+         "drive": media[pair.drive]}
         for pair in study.pairs
     ]  # fmt: skip
     record = Provenance("study", config=config_dict(config), seed=seed, inputs={each: each for each in media.values()})
@@ -43,7 +45,7 @@ def write_study(
         "study": name,
         "title": config.title,
         "questions": list(config.questions),
-        "items": [_shown(item) for item in items],
+        "items": [_page_item(item) for item in items],
         "folder": None if config.embed else f"{path.stem}-videos",
     }
     _write_page(path, shown, media, config, progress)
@@ -53,18 +55,18 @@ def write_study(
     return name
 
 
-def _media(study: Study, seed: int) -> dict[Path, str]:
-    """File -> its name in the page; photos end in p, videos in v."""
+def _media_names(study: Study, seed: int) -> dict[Path, str]:
+    """File -> its name in the page; names of photos end in p, names of videos in v."""
     found: dict[Path, str] = {}
     for pair in study.pairs:
         for role, path in asdict(pair).items():
             if isinstance(path, Path) and path not in found:
-                found[path] = f"{nameless(path, seed)}{'p' if role == 'ref' else 'v'}"
+                found[path] = f"{anonymous_name(path, seed)}{'p' if role == 'ref' else 'v'}"
     return found
 
 
-def _shown(item: dict[str, str]) -> dict[str, str]:
-    """What the page knows of a pair: the two results in the order of their digests, which says nothing."""
+def _page_item(item: dict[str, str]) -> dict[str, str]:
+    """A pair as the page has it: the two results are sorted by digest, which does not show which one is ours."""
     first, second = sorted((item["ours"], item["other"]))
     return {"id": item["id"], "ref": item["ref"], "drive": item["drive"], "x": first, "y": second}
 
@@ -77,7 +79,7 @@ def _write_page(path: Path, shown: dict[str, Any], media: dict[Path, str], confi
         folder.mkdir(exist_ok=True)
     with atomic_path(path) as part, part.open("w", encoding="utf-8") as file, tempfile.TemporaryDirectory() as spool:
         file.write(before)
-        file.write(f'<script type="application/json" id="study">{_safe(shown)}</script>\n')
+        file.write(f'<script type="application/json" id="study">{_json_for_script(shown)}</script>\n')
         for done, (source, name) in enumerate(media.items()):
             progress("preparing videos", done, len(media))
             ending, write = ("jpg", browser_photo) if name.endswith("p") else ("mp4", browser_video)
@@ -101,6 +103,6 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _safe(shown: dict[str, Any]) -> str:
-    """JSON that cannot end the script it stands in."""
+def _json_for_script(shown: dict[str, Any]) -> str:
+    """JSON without "<", so that it cannot end the script element around it."""
     return json.dumps(shown).replace("<", "\\u003c")

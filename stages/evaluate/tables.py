@@ -1,8 +1,8 @@
-"""The paper's tables from clips' figures: a row a method, a column a figure of a set, means over clips with intervals.
+"""The paper's tables: one row per method, one column per figure of a set, means over clips with intervals.
 
-A cell is the mean over clips of each clip's mean, so that long clips do not rule; its interval is a bootstrap over
-clips. FID and FVD are one value of a set and have none. Bold is the best mean, whether or not it is surely the best:
-where the intervals of best and second overlap, a note says so.
+A cell is the mean over clips of each clip's mean, so that long clips do not count more. Its interval is a bootstrap
+over clips. FID and FVD have one value per set and no interval. The best mean is bold even if the difference may be
+chance; a note says where the intervals of the best and the second overlap.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from stages.evaluate.averages import interval
-from stages.evaluate.paper import beside
+from stages.evaluate.averages import bootstrap_interval
+from stages.evaluate.paper import paper_notes
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A column: its key in a clip's figures, its heading, which way is better, digits after the point."""
+    """A column: key in a clip's figures, heading, whether higher is better, digits after the point."""
 
     key: str
     label: str
@@ -28,11 +28,11 @@ class Figure:
 
     @property
     def heading(self) -> str:
-        """With an arrow."""
+        """The label with an arrow that points the better way."""
         return f"{self.label} {'↑' if self.higher else '↓'}"
 
     def text(self, value: float) -> str:
-        """As printed; what would be nothing but zeros (DisCo's L1) in powers of ten."""
+        """The value as printed; a value that would show only zeros (DisCo's L1) is printed in powers of ten."""
         shown = f"{value:.{self.digits}f}"
         return f"{value:.2e}" if value and not shown.strip("-0.") else shown
 
@@ -42,29 +42,29 @@ PICTURES = (
     Figure("lpips_alex", "LPIPS alex", False), Figure("lpips_vgg", "LPIPS vgg", False),
 )  # fmt: skip
 IDENTITY = (
-    Figure("ips", "IPS", True), Figure("ips_misses_as_zero", "IPS, misses 0", True),
+    Figure("ips", "IPS", True), Figure("ips_misses_as_zero", "IPS, misses as 0", True),
     Figure("detection_rate", "faces found", True),
 )  # fmt: skip
 SHAPE = (
-    Figure("shape_cosine", "betas cosine", True), Figure("shape_sizeless", "at one height", True),
-    Figure("shape_height_cm", "height off, cm", False, 1), Figure("shape_repeat", "tracker's own cosine", True),
+    Figure("shape_cosine", "betas cosine", True), Figure("shape_sizeless", "cosine at one height", True),
+    Figure("shape_height_cm", "height error, cm", False, 1), Figure("shape_repeat", "tracker's own cosine", True),
 )  # fmt: skip
 SETS = (Figure("fid", "FID", False, 2), Figure("fvd", "FVD", False, 2))
 TABLES: dict[int, tuple[str, tuple[Figure, ...]]] = {
-    1: ("Self-driven: closeness to the real video", PICTURES),
+    1: ("Self-driven: similarity to the real video", PICTURES),
     2: ("Cross-driven: identity", IDENTITY),
     4: ("Ablation: one switch off at a time", (*PICTURES, *IDENTITY[:2], *SHAPE[:3])),
     5: ("Shape consistency", SHAPE),
     7: ("Distributions", SETS),
 }
-"""The paper's tables by number. Where its own columns are not known, these are ours."""
+"""The paper's tables by number. Where the paper's columns are not known, the columns were chosen here."""
 UNRANKED = ("detection_rate", "shape_repeat")
-"""Shown, never bold: they say how far to trust the others."""
+"""Shown but never bold: they say how far the other columns can be trusted."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value; `clips` it is the mean of, and its 95 % interval where there are enough."""
+    """One value, the number of clips it is the mean of, and its 95 % interval if there are enough clips."""
 
     value: float
     clips: int
@@ -84,7 +84,7 @@ class Table:
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """The table as a dictionary for JSON."""
         rows = [("measured", self.rows), ("published", self.published)]
         return {
             "table": self.number,
@@ -105,16 +105,15 @@ Measured = Mapping[tuple[str, str], Mapping[str, Mapping[str, float]]]
 """(method, set) -> clip -> figure -> value."""
 
 
-def build(
+def build_table(
     number: int,
     methods: Sequence[str],
     sets: Sequence[str],
     clips: Measured,
     pooled: Mapping[tuple[str, str], Mapping[str, float]],
     published: Mapping[str, Mapping[str, Mapping[str, float]]],
-    notes: Sequence[str] = (),
 ) -> Table | None:
-    """The table of that number from what was measured, or None where nothing of it was."""
+    """The table of that number from the measured figures; None if none of its figures was measured."""
     title, figures = TABLES[number]
     cells = {
         (name, where, figure.key): cell
@@ -132,14 +131,14 @@ def build(
     rows = [(name, row) for name, row in rows if any(cell is not None for cell in row)]
     best, doubts = _best(columns, rows)
     marked = tuple(
-        (name, tuple(_marked(cell, name in best[column]) for column, cell in enumerate(row))) for name, row in rows
+        (name, tuple(_with_best(cell, name in best[column]) for column, cell in enumerate(row))) for name, row in rows
     )
-    said = tuple(
-        (name, tuple(_given(table.get(where, {}).get(figure.key)) for where, figure in columns))
+    printed = tuple(
+        (name, tuple(_published_cell(table.get(where, {}).get(figure.key)) for where, figure in columns))
         for name, table in published.items()
     )
-    said = tuple((name, row) for name, row in said if any(cell is not None for cell in row))
-    return Table(number, title, tuple(columns), marked, said, (*doubts, *notes, *beside(number)))
+    printed = tuple((name, row) for name, row in printed if any(cell is not None for cell in row))
+    return Table(number, title, tuple(columns), marked, printed, (*doubts, *paper_notes(number)))
 
 
 def _cell(key: str, clips: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float]) -> Cell | None:
@@ -148,14 +147,14 @@ def _cell(key: str, clips: Mapping[str, Mapping[str, float]], pooled: Mapping[st
     values = np.array([figures[key] for figures in clips.values() if key in figures])
     if not len(values):
         return None
-    edges = interval(values, 1)
+    edges = bootstrap_interval(values, 1)
     return Cell(float(values.mean()), len(values), None if edges is None else (edges[0], edges[1]))
 
 
 def _best(
     columns: Sequence[tuple[str, Figure]], rows: Sequence[tuple[str, Sequence[Cell | None]]]
 ) -> tuple[list[set[str]], list[str]]:
-    """Names of the best in each column (several where equal as printed), and where the best is not sure."""
+    """Names of the best in each column (several if they print the same), and notes on columns with overlaps."""
     found, doubts = [], []
     for index, (where, figure) in enumerate(columns):
         ranked = sorted(
@@ -174,9 +173,9 @@ def _best(
     return found, doubts
 
 
-def _marked(cell: Cell | None, best: bool) -> Cell | None:
+def _with_best(cell: Cell | None, best: bool) -> Cell | None:
     return None if cell is None else Cell(cell.value, cell.clips, cell.interval, best)
 
 
-def _given(value: float | None) -> Cell | None:
+def _published_cell(value: float | None) -> Cell | None:
     return None if value is None else Cell(float(value), 0)

@@ -1,7 +1,7 @@
-"""A motion in AMASS's SMPL-X keys, as Blender's SMPL-X add-on reads it: upright, on the floor, at a whole frame rate.
+"""A motion with AMASS's SMPL-X keys, as Blender's SMPL-X add-on reads it: upright, on the floor, at a whole frame rate.
 
-Which bones a reader gives these angles to is not known here: `betas` are those of the body file that the motion was
-fitted on, not those of the licensed SMPL-X.
+`betas` belong to the body file that the motion was fitted on, not to the licensed SMPL-X. So a reader that applies them
+to SMPL-X shows another body shape.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import numpy as np
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance
 from stages.body.model import Body
-from stages.export.upright import upright_motion, whole_rate
+from stages.export.upright import upright_motion, whole_frame_rate
 from stages.progress import Progress, silent
 
 
 def to_amass(motion: Motion, body: Body, fps: int | None = None, progress: Progress = silent) -> dict[str, np.ndarray]:
-    """Arrays of an AMASS .npz at `fps` frames a second (None: the motion's own rate, rounded).
+    """Arrays of an AMASS .npz at `fps` frames per second (None: the motion's own rate, rounded).
 
     Raises InputError for a motion of another body file.
     """
-    rate = whole_rate(motion, fps)
+    rate = whole_frame_rate(motion, fps)
     samples = upright_motion(motion, body, rate, progress)
     poses = samples.poses
     return {
@@ -42,12 +42,12 @@ def to_amass(motion: Motion, body: Body, fps: int | None = None, progress: Progr
         "emosh_kind": np.array("amass"),
         "emosh_head_betas": motion.head_betas.astype(np.float32),
         "emosh_valid": samples.valid,
-        "emosh_provenance": np.array(record(motion, body, "amass", {"fps": rate}).to_json()),
+        "emosh_provenance": np.array(export_provenance(motion, body, "amass", {"fps": rate}).to_json()),
     }
 
 
-def record(motion: Motion, body: Body, to: str, config: dict) -> Provenance:
-    """What an export was made from."""
+def export_provenance(motion: Motion, body: Body, to: str, config: dict) -> Provenance:
+    """Provenance of an export in the format `to`."""
     return Provenance(
         "export",
         config={"to": to, **config},

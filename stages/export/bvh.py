@@ -1,8 +1,8 @@
-"""A motion as BVH: the skeleton's hierarchy with its offsets, and one line of Euler angles a frame.
+"""A motion as BVH: the skeleton's hierarchy with its offsets, and one line of Euler angles per frame.
 
-Frame: y up, the T-pose as rest pose. The root has position and rotation channels and no offset, so that readers that
-add the offset and readers that replace it agree; rotations are Z, X, Y in degrees, multiplied in that order, which is
-BVH's commonest. BVH has no place for units, shape, expression or provenance.
+Frame: y up, the T-pose as rest pose. The root has position and rotation channels and a zero offset, because some
+readers add the offset and others replace it. Rotations are Z, X, Y in degrees, multiplied in that order, the most
+common one in BVH files. BVH cannot store units, shape, expression or provenance.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stages.artifacts.atomic import atomic_path
 from stages.artifacts.motion import Motion
 from stages.body.model import JOINT_NAMES, Body
 from stages.export.skeleton import bone_ends, local_rotations, rest_joints, root_positions
-from stages.export.upright import UprightMotion, upright_motion, whole_rate
+from stages.export.upright import UprightMotion, upright_motion, whole_frame_rate
 from stages.progress import Progress, silent
 
 ORDER = "ZXY"
@@ -32,11 +32,11 @@ def write_bvh(
     units_per_metre: float = 100.0,
     progress: Progress = silent,
 ) -> tuple[int, int]:
-    """Write the motion at `fps` (None: its own rate, rounded). Returns (frames, frames a second).
+    """Write the motion at `fps` (None: its own rate, rounded). Returns (frames, frames per second).
 
     Raises InputError for a motion of another body file.
     """
-    rate = whole_rate(motion, fps)
+    rate = whole_frame_rate(motion, fps)
     samples = upright_motion(motion, body, rate, progress)
     with atomic_path(path) as part, part.open("w", encoding="ascii", newline="\n") as file:
         file.writelines(f"{line}\n" for line in _hierarchy(body, samples, units_per_metre))
@@ -50,18 +50,18 @@ def write_bvh(
 
 
 def depth_first(body: Body) -> list[int]:
-    """Joints in the order in which a BVH names them: a parent, then each child with all that hangs on it."""
+    """Joints in BVH's order: a joint, then the whole subtree of each of its children."""
 
-    def below(joint: int) -> Iterator[int]:
+    def subtree(joint: int) -> Iterator[int]:
         yield joint
         for child in np.flatnonzero(body.parents == joint).tolist():
-            yield from below(child)
+            yield from subtree(child)
 
-    return list(below(0))
+    return list(subtree(0))
 
 
 def euler_degrees(rotations: Float[np.ndarray, "samples joints 3 3"]) -> Float[np.ndarray, "samples joints 3"]:
-    """Angles about Z, X, Y whose product Rz Rx Ry is the rotation, without jumps of a whole turn between frames."""
+    """Angles about Z, X, Y with Rz Rx Ry equal to the rotation; consecutive frames never jump by a full turn."""
     from scipy.spatial.transform import Rotation
 
     angles = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_euler(ORDER)
@@ -72,24 +72,24 @@ def _hierarchy(body: Body, samples: UprightMotion, scale: float) -> Iterator[str
     joints = rest_joints(body, samples)
     ends = bone_ends(body, samples)
 
-    def below(joint: int, indent: str) -> Iterator[str]:
+    def subtree(joint: int, indent: str) -> Iterator[str]:
         parent = int(body.parents[joint])
         offset = np.zeros(3) if parent < 0 else joints[joint] - joints[parent]
         position = "Xposition Yposition Zposition " if parent < 0 else ""
         yield f"{indent}{'ROOT' if parent < 0 else 'JOINT'} {JOINT_NAMES[joint]}"
         yield f"{indent}{{"
-        yield f"{indent}\tOFFSET {_spelt(offset * scale)}"
+        yield f"{indent}\tOFFSET {_offset_text(offset * scale)}"
         yield f"{indent}\tCHANNELS {6 if position else 3} {position}{ROTATION}"
         for child in np.flatnonzero(body.parents == joint).tolist():
-            yield from below(child, f"{indent}\t")
+            yield from subtree(child, f"{indent}\t")
         if joint in ends:
             end = f"{indent}\t"
-            yield from (f"{end}End Site", f"{end}{{", f"{end}\tOFFSET {_spelt(ends[joint] * scale)}", f"{end}}}")
+            yield from (f"{end}End Site", f"{end}{{", f"{end}\tOFFSET {_offset_text(ends[joint] * scale)}", f"{end}}}")
         yield f"{indent}}}"
 
     yield "HIERARCHY"
-    yield from below(0, "")
+    yield from subtree(0, "")
 
 
-def _spelt(offset: Float[np.ndarray, "3"]) -> str:
+def _offset_text(offset: Float[np.ndarray, "3"]) -> str:
     return " ".join(f"{value:.6f}" for value in offset)

@@ -1,8 +1,8 @@
-"""A folder of runs as one page: photo, driver, overlay, condition, result and figures, run by run.
+"""A folder of runs as one web page: photo, driver, overlay, condition, result and figures of each run.
 
-The page needs no network and no server. Its pictures are small copies that every browser plays, kept in a folder
-beside it under digests of what they show, so that a page made again copies only what changed; or in the page itself.
-What a run is, and where its files are, is the caller's to know.
+The page needs no network and no server. It shows small copies that every browser can play. They are stored in the page
+itself, or in a folder beside it; there each copy is named by a digest of its source, so that a new page copies only
+changed files. The caller decides what a run is and where its files are.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import sha256_file
+from stages.artifacts.shown_text import in_markup, in_url
 from stages.progress import Progress, silent
 from stages.video.browser import browser_photo, browser_video
 from stages.video.photo import photo_size
 
 HEIGHT_PX = 512
-"""Panels are copies at most this high."""
+"""Largest height of a copy, pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,25 @@ class Panel:
 
     label: str
     path: Path | None
-    """None: the run has none."""
+    """The file to show; None if the run has none."""
     missing: str = "none"
-    """What to say instead."""
+    """Text shown if there is no file."""
 
 
 @dataclass(frozen=True)
 class GalleryRun:
-    """One run as it is shown."""
+    """One run as the page shows it."""
 
     name: str
     panels: tuple[Panel, ...]
     figures: tuple[tuple[str, str], ...]
-    """What is told of it: label and value."""
+    """Label and value of each figure."""
 
 
 def write_gallery(
     path: Path, runs: Sequence[GalleryRun], title: str, embed: bool = False, progress: Progress = silent
 ) -> int:
-    """Write the page; returns how many files were copied anew. Raises InputError for a video that cannot be read."""
+    """Write the page; returns how many files were copied. Raises InputError for a video that cannot be read."""
     folder = gallery_folder(path)
     with tempfile.TemporaryDirectory() as spool:
         place = Path(spool) if embed else folder
@@ -59,7 +59,7 @@ def write_gallery(
         sections = "\n".join(_section(number, run, copies) for number, run in enumerate(runs))
     page = files("stages.export").joinpath("gallery.html").read_text(encoding="utf-8")
     count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
-    for mark, text in (("TITLE", escape(title)), ("COUNT", count), ("RUNS", sections)):
+    for mark, text in (("TITLE", in_markup(title)), ("COUNT", count), ("RUNS", sections)):
         page = page.replace(f"<!--{mark}-->", text)
     with atomic_path(path) as part:
         part.write_text(page, encoding="utf-8")
@@ -67,13 +67,13 @@ def write_gallery(
 
 
 def gallery_folder(path: Path) -> Path:
-    """Where the copies of a page lie."""
+    """The folder of a page's copies."""
     return path.with_name(f"{path.stem}-files")
 
 
 @dataclass
 class _Copies:
-    """Makes copies, or finds them made; tells how each is referred to in the page."""
+    """Makes the copies that are missing, and gives each copy's address in the page."""
 
     folder: Path
     embed: bool
@@ -82,7 +82,7 @@ class _Copies:
     done: int = 0
     made: int = 0
 
-    def refer(self, source: Path) -> str:
+    def address(self, source: Path) -> str:
         """The address of the copy of a photo or video."""
         still = photo_size(source) is not None
         name = hashlib.sha256(f"{sha256_file(source)} {HEIGHT_PX}".encode()).hexdigest()[:16]
@@ -93,29 +93,31 @@ class _Copies:
         self.done += 1
         self.progress("copying for the gallery", self.done, self.total)
         if not self.embed:
-            return f"{self.folder.name}/{copy.name}"
+            return f"{in_url(self.folder.name)}/{copy.name}"
         kind = "image/jpeg" if still else "video/mp4"
         return f"data:{kind};base64,{base64.b64encode(copy.read_bytes()).decode()}"
 
 
 def _section(number: int, run: GalleryRun, copies: _Copies) -> str:
     panels = "\n".join(_figure(panel, run.name, copies) for panel in run.panels)
-    figures = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in run.figures)
+    figures = "".join(
+        f"<div><dt>{in_markup(label)}</dt><dd>{in_markup(value)}</dd></div>" for label, value in run.figures
+    )
     return (
         f'<section class="run" id="run{number}" tabindex="-1" aria-labelledby="name{number}">\n'
-        f'<h2 id="name{number}">{escape(run.name)}</h2>\n<div class="panels">\n{panels}\n</div>\n'
+        f'<h2 id="name{number}">{in_markup(run.name)}</h2>\n<div class="panels">\n{panels}\n</div>\n'
         f"<dl>{figures}</dl>\n</section>"
     )
 
 
 def _figure(panel: Panel, run: str, copies: _Copies) -> str:
-    label = escape(panel.label)
+    label = in_markup(panel.label)
     if panel.path is None:
-        return f'<figure><div class="none">{escape(panel.missing)}</div><figcaption>{label}</figcaption></figure>'
-    address, name = copies.refer(panel.path), escape(f"{panel.label} of {run}")
+        return f'<figure><div class="none">{in_markup(panel.missing)}</div><figcaption>{label}</figcaption></figure>'
+    source, name = copies.address(panel.path), in_markup(f"{panel.label} of {run}")
     shown = (
-        f'<img src="{address}" alt="{name}" loading="lazy">'
-        if address.endswith(".jpg") or address.startswith("data:image")
-        else f'<video src="{address}" muted loop playsinline preload="metadata" aria-label="{name}"></video>'
+        f'<img src="{source}" alt="{name}" loading="lazy">'
+        if source.endswith(".jpg") or source.startswith("data:image")
+        else f'<video src="{source}" muted loop playsinline preload="metadata" aria-label="{name}"></video>'
     )
     return f'<figure><button class="panel" type="button">{shown}</button><figcaption>{label}</figcaption></figure>'

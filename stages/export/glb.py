@@ -1,7 +1,7 @@
-"""A motion as GLB: the skinned person with the animation, facial actions as morph targets. Any glTF viewer plays it.
+"""A motion as GLB: the skinned, animated person with facial actions as morph targets. Any glTF viewer plays it.
 
-Frame: y up, metres, facing +z, as glTF asks. Skin weights are the four strongest of each vertex, all that viewers
-read; a body file's pose correctives cannot be told in glTF and are left out.
+Frame: y up, metres, facing +z, as glTF requires. Each vertex keeps its four strongest skin weights, because viewers
+read only four. glTF cannot store a body file's pose correctives, so they are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import VERSION, Provenance
 from stages.body.model import JOINT_NAMES, Body
 from stages.drawing.skin import skin_colours
-from stages.export.amass import record
+from stages.export.amass import export_provenance
 from stages.export.glb_buffer import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, Buffer, write_glb
 from stages.export.skeleton import local_rotations, rest_joints, root_positions
 from stages.export.upright import UprightMotion, upright_motion
@@ -26,20 +26,20 @@ from stages.raster.shading import vertex_normals
 
 INFLUENCES = 4
 STILL_M = 1e-6
-"""Morph target offsets below this are none."""
+"""Morph target offsets below this are dropped, metres."""
 
 
 def export_glb(
     path: Path, motion: Motion, body: Body, fps: int | None = None, progress: Progress = silent
 ) -> tuple[int, float]:
-    """Write the motion, at its own times or at `fps`. Returns (key frames, seconds).
+    """Write the motion at `fps`, or at its own times (None). Returns (key frames, seconds).
 
     Raises InputError for a motion of another body file.
     """
     samples = upright_motion(motion, body, fps, progress)
     buffer = Buffer()
     document = {
-        "asset": _asset(record(motion, body, "glb", {"fps": fps})),
+        "asset": _asset(export_provenance(motion, body, "glb", {"fps": fps})),
         "scene": 0,
         "scenes": [{"name": "emosh", "nodes": [0, len(JOINT_NAMES)]}],
         "nodes": [*_joint_nodes(body, samples), {"name": "person", "mesh": 0, "skin": 0}],
@@ -58,10 +58,10 @@ def export_glb(
     return len(samples), float(samples.times[-1])
 
 
-def strongest(
+def strongest_influences(
     weights: Float[np.ndarray, "vertices 55"],
 ) -> tuple[UInt8[np.ndarray, "vertices 4"], Float[np.ndarray, "vertices 4"]]:
-    """Joints and weights of each vertex's four strongest influences, summing to 1; unused ones are joint 0 at 0."""
+    """Joints and weights of each vertex's four strongest influences; weights sum to 1, unused ones are joint 0 at 0."""
     joints = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
     kept = np.take_along_axis(weights, joints, 1)
     kept = kept / kept.sum(1, keepdims=True)
@@ -87,7 +87,7 @@ def _joint_nodes(body: Body, samples: UprightMotion) -> list[dict[str, Any]]:
 
 
 def quaternions(samples: UprightMotion) -> Float[np.ndarray, "samples 55 4"]:
-    """Local rotations as x, y, z, w, each nearer to the one before it than its negative is."""
+    """Local rotations as x, y, z, w; of q and -q, the one nearer to the sample before is taken."""
     from scipy.spatial.transform import Rotation
 
     turns = Rotation.from_matrix(local_rotations(samples).reshape(-1, 3, 3)).as_quat().reshape(-1, 55, 4)
@@ -98,7 +98,7 @@ def quaternions(samples: UprightMotion) -> Float[np.ndarray, "samples 55 4"]:
 
 def _mesh(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
     vertices = samples.template.astype(np.float32)
-    joints, weights = strongest(body.weights)
+    joints, weights = strongest_influences(body.weights)
     faces = body.faces.astype(np.uint16 if len(vertices) < 65535 else np.uint32).reshape(-1)
     attributes = {
         "POSITION": buffer.add(vertices, ARRAY_BUFFER, bounds=True),
@@ -107,7 +107,7 @@ def _mesh(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
         "JOINTS_0": buffer.add(joints, ARRAY_BUFFER),
         "WEIGHTS_0": buffer.add(weights, ARRAY_BUFFER),
     }
-    targets = [{"POSITION": _target(buffer, body, column)} for column in range(len(body.expression_names))]
+    targets = [{"POSITION": _morph_target(buffer, body, column)} for column in range(len(body.expression_names))]
     primitive = {
         "attributes": attributes,
         "indices": buffer.add(faces, ELEMENT_ARRAY_BUFFER),
@@ -123,22 +123,22 @@ def _mesh(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
     }
 
 
-def _target(buffer: Buffer, body: Body, column: int) -> int:
-    """One facial action: the vertices it moves, and how far."""
+def _morph_target(buffer: Buffer, body: Body, column: int) -> int:
+    """The morph target of one facial action: the vertices that it moves, and their offsets in metres."""
     offsets = body.exprdirs[:, :, column]
     rows: Int[np.ndarray, "moved"] = np.flatnonzero(np.abs(offsets).max(1) > STILL_M)
     return buffer.add_sparse(len(offsets), rows, offsets[rows])
 
 
 def _skin(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
-    """Inverse bind matrices take rest vertices to their joint: axes are the world's, so only the place is taken off."""
+    """Inverse bind matrices move rest vertices to their joint; rest axes are the world's, so they only translate."""
     inverse = np.tile(np.eye(4, dtype=np.float32), (len(JOINT_NAMES), 1, 1))
     inverse[:, 3, :3] = -rest_joints(body, samples)
     return {"name": "skeleton", "inverseBindMatrices": buffer.add(inverse), "joints": list(range(55)), "skeleton": 0}
 
 
 def _animation(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
-    """Root translation, the rotation of every joint that turns, and the weights of the facial actions."""
+    """Root translation, rotation of every joint that moves, and weights of the facial actions."""
     times = buffer.add(samples.times.astype(np.float32), bounds=True)
     turns = quaternions(samples)
     tracks = [(0, "translation", root_positions(body, samples).astype(np.float32))]

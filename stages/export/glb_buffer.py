@@ -1,6 +1,6 @@
-"""glTF 2.0's binary container: arrays become accessors in one buffer, the buffer and its JSON one .glb file.
+"""glTF 2.0's binary container: arrays become accessors in one buffer; the JSON and the buffer become one .glb file.
 
-After the Khronos specification, version 2.0.1, sections 3.6 (buffers, views, accessors) and 4.4 (GLB layout).
+It follows the Khronos specification, version 2.0.1, sections 3.6 (buffers, views, accessors) and 4.4 (GLB layout).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from stages.artifacts.atomic import atomic_path
 COMPONENT = {"float32": 5126, "uint32": 5125, "uint16": 5123, "uint8": 5121}
 TYPE = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
-"""What a view is for: vertex attributes, triangle indices."""
+"""glTF's targets of a buffer view: vertex attributes, triangle indices."""
 ALIGNMENT = 4
 
 
 @dataclass
 class Buffer:
-    """Collects arrays; `accessors` and `views` are the JSON that describes them."""
+    """The arrays of a file; `accessors` and `views` are the JSON that describes them."""
 
     data: bytearray = field(default_factory=bytearray)
     views: list[dict[str, Any]] = field(default_factory=list)
     accessors: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, array: np.ndarray, target: int | None = None, bounds: bool = False, normalized: bool = False) -> int:
-        """Append an array, its first axis counting elements; returns its accessor. Matrices are given as columns."""
+        """Append an array whose first axis counts elements; returns its accessor. Matrices are stored by column."""
         accessor = {
             "bufferView": self._view(array, target),
             "componentType": COMPONENT[array.dtype.name],
@@ -43,7 +43,7 @@ class Buffer:
         return self._listed(accessor, array if bounds else None)
 
     def add_sparse(self, count: int, rows: np.ndarray, values: np.ndarray) -> int:
-        """An array of `count` rows that are zero but for `rows` (rising), which hold `values`."""
+        """Append an array of `count` rows: `values` at `rows` (rising), zero elsewhere. Returns its accessor."""
         accessor: dict[str, Any] = {"componentType": COMPONENT["float32"], "count": count, "type": "VEC3"}
         if len(rows):
             accessor["sparse"] = {
@@ -75,16 +75,16 @@ class Buffer:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The JSON of a .glb file. Raises ValueError for anything else."""
+    """The JSON of a .glb file. Raises ValueError for another kind of file."""
     with Path(path).open("rb") as file:
         head = file.read(20)
         if len(head) < 20 or head[:4] != b"glTF" or head[16:] != b"JSON":
-            raise ValueError(f"{path} is no GLB file")
+            raise ValueError(f"{path} is not a GLB file")
         return json.loads(file.read(struct.unpack("<I", head[12:16])[0]))
 
 
 def write_glb(path: Path, document: dict[str, Any], buffer: Buffer) -> None:
-    """Write the document (without buffers, views and accessors) and the buffer as one file, atomically."""
+    """Write the buffer and the document, which gets its buffers, views and accessors here, as one file, atomically."""
     whole = {
         **document,
         "buffers": [{"byteLength": len(buffer.data)}],

@@ -1,8 +1,8 @@
 """A motion as a rerun recording (.rrd): body, skeleton, keypoints, camera, video and error curves on one timeline.
 
-Frame: the motion's own, OpenCV camera (x right, y down, z forward), metres; the picture plane hangs where the camera
-is. Times are the rows' own, on the timeline `time`; `frame` counts rows. The package rerun-sdk is an extra, imported
-here alone.
+Frame: the motion's own, OpenCV camera (x right, y down, z forward), metres; the picture is shown at the camera. The
+timeline `time` has the rows' own times in seconds, `frame` counts rows. The package rerun-sdk is an extra and is
+imported only here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stages.progress import Progress, silent
 from stages.raster.shading import vertex_normals
 
 PICTURE_PX = 960
-"""The video's longer side in the recording, at most; its JPEGs play in every viewer."""
+"""Largest length of the video's longer side in the recording, pixels. Frames are stored as JPEG for every viewer."""
 JPEG_QUALITY = 85
 BODY_RGB, SKELETON_RGB, UNMEASURED_RGB = (158, 194, 242), (255, 190, 60), (130, 130, 130)
 PART_RGB = {
@@ -43,16 +43,16 @@ ROWS_AT_ONCE = 8
 def write_recording(
     path: Path, motion: Motion, body: Body, video: Path | None = None, progress: Progress = silent
 ) -> None:
-    """Write one recording atomically, a row in memory at a time; `video` is the motion's own, for the picture plane.
+    """Write one recording atomically, row by row. `video` is the video that the motion was tracked in; it is shown too.
 
-    Raises InputError without rerun-sdk, for a motion of another body file, and for a video with fewer frames.
+    Raises InputError without rerun-sdk, for a motion of another body file, and for a video with fewer frames than rows.
     """
-    rr = package()
+    rr = rerun_package()
     require_same_body("motion", motion, body)
     pictures = None if video is None else _pictures(video, len(motion))
-    with atomic_path(path) as part, _recording(rr, part, _record(motion, body, video)) as recording:
-        _log_still(rr, recording, motion, body)
-        for row, frame in enumerate(_rows(motion, body)):
+    with atomic_path(path) as part, _recording(rr, part, _provenance(motion, body, video)) as recording:
+        _log_static(rr, recording, motion, body)
+        for row, frame in enumerate(_posed_rows(motion, body)):
             recording.set_time_seconds("time", float(motion.pts_seconds[row] - motion.pts_seconds[0]))
             recording.set_time_sequence("frame", row)
             _log_row(rr, recording, motion, body, row, *frame)
@@ -63,9 +63,9 @@ def write_recording(
 
 
 def read_provenance(path: Path) -> str | None:
-    """The provenance JSON of a recording; None where there is none, or no rerun-sdk to read it with."""
+    """The provenance JSON of a recording; None if it has none or rerun-sdk is not installed."""
     try:
-        rr = package()
+        rr = rerun_package()
         view = rr.dataframe.load_recording(path).view(index="frame", contents="/provenance")
         rows = view.select_static().read_all()
     except (InputError, ValueError, RuntimeError, OSError):
@@ -74,8 +74,8 @@ def read_provenance(path: Path) -> str | None:
     return texts[0][0][0] if texts and texts[0] and texts[0][0] else None
 
 
-def package() -> Any:
-    """rerun. Raises InputError with the command that installs it."""
+def rerun_package() -> Any:
+    """The package rerun. Raises InputError with the command that installs it."""
     try:
         import rerun
     except ModuleNotFoundError as error:
@@ -85,7 +85,7 @@ def package() -> Any:
 
 @contextmanager
 def _recording(rr: Any, path: Path, record: Provenance) -> Iterator[Any]:
-    """A recording stream into a file, whole when the block ends; the same content has the same name."""
+    """A recording stream into a file, complete when the block ends; the same content gets the same recording id."""
     recording = rr.new_recording("emosh", recording_id=record.fingerprint()[:32])
     recording.disable_timeline("log_time")
     recording.disable_timeline("log_tick")
@@ -99,7 +99,7 @@ def _recording(rr: Any, path: Path, record: Provenance) -> Iterator[Any]:
 
 
 def _layout() -> Any:
-    """The person in space beside the picture, curves below."""
+    """The viewer's layout: the person in 3-D beside the picture, curves below."""
     import rerun.blueprint as rrb
 
     return rrb.Blueprint(
@@ -118,8 +118,8 @@ def _layout() -> Any:
     )
 
 
-def _log_still(rr: Any, recording: Any, motion: Motion, body: Body) -> None:
-    """What holds for the whole clip: axes, triangles, the curves' names and colours."""
+def _log_static(rr: Any, recording: Any, motion: Motion, body: Body) -> None:
+    """Log what is constant over the clip: axes, triangles, the curves' names and colours."""
     recording.log("/", rr.ViewCoordinates.RDF, static=True, strict=True)
     recording.log("person/body", rr.Mesh3D.from_fields(triangle_indices=body.faces.astype(np.uint32)), static=True)
     for part, rgb in PART_RGB.items():
@@ -162,7 +162,7 @@ def _log_row(
         log(f"valid/{part}", rr.Scalar(float(seen[part])))
 
 
-def _rows(motion: Motion, body: Body) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _posed_rows(motion: Motion, body: Body) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Vertices, joints and keypoints of each row, camera frame."""
     template = motion_template(body, motion)
     for start in range(0, len(motion), ROWS_AT_ONCE):
@@ -178,14 +178,16 @@ def _scale(motion: Motion) -> float:
 
 
 def _pictures(video: Path, count: int) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The video's pictures, one for each row. Raises InputError when there are fewer."""
+    """The video's pictures, one for each row. Raises InputError if there are fewer pictures than rows."""
     from stages.video.source import read_frames
 
     shown = 0
     for frame in read_frames(video):
         yield frame.rgb
         shown += 1
-    raise InputError(f"{video} has {shown} frames, but the motion {count} rows; give its own video")
+    raise InputError(
+        f"{video} has {shown} frames but the motion has {count} rows; give the video that the motion was tracked in"
+    )
 
 
 def _jpeg(rgb: UInt8[np.ndarray, "height width 3"], scale: float) -> bytes:
@@ -200,7 +202,7 @@ def _jpeg(rgb: UInt8[np.ndarray, "height width 3"], scale: float) -> bytes:
     return kept.getvalue()
 
 
-def _record(motion: Motion, body: Body, video: Path | None) -> Provenance:
+def _provenance(motion: Motion, body: Body, video: Path | None) -> Provenance:
     inputs = {"motion": motion.provenance.fingerprint()}
     if video is not None:
         inputs["video"] = sha256_file(video)

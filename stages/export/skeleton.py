@@ -1,4 +1,4 @@
-"""The body as a jointed skeleton: where joints rest, how each turns against its parent, where the last bones end."""
+"""The body as a skeleton: rest positions of joints, rotations relative to the parent, ends of the last bones."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ TIPS: dict[str, str] = {
     "right_foot": "pose_32",
     "jaw": "face_152",
 }
-"""Joint without children -> the keypoint where its bone ends: fingertips, toes, chin."""
+"""Joint without children -> the keypoint at the end of its bone: fingertip, toe or chin."""
 GAZE_M = 0.03
-"""The eyes end this far in front of themselves."""
+"""Length of an eye's bone, metres; it points forward."""
 
 
 def rest_joints(body: Body, samples: UprightMotion) -> Float[np.ndarray, "55 3"]:
-    """Joints of the person's T-pose, metres, y up, in the body file's frame."""
+    """Joints of the person in T-pose, metres, y up, in the body file's frame."""
     return body.J_regressor @ samples.template
 
 
 def local_rotations(samples: UprightMotion) -> Float[np.ndarray, "samples 55 3 3"]:
-    """Each joint's turn against its parent; axes at rest are the world's."""
+    """Each joint's rotation relative to its parent; at rest its axes are the world's."""
     return matrix_from_rotvec(samples.poses.reshape(-1, 55, 3).astype(np.float64))
 
 
 def root_positions(body: Body, samples: UprightMotion) -> Float[np.ndarray, "samples 3"]:
-    """Where the pelvis joint is, metres."""
+    """Position of the pelvis joint, metres."""
     return rest_joints(body, samples)[0] + samples.trans
 
 
 def bone_ends(body: Body, samples: UprightMotion) -> dict[int, Float[np.ndarray, "3"]]:
-    """Joint without children -> where its bone ends at rest, metres from the joint."""
+    """Joint without children -> the end of its bone at rest, metres from the joint."""
     zeros = np.zeros((1, 165), np.float32)
     still = pose_body(
         body, samples.template, zeros, zeros[:, :3], np.zeros((1, samples.expression.shape[1]), np.float32)

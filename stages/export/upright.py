@@ -1,7 +1,7 @@
-"""A motion turned upright and put on the floor, at its own times or at a whole frame rate: what exports start from.
+"""A motion rotated upright and placed on the floor, at its own times or at a whole frame rate; every export uses it.
 
-Frame: y up, x to the picture's right, z towards the camera, metres; the body faces +z as its rest pose does. The
-camera is taken as level: a tilted one leaves the floor tilted.
+Frame: y up, x to the picture's right, z towards the camera, metres; the body faces +z as in its rest pose. The camera
+is assumed to be level: with a tilted camera the floor stays tilted.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ROWS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class UprightMotion:
-    """One person's samples, upright, the lowest point of the clip at height 0."""
+    """One person's motion, upright, with the lowest point of the clip at height 0; a sample is a row or a new frame."""
 
     template: Float[np.ndarray, "vertices 3"]
-    """Rest vertices of the person, without expression."""
+    """The person's vertices in the rest pose, without expression, metres."""
     trans: Float[np.ndarray, "samples 3"]
     poses: Float[np.ndarray, "samples 165"]
     expression: Float[np.ndarray, "samples expression"]
@@ -42,9 +42,9 @@ class UprightMotion:
 
 
 def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress: Progress = silent) -> UprightMotion:
-    """Upright samples at `fps` a second, or (None) one per row at the row's own time.
+    """Upright samples at `fps` frames per second, or (None) one per row at the row's own time.
 
-    Angles are interpolated along the shortest turn (slerp), everything else linearly; validity is the nearer row's.
+    Rotations are interpolated by slerp, everything else linearly; validity is taken from the nearer row.
     Raises InputError for a motion of another body file.
     """
     require_same_body("motion", motion, body)
@@ -53,14 +53,14 @@ def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress:
     times = motion.pts_seconds - motion.pts_seconds[0]
     row, share = np.arange(len(motion)), np.zeros(len(motion))
     if fps is not None:
-        row, share = sampling(motion, fps)
+        row, share = sample_positions(motion, fps)
         times = np.arange(len(row)) / fps
-        poses = _between_turns(poses.reshape(-1, 55, 3), row, share).reshape(-1, 165)
+        poses = _interpolated_rotations(poses.reshape(-1, 55, 3), row, share).reshape(-1, 165)
     return UprightMotion(
         template=motion_template(body, motion),
-        trans=_between(trans, row, share),
+        trans=_interpolated(trans, row, share),
         poses=poses.astype(np.float32),
-        expression=_between(motion.expression, row, share),
+        expression=_interpolated(motion.expression, row, share),
         head_scale=motion.head_scale,
         valid=motion.valid[np.where(share < 0.5, row, np.minimum(row + 1, len(motion) - 1))],
         times=times.astype(np.float64),
@@ -68,15 +68,15 @@ def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress:
 
 
 def upright(motion: Motion, body: Body) -> tuple[Float[np.ndarray, "frames 165"], Float[np.ndarray, "frames 3"]]:
-    """`poses` and `trans` with the whole person turned by UPRIGHT; smplx turns the root about the pelvis joint."""
+    """`poses` and `trans` with the whole person rotated by UPRIGHT; smplx rotates the root about the pelvis joint."""
     poses = motion.poses.astype(np.float64)
     poses[:, :3] = rotvec_from_matrix(UPRIGHT @ matrix_from_rotvec(poses[:, :3]))
     pelvis = body.J_regressor[0] @ motion_template(body, motion)
     return poses, (motion.trans + pelvis) @ UPRIGHT.T - pelvis
 
 
-def sampling(motion: Motion, fps: int) -> tuple[np.ndarray, Float[np.ndarray, "samples"]]:
-    """Row before each sample, and how far the sample lies from it towards the next, 0..1, by the rows' own times."""
+def sample_positions(motion: Motion, fps: int) -> tuple[np.ndarray, Float[np.ndarray, "samples"]]:
+    """The row before each sample, and how far the sample is on the way to the next row (0..1), by the rows' times."""
     times = motion.pts_seconds - motion.pts_seconds[0]
     length = motion.duration_seconds or float(1 / (motion.fps or Fraction(1)))
     at = np.minimum(np.arange(max(1, round(length * fps))) / fps, times[-1])
@@ -86,13 +86,13 @@ def sampling(motion: Motion, fps: int) -> tuple[np.ndarray, Float[np.ndarray, "s
     return row, np.clip((at - times[row]) / np.maximum(times[row + 1] - times[row], 1e-9), 0, 1)
 
 
-def whole_rate(motion: Motion, fps: int | None) -> int:
+def whole_frame_rate(motion: Motion, fps: int | None) -> int:
     """`fps`, or the motion's own rate rounded."""
     return fps or max(1, round(motion.fps))
 
 
 def _lowest(motion: Motion, body: Body, progress: Progress) -> float:
-    """Height of the lowest point over all measured rows, y up, before it is put on the floor."""
+    """Height of the lowest point over all measured rows, y up, before the person is placed on the floor."""
     lowest = -np.inf
     for start in range(0, len(motion), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
@@ -103,13 +103,13 @@ def _lowest(motion: Motion, body: Body, progress: Progress) -> float:
     return -lowest
 
 
-def _between(values: np.ndarray, row: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _interpolated(values: np.ndarray, row: np.ndarray, share: np.ndarray) -> np.ndarray:
     following = np.minimum(row + 1, len(values) - 1)
     return (values[row] + share[:, None] * (values[following] - values[row])).astype(np.float32)
 
 
-def _between_turns(rotvec: Float[np.ndarray, "frames 55 3"], row: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Slerp: the first rotation, turned on by a share of the shortest turn to the second."""
+def _interpolated_rotations(rotvec: Float[np.ndarray, "frames 55 3"], row: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Slerp between a row's rotations and the next row's; `share` 0 is the row itself."""
     matrices = matrix_from_rotvec(rotvec)
     first, second = matrices[row], matrices[np.minimum(row + 1, len(matrices) - 1)]
     turn = rotvec_from_matrix(first.swapaxes(-1, -2) @ second)

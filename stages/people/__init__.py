@@ -1,1 +1,1 @@
-"""Made-up people for training: drawn bodies with hair and clothes, moving, whose motion is known exactly."""
+"""Synthetic people for training: rendered bodies with hair and clothes whose motion is known exactly."""

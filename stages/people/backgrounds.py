@@ -1,4 +1,4 @@
-"""What is behind made-up people: a colour, a gradient, a room, or something that passes by."""
+"""Backgrounds of synthetic people: a plain colour, a gradient, a room, or moving clouds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 
 Background = Callable[[float], Float[np.ndarray, "height width 3"]]
-"""Seconds -> the picture behind the person, sRGB from 0 to 1."""
+"""Seconds from the clip's start -> the picture behind the person, sRGB from 0 to 1."""
 
 
-def draw_background(kind: str, width: int, height: int, random: np.random.Generator) -> Background:
-    """One of the kinds in `stages.people.config.BACKGROUNDS`."""
+def random_background(kind: str, width: int, height: int, random: np.random.Generator) -> Background:
+    """A random background of a kind from `stages.people.config.BACKGROUNDS`."""
     if kind in ("plain", "gradient"):
         still = _gradient(width, height, random, 0.0 if kind == "plain" else 1.0)
         return lambda seconds: still
@@ -39,7 +39,7 @@ def _gradient(width: int, height: int, random: np.random.Generator, much: float)
 
 
 def _room(width: int, height: int, random: np.random.Generator) -> np.ndarray:
-    """A wall with a picture, a window or a cupboard or two, and a floor below."""
+    """A wall with one to three framed rectangles (pictures, windows, cupboards), and a floor below."""
     picture = _gradient(width, height, random, 0.3)
     line = round(height * random.uniform(0.70, 0.92))
     y = np.linspace(1.0, 0.75, height - line)[:, None, None]
@@ -55,7 +55,7 @@ def _room(width: int, height: int, random: np.random.Generator) -> np.ndarray:
 
 
 def _clouds(width: int, height: int, random: np.random.Generator) -> np.ndarray:
-    """Soft noise in three sizes that meets itself at the sides."""
+    """Soft noise of three sizes whose left and right edges match."""
     y, x = np.mgrid[0:height, 0:width] / height
     total = np.zeros((height, width, 3))
     for waves, strength in ((2, 0.10), (5, 0.06), (11, 0.03)):

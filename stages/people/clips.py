@@ -1,6 +1,6 @@
-"""Clips of made-up people with their exact motion beside them: `person-000012.mp4` and `person-000012.npz`.
+"""Clips of synthetic people with their exact motion: `person-000012.mp4` and `person-000012.npz`.
 
-Clip n of a seed is the same whoever draws it, so clips are made side by side, and a broken run goes on.
+Clip n of a seed is the same in every process, so clips are made in parallel, and a stopped run can continue.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from stages.body.model import Body, keypoints_from, load_body, motion_template, 
 from stages.body.same_body import require_same_body
 from stages.body.smplx_layout import joint
 from stages.errors import InputError
-from stages.people.backgrounds import Background, draw_background
+from stages.people.backgrounds import Background, random_background
 from stages.people.config import PeopleConfig
 from stages.people.dressed import dress
-from stages.people.looks import Looks, draw_looks
-from stages.people.motions import from_tracked, in_camera, made_up
+from stages.people.looks import Looks, random_looks
+from stages.people.motions import from_tracked, in_camera, random_motion
 from stages.people.painted import Painter
 
 LOWEST = {"full": -1.02, "three_quarters": -0.50, "half": -0.16, "bust": 0.24}
-"""What lies at the lower edge of the picture, metres above the mean body's pelvis."""
+"""Framing -> height at the lower edge of the picture, metres above the mean body's pelvis."""
 ROWS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class Person:
-    """Clip n before it is drawn. `looks` and `motion` may be exchanged: others' looks with this motion, retargeted."""
+    """Clip n before it is drawn. `looks` and `motion` may be replaced: other looks need the motion retargeted."""
 
     number: int
     looks: Looks
@@ -46,10 +46,10 @@ class Person:
     seed: int
 
 
-def made_person(body: Body, number: int, config: PeopleConfig, tracked: Sequence[Motion] = ()) -> Person:
-    """Who clip `number` shows, and how they move."""
+def make_person(body: Body, number: int, config: PeopleConfig, tracked: Sequence[Motion] = ()) -> Person:
+    """The person that clip `number` shows, and their motion."""
     random = np.random.default_rng([config.seed, number])
-    looks = draw_looks(random)
+    looks = random_looks(random)
     framing = str(random.choice(list(config.framing)))
     background = str(random.choice(list(config.background)))
     if tracked and random.random() < config.tracked_share:
@@ -57,7 +57,7 @@ def made_person(body: Body, number: int, config: PeopleConfig, tracked: Sequence
         poses, expression = from_tracked(source, config.frames, config.fps, random)
     else:
         whole = framing in ("full", "three_quarters")
-        poses, expression = made_up(body, config.frames, config.fps, config.seconds_per_pose, whole, random)
+        poses, expression = random_motion(body, config.frames, config.fps, config.seconds_per_pose, whole, random)
     inputs = {f"motion {at}": each.provenance.fingerprint() for at, each in enumerate(tracked)}
     record = Provenance("people", config_dict(config), {"number": str(number), **inputs}, {"body": body.sha256},
                         config.seed, notes={"source": f"person-{number:06d}.mp4"})  # fmt: skip
@@ -65,10 +65,10 @@ def made_person(body: Body, number: int, config: PeopleConfig, tracked: Sequence
     return Person(number, looks, motion, framing, background, int(random.integers(2**62)))
 
 
-def pictures(body: Body, person: Person, factor: int = 2) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+def draw_frames(body: Body, person: Person, factor: int = 2) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """The clip's frames, one by one."""
     motion = person.motion
-    painter, behind = scene(body, person)
+    painter, behind = painter_and_background(body, person)
     for start in range(0, len(motion), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
         posed = painter.dressed.posed(
@@ -78,44 +78,44 @@ def pictures(body: Body, person: Person, factor: int = 2) -> Iterator[UInt8[np.n
             yield painter.picture(vertices, motion.K[row], behind(float(motion.pts_seconds[row])), factor)
 
 
-def scene(body: Body, person: Person) -> tuple[Painter, Background]:
-    """What the person is painted with, in the shape of the motion, and what is behind them."""
+def painter_and_background(body: Body, person: Person) -> tuple[Painter, Background]:
+    """The painter of the person, in the motion's body shape, and the background."""
     random, motion = np.random.default_rng(person.seed), person.motion
     looks = replace(person.looks, betas=motion.betas, head_betas=motion.head_betas, head_scale=motion.head_scale,
                     hand_scale=motion.hand_scale)  # fmt: skip
     painter = Painter.of(body, looks, dress(body, looks), random)
-    return painter, draw_background(person.background, *motion.image_size, random)
+    return painter, random_background(person.background, *motion.image_size, random)
 
 
 def write_person(body: Body, person: Person, config: PeopleConfig, out: Path) -> ClipLine:
-    """Draw one clip into `out`: its motion last, so that a motion there means a whole clip."""
+    """Draw one clip into `out`. The motion is written last, so an existing motion means that the clip is complete."""
     from stages.video.sink import VideoSink
 
-    video, motion = places(out, person.number)
+    video, motion = clip_paths(out, person.number)
     tags = {"comment": person.motion.provenance.to_json()}
     size = config.width, config.height
     with VideoSink(video, *size, config.fps, lossless=config.lossless, metadata=tags, threads=1) as sink:
-        for frame in pictures(body, person, config.supersample):
+        for frame in draw_frames(body, person, config.supersample):
             sink.write(frame)
     save_motion(motion, person.motion)
     return clip_line(person, out)
 
 
-def places(out: Path, number: int) -> tuple[Path, Path]:
+def clip_paths(out: Path, number: int) -> tuple[Path, Path]:
     """A clip's video and motion in the folder `out`."""
     return out / f"person-{number:06d}.mp4", out / f"person-{number:06d}.npz"
 
 
 def clip_line(person: Person, out: Path) -> ClipLine:
-    """Its line in the manifest."""
-    video, motion = places(out, person.number)
+    """The clip's line in the manifest."""
+    video, motion = clip_paths(out, person.number)
     figures = {"synthetic": True, "framing": person.framing, "background": person.background}
     return ClipLine(video, motion, len(person.motion), person.motion.fps, 0, figures)
 
 
 @dataclass(frozen=True)
 class PersonJob:
-    """Draw clip `number` into `out`, on the body file `body`, some of them moved by the motions `tracked`."""
+    """Draw clip `number` into `out` with the body file `body`; some clips are moved by one of the motions `tracked`."""
 
     number: int
     config: PeopleConfig
@@ -125,31 +125,35 @@ class PersonJob:
 
 
 def draw_person(job: PersonJob) -> ClipLine:
-    """The clip's line; it is drawn unless it lies there, so this may be called again, by anyone, at any time.
+    """Draw the clip unless it exists, and return its line; any process may call this again at any time.
 
-    Raises InputError for a motion of another body, a full disk, or a place that holds another clip.
+    Raises InputError for a motion of another body, a full disk, or an existing clip with other settings.
     """
-    body, tracked = opened(job.body, job.tracked)
-    person = made_person(body, job.number, job.config, tracked)
-    video, motion = places(job.out, job.number)
+    body, tracked = load_inputs(job.body, job.tracked)
+    person = make_person(body, job.number, job.config, tracked)
+    video, motion = clip_paths(job.out, job.number)
     if motion.is_file() and video.is_file():
         if load_motion(motion).provenance.fingerprint() != person.motion.provenance.fingerprint():
-            raise InputError(f"{motion} was made with other settings; choose another folder, or remove it")
+            raise InputError(f"{motion} was made with other settings; choose another folder, or delete the file")
         return clip_line(person, job.out)
     return write_person(body, person, job.config, job.out)
 
 
 @cache
-def opened(body_file: Path, tracked: tuple[Path, ...]) -> tuple[Body, list[Motion]]:
-    """What a process reads once. Raises InputError for a body that garments are not cut for, and for a motion of
-    another body or of a photo."""
+def load_inputs(body_file: Path, tracked: tuple[Path, ...]) -> tuple[Body, list[Motion]]:
+    """The body and the motions, which each process reads once.
+
+    Raises InputError for a body that the clothes do not fit, and for a motion of another body or of a photo.
+    """
     body, motions = load_body(body_file), [load_motion(path) for path in tracked]
     if body.posedirs is not None:
-        raise InputError(f"made-up people are dressed on the open body; {body.path} is another")
+        raise InputError(
+            f"synthetic people need the open body, because their clothes fit only it; {body.path} is another"
+        )
     for path, motion in zip(tracked, motions, strict=True):
         require_same_body(str(path), motion, body)
         if len(motion) < 2:
-            raise InputError(f"{path} is a photo's motion; people are moved by a video's")
+            raise InputError(f"{path} is the motion of a photo; give the motion of a video")
     return body, motions
 
 
@@ -158,7 +162,7 @@ def _motion(
     body: Body, looks: Looks, poses: np.ndarray, expression: np.ndarray, framing: str, record: Provenance,
     config: PeopleConfig, random: np.random.Generator,
 ) -> Motion:  # fmt: skip
-    """The person placed before the camera, with everything that is known about every frame."""
+    """The person in front of the camera, as a motion with every value that is known for each frame."""
     frames, size = config.frames, (config.width, config.height)
     K = np.tile(default_intrinsics(*size), (frames, 1, 1))
     motion = Motion(
@@ -170,13 +174,12 @@ def _motion(
         face_height_px=np.zeros(frames, np.float32), shoulder_width_px=np.zeros(frames, np.float32),
         body_model=body.name, body_sha256=body.sha256, provenance=record,
     )  # fmt: skip
-    motion = replace(motion, trans=_framed(body, motion, framing, random))
-    return replace(motion, **_seen(body, motion))
+    motion = replace(motion, trans=_positions(body, motion, framing, random))
+    return replace(motion, **_measurements(body, motion))
 
 
-def _framed(body: Body, motion: Motion, framing: str, random: np.random.Generator) -> Float[np.ndarray, "frames 3"]:
-    """Where the person, who is at the origin, stands so that the framing's part of them fills the picture; feet stay on
-    the floor."""
+def _positions(body: Body, motion: Motion, framing: str, random: np.random.Generator) -> Float[np.ndarray, "frames 3"]:
+    """`trans`, metres, so that the framing's part of the person fills the picture and the feet stay on the floor."""
     template = motion_template(body, motion)
     grown = template[:, 1].min() / body.v_template[:, 1].min()
     top, low = template[:, 1].max(), LOWEST[framing] * grown
@@ -196,8 +199,8 @@ def _framed(body: Body, motion: Motion, framing: str, random: np.random.Generato
     return (place + sway).astype(np.float32)
 
 
-def _seen(body: Body, motion: Motion) -> dict[str, np.ndarray]:
-    """What a perfect tracker would say it had measured, and its sizes in pixels."""
+def _measurements(body: Body, motion: Motion) -> dict[str, np.ndarray]:
+    """Validity, confidence and sizes in pixels, as a perfect tracker would measure them."""
     template, (width, height) = motion_template(body, motion), motion.image_size
     posed = pose_motion(body, motion)
     points = keypoints_from(body, template, posed)

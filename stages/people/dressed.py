@@ -1,7 +1,7 @@
-"""A body with hair and clothes on: shells that stand off the skin and are skinned with it, and a skirt's own tube.
+"""A body with hair and clothes: shells at a distance from the skin that are skinned with it; a skirt is its own tube.
 
-Everything is laid out once on the mean body in T (`v_template`), so that a garment is the same triangles on any shape.
-Cloth lies over the skin's hollows.
+Every garment is cut on the mean body in T-pose (`v_template`), so it has the same triangles on every body shape. Cloth
+spans hollows of the skin.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ MATERIALS = ("skin", "hair", "top", "bottom", "jacket", "shoes")
 HAIRLINE = ((-0.08, 0.0, 0.03, 0.07, 0.11, 0.17), (0.575, 0.60, 0.655, 0.700, 0.738, 0.748))
 """Depth z on the mean head -> height y above which hair grows."""
 SMOOTHINGS = 60
-"""Rounds of averaging with the vertices beside: on the mean body hollows between toes are filled by up to 1.7 cm, those
-of the trunk by 3 mm."""
+"""Rounds of averaging with neighbouring vertices. On the mean body this fills hollows between the toes by up to 1.7 cm
+and hollows of the trunk by up to 3 mm."""
 
 
 @dataclass(frozen=True)
 class Dressed:
-    """One person ready to be posed: the body's vertices, then those of the shells."""
+    """One dressed person, ready to be posed. Vertices: first those of the body, then those of the shells."""
 
     template: Float[np.ndarray, "body 3"]
-    """The naked person in T."""
+    """The person's body without clothes in T-pose, metres."""
     source: Int[np.ndarray, "shells"]
-    """The body vertex that each shell vertex stands off, or that moves it."""
+    """For each shell vertex, the body vertex that `offset` is relative to."""
     offset: Float[np.ndarray, "shells 3"]
     weights: SparseWeights
     faces: Int[np.ndarray, "faces 3"]
     material: Int[np.ndarray, "faces"]
     place: Float[np.ndarray, "vertices 3"]
-    """Where each vertex lies on the mean body in T: what patterns are drawn by."""
+    """Position of each vertex on the mean body in T-pose; patterns depend on it."""
 
     def posed(
         self,
@@ -48,7 +48,7 @@ class Dressed:
         expression: Float[np.ndarray, "frames expression"],
         head_scale: float,
     ) -> Float[np.ndarray, "frames vertices 3"]:
-        """All vertices, in the frame of `transl`: `pose_body` with the shells."""
+        """All vertices in the frame of `transl`, metres: like `pose_body`, with the shells."""
         rest = with_expression(body, self.template, head_scale * expression)
         shells = rest[:, self.source] + self.offset
         _, transforms = pose_joints(body, self.template, poses, transl)
@@ -56,22 +56,22 @@ class Dressed:
 
 
 def dress(body: Body, looks: Looks) -> Dressed:
-    """Put hair and clothes on. `body` is the open body, whose mean shape the garments are cut for."""
+    """The person with hair and clothes. `body` must be the open body: the garments are cut on its mean shape."""
     vector = shape_vector(body, looks.betas, looks.head_betas, looks.head_scale, looks.hand_scale)
     template = shaped_template(body, vector)
     wardrobe = _Wardrobe(body, template)
-    _clothes(wardrobe, looks)
-    _hair(wardrobe, looks)
+    _add_clothes(wardrobe, looks)
+    _add_hair(wardrobe, looks)
     return wardrobe.finished()
 
 
 class _Wardrobe:
-    """Shells so far."""
+    """The shells that were added so far."""
 
     def __init__(self, body: Body, template: np.ndarray) -> None:
         self.body, self.template = body, template
         self.normals = vertex_normals(template, body.faces)
-        self.draped = _draped(body, template, self.normals)
+        self.draped = _cloth_surface(body, template, self.normals)
         self.mean = body.v_template
         self.source: list[np.ndarray] = []
         self.offset: list[np.ndarray] = []
@@ -81,7 +81,7 @@ class _Wardrobe:
         self.count = len(self.mean)
 
     def shell(self, inside: Float[np.ndarray, "vertices"], standing_off: np.ndarray | float, material: str) -> None:
-        """The skin where `inside` is above 0, cut along its zero, moved out along the normals."""
+        """Add a copy of the skin where `inside` is above 0, cut at 0, moved outwards along the normals."""
         cut = _cut(self.body.faces, inside)
         first, second, share = cut.first, cut.second, cut.share[:, None]
 
@@ -96,7 +96,7 @@ class _Wardrobe:
     def tube(
         self, rings: Float[np.ndarray, "rings around 3"], weights: np.ndarray, closed: bool, material: str
     ) -> None:
-        """A sheet of its own between rings, in the person's own T; `weights` (rings, around, 55)."""
+        """Add a separate sheet between rings, in the person's T-pose; `weights` is (rings, around, 55)."""
         count, around = rings.shape[:2]
         flat = rings.reshape(-1, 3)
         nearest = np.zeros(len(flat), np.int64)
@@ -129,11 +129,11 @@ class _Wardrobe:
         )  # fmt: skip
 
 
-def _draped(
+def _cloth_surface(
     body: Body, template: Float[np.ndarray, "vertices 3"], normals: Float[np.ndarray, "vertices 3"]
 ) -> Float[np.ndarray, "vertices 3"]:
-    """What cloth lies on: the hollows of trunk and legs, and those between toes, filled along the normals; neck, arms
-    and the rest as they are."""
+    """The surface under cloth: hollows of trunk and legs and between toes are filled along the normals; neck, arms and
+    the rest are unchanged."""
     from scipy.sparse import coo_array
 
     edges = np.concatenate([body.faces[:, [0, 1]], body.faces[:, [1, 2]], body.faces[:, [2, 0]]])
@@ -151,7 +151,7 @@ def _draped(
 
 @dataclass(frozen=True)
 class _Cut:
-    """Triangles of a part of the skin. Vertex n lies between two of the skin's, `share` of the way to the second."""
+    """Triangles of a part of the skin. Each vertex is between two skin vertices, `share` of the way to the second."""
 
     first: Int[np.ndarray, "vertices"]
     second: Int[np.ndarray, "vertices"]
@@ -160,15 +160,15 @@ class _Cut:
 
 
 def _cut(faces: Int[np.ndarray, "faces 3"], inside: Float[np.ndarray, "vertices"]) -> _Cut:
-    """The triangles where a function on the vertices, linear between them, is above 0."""
+    """The triangles where `inside`, interpolated linearly between the vertices, is above 0."""
     keep = inside[faces] > 0
     count = keep.sum(1)
     pairs: list[np.ndarray] = []
-    for wanted, lone in ((1, True), (2, False)):
-        chosen, kept = faces[count == wanted], keep[count == wanted]
+    for above, lone in ((1, True), (2, False)):
+        chosen, kept = faces[count == above], keep[count == above]
         turn = np.argmax(kept == lone, 1)[:, None]
         a, b, c = np.take_along_axis(chosen, (turn + np.arange(3)) % 3, 1).T
-        if wanted == 1:
+        if above == 1:
             pairs.append(np.stack([_pair(a, a), _pair(a, b), _pair(a, c)], 1))
         else:
             pairs.append(np.stack([_pair(b, b), _pair(c, c), _pair(b, a)], 1))
@@ -184,17 +184,17 @@ def _cut(faces: Int[np.ndarray, "faces 3"], inside: Float[np.ndarray, "vertices"
 
 
 def _pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Two ends of an edge, the lower number first, so that both its triangles share the point."""
+    """The two ends of an edge, lower number first, so that both of its triangles share the new vertex."""
     return np.stack([np.minimum(first, second), np.maximum(first, second)], -1)
 
 
 # ---- clothes
 def _within(part: Bool[np.ndarray, "vertices"]) -> Float[np.ndarray, "vertices"]:
-    """A part of the body as a function that is above 0 on it; its edge is where no other bound lies nearer."""
+    """A part of the body as a function: 1 on the part, -1 elsewhere. Other bounds are combined by minimum."""
     return np.where(part, 1.0, -1.0)
 
 
-def _clothes(wardrobe: _Wardrobe, looks: Looks) -> None:
+def _add_clothes(wardrobe: _Wardrobe, looks: Looks) -> None:
     body, place = wardrobe.body, wardrobe.mean
     x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
     torso, arms = body.part_vertices("torso"), body.part_vertices("left_arm", "right_arm", "left_hand", "right_hand")
@@ -202,7 +202,7 @@ def _clothes(wardrobe: _Wardrobe, looks: Looks) -> None:
     wardrobe.shell(np.minimum(_within(below), -0.80 - y), np.where(y < -0.9, 0.014, 0.010), "shoes")
     skirted = looks.bottom_kind in ("skirt", "dress")
     if skirted:
-        _skirt(wardrobe, looks)
+        _add_skirt(wardrobe, looks)
     else:
         flare = 1 + 1.5 * np.clip((-0.1 - y) / 0.7, 0, 1) * (looks.looseness > 0.012)
         low = np.minimum.reduce([_within(below | torso), 0.03 - y, y - looks.bottom_hem])
@@ -223,8 +223,8 @@ def _clothes(wardrobe: _Wardrobe, looks: Looks) -> None:
         wardrobe.shell(np.minimum.reduce(jacket), off + 0.012, "jacket")
 
 
-def _skirt(wardrobe: _Wardrobe, looks: Looks) -> None:
-    """Rings about both legs, from the waist down to the hem; each side follows its own thigh."""
+def _add_skirt(wardrobe: _Wardrobe, looks: Looks) -> None:
+    """A skirt: rings around both legs from the waist to the hem; each side follows its own thigh."""
     around, heights = 48, np.linspace(0.08, looks.bottom_hem, 14)
     angle = np.linspace(0, 2 * np.pi, around, endpoint=False)
     hips = wardrobe.template[wardrobe.body.part_vertices("torso", "left_leg", "right_leg")]
@@ -249,11 +249,11 @@ def _skirt(wardrobe: _Wardrobe, looks: Looks) -> None:
 
 # ---- hair
 def hairline(z: Float[np.ndarray, "points"], looks: Looks) -> Float[np.ndarray, "points"]:
-    """Height y above which hair grows at a depth of the mean head."""
+    """Height y above which hair grows, at depth z of the mean head, metres."""
     return np.interp(z, *HAIRLINE) - looks.forehead * (z > 0.06)
 
 
-def _hair(wardrobe: _Wardrobe, looks: Looks) -> None:
+def _add_hair(wardrobe: _Wardrobe, looks: Looks) -> None:
     if looks.hair_style == "bald":
         return
     body, place = wardrobe.body, wardrobe.mean
@@ -266,20 +266,20 @@ def _hair(wardrobe: _Wardrobe, looks: Looks) -> None:
     rise = np.clip((y - line) / 0.05, 0, 1)
     wardrobe.shell(grows, 0.003 + thick * np.sqrt(rise) * (1 + 0.35 * np.clip((y - 0.74) / 0.05, 0, 1)), "hair")
     if looks.hair_style in ("bob", "long"):
-        _curtain(wardrobe, looks)
+        _add_long_hair(wardrobe, looks)
     if looks.hair_style == "bun":
-        _bun(wardrobe)
+        _add_bun(wardrobe)
 
 
 def _head_frame(wardrobe: _Wardrobe) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of the person's head, and its half sizes."""
+    """Centre of the person's head and half of its size along x, y, z, metres."""
     head = wardrobe.template[wardrobe.body.part_vertices("head")]
     low, high = head.min(0), head.max(0)
     return (low + high) / 2, (high - low) / 2
 
 
-def _curtain(wardrobe: _Wardrobe, looks: Looks) -> None:
-    """Hair that hangs from ear to ear around the back, down to the jaw or past the shoulders."""
+def _add_long_hair(wardrobe: _Wardrobe, looks: Looks) -> None:
+    """Hair that hangs around the back from ear to ear, down to the jaw (bob) or past the shoulders (long)."""
     centre, half = _head_frame(wardrobe)
     around = 25
     angle = np.linspace(-2.0, 2.0, around) + np.pi  # from the right temple around the back to the left
@@ -300,7 +300,7 @@ def _curtain(wardrobe: _Wardrobe, looks: Looks) -> None:
     wardrobe.tube(rings, weights, False, "hair")
 
 
-def _bun(wardrobe: _Wardrobe) -> None:
+def _add_bun(wardrobe: _Wardrobe) -> None:
     centre, half = _head_frame(wardrobe)
     middle = centre + np.array([0, 0.85 * half[1], -0.75 * half[2]])
     polar, turn = np.meshgrid(np.linspace(0.01, np.pi - 0.01, 8), np.linspace(0, 2 * np.pi, 14, False), indexing="ij")

@@ -1,4 +1,4 @@
-"""Who a made-up person is: shape, skin, hair and clothes, drawn from a seed. Colours are sRGB from 0 to 1."""
+"""Looks of a synthetic person: body shape, skin, hair and clothes, chosen at random. Colours are sRGB from 0 to 1."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATTERNS = ("plain", "plain", "hoops", "stripes", "checks", "dots", "halves", "y
 
 @dataclass(frozen=True)
 class Cloth:
-    """One garment's colours. `scale` is the pattern's period in metres."""
+    """Colours and pattern of one garment. `scale` is the pattern's period in metres."""
 
     colour: RGB
     second: RGB
@@ -33,7 +33,7 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Looks:
-    """One person. Lengths are metres on the mean body in T: sleeves end at |x|, hems at y, offsets off the skin."""
+    """Looks of one person. Lengths are metres on the mean body in T-pose: a sleeve ends at |x|, a hem at y."""
 
     betas: Float[np.ndarray, "10"]
     head_betas: Float[np.ndarray, "20"]
@@ -60,11 +60,11 @@ class Looks:
     jacket: Cloth | None
     shoes: RGB
     folds: Float[np.ndarray, "6 4"]
-    """Waves that shade the cloth: three components of direction, and phase."""
+    """Six waves that shade the cloth: three components of direction, and phase."""
 
 
-def draw_looks(random: np.random.Generator) -> Looks:
-    """Anybody."""
+def random_looks(random: np.random.Generator) -> Looks:
+    """The looks of a random person."""
     tone = int(random.integers(len(SKINS)))
     skin = _varied(SKINS[tone], 0.03, random)
     hair = _varied(HAIRS[int(random.integers(len(HAIRS)))] if tone < 3 else HAIRS[int(random.choice([0, 0, 1, 2, 6]))],
@@ -77,7 +77,7 @@ def draw_looks(random: np.random.Generator) -> Looks:
         "trousers": random.uniform(-0.84, -0.72), "shorts": random.uniform(-0.42, -0.25),
         "skirt": random.uniform(-0.68, -0.30), "dress": random.uniform(-0.72, -0.32),
     }[kind]  # fmt: skip
-    top = draw_cloth(random)
+    top = random_cloth(random)
     return Looks(
         betas=np.clip(random.normal(size=10), -2, 2).astype(np.float32),
         head_betas=np.clip(random.normal(size=20), -2, 2).astype(np.float32),
@@ -95,26 +95,26 @@ def draw_looks(random: np.random.Generator) -> Looks:
         neckline=str(random.choice(["crew", "v", "high"], p=[0.55, 0.3, 0.15])),
         hem=float(random.uniform(-0.07, 0.0)),
         looseness=float(random.uniform(0.004, 0.020)),
-        bottom=top if kind == "dress" else draw_cloth(random, sober=kind == "trousers"),
+        bottom=top if kind == "dress" else random_cloth(random, sober=kind == "trousers"),
         bottom_kind=kind,
         bottom_hem=float(bottom_hem),
-        jacket=draw_cloth(random, sober=True) if kind != "dress" and random.random() < 0.2 else None,
-        shoes=_mixed((0.1, 0.1, 0.1), _vivid(random), float(random.uniform(0, 0.8))),
+        jacket=random_cloth(random, sober=True) if kind != "dress" and random.random() < 0.2 else None,
+        shoes=_mixed((0.1, 0.1, 0.1), _random_colour(random), float(random.uniform(0, 0.8))),
         folds=np.concatenate([random.normal(0, 28, (6, 3)), random.uniform(0, 6.3, (6, 1))], 1).astype(np.float32),
     )
 
 
-def draw_cloth(random: np.random.Generator, sober: bool = False) -> Cloth:
-    """A cloth; a sober one is mostly dark, grey or blue, and plain."""
+def random_cloth(random: np.random.Generator, sober: bool = False) -> Cloth:
+    """A random cloth; a sober one is plain and mostly dark, grey or blue."""
     if sober:
         colour = colorsys.hsv_to_rgb(float(random.choice([0.6, 0.08, 0.3])), random.uniform(0, 0.45),
                                      random.uniform(0.1, 0.7))  # fmt: skip
         return Cloth(colour, colour)
     pattern = PATTERNS[int(random.integers(len(PATTERNS)))]
-    return Cloth(_vivid(random), _vivid(random), pattern, float(random.uniform(0.05, 0.12)))
+    return Cloth(_random_colour(random), _random_colour(random), pattern, float(random.uniform(0.05, 0.12)))
 
 
-def _vivid(random: np.random.Generator) -> RGB:
+def _random_colour(random: np.random.Generator) -> RGB:
     return colorsys.hsv_to_rgb(random.random(), random.uniform(0.05, 0.85), random.uniform(0.25, 0.97))
 
 

@@ -1,8 +1,8 @@
-"""How made-up people move: from one plausible pose to the next, talking, blinking and looking about.
+"""Motions of synthetic people: from one random pose to the next, while they talk, blink and look around.
 
-A pose is drawn joint by joint from a few attitudes of an arm and of the legs, within what joints allow; between poses
-every joint eases along the shortest turn (minimum jerk, Flash and Hogan 1985). Coordinates are the body's own: x to
-the person's left, y up, z forward; the root turns the person before the camera.
+A pose is chosen joint by joint from a few typical poses of arms, hands and legs. Between poses every joint moves along
+the shortest rotation (minimum jerk, Flash and Hogan 1985). Coordinates are the body's own: x to the person's left, y
+up, z forward; the root rotation turns the person in front of the camera.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ ARMS = {
     "wave": (-0.25, 0.2, -1.4, 1.7), "aside": (-0.15, 0.1, 0.0, 0.25), "forward": (-0.35, 1.1, 0.0, 0.4),
     "overhead": (0.85, 0.25, -0.6, 0.5), "hip": (-0.85, -0.15, 1.2, 1.6), "half raised": (-0.6, 0.4, -0.5, 1.2),
 }  # fmt: skip
-"""Attitude of the left arm: raised about z, brought forward about y, twisted about its own axis, bent at the elbow."""
+"""Poses of the left arm, radians: raised about z, forward about y, twisted about its own axis, bent at the elbow."""
 ARM_ODDS = (0.2, 0.22, 0.12, 0.1, 0.08, 0.08, 0.06, 0.05, 0.09)
 FINGERS = ("index", "middle", "ring", "pinky")
 MIRROR = np.array([1.0, -1.0, -1.0])
-"""A rotation vector seen in the mirror plane x = 0."""
+"""Factors that mirror a rotation vector at the plane x = 0."""
 
 
-def made_up(
+def random_motion(
     body: Body, frames: int, fps: float, seconds_per_pose: float, whole: bool, random: np.random.Generator
 ) -> tuple[Float[np.ndarray, "frames 165"], Float[np.ndarray, "frames expression"]]:
-    """Poses, with the root's turn in the person's own frame, and expressions. `whole` moves the legs as well."""
+    """Random poses and expressions; the root rotation is in the person's own frame. `whole`: legs move too."""
     times = np.arange(frames) / fps
-    moments = _moments(times[-1], seconds_per_pose, random)
+    moments = _key_times(times[-1], seconds_per_pose, random)
     turn = 0.35 * random.normal() + (random.uniform(-np.pi, np.pi) if random.random() < 0.1 else 0.0)
-    keys = np.stack([_pose(turn, whole, random) for _ in moments])
+    keys = np.stack([_random_pose(turn, whole, random) for _ in moments])
     poses = eased(keys, moments, times)
-    poses += _tremor(times, random)
+    poses += _sway(times, random)
     return poses.reshape(frames, 165).astype(np.float32), _face(body, poses, times, random)
 
 
 def from_tracked(
     motion: Motion, frames: int, fps: float, random: np.random.Generator
 ) -> tuple[Float[np.ndarray, "frames 165"], Float[np.ndarray, "frames expression"]]:
-    """A stretch of somebody's motion at another rate, in the mirror half the time; root in the person's own frame."""
+    """A random part of a tracked motion at `fps`, mirrored in half of the cases; root in the person's own frame."""
     length = (frames - 1) / fps
     start = random.uniform(0, max(0.0, float(motion.pts_seconds[-1]) - length))
     times = np.clip(start + np.arange(frames) / fps, motion.pts_seconds[0], motion.pts_seconds[-1])
@@ -62,7 +62,7 @@ def from_tracked(
 
 
 def in_camera(poses: Float[np.ndarray, "frames 165"]) -> Float[np.ndarray, "frames 165"]:
-    """The same poses with the root's turn in the camera's frame, facing the camera at no turn."""
+    """The same poses with the root rotation in the camera frame; a zero rotation faces the camera."""
     result = poses.copy()
     result[:, :3] = rotvec_from_matrix(UPRIGHT @ matrix_from_rotvec(poses[:, :3].astype(np.float64)))
     return result
@@ -71,7 +71,7 @@ def in_camera(poses: Float[np.ndarray, "frames 165"]) -> Float[np.ndarray, "fram
 def eased(
     keys: Float[np.ndarray, "keys 55 3"], moments: Float[np.ndarray, "keys"], times: Float[np.ndarray, "frames"]
 ) -> Float[np.ndarray, "frames 55 3"]:
-    """Every joint from key to key along the shortest turn, starting and ending at rest."""
+    """Poses at `times`: every joint moves from key to key along the shortest rotation and rests at each key."""
     rows = np.clip(np.searchsorted(moments, times, side="right") - 1, 0, len(moments) - 2)
     t = np.clip((times - moments[rows]) / (moments[rows + 1] - moments[rows]), 0, 1)
     share = t**3 * (10 - 15 * t + 6 * t**2)
@@ -80,15 +80,15 @@ def eased(
     return rotvec_from_matrix(turns[rows] @ matrix_from_rotvec(step[rows] * share[:, None, None]))
 
 
-def _moments(end: float, seconds: float, random: np.random.Generator) -> Float[np.ndarray, "keys"]:
+def _key_times(end: float, seconds: float, random: np.random.Generator) -> Float[np.ndarray, "keys"]:
     moments = [-random.uniform(0, seconds)]
     while len(moments) < 2 or moments[-1] < end:
         moments.append(moments[-1] + seconds * random.uniform(0.6, 1.6))
     return np.array(moments)
 
 
-def _pose(turn: float, whole: bool, random: np.random.Generator) -> Float[np.ndarray, "55 3"]:
-    """One key pose."""
+def _random_pose(turn: float, whole: bool, random: np.random.Generator) -> Float[np.ndarray, "55 3"]:
+    """One random key pose."""
     pose = np.zeros((55, 3))
     pose[0] = 0.04 * random.normal(), turn + 0.2 * random.normal(), 0.03 * random.normal()
     for name in ("spine1", "spine2", "spine3"):
@@ -96,14 +96,14 @@ def _pose(turn: float, whole: bool, random: np.random.Generator) -> Float[np.nda
     for name in ("neck", "head"):
         pose[joint(name)] = random.normal(size=3) * (0.10, 0.20, 0.06)
     for side in ("left", "right"):
-        _arm(pose, side, random)
-        _hand(pose, side, random)
+        _set_arm(pose, side, random)
+        _set_hand(pose, side, random)
     if whole:
-        _legs(pose, random)
+        _set_legs(pose, random)
     return pose
 
 
-def _arm(pose: np.ndarray, side: str, random: np.random.Generator) -> None:
+def _set_arm(pose: np.ndarray, side: str, random: np.random.Generator) -> None:
     name = str(random.choice(list(ARMS), p=ARM_ODDS))
     up, forward, twist, bend = np.array(ARMS[name]) + random.normal(size=4) * (0.12, 0.12, 0.15, 0.2)
     mirror = MIRROR if side == "right" else 1.0
@@ -114,8 +114,8 @@ def _arm(pose: np.ndarray, side: str, random: np.random.Generator) -> None:
     pose[joint(f"{side}_wrist")] = mirror * random.normal(size=3) * (0.25, 0.12, 0.20)
 
 
-def _hand(pose: np.ndarray, side: str, random: np.random.Generator) -> None:
-    """Relaxed, open, a fist, or pointing."""
+def _set_hand(pose: np.ndarray, side: str, random: np.random.Generator) -> None:
+    """Set a hand: relaxed, open, a fist, or pointing."""
     kind = str(random.choice(["relaxed", "open", "fist", "point"], p=[0.45, 0.3, 0.12, 0.13]))
     mirror = MIRROR if side == "right" else 1.0
     for finger in FINGERS:
@@ -127,8 +127,8 @@ def _hand(pose: np.ndarray, side: str, random: np.random.Generator) -> None:
     pose[joint(f"{side}_thumb1")] = mirror * np.array([0.2, -0.2 - 0.3 * (kind == "fist"), 0.0])
 
 
-def _legs(pose: np.ndarray, random: np.random.Generator) -> None:
-    """Standing, a weight on one leg, a step, or a little crouched."""
+def _set_legs(pose: np.ndarray, random: np.random.Generator) -> None:
+    """Set the legs: standing, a step, slightly crouched, or a kick."""
     kind = str(random.choice(["stand", "step", "crouch", "kick"], p=[0.5, 0.3, 0.14, 0.06]))
     crouch = abs(random.normal()) * 0.3 if kind == "crouch" else 0.03
     for side, sign in (("left", 1), ("right", -1)):
@@ -140,8 +140,8 @@ def _legs(pose: np.ndarray, random: np.random.Generator) -> None:
         pose[joint(f"{side}_ankle")] = [-0.5 * crouch, 0, 0]
 
 
-def _tremor(times: Float[np.ndarray, "frames"], random: np.random.Generator) -> Float[np.ndarray, "frames 55 3"]:
-    """The small slow sway that nobody is without."""
+def _sway(times: Float[np.ndarray, "frames"], random: np.random.Generator) -> Float[np.ndarray, "frames 55 3"]:
+    """The small, slow sway of a person who stands still."""
     sway = np.zeros((len(times), 55, 3))
     for name in ("spine2", "neck", "head", "left_shoulder", "right_shoulder", "left_wrist", "right_wrist"):
         rate, phase = random.uniform(0.2, 0.7, 3), random.uniform(0, 2 * np.pi, 3)
@@ -150,7 +150,7 @@ def _tremor(times: Float[np.ndarray, "frames"], random: np.random.Generator) -> 
 
 
 def _face(body: Body, poses: np.ndarray, times: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Talk, blink, smile and look; the jaw and the eyes of `poses` are set in place."""
+    """Expression of talking, blinking, smiling and looking around; changes jaw and eyes in `poses` in place."""
     expression = np.zeros((len(times), len(body.expression_names)), np.float32)
 
     def show(name: str, value: np.ndarray | float) -> None:

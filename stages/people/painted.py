@@ -1,4 +1,4 @@
-"""A dressed person as a picture: skin, eyes, hair and patterned cloth, lit by one light, over a background."""
+"""Draw a dressed person: skin, eyes, hair and patterned cloth, lit by one light, over a background."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ WHITE, PUPIL, MOUTH = np.array([face_paint.WHITE, face_paint.PUPIL, face_paint.M
 
 @dataclass(frozen=True)
 class Painter:
-    """What a person's pictures are drawn with. `light` is the unit direction towards the light, camera frame."""
+    """Draws the pictures of one person. `light` is the unit direction towards the light, in the camera frame."""
 
     body: Body
     looks: Looks
     dressed: Dressed
     attributes: Float[np.ndarray, "vertices 9"]
-    """Skin colour, place on the mean body, offset from the eyeball's axis."""
+    """Per vertex: skin colour, position on the mean body, offset from the eyeball's axis (three values each)."""
     light: Float[np.ndarray, "3"]
     ambient: float
 
     @staticmethod
     def of(body: Body, looks: Looks, dressed: Dressed, random: np.random.Generator) -> Painter:
-        """Lit from in front and above, from a side."""
+        """A painter with a random light from the front, above, and to one side."""
         light = np.array([random.uniform(-0.7, 0.7), random.uniform(-0.9, -0.2), -1.0])
-        skin = _skin(body, looks)
+        skin = _skin_colours(body, looks)
         count = len(dressed.place)
         attributes = np.zeros((count, 9), np.float32)
         attributes[: len(skin), :3] = skin
@@ -51,7 +51,7 @@ class Painter:
         background: Float[np.ndarray, "height width 3"],
         factor: int,
     ) -> UInt8[np.ndarray, "height width 3"]:
-        """One frame; `vertices` in the camera's frame, `K` of the picture's pixels."""
+        """One frame. `vertices`: camera frame, metres. `K`: pixels of the picture. `factor`: samples per pixel side."""
         height, width = background.shape[:2]
         fine = project(vertices, K) * np.array([factor, factor, 1], np.float32)
         faces = self.dressed.faces
@@ -84,12 +84,12 @@ class Painter:
             else:
                 cloth = cloths[name]
                 assert cloth is not None
-                colour[chosen] = patterned(cloth, place[chosen]) * folds[chosen, None]
+                colour[chosen] = pattern_colour(cloth, place[chosen]) * folds[chosen, None]
         return colour * shade
 
 
-def patterned(cloth: Cloth, place: Float[np.ndarray, "pixels 3"]) -> Float[np.ndarray, "pixels 3"]:
-    """The cloth's colour at places on the mean body. Sleeves run along x, the rest along y."""
+def pattern_colour(cloth: Cloth, place: Float[np.ndarray, "pixels 3"]) -> Float[np.ndarray, "pixels 3"]:
+    """The cloth's colour at positions on the mean body. Patterns run along x on sleeves and along y elsewhere."""
     x, y, z = place.T
     sleeve = (np.abs(x) > 0.2) & (y > 0.25)
     along = np.where(sleeve, np.abs(x), y)
@@ -109,13 +109,13 @@ def patterned(cloth: Cloth, place: Float[np.ndarray, "pixels 3"]) -> Float[np.nd
 
 
 def _strands(place: Float[np.ndarray, "pixels 3"]) -> Float[np.ndarray, "pixels"]:
-    """Light and dark along the hair, by the angle about the head."""
+    """Brightness of hair strands, by the angle around the head."""
     turn = np.arctan2(place[:, 0], place[:, 2] - 0.03)
     return 1 + 0.10 * np.sin(23 * turn) + 0.08 * np.sin(61 * turn + 40 * place[:, 1])
 
 
-def _skin(body: Body, looks: Looks) -> Float[np.ndarray, "vertices 3"]:
-    """Colour of each vertex of the naked body."""
+def _skin_colours(body: Body, looks: Looks) -> Float[np.ndarray, "vertices 3"]:
+    """Colour of each vertex of the body without clothes."""
     colours = np.tile(np.array(looks.skin), (len(body.v_template), 1))
     x, y, z = body.v_template.T
     cheeks = np.exp(-(((np.abs(x) - 0.045) ** 2 + (y - 0.645) ** 2) / 0.0006)) * (z > 0.09)

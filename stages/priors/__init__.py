@@ -1,1 +1,1 @@
-"""What other trackers say of the same clip, in our joints and our camera frame."""
+"""Results of other trackers on the same clip ("priors"), in emosh's joints and camera frame."""

@@ -1,16 +1,16 @@
-"""Other trackers' files as plain nested dicts of arrays. Nothing is ever unpickled.
+"""Files of other trackers as plain nested dicts of arrays. No file is ever unpickled.
 
-.npz is read with `allow_pickle=False`, .pt with torch's `weights_only=True`, which admits tensors and containers only.
+.npz is read with `allow_pickle=False`, .pt with torch's `weights_only=True`, which accepts tensors and containers only.
 """
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from stages.artifacts.npz import read_npz
+from stages.artifacts.zip_directory import check_torch_archive, check_unpacked
 from stages.errors import InputError
 
 CONVERT = (
@@ -19,8 +19,8 @@ CONVERT = (
     "r=[f(d[x],{}) for x in k]; np.savez(sys.argv[2], frame_index=[int(x.split('_')[-1]) for x in k], "
     '**{n: np.stack([q[n] for q in r]) for n in r[0] if all(n in q for q in r)})" IN.pkl OUT.npz'
 )
-"""Turns EHM-Tracker's optim_tracking_ehm.pkl (a dict frame_%06d -> nested dicts) into an npz with a row per frame. It
-unpickles, so run it on files of your own only, in the environment that wrote them."""
+"""Converts EHM-Tracker's optim_tracking_ehm.pkl (a dict frame_%06d -> nested dicts) to an npz with one row per frame.
+It unpickles the file: run it only on your own files, in the environment that wrote them."""
 
 
 def read_archive(path: Path) -> dict[str, Any]:
@@ -38,15 +38,7 @@ def read_archive(path: Path) -> dict[str, Any]:
 
 
 def _npz(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged or no npz: {error}") from error
-    except ValueError as error:
-        raise InputError(
-            f"{path} holds Python objects, which are never unpickled; save its numbers as plain arrays ({error})"
-        ) from error
+    return dict(read_npz(path))
 
 
 def _torch(path: Path) -> dict[str, Any]:
@@ -55,15 +47,28 @@ def _torch(path: Path) -> dict[str, Any]:
     import torch
 
     refused = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError)
-    damaged = (LookupError, AttributeError, TypeError)  # what torch's reader makes of bytes that are no pickle
+    damaged = (LookupError, AttributeError, TypeError)  # raised by torch's reader for bytes that are not a pickle
+    check_torch_archive(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (*refused, *damaged) as error:
-        reason = (str(error).splitlines() or ["nothing in it"])[0]
-        raise InputError(f"{path} cannot be read without running code from it, or is damaged: {reason}") from error
+        reason = (str(error).splitlines() or ["the file is empty"])[0]
+        raise InputError(f"{path} is damaged, or cannot be read without running code from it: {reason}") from error
     if not isinstance(loaded, dict):
         raise InputError(f"{path} holds a {type(loaded).__name__}, not a dict of results")
+    check_unpacked(path, _sizes(loaded))
     return _as_arrays(loaded)
+
+
+def _sizes(value: Any) -> Iterator[int]:
+    """Bytes of every tensor as it will be copied: one may show a few stored numbers again and again."""
+    import torch
+
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _sizes(inner)
+    elif isinstance(value, torch.Tensor):
+        yield value.numel() * max(4, value.element_size())
 
 
 def _as_arrays(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Priors of single parts: HaMeR's hands, TEASER's and SMIRK's jaw, eyelids and FLAME expression."""
+"""Readers of priors of single parts: HaMeR's hands; jaw, eyelids and FLAME expression of TEASER and SMIRK."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.body.rotations import rotvec_from_matrix
-from stages.priors.prior import EXPRESSIONS, HANDS, JAW, Prior, blank, rotations
+from stages.priors.prior import EXPRESSIONS, HANDS, JAW, Prior, empty_prior, rotations
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
-"""HaMeR sees every hand as a right one: a left hand is its mirror image."""
+"""HaMeR estimates every hand as a right hand; a left hand is the mirror image."""
 
 
 def hamer(arrays: Mapping[str, Any]) -> Prior:
-    """HaMeR's forward results stacked: global_orient (N,1,3,3), hand_pose (N,15,3,3) or axis-angles, `right` (N) and
-    `frame_index` (N). MANO's finger order is SMPL-X's; rotations are full, flat-hand ones (MANOLayer adds no mean).
+    """HaMeR's outputs, stacked: global_orient (N,1,3,3), hand_pose (N,15,3,3) or axis-angles, `right` (N) and
+    `frame_index` (N). The finger order of MANO is that of SMPL-X. Rotations are relative to the flat hand (MANOLayer
+    adds no mean).
     """
     params = arrays.get("pred_mano_params", arrays)
     fingers, orient = _matrices(params["hand_pose"], 15), _matrices(params["global_orient"], 1)[:, 0]
@@ -25,10 +26,10 @@ def hamer(arrays: Mapping[str, Any]) -> Prior:
     frames = np.asarray(arrays["frame_index"]).reshape(-1).astype(int) if "frame_index" in arrays else None
     if frames is None:
         if is_right.any() and not is_right.all():
-            raise KeyError("frame_index: two hands without frame numbers cannot be told apart in time")
+            raise KeyError("frame_index: left and right hands in one file need frame numbers")
         frames = np.arange(len(is_right))
     numbers = np.unique(frames)
-    prior = blank("hamer", len(numbers), numbers)
+    prior = empty_prior("hamer", len(numbers), numbers)
     for side, chosen in (("left", ~is_right), ("right", is_right)):
         rows = np.searchsorted(numbers, frames[chosen])
         turns, palm = fingers[chosen], orient[chosen]
@@ -40,24 +41,24 @@ def hamer(arrays: Mapping[str, Any]) -> Prior:
 
 
 def teaser(arrays: Mapping[str, Any]) -> Prior:
-    """TEASER's or SMIRK's rows: jaw_params (N,3), eyelid_params (N,2), and FLAME's expression_params (N,50), which
-    a fit uses on the ehm body alone: on another head its coefficients mean nothing.
+    """TEASER's or SMIRK's rows: jaw_params (N,3), eyelid_params (N,2), and FLAME's expression_params (N,50). A fit uses
+    the expression on the ehm body only: on another head its coefficients have no meaning.
     """
     jaw = np.asarray(arrays["jaw_params"], float).reshape(-1, 3)
     frames = np.asarray(arrays["frame_index"]).reshape(-1).astype(int) if "frame_index" in arrays else None
-    prior = blank("teaser", len(jaw), frames)
+    prior = empty_prior("teaser", len(jaw), frames)
     prior.joints[:, JAW] = jaw
     if "eyelid_params" in arrays:
         prior.eyelids[:] = np.clip(np.asarray(arrays["eyelid_params"], float).reshape(-1, 2), 0, 1)
-    tell_expression(prior, arrays)
+    set_expression(prior, arrays)
     return prior
 
 
-def tell_expression(prior: Prior, arrays: Mapping[str, Any]) -> None:
-    """FLAME's expression_params, as many as there are and the prior takes."""
+def set_expression(prior: Prior, arrays: Mapping[str, Any]) -> None:
+    """Copy FLAME's expression_params into the prior, at most `EXPRESSIONS` of them."""
     if "expression_params" in arrays:
-        told = np.asarray(arrays["expression_params"], float).reshape(len(prior), -1)[:, :EXPRESSIONS]
-        prior.expression[:, : told.shape[1]] = told
+        values = np.asarray(arrays["expression_params"], float).reshape(len(prior), -1)[:, :EXPRESSIONS]
+        prior.expression[:, : values.shape[1]] = values
 
 
 def _matrices(values: Any, count: int) -> Float[np.ndarray, "rows count 3 3"]:

@@ -1,7 +1,7 @@
-"""Every other tracker's opinion in one form: joint rotations per row, NaN where it has none, laid over a clip.
+"""Results of other trackers in one form: joint rotations per row, NaN where unknown, one row per frame of a clip.
 
-Rotations are SMPL-X's local ones (flat hands), the root's and the wrists' own orientations those in the OpenCV camera
-(x right, y down, z forward). Knows nothing of files (readers.py) nor of how a fit uses it.
+Joint rotations are local ones of SMPL-X (flat hands). The orientations of the root and of the wrists are in the OpenCV
+camera frame (x right, y down, z forward). Knows nothing of files (readers.py) nor of how a fit uses a prior.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stages.detect.observations import Observations
 from stages.errors import InputError
 
 BODY_JOINTS = slice(0, 21)
-"""Of the 54 joints behind the root: SMPL's body without hands."""
+"""Rows of SMPL's body without hands among the 54 joints after the root."""
 JAW, EYES = JOINT_NAMES.index("jaw") - 1, slice(22, 24)
 EXPRESSIONS = 50
 HANDS = {"left": slice(24, 39), "right": slice(39, 54)}
@@ -25,7 +25,7 @@ HANDS = {"left": slice(24, 39), "right": slice(39, 54)}
 
 @dataclass(frozen=True)
 class Prior:
-    """Rows of another tracker. Everything may be NaN."""
+    """Rows of another tracker. Every value may be NaN, which means unknown."""
 
     format: str
     root: Float[np.ndarray, "rows 3 3"]
@@ -33,15 +33,15 @@ class Prior:
     joints: Float[np.ndarray, "rows 54 3"]
     """Local axis-angles of smplx's joints 1 to 54."""
     wrists: Float[np.ndarray, "rows 2 3 3"]
-    """Left and right wrist in the camera, for hand trackers that know no arm."""
+    """Orientation of the left and right wrist in the camera, from hand trackers that do not estimate arms."""
     eyelids: Float[np.ndarray, "rows 2"]
-    """Left and right, 0 open to 1 shut."""
+    """Left and right eyelid, from 0 (open) to 1 (shut)."""
     expression: Float[np.ndarray, "rows 50"]
-    """FLAME's first 50 coefficients; they mean something on the ehm body only."""
+    """FLAME's first 50 expression coefficients. They have a meaning on the ehm body only."""
     frame_index: Int[np.ndarray, "rows"] | None = None
-    """The source frame of each row, where the file says it."""
+    """The source frame of each row, if the file has it."""
     fps: float | None = None
-    """Rows a second, where the file says it."""
+    """Rows per second, if the file has it."""
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -49,21 +49,21 @@ class Prior:
 
     @property
     def per_row(self) -> dict[str, np.ndarray]:
-        """The arrays that have a row each."""
+        """The arrays with one row per frame, by field name."""
         return {name: getattr(self, name) for name in ("root", "joints", "wrists", "eyelids", "expression")}
 
 
-def blank(format: str, rows: int, frame_index: np.ndarray | None = None, fps: float | None = None) -> Prior:
-    """A prior without any opinion, to be filled."""
+def empty_prior(format: str, rows: int, frame_index: np.ndarray | None = None, fps: float | None = None) -> Prior:
+    """A prior of NaN, to be filled."""
     return Prior(
         format, np.full((rows, 3, 3), np.nan), np.full((rows, 54, 3), np.nan), np.full((rows, 2, 3, 3), np.nan),
         np.full((rows, 2), np.nan), np.full((rows, EXPRESSIONS), np.nan), frame_index, fps,
     )  # fmt: skip
 
 
-def aligned(prior: Prior, observations: Observations, name: str) -> Prior:
-    """One row per frame of the clip: by frame number if the file has them, by count if it has as many rows, else by
-    time (nearest row in rotations, never across more than one row's duration).
+def align_to_clip(prior: Prior, observations: Observations, name: str) -> Prior:
+    """A prior with one row per frame of the clip. Rows are matched by frame number if the file has numbers, else one to
+    one if it has as many rows as the clip has frames, else by time (the nearest row, at most half a row away).
 
     Raises InputError where none of the three is possible.
     """
@@ -71,15 +71,15 @@ def aligned(prior: Prior, observations: Observations, name: str) -> Prior:
     rows = _rows(prior, observations, name)
     known = (rows >= 0) & (rows < len(prior))
     if not known.any():
-        raise InputError(f"{name} has no row for any frame of the clip; is it of another clip?")
-    laid = blank(prior.format, frames, np.arange(frames), prior.fps)
+        raise InputError(f"{name} has no row for any frame of the clip; give a prior made from this clip")
+    laid = empty_prior(prior.format, frames, np.arange(frames), prior.fps)
     for key, value in prior.per_row.items():
         laid.per_row[key][known] = value[rows[known]]
     return laid
 
 
 def _rows(prior: Prior, observations: Observations, name: str) -> Int[np.ndarray, "frames"]:
-    """For each frame of the clip the row that speaks of it, -1 for none."""
+    """The row of the prior for each frame of the clip, -1 for none."""
     frames = len(observations)
     if prior.frame_index is not None:
         place = {int(frame): row for row, frame in enumerate(prior.frame_index)}
@@ -90,14 +90,14 @@ def _rows(prior: Prior, observations: Observations, name: str) -> Int[np.ndarray
         return np.round(observations.pts_seconds * prior.fps).astype(int)
     raise InputError(
         f"{name} has {len(prior)} rows and neither frame numbers nor a rate, but the clip has {frames} frames; "
-        "give a prior made from this very clip"
+        "give a prior made from this clip"
     )
 
 
-def merged(priors: list[Prior]) -> Prior:
-    """Several aligned priors as one: where two speak of the same joint, the later is believed."""
+def merge(priors: list[Prior]) -> Prior:
+    """Several aligned priors as one. Where two priors have the same joint, the later one wins."""
     names = "+".join(dict.fromkeys(prior.format for prior in priors))
-    both = blank(names, len(priors[0]), priors[0].frame_index)
+    both = empty_prior(names, len(priors[0]), priors[0].frame_index)
     for prior in priors:
         for key, value in prior.per_row.items():
             np.copyto(both.per_row[key], value, where=np.isfinite(value))
@@ -105,7 +105,7 @@ def merged(priors: list[Prior]) -> Prior:
 
 
 def share_known(prior: Prior) -> dict[str, float]:
-    """Per group of joints, the share of rows with an opinion: what the motion's provenance records."""
+    """Share of rows with a known value, per group of joints. The motion's provenance records it."""
     finite = np.isfinite(prior.joints).all(-1)
     groups = {
         "root": np.isfinite(prior.root).all((1, 2)),

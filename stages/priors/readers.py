@@ -1,6 +1,6 @@
-"""Which tracker wrote a file, and its rows in our terms (notes/users 3c lists each layout).
+"""Recognise which tracker wrote a file, and read its rows (notes/users 3c lists each layout).
 
-A format is recognised by its keys, never by its name; the table FORMATS says how. Adding one is a row and a function.
+A format is recognised by its keys, never by the file name. A new format needs one row in FORMATS and one function.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stages.priors.archives import read_archive
 from stages.priors.prior import Prior
 
 FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
-    "emosh": (("emosh_kind", "poses", "trans"), "stages.priors.bodies:motion"),
+    "emosh": (("emosh_kind", "poses", "trans"), "stages.priors.bodies:emosh_motion"),
     "gvhmr": (("smpl_params_incam",), "stages.priors.bodies:gvhmr"),
     "ehm-tracker": (("body_pose", "camera_RT_params"), "stages.priors.bodies:ehm_tracker"),
     "hamer": (("pred_mano_params",), "stages.priors.hands_and_faces:hamer"),
@@ -27,15 +27,15 @@ FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "amass": (("poses", "trans"), "stages.priors.bodies:amass"),
     "smplx": (("global_orient", "body_pose"), "stages.priors.bodies:smplx_rows"),
 }
-"""Format -> keys that give it away, and who reads it. The first that fits is taken."""
+"""Format -> keys that identify it, and the function that reads it. The first match is used."""
 MHR_KEYS = ("mhr_model_params", "body_pose_params", "model_parameters")
 SMPLER_X = re.compile(r"(\d+)_(\d+)\.npz")
 
 
 def read_prior(path: Path) -> Prior:
-    """Read any known tracker's file, or SMPLer-X's folder of {frame}_{box}.npz.
+    """Read the file of any known tracker, or SMPLer-X's folder of {frame}_{box}.npz.
 
-    Raises InputError for a file that is absent, damaged, a pickle, or of no known layout (with the keys it has).
+    Raises InputError for a file that is absent, damaged, a pickle, or of unknown layout (the message lists its keys).
     """
     path = Path(path)
     arrays = _smpler_x(path) if path.is_dir() else read_archive(path)
@@ -44,13 +44,13 @@ def read_prior(path: Path) -> Prior:
             return _checked(path, _load(reader), arrays)
     if any(key in arrays for key in MHR_KEYS):
         raise InputError(
-            f"{path} holds MHR parameters (SAM-3D-Body), whose joints are not SMPL-X's; convert them with MHR's own "
+            f"{path} holds MHR parameters (SAM-3D-Body), whose joints are not those of SMPL-X; convert them with MHR's "
             "Conversion.convert_sam3d_output_to_smpl (facebookresearch/MHR, tools/mhr_smpl_conversion) and give "
             "the resulting global_orient, body_pose npz"
         )
     listed = ", ".join(sorted(map(str, arrays))[:8])
     known = ", ".join(dict.fromkeys(name.split(",")[0] for name in FORMATS))
-    raise InputError(f"{path} is of no known layout (its keys: {listed}); known are {known}")
+    raise InputError(f"{path} is of no known layout (its keys: {listed}); known layouts are {known}")
 
 
 def _checked(path: Path, reader: Callable[[Mapping[str, Any]], Prior], arrays: Mapping[str, Any]) -> Prior:
@@ -71,7 +71,7 @@ def _load(target: str) -> Callable[[Mapping[str, Any]], Prior]:
 
 
 def _smpler_x(folder: Path) -> dict[str, Any]:
-    """The rows of box 0, in order of frames."""
+    """The rows of box 0 (the first person), in order of frames."""
     found = {}
     for file in folder.iterdir():
         match = SMPLER_X.fullmatch(file.name)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.provenance import Provenance, config_dict
+from stages.artifacts.provenance import Provenance, config_dict, source_notes
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
 from stages.drawing.drawings import DrawingOptions, drawing
@@ -37,7 +37,7 @@ def write_condition(
             "kind": "condition-map",
             "drawing": config.drawing,
             "colours": drawing(config.drawing).version,
-            "source": motion.provenance.notes.get("source"),
+            **source_notes(motion.provenance),
         },
     )
     with VideoSink(

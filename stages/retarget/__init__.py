@@ -1,1 +1,1 @@
-"""A driver's movement in a reference's body, and a report of what that changed."""
+"""Retarget: the driver's movement in the reference's body, and a report of what that changes."""

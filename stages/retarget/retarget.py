@@ -1,6 +1,6 @@
-"""The driver's movement in the reference's body (paper eq. 3), with the head kept where the driver's was (0.B.5).
+"""The driver's movement in the reference's body (paper eq. 3), with the head at the height of the driver's (0.B.5).
 
-Works on motions alone: it never sees a picture and does not know how a motion was fitted.
+It needs motions only: no picture, and no knowledge of how a motion was fitted.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.provenance import Provenance, config_dict
+from stages.artifacts.provenance import Provenance, config_dict, source_notes
 from stages.body.model import Body, motion_template, pose_body
 from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 from stages.retarget.config import RetargetConfig
-from stages.retarget.report import RetargetReport, measure
+from stages.retarget.report import RetargetReport, measure_changes
 
 
 def retarget(
@@ -27,21 +27,21 @@ def retarget(
 ) -> tuple[Motion, RetargetReport]:
     """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`.
 
-    A scale that the reference's photo could not show (no body or no face: head_scale; no hands: hand_scale) stays the
-    driver's. Raises InputError when the motions, or the body, come from different body files.
+    The driver's scale is kept where the reference does not show it: head_scale without a valid body and face,
+    hand_scale without a valid hand. Raises InputError when the motions, or the body, come from different body files.
     """
     require_same_body("driving motion", driver, body)
     require_same_body("reference motion", reference, body)
     swapped = _with_shape_of(driver, reference) if config.disentangle else driver
     offset = _head_offset(driver, swapped, body) if config.keep_head_height else 0.0
     shifted = replace(swapped, trans=swapped.trans + np.array([0, offset, 0], np.float32))
-    report = measure(driver, shifted, body, offset, progress)
+    report = measure_changes(driver, shifted, body, offset, progress)
     provenance = Provenance(
         "retarget",
         config=config_dict(config),
         inputs={"driver": driver.provenance.fingerprint(), "reference": reference.provenance.fingerprint()},
         weights={"body": body.sha256},
-        notes={"report": report.to_dict(), "source": driver.provenance.notes.get("source")},
+        notes={"report": report.to_dict(), **source_notes(driver.provenance)},
     )
     return replace(shifted, provenance=provenance), report
 

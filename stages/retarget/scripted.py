@@ -1,6 +1,6 @@
-"""A motion written instead of tracked: one person turning, nodding, talking and blinking, from their own photo's pose.
+"""A motion from a script instead of a tracker: a person turns, nods, talks and blinks, from the pose of their photo.
 
-It needs no video, so it makes a driving clip on a machine that has none, with a known truth to measure against.
+It needs no video. It gives a driving clip on a machine without videos, with a known truth to measure errors against.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ JAW_RAD = 0.20
 LEAN_RAD = 0.04
 NECK_SHARE = 0.4
 BLINKS_AT = (0.18, 0.47, 0.52, 0.83)
-"""Moments of the blinks, as shares of the clip; two close together, as people do."""
+"""Times of the blinks, as shares of the clip. Two are close together, as people often blink twice."""
 BLINK_SECONDS = 0.13
 
 
 def scripted_motion(reference: Motion, body: Body, seconds: float = 4.0, fps: Fraction = Fraction(25)) -> Motion:
-    """Turn left and right, nod, talk and blink, starting and ending in row 0 of `reference`, in its camera."""
+    """Turn left and right, nod, talk and blink. The motion starts and ends in row 0 of `reference`, in its camera."""
     count = max(2, round(seconds * fps))
     phase = np.arange(count) / (count - 1)
     row = np.zeros(count, int)
@@ -74,14 +74,14 @@ def scripted_motion(reference: Motion, body: Body, seconds: float = 4.0, fps: Fr
 
 
 def _turn(poses: Float[np.ndarray, "frames 165"], joint: str, rotvec: Float[np.ndarray, "frames 3"]) -> None:
-    """Turn a joint further, about the body's own axes at that joint, in place."""
+    """Add a rotation to a joint, about the joint's own axes, in place."""
     at = 3 * JOINT_NAMES.index(joint)
     before = matrix_from_rotvec(poses[:, at : at + 3].astype(np.float64))
     poses[:, at : at + 3] = rotvec_from_matrix(before @ matrix_from_rotvec(rotvec))
 
 
 def _syllables(seconds: Float[np.ndarray, "frames"]) -> Float[np.ndarray, "frames"]:
-    """Mouth opening in [0, 1]: about four syllables a second in words with pauses between them."""
+    """Mouth opening in [0, 1]: about four syllables per second, in words with pauses between them."""
     word = np.clip(1.6 * np.sin(2 * np.pi * 0.8 * seconds), 0, 1)
     return word * (0.5 - 0.5 * np.cos(2 * np.pi * 4 * seconds))
 

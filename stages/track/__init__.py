@@ -1,1 +1,1 @@
-"""A video or a photo as a motion: one joint fit of body, hands, face and camera."""
+"""Track a person in a video or a photo: one joint fit of body, hands, face and camera, written as a motion."""

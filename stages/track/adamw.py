@@ -1,8 +1,8 @@
 """`--solver adamw`: the paper's recipe (3.2, 0.C, eq. 7 to 11), one joint stage of AdamW over a whole window.
 
-1,250 steps from moving-average initial poses; at step 1,000 the learning rates fall, smoothness is amplified and the
-3-D alignment decays. The paper starts from GVHMR, HaMeR and a face network; without imported priors this starts from
-the same closed-form guess as `gn`. Torch, float32, deterministic on the CPU.
+1,250 steps start from moving-average initial poses. At step 1,000 the learning rates fall, smoothness weighs more and
+3-D alignment weighs less. The paper starts from GVHMR, HaMeR and a face network. Without imported priors this solver
+starts from the same closed-form guess as `gn`. Torch, float32, deterministic on the CPU.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
-from stages.track import losses as terms
-from stages.track.adamw_body import TorchBody, collapse_vertices, rotation_matrices, spread_vertices
+from stages.track import losses as loss_terms
+from stages.track.adamw_body import TorchBody, collapse_vertices, farthest_point_sample, rotation_matrices
 from stages.track.collapse import shape_columns
 from stages.track.config import TrackConfig
 from stages.track.solvers import Losses, Task
 from stages.track.state import EXPRESSION_START, JOINTS_START, ROOT_COLUMNS, State
-from stages.track.targets import BODY_POINTS, Group
+from stages.track.targets import BODY_POINTS, TargetGroup
 
 PARTS = ("body", "face", "left_hand", "right_hand")
 CORE_POINTS = (11, 12, 13, 14, 15, 16, 23, 24)
 """Shoulders, elbows, wrists and hips: the paper's core joints."""
 FRAME_FIELDS = ("transl", "root", "theta", "psi")
 SMOOTH_TERMS = ("smooth_camera", "smooth_pose", "smooth_vertices", "smooth_expression")
-TELL_EVERY = 25
+REPORT_EVERY = 25
 
 
-def solve(task: Task, tell: Callable[[float], None]) -> State:
-    """Run the schedule."""
+def solve(task: Task, report_progress: Callable[[float], None]) -> State:
+    """Run all steps of AdamW and return the fitted state."""
     config = task.config
     objective = Objective.of(task)
-    unknowns = Unknowns.of(averaged(task.start, task.problem.seconds, config.adamw_average_seconds), task)
-    optimizer = torch.optim.AdamW(unknowns.rates(config), weight_decay=config.adamw_weight_decay)
+    unknowns = Unknowns.of(moving_average(task.start, task.problem.seconds, config.adamw_average_seconds), task)
+    optimizer = torch.optim.AdamW(unknowns.parameter_groups(config), weight_decay=config.adamw_weight_decay)
     for step in range(config.adamw_steps):
         if step == config.adamw_decay_step:
             for group in optimizer.param_groups:
                 group["lr"] *= config.adamw_decay
         optimizer.zero_grad()
-        objective.total(unknowns, weights(config, step)).backward()
+        objective.weighted_sum(unknowns, weights(config, step)).backward()
         optimizer.step()
-        if step % TELL_EVERY == 0:
-            tell(step / config.adamw_steps)
-    tell(1.0)
+        if step % REPORT_EVERY == 0:
+            report_progress(step / config.adamw_steps)
+    report_progress(1.0)
     found = unknowns.pose().state()
     bound = task.problem.priors.shape_bound
     return replace(found, shape=np.clip(found.shape, -bound, bound))
@@ -56,12 +56,12 @@ def solve(task: Task, tell: Callable[[float], None]) -> State:
 def losses(task: Task, state: State) -> Losses:
     """Every term at `state`, per frame, unweighted."""
     with torch.no_grad():
-        values = Objective.of(task).values(Unknowns.of(state, task))
+        values = Objective.of(task).term_values(Unknowns.of(state, task))
     return {name: value.double().numpy() for name, value in values.items()}
 
 
 def weights(config: TrackConfig, step: int) -> dict[str, float]:
-    """Weight of each term at a step: smoothness up and 3-D alignment down once the rates have fallen (0.C)."""
+    """Weight of each term at a step: from `adamw_decay_step` on more smoothness and less 3-D alignment (0.C)."""
     late = step >= config.adamw_decay_step
     table = {
         "keypoints_body": config.adamw_keypoints, "keypoints_face": config.adamw_keypoints,
@@ -79,7 +79,7 @@ def weights(config: TrackConfig, step: int) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Unknowns:
-    """What AdamW moves, as leaf tensors. Translation and root are steps away from the start."""
+    """The leaf tensors that AdamW optimises. Translation and root are stored as steps from the start."""
 
     transl_step: Float[Tensor, "frames 3"]
     root_step: Float[Tensor, "frames 3"]
@@ -88,12 +88,12 @@ class Unknowns:
     shape: Float[Tensor, "shape"]
     start: Pose
     columns: Bool[Tensor, "columns"]
-    """Frame columns that may change; the others stay at the start whatever AdamW does to their leaf."""
+    """Frame columns that may change. The others stay at the start, whatever value their leaf takes."""
     shape_active: Bool[Tensor, "shape"]
 
     @staticmethod
     def of(state: State, task: Task) -> Unknowns:
-        """Leaves at `state`."""
+        """Leaf tensors whose values are those of `state`."""
         start = Pose.of(state)
         zero = torch.zeros_like(start.transl)
 
@@ -105,8 +105,8 @@ class Unknowns:
             torch.as_tensor(task.columns), torch.as_tensor(task.shape),
         )  # fmt: skip
 
-    def rates(self, config: TrackConfig) -> list[dict]:
-        """AdamW's parameter groups: pose, camera translation, expression and identity each at their own rate."""
+    def parameter_groups(self, config: TrackConfig) -> list[dict]:
+        """Parameter groups of AdamW: pose, translation, expression and identity, each with its own learning rate."""
         return [
             {"params": [self.root_step, self.theta], "lr": config.adamw_lr_pose},
             {"params": [self.transl_step], "lr": config.adamw_lr_camera},
@@ -115,7 +115,7 @@ class Unknowns:
         ]
 
     def pose(self) -> Pose:
-        """The body they stand for."""
+        """The pose that the current values describe."""
         active, start = self.columns, self.start
         turn = rotation_matrices(torch.where(active[3:JOINTS_START], self.root_step, 0.0))
         return Pose(
@@ -139,17 +139,17 @@ class Pose:
 
     @staticmethod
     def of(state: State) -> Pose:
-        """The same body."""
+        """The same state as float32 tensors."""
         values = (state.transl, state.root, state.theta.reshape(len(state), -1), state.psi, state.shape)
         return Pose(*(tensor(value) for value in values))
 
     def after(self, other: Pose) -> Pose:
-        """The other's frames, then these."""
+        """The frames of `other`, followed by these frames."""
         transl, root, theta, psi = (torch.cat([getattr(other, name), getattr(self, name)]) for name in FRAME_FIELDS)
         return Pose(transl, root, theta, psi, self.shape)
 
     def state(self) -> State:
-        """Back to numpy; roots are made orthonormal again, for float32 drifts."""
+        """Back to numpy. Roots are made orthonormal again, because float32 drifts."""
         arrays = [value.detach().double().numpy() for value in (self.transl, self.root, self.theta, self.psi)]
         root = matrix_from_rotvec(rotvec_from_matrix(arrays[1]))
         return State(arrays[0], root, arrays[2].reshape(-1, 54, 3), arrays[3], self.shape.detach().double().numpy())
@@ -157,21 +157,21 @@ class Pose:
 
 @dataclass(frozen=True)
 class Target:
-    """One group of `observed` with keypoints before frames."""
+    """One `targets.TargetGroup` as tensors, with keypoints as the first axis and frames as the second."""
 
     rows: slice
-    """Its keypoints among the body's points."""
+    """Rows of its keypoints among all points of the body."""
     pixels: Float[Tensor, "keypoints frames 2"]
     per_pixel: Float[Tensor, "keypoints frames"]
     depth: Float[Tensor, "keypoints frames"]
     per_metre: Float[Tensor, "keypoints frames"]
     base: tuple[int, ...]
     hand: Float[Tensor, "keypoints frames 3"]
-    """Keypoints relative to the first, metres at the depth of the first guess: what L3D aligns hands to."""
+    """Keypoints relative to the first one, metres at the depth of the first guess: the target of L3D for hands."""
 
     @staticmethod
-    def of(group: Group, first_row: int, px_per_m: Float[np.ndarray, "frames"], gain: np.ndarray) -> Target:
-        """`gain` amplifies each keypoint's reprojection."""
+    def of(group: TargetGroup, first_row: int, px_per_m: Float[np.ndarray, "frames"], gain: np.ndarray) -> Target:
+        """The tensors of a group. `gain` multiplies the reprojection weight of each keypoint."""
         nothing = np.zeros_like(group.per_pixel)
         depth = nothing if group.depth is None else group.depth
         flat = (group.pixels - group.pixels[:, :1]) / px_per_m[:, None, None]
@@ -188,25 +188,25 @@ class Target:
 
 @dataclass(frozen=True)
 class Objective:
-    """Everything that stays fixed while the unknowns move."""
+    """Everything that stays fixed while AdamW changes the unknowns."""
 
     task: Task
     model: TorchBody
     targets: dict[str, Target]
     vertices: slice
     links: Float[Tensor, "links"]
-    """sqrt(30 dt) of each temporal link, the one to the settled frame before the window first, if there is one."""
+    """sqrt(30 dt) of each temporal link. The link to the fitted frame before the window, if any, comes first."""
     before: Pose | None
     before_points: Float[Tensor, "keypoints 1 3"] | None
 
     @staticmethod
     def of(task: Task) -> Objective:
-        """Tensors of a task."""
+        """The tensors of a task."""
         problem, config = task.problem, task.config
         columns = shape_columns(task.body, config.betas, config.head_betas)
-        skin = collapse_vertices(task.body, spread_vertices(task.body, config.adamw_vertices), columns)
+        skin = collapse_vertices(task.body, farthest_point_sample(task.body, config.adamw_vertices), columns)
         model = TorchBody.of(problem.skeleton, (*(task.groups[part].keypoints for part in PARTS), skin))
-        px_per_m = problem.focal_px / np.maximum(problem.first_depth, terms.NEAR_M)
+        px_per_m = problem.focal_px / np.maximum(problem.first_depth, loss_terms.NEAR_M)
         targets, row = {}, 0
         for part in PARTS:
             gain = np.ones(len(task.groups[part].keypoints))
@@ -221,40 +221,40 @@ class Objective:
         last = None if before is None else _points(model, before)
         return Objective(task, model, targets, slice(row, None), tensor(links), before, last)
 
-    def total(self, unknowns: Unknowns, weighting: dict[str, float]) -> Tensor:
+    def weighted_sum(self, unknowns: Unknowns, weighting: dict[str, float]) -> Tensor:
         """The weighted sum of all terms, mean over frames."""
-        values = self.values(unknowns)
+        values = self.term_values(unknowns)
         return torch.stack(
             [weighting[name] * value.mean() for name, value in values.items() if name in weighting]
         ).sum()
 
-    def values(self, unknowns: Unknowns) -> dict[str, Float[Tensor, "frames"]]:
+    def term_values(self, unknowns: Unknowns) -> dict[str, Float[Tensor, "frames"]]:
         """Every term, per frame, unweighted."""
         pose = unknowns.pose()
         points = _points(self.model, pose)
-        return {**self._seen(points), **self._likely(pose), **self._smooth(pose, points)}
+        return {**self._data_terms(points), **self._prior_terms(pose), **self._smoothness_terms(pose, points)}
 
-    def _seen(self, points: Tensor) -> dict[str, Tensor]:
+    def _data_terms(self, points: Tensor) -> dict[str, Tensor]:
         problem, config = self.task.problem, self.task.config
         centre = tensor(np.array(problem.centre_px))
         flat = {
-            part: terms.reprojection(points[each.rows], each.pixels, each.per_pixel, problem.focal_px, centre)
+            part: loss_terms.reprojection(points[each.rows], each.pixels, each.per_pixel, problem.focal_px, centre)
             for part, each in self.targets.items()
         }
         body = self.targets["body"]
         hands = [
-            terms.hand_alignment(points[each.rows], each.hand, each.per_metre, config.adamw_lambda_z)
+            loss_terms.hand_alignment(points[each.rows], each.hand, each.per_metre, config.adamw_lambda_z)
             for each in (self.targets["left_hand"], self.targets["right_hand"])
         ]
         return {
             "keypoints_body": flat["body"],
             "keypoints_face": flat["face"],
             "keypoints_hands": flat["left_hand"] + flat["right_hand"],
-            "align_body": terms.relative_depth(points[body.rows], body.depth, body.per_metre, body.base),
+            "align_body": loss_terms.relative_depth(points[body.rows], body.depth, body.per_metre, body.base),
             "align_hands": hands[0] + hands[1],
         }
 
-    def _likely(self, pose: Pose) -> dict[str, Tensor]:
+    def _prior_terms(self, pose: Pose) -> dict[str, Tensor]:
         priors, config = self.task.problem.priors, self.task.config
         joints, faces = slice(JOINTS_START, EXPRESSION_START), slice(EXPRESSION_START, None)
         mean, sigma, lower, upper, bound = (
@@ -263,23 +263,27 @@ class Objective:
         first_root = tensor(self.task.problem.first_root)
         shape_sigma, shape_bound = tensor(priors.shape_sigma), tensor(priors.shape_bound)
         frames = len(pose.transl)
-        far = torch.log(pose.transl[:, 2:].clamp(min=terms.NEAR_M) / tensor(self.task.problem.first_depth)[:, None])
+        far = torch.log(
+            pose.transl[:, 2:].clamp(min=loss_terms.NEAR_M) / tensor(self.task.problem.first_depth)[:, None]
+        )
         reach = torch.full((1,), float(np.log(config.adamw_depth_ratio)))
         return {
-            "prior_pose": terms.from_mean(pose.theta, mean[..., joints], sigma[..., joints])
-            + terms.turned(pose.root, first_root) / self.task.problem.sigma_root**2,
-            "prior_expression": terms.from_mean(pose.psi, mean[..., faces], sigma[..., faces]),
+            "prior_pose": loss_terms.distance_from_mean(pose.theta, mean[..., joints], sigma[..., joints])
+            + loss_terms.rotation_change(pose.root, first_root) / self.task.problem.sigma_root**2,
+            "prior_expression": loss_terms.distance_from_mean(pose.psi, mean[..., faces], sigma[..., faces]),
             "prior_shape": ((pose.shape / shape_sigma) ** 2).sum().expand(frames),
-            "limit_joints": terms.beyond(pose.theta, lower[joints], upper[joints], bound[joints]),
-            "limit_expression": terms.excess(pose.psi, config.adamw_expression_bound)
-            + terms.beyond(pose.psi, lower[faces], upper[faces], bound[faces]),
-            "limit_scale": terms.beyond(
+            "limit_joints": loss_terms.outside_limits(pose.theta, lower[joints], upper[joints], bound[joints]),
+            "limit_expression": loss_terms.expression_excess(pose.psi, config.adamw_expression_bound)
+            + loss_terms.outside_limits(pose.psi, lower[faces], upper[faces], bound[faces]),
+            "limit_scale": loss_terms.outside_limits(
                 pose.shape[None], -shape_bound, shape_bound, torch.full_like(shape_bound, config.adamw_sigma_scale)
             ).expand(frames),
-            "limit_depth": terms.beyond(far, -reach, reach, torch.full_like(reach, config.adamw_sigma_depth)),
+            "limit_depth": loss_terms.outside_limits(
+                far, -reach, reach, torch.full_like(reach, config.adamw_sigma_depth)
+            ),
         }
 
-    def _smooth(self, pose: Pose, points: Tensor) -> dict[str, Tensor]:
+    def _smoothness_terms(self, pose: Pose, points: Tensor) -> dict[str, Tensor]:
         priors, frames = self.task.problem.priors, len(pose.transl)
         step = tensor(priors.step)
         skin = points[self.vertices]
@@ -291,11 +295,11 @@ class Objective:
         sigma = step * self.links[:, None]
         root_sigma = sigma[:, ROOT_COLUMNS.start]
         links = {
-            "smooth_camera": terms.change(pose.transl, sigma[:, :3]),
-            "smooth_pose": terms.change(pose.theta, sigma[:, JOINTS_START:EXPRESSION_START])
-            + terms.turned(pose.root[1:], pose.root[:-1]) / root_sigma**2,
-            "smooth_vertices": terms.points_change(skin, self.task.config.adamw_step_vertex_m * self.links),
-            "smooth_expression": terms.change(pose.psi, sigma[:, EXPRESSION_START:]),
+            "smooth_camera": loss_terms.temporal_change(pose.transl, sigma[:, :3]),
+            "smooth_pose": loss_terms.temporal_change(pose.theta, sigma[:, JOINTS_START:EXPRESSION_START])
+            + loss_terms.rotation_change(pose.root[1:], pose.root[:-1]) / root_sigma**2,
+            "smooth_vertices": loss_terms.vertex_change(skin, self.task.config.adamw_step_vertex_m * self.links),
+            "smooth_expression": loss_terms.temporal_change(pose.psi, sigma[:, EXPRESSION_START:]),
         }
         return {name: torch.nn.functional.pad(value, (frames - len(value), 0)) for name, value in links.items()}
 
@@ -305,11 +309,11 @@ def _points(model: TorchBody, pose: Pose) -> Float[Tensor, "keypoints frames 3"]
 
 
 def tensor(values: np.ndarray) -> Tensor:
-    """float32, shared with nothing."""
+    """A float32 copy."""
     return torch.tensor(np.asarray(values), dtype=torch.float32)
 
 
-def averaged(state: State, seconds: Float[np.ndarray, "frames"], width: float) -> State:
+def moving_average(state: State, seconds: Float[np.ndarray, "frames"], width: float) -> State:
     """Moving average of the initial poses over `width` seconds; rotations by the chordal mean (paper 0.C)."""
     if len(state) < 3 or width <= 0:
         return state
@@ -317,13 +321,13 @@ def averaged(state: State, seconds: Float[np.ndarray, "frames"], width: float) -
     joints = matrix_from_rotvec(state.theta)
     return replace(
         state,
-        transl=_mean_around(state.transl, half),
-        root=_nearest_rotation(_mean_around(state.root, half)),
-        theta=rotvec_from_matrix(_nearest_rotation(_mean_around(joints, half))),
+        transl=_mean_over_neighbours(state.transl, half),
+        root=_nearest_rotation(_mean_over_neighbours(state.root, half)),
+        theta=rotvec_from_matrix(_nearest_rotation(_mean_over_neighbours(joints, half))),
     )
 
 
-def _mean_around(rows: np.ndarray, half: int) -> np.ndarray:
+def _mean_over_neighbours(rows: np.ndarray, half: int) -> np.ndarray:
     padded = np.concatenate([np.repeat(rows[:1], half, 0), rows, np.repeat(rows[-1:], half, 0)])
     return np.mean([padded[shift : shift + len(rows)] for shift in range(2 * half + 1)], 0)
 

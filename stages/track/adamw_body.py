@@ -1,7 +1,7 @@
-"""The collapsed body in torch: the same keypoints as `jacobian.place`, differentiable, for solvers that want gradients.
+"""The collapsed body in torch: the keypoints of `jacobian.pose_keypoints`, differentiable, for solvers with autograd.
 
-Joints and pairs come before frames in every array, so that a gather along them copies whole rows: 100 frames of 300
-points and their gradient take some 10 ms on one core. Camera frame and metres as in `stages.track.state`.
+In every array joints and pairs come before frames, so that a gather along them copies whole rows: 100 frames of 300
+points and their gradient take about 10 ms on one core. Camera frame and metres as in `stages.track.state`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from stages.body.model import Body
-from stages.track.collapse import Collapsed, Skeleton, collapse
+from stages.track.collapse import CollapsedKeypoints, Skeleton, collapse
 
 
 @dataclass(frozen=True)
 class TorchBody:
-    """Skeleton and (keypoint, joint) pairs as tensors; see `collapse.Collapsed` for their meaning."""
+    """Skeleton and (keypoint, joint) pairs as tensors; see `collapse.CollapsedKeypoints` for the fields."""
 
     levels: tuple[Int[Tensor, "_"], ...]
-    """Joints by their distance from the root, the root left out."""
+    """Joints grouped by their distance from the root, without the root."""
     parents: Int[Tensor, "55"]
     joints: Float[Tensor, "55 3"]
     joint_dirs: Float[Tensor, "55 3 shape"]
@@ -31,15 +31,15 @@ class TorchBody:
     weight: Float[Tensor, "pairs 1"]
     rest: Float[Tensor, "pairs 3"]
     shape_dirs: Float[Tensor, "pairs 3 shape"]
-    expressive: Int[Tensor, "moved"]
-    """The pairs that any expression moves."""
+    expression_pairs: Int[Tensor, "moved"]
+    """Pairs that at least one expression moves."""
     expression_dirs: Float[Tensor, "moved_by_3 expression"]
     pose_dirs: Float[Tensor, "pairs_by_3 486"] | None
     keypoints: int
 
     @staticmethod
-    def of(skeleton: Skeleton, sets: tuple[Collapsed, ...], dtype: torch.dtype = torch.float32) -> TorchBody:
-        """Several sets of keypoints after each other."""
+    def of(skeleton: Skeleton, sets: tuple[CollapsedKeypoints, ...], dtype: torch.dtype = torch.float32) -> TorchBody:
+        """The keypoints of several sets, one set after the other."""
 
         def joined(name: str) -> Tensor:
             return torch.as_tensor(np.concatenate([getattr(each, name) for each in sets])).to(dtype)
@@ -47,7 +47,7 @@ class TorchBody:
         starts = np.cumsum([0, *(len(each) for each in sets)])
         owners = np.concatenate([each.pair_keypoint + start for each, start in zip(sets, starts, strict=False)])
         dirs = joined("expression_dirs")
-        expressive = torch.nonzero(dirs.abs().amax((1, 2)) > 0)[:, 0]
+        expression_pairs = torch.nonzero(dirs.abs().amax((1, 2)) > 0)[:, 0]
         has_pose_dirs = any(each.pose_dirs is not None for each in sets)
         return TorchBody(
             levels=_levels(skeleton.parents),
@@ -59,8 +59,8 @@ class TorchBody:
             weight=joined("weight")[:, None],
             rest=joined("rest"),
             shape_dirs=joined("shape_dirs"),
-            expressive=expressive,
-            expression_dirs=dirs[expressive].reshape(3 * len(expressive), dirs.shape[2]),
+            expression_pairs=expression_pairs,
+            expression_dirs=dirs[expression_pairs].reshape(3 * len(expression_pairs), dirs.shape[2]),
             pose_dirs=joined("pose_dirs").reshape(-1, 486) if has_pose_dirs else None,
             keypoints=int(starts[-1]),
         )
@@ -77,20 +77,20 @@ class TorchBody:
         frames = len(transl)
         joints = self.joints + self.joint_dirs @ shape
         local = torch.cat([root[None], rotation_matrices(theta.transpose(0, 1))])
-        world, origin = self._chain(local, joints, transl)
+        world, origin = self._joint_transforms(local, joints, transl)
         rest = self.rest + self.shape_dirs @ shape - self.weight * joints[self.pair_joint]
         rest = rest[:, None].expand(-1, frames, -1)
-        if len(self.expressive):
+        if len(self.expression_pairs):
             offset = (self.expression_dirs @ psi.T).reshape(-1, 3, frames).transpose(1, 2)
-            rest = rest.index_add(0, self.expressive, (1 + shape[-2]) * offset)
+            rest = rest.index_add(0, self.expression_pairs, (1 + shape[-2]) * offset)
         if self.pose_dirs is not None:
             feature = (local[1:] - torch.eye(3, dtype=local.dtype)).transpose(0, 1).reshape(frames, -1)
             rest = rest + (self.pose_dirs @ feature.T).reshape(-1, 3, frames).transpose(1, 2)
         moved = (world[self.pair_joint] * rest[:, :, None]).sum(-1) + self.weight[:, None] * origin[self.pair_joint]
         return moved.new_zeros(self.keypoints, frames, 3).index_add(0, self.pair_keypoint, moved)
 
-    def _chain(self, local, joints, transl) -> tuple[Tensor, Tensor]:
-        """World rotation and place of every joint, one level of the tree at a time (smplx `batch_rigid_transform`)."""
+    def _joint_transforms(self, local, joints, transl) -> tuple[Tensor, Tensor]:
+        """World rotation and position of every joint, one tree level at a time (smplx `batch_rigid_transform`)."""
         world, origin = [local[:1]], [joints[:1, None] + transl]
         slot = {0: 0}
         for level in self.levels:
@@ -112,7 +112,7 @@ def _levels(parents: np.ndarray) -> tuple[Tensor, ...]:
 
 
 def rotation_matrices(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rodrigues' formula, with a finite gradient at zero."""
+    """Rotation matrices of axis-angles by Rodrigues' formula, with a finite gradient at zero."""
     squared = (rotvec * rotvec).sum(-1, keepdim=True)
     small = squared < 1e-8
     angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
@@ -126,8 +126,8 @@ def rotation_matrices(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batc
     return eye + first * cross + second * (outer - squared[..., None] * eye)
 
 
-def spread_vertices(body: Body, count: int) -> Int[np.ndarray, "chosen"]:
-    """`count` vertices spread over the skin: each the farthest from those before it (Gonzalez 1985)."""
+def farthest_point_sample(body: Body, count: int) -> Int[np.ndarray, "chosen"]:
+    """`count` vertices spread over the skin: each is the farthest from all chosen before it (Gonzalez 1985)."""
     points = body.v_template.astype(np.float64)
     chosen = [int(points[:, 1].argmax())]
     distance = np.full(len(points), np.inf)
@@ -138,8 +138,10 @@ def spread_vertices(body: Body, count: int) -> Int[np.ndarray, "chosen"]:
     return np.array(chosen)
 
 
-def collapse_vertices(body: Body, vertices: Int[np.ndarray, "chosen"], columns: Int[np.ndarray, "shape"]) -> Collapsed:
-    """Single vertices as keypoints of their own."""
+def collapse_vertices(
+    body: Body, vertices: Int[np.ndarray, "chosen"], columns: Int[np.ndarray, "shape"]
+) -> CollapsedKeypoints:
+    """Single vertices as collapsed keypoints, one keypoint per vertex."""
     names = tuple(f"vertex_{number}" for number in vertices)
     count = len(vertices)
     bare = replace(

@@ -1,10 +1,10 @@
 """Solve the normal equations of a chain of frames that share one shape.
 
-    [ H   C ] [ x ]   [ g   ]      H: block tridiagonal, one dense block a frame, diagonal blocks between neighbours
-    [ C'  S ] [ s ] = [ g_s ]      (smoothness couples a column only with itself); C, S: the shape, an arrow
+    [ H   C ] [ x ]   [ g   ]      H: block tridiagonal, one dense block per frame, diagonal blocks between neighbours
+    [ C'  S ] [ s ] = [ g_s ]      (smoothness couples a column only with itself); C, S: the shared shape (the arrow)
 
-Block Thomas elimination from both ends to the middle at once, then the Schur complement of the shape (notes/tracker
-4). Double precision.
+Block Thomas elimination runs from both ends to the middle at the same time. The Schur complement of the shape follows
+(notes/tracker 4). Double precision.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from stages.track.threads import invert, on_all_cores
+from stages.track.threads import invert_positive_definite, on_all_cores
 
 
 def solve(
@@ -23,9 +23,9 @@ def solve(
     gradient: Float[np.ndarray, "frames columns"],
     shape_gradient: Float[np.ndarray, "shape"],
 ) -> tuple[Float[np.ndarray, "frames columns"], Float[np.ndarray, "shape"]]:
-    """x and s. `between` has one row fewer than frames; `blocks` is overwritten.
+    """Return x and s. `between` has one row fewer than there are frames; `blocks` is overwritten.
 
-    Raises np.linalg.LinAlgError when not positive definite.
+    Raises np.linalg.LinAlgError when the matrix is not positive definite.
     """
     right = np.concatenate([gradient[..., None], arrow], -1)
     middle = len(blocks) // 2
@@ -34,8 +34,8 @@ def solve(
     halves = [left_half, right_half]
     on_all_cores(_eliminate, halves)
     for block, link, rows in halves:
-        _carry(block, link, rows, len(block) - 1)
-    invert(blocks[middle])
+        _subtract_outer_frame(block, link, rows, len(block) - 1)
+    invert_positive_definite(blocks[middle])
     right[middle] = blocks[middle] @ right[middle]
     on_all_cores(_substitute, halves)
     free, coupled = right[..., 0], right[..., 1:]
@@ -52,19 +52,19 @@ Half = tuple[
     Float[np.ndarray, "half-1 columns"],
     Float[np.ndarray, "half columns right"],
 ]
-"""Views of one end of the chain, its outer frame first, its last the middle one: blocks, links, right sides."""
+"""Views of one half of the clip, from its outer frame to the middle frame: blocks, links, right sides."""
 
 
 def _eliminate(half: Half) -> None:
-    """Turn every block but the last into the inverse of what the outer frames leave of it."""
+    """Replace every block except the last by the inverse of its Schur complement against the outer frames."""
     blocks, links, right = half
     for frame in range(len(blocks) - 1):
-        _carry(blocks, links, right, frame)
-        invert(blocks[frame])
+        _subtract_outer_frame(blocks, links, right, frame)
+        invert_positive_definite(blocks[frame])
 
 
-def _carry(blocks, links, right, frame: int) -> None:
-    """What the frame before, already eliminated, takes from this one."""
+def _subtract_outer_frame(blocks, links, right, frame: int) -> None:
+    """Subtract the contribution of the next outer frame, which is already eliminated."""
     if frame:
         link = links[frame - 1]
         blocks[frame] -= link[:, None] * blocks[frame - 1] * link
@@ -72,7 +72,7 @@ def _carry(blocks, links, right, frame: int) -> None:
 
 
 def _substitute(half: Half) -> None:
-    """From the middle outwards."""
+    """Back substitution from the middle to the outer frame."""
     blocks, links, right = half
     for frame in range(len(blocks) - 2, -1, -1):
         right[frame] = blocks[frame] @ (right[frame] - links[frame][:, None] * right[frame + 1])

@@ -1,9 +1,9 @@
-"""Linear blend skinning collapsed onto keypoints, so that a fit never touches the mesh.
+"""Linear blend skinning reduced ("collapsed") to keypoints, so that a fit never needs the mesh.
 
-A keypoint that is a linear function of vertices, x_k = sum_v r_kv v', is under skinning
+A keypoint is a linear function of vertices, x_k = sum_v r_kv v'. Under skinning it becomes
 x_k = sum_j (W_j a_kj + b_kj t_j) with a_kj = sum_v r_kv w_vj v (linear in shape and expression) and
-b_kj = sum_v r_kv w_vj (notes/tracker 4). 231 keypoints become some 400 (keypoint, joint) pairs instead of 13.7k
-vertices; the result is algebraically the full forward pass. A keypoint bound rigidly to a joint is one pair.
+b_kj = sum_v r_kv w_vj (notes/tracker 4). 231 keypoints become about 400 (keypoint, joint) pairs instead of
+13,700 vertices. The result equals the full forward pass algebraically. A keypoint bound rigidly to a joint is one pair.
 Rest pose and camera frames as in `stages.body.model`; metres.
 """
 
@@ -17,7 +17,8 @@ from jaxtyping import Float, Int
 from stages.body.model import Body
 
 PAIR_WEIGHT_MIN = 1e-3
-"""Pairs lighter than this are dropped and the rest of their keypoint rescaled: 0.05 mm at most, see the test."""
+"""Pairs with less weight than this are dropped and the other pairs of the keypoint are rescaled. The error is at most
+0.05 mm, see the test."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Skeleton:
 
 
 @dataclass(frozen=True)
-class Collapsed:
+class CollapsedKeypoints:
     """A set of keypoints as (keypoint, joint) pairs, sorted by keypoint."""
 
     names: tuple[str, ...]
@@ -48,7 +49,7 @@ class Collapsed:
     ancestors: tuple[int, ...]
     """Joints, root excluded, whose rotation moves any of these keypoints."""
     moved: Float[np.ndarray, "ancestors pairs"]
-    """1 where the pair's joint is the ancestor or descends from it."""
+    """1 where the joint of the pair is the ancestor or a descendant of it."""
 
     def __len__(self) -> int:
         """Number of keypoints."""
@@ -63,13 +64,13 @@ def shape_columns(body: Body, betas: int, head_betas: int) -> Int[np.ndarray, "s
 
 
 def skeleton_of(body: Body, columns: Int[np.ndarray, "shape"]) -> Skeleton:
-    """Rest joints and how the fitted shape columns move them."""
+    """The rest joints of a body, and how the fitted shape columns move them."""
     regressor = body.J_regressor.astype(np.float64)
     dirs = np.einsum("jv,vcs->jcs", regressor, body.shapedirs[:, :, columns].astype(np.float64), optimize=True)
     return Skeleton(body.parents, regressor @ body.v_template.astype(np.float64), dirs)
 
 
-def collapse(body: Body, names: tuple[str, ...], columns: Int[np.ndarray, "shape"]) -> Collapsed:
+def collapse(body: Body, names: tuple[str, ...], columns: Int[np.ndarray, "shape"]) -> CollapsedKeypoints:
     """Collapse the named keypoints of a body. Raises KeyError for a name that the body does not have."""
     order = {name: row for row, name in enumerate(body.keypoint_names)}
     keypoints = np.array([order[name] for name in names])
@@ -91,7 +92,7 @@ def collapse(body: Body, names: tuple[str, ...], columns: Int[np.ndarray, "shape
         pose_dirs = (matrix @ body.posedirs.reshape(len(body.v_template), -1)).reshape(len(flat), 3, -1)
         pose_dirs[bound] = 0.0
     ancestors, moved = _ancestors(body.parents, pair_joint)
-    return Collapsed(
+    return CollapsedKeypoints(
         names=tuple(names),
         pair_keypoint=pair_keypoint,
         pair_joint=pair_joint,
@@ -107,7 +108,7 @@ def collapse(body: Body, names: tuple[str, ...], columns: Int[np.ndarray, "shape
 
 
 def _pairs(body: Body, keypoints: Int[np.ndarray, "keypoints"]):
-    """Pairs and the sparse matrix (pairs, vertices) of r_kv w_vj that turns vertex rows into pair rows."""
+    """The pairs, and the sparse matrix (pairs, vertices) of r_kv w_vj that maps vertex rows to pair rows."""
     from scipy.sparse import csr_matrix
 
     rows, columns, values, pair_keypoint, pair_joint, bound = [], [], [], [], [], []

@@ -1,8 +1,8 @@
-"""Every number of the fit. Sigmas: notes/tracker 4, measured on a prototype, unless a line says otherwise.
+"""All settings of the fit. Sigmas were measured on a prototype (notes/tracker 4), unless a line says otherwise.
 
-Flat and JSON-able, so that the command line fills it from TOML and `--set`. Temporal sigmas are given per frame at
-30 frames a second and scaled for other rates as a random walk: sigma(dt) = sigma_30 sqrt(30 dt). A gap of invalid
-frames is a longer dt, so nothing else has to know about it.
+The settings are flat and fit into JSON, so that the command line can fill them from TOML and `--set`. Temporal sigmas
+are given per frame at 30 frames per second. Other frame rates scale them as a random walk: sigma(dt) = sigma_30
+sqrt(30 dt). A gap of invalid frames is a longer dt and needs no rule of its own.
 """
 
 from __future__ import annotations
@@ -18,170 +18,201 @@ SOLVERS = {"gn": "stages.track.gn", "adamw": "stages.track.adamw"}
 
 @dataclass(frozen=True)
 class TrackConfig:
-    """Frozen settings of one tracking run; what decides a motion and is no file."""
+    """Frozen settings of one tracking run: everything besides the input files that decides the resulting motion."""
 
     solver: str = "gn"
-    """"gn": Gauss-Newton, ours; "adamw": the paper's recipe. Both minimise the same terms over the whole clip."""
+    """Solver of the fit. "gn": Gauss-Newton, emosh's own, faster; "adamw": the recipe of the paper."""
     detector: str = "mediapipe"
-    """"mediapipe": bundled; "dwpose": its points replaced by your own DWPose network's where that is sure."""
+    """Detector of 2-D points. "mediapipe": bundled; "dwpose": your own DWPose network, where its confidence is high."""
     terms_off: tuple[str, ...] = ()
-    """Terms of the objective to leave out, by their names in `terms.TERMS` (the ablation)."""
+    """Terms of the objective to leave out, by name, for an ablation. An unknown name prints the list of all names."""
     focal_px: float = 0.0
-    """Focal length in pixels; 0: from `fov_degrees`."""
+    """Focal length of the camera, pixels. 0: computed from fov_degrees."""
     fov_degrees: float = 0.0
-    """Field of view across the picture's width; 0: the focal length is the picture's diagonal (GVHMR's habit)."""
+    """Horizontal field of view, degrees, used when focal_px is 0. 0: the focal length is the picture's diagonal, as
+    GVHMR assumes."""
     person: int = 0
-    """Which person when there are several: 0 the largest, 1 the next largest, and so on."""
+    """Person to track when several are in the picture: 0 is the largest, 1 the next largest, and so on."""
 
     betas: int = 10
-    """Body shape columns that are fitted: 99.9 % of the open body's variance is in the first 10."""
+    """Number of body shape coefficients to fit. The first 10 hold 99.9 % of the variance of the open body."""
     head_betas: int = 25
-    """Head shape columns that are fitted."""
+    """Number of head shape coefficients to fit."""
     scale_bound: float = 0.15
-    """head_scale and hand_scale stay within 1 -/+ this: unbounded they trade against depth (0.235 was seen)."""
+    """Largest deviation of the head scale and the hand scale from 1. Without a bound a wrong scale can make up for a
+    wrong distance: 0.235 was seen."""
 
     gates_off: tuple[str, ...] = ()
-    """Gates that refuse nothing, by their names in `detect.gates.GATES` (the ablation)."""
+    """Gates to switch off, by name, for an ablation. A gate rejects doubtful detections; an unknown name prints the
+    list of all names."""
 
     window_frames: int = 200
-    """Frames solved together; memory does not grow beyond it."""
+    """Number of frames that are solved together. A longer clip is solved window by window. More frames need
+    more memory."""
     overlap_frames: int = 20
-    """Frames that a window looks past its end, so that its last frames know their future."""
+    """Extra frames that each window reads past its end, so that its last frames are fitted together with the
+    frames after them."""
     identity_frames: int = 100
-    """Frames, spread over the clip, that settle the shape of a clip longer than one window. Chosen here."""
+    """Frames, spread evenly over a clip longer than one window, from which the body shape is fitted. Chosen here."""
     rigid_iterations: int = 8
-    """Iterations of the first stage: body and rigid face points, no hands, depth not robust."""
+    """Most iterations of the first stage of gn: body and rigid face points, no hands, depth without a robust loss."""
     joint_iterations: int = 25
-    """Most iterations of the second stage, everything."""
+    """Most iterations of the second stage of gn: body, face and hands together."""
     tolerance: float = 1e-3
-    """Stop when an iteration lowers the objective by less than this share."""
+    """A stage of gn stops when an iteration lowers the objective by less than this share of it."""
     window_tolerance: float = 2e-4
-    """The same in the windows of a long clip: at 1e-3 the unseen arms of a close-up (d4) were left in another place by
-    each window, and shook 3 times as much at its border as inside."""
+    """The same stopping share for the windows of a long clip. With 1e-3 the unseen arms of a close-up (clip d4) shook
+    3 times as much at the border of two windows as inside a window."""
 
     sigma_shoulder_m: float = 0.012
-    """Metres at the subject, as all keypoint sigmas: sigma_px = sigma f / z. .03 left shoulders 3 cm low."""
+    """Expected error of the shoulder points, metres at the person (sigma_px = sigma f / z). A larger sigma means less
+    weight. With 0.03 the shoulders were 3 cm too low."""
     sigma_arm_m: float = 0.02
-    """Elbows and wrists."""
+    """Expected error of the elbow and wrist points, metres at the person."""
     sigma_hip_m: float = 0.05
-    """Hips; the detector makes them up below a desk, at visibility .85."""
+    """Expected error of the hip points, metres at the person. The detector guesses hips behind a desk and reports a
+    visibility of 0.85."""
     sigma_leg_m: float = 0.03
-    """Knees, ankles and feet. Chosen here, between arms and hips."""
+    """Expected error of the knee, ankle and foot points, metres at the person. Chosen here, between arms and hips."""
     sigma_hand_m: float = 0.007
-    """The 21 points of a hand. The prototype's .010 left 6.0 % of the face height on d5's fist, this 5.0."""
+    """Expected error of the 21 points of a hand, metres at the person. With 0.010 (prototype) the error on the fist of
+    clip d5 was 6.0 % of the face height; with this value it is 5.0 %."""
     sigma_face_m: float = 0.0038
-    """Skin of the face."""
+    """Expected error of the points on the skin of the face, metres at the person."""
     sigma_feature_m: float = 0.0023
-    """Lips, lids and irises."""
+    """Expected error of the points on lips, eyelids and irises, metres at the person."""
     sigma_oval_m: float = 0.009
-    """The 36 points of the face oval: silhouette points slide with yaw."""
+    """Expected error of the 36 points of the face oval, metres at the person. The oval is a silhouette: its points
+    slide over the face when the head turns."""
     sigma_body_depth_m: float = 0.06
-    """Depth of body points relative to the mid-shoulder."""
+    """Expected error of the depth of body points relative to the mid-shoulder, metres."""
     sigma_hidden_depth_m: float = 0.2
-    """The same for a point that the detector calls invisible."""
+    """Expected error of the depth of body points that the detector calls invisible, metres."""
     sigma_hand_depth_m: float = 0.02
-    """Depth of hand points relative to the wrist."""
+    """Expected error of the depth of hand points relative to the wrist, metres."""
     robust_body: float = 3.0
-    """Geman-McClure width in sigmas."""
+    """Width of the Geman-McClure loss of body points, in sigmas. A larger width gives outliers more weight."""
     robust_face: float = 3.0
+    """Width of the Geman-McClure loss of face points, in sigmas."""
     robust_hand: float = 4.0
+    """Width of the Geman-McClure loss of hand points, in sigmas."""
     robust_depth: float = 2.0
+    """Width of the Geman-McClure loss of depths, in sigmas."""
 
     sigma_root_rad: float = 0.4
-    """Root against its first guess: only felt where nothing else holds it, as in a close-up. Chosen here."""
+    """Expected difference of the root orientation from the first guess, radians. It has an effect only where no
+    measurement fixes the root, as in a close-up. Chosen here."""
     sigma_expression: float = 0.35
-    """Expression coefficients against zero."""
+    """Expected size of the expression coefficients. A smaller value keeps the face nearer to neutral."""
     sigma_blink: float = 0.7
-    """The two blinks against zero."""
+    """Expected size of the two blink coefficients."""
     sigma_box: float = 0.1
-    """Expression coefficients outside [0, 1]."""
+    """Softness of the limits 0 and 1 of the expression coefficients. A smaller value makes the limits harder."""
     sigma_limit_rad: float = 0.08
-    """Joints beyond their one-sided limits: elbows, knees, fingers, jaw."""
+    """Softness of the joint limits of elbows, knees, fingers and jaw, radians. A smaller value makes them harder."""
     sigma_betas: float = 1.0
-    """Body shape; all shape sigmas are divided by the square root of the number of frames."""
+    """Expected size of the body shape coefficients. All shape sigmas are divided by the square root of the number of
+    frames."""
     sigma_head_betas: float = 1.5
-    """Head shape."""
+    """Expected size of the head shape coefficients."""
     sigma_head_scale: float = 0.1
-    """Head scale against 1. The prototype's .2 drifted; bounded besides."""
+    """Expected difference of the head scale from 1. With 0.2 (prototype) the scale drifted; scale_bound limits it."""
     sigma_hand_scale: float = 0.1
-    """Hand scale against 1."""
+    """Expected difference of the hand scale from 1."""
 
     sigma_prior_body_rad: float = 0.15
-    """Body joints against an imported prior (--prior). Chosen here: GVHMR's joints are some 8 degrees off."""
+    """Expected error of the body joints of an imported prior (--prior), radians. Chosen here: the joints of GVHMR are
+    about 8 degrees off."""
     sigma_prior_hand_rad: float = 0.2
-    """Finger joints against an imported prior."""
+    """Expected error of the finger joints of an imported prior, radians."""
     sigma_prior_jaw_rad: float = 0.1
-    """Jaw and eyes against an imported prior."""
+    """Expected error of the jaw and eye joints of an imported prior, radians."""
     sigma_prior_blink: float = 0.2
-    """Eyelids against an imported prior."""
+    """Expected error of the eyelids of an imported prior, on a scale from 0 (open) to 1 (shut)."""
     sigma_prior_expression: float = 0.3
-    """FLAME's expression against an imported prior, on the ehm body. Its own spread is 1. Chosen here."""
+    """Expected error of the FLAME expression of an imported prior, on the ehm body; the spread of these coefficients
+    is 1. Chosen here."""
 
     step_root_rad: float = 0.02
-    """Temporal sigma per frame at 30 fps, as all `step_`. The prototype's were 1.4 times as wide for body and camera:
-    these shake 15 to 28 % less on d2, d6 and d7, whose hands they miss by .16 % of the face height more at most."""
+    """Expected change of the root orientation per frame at 30 frames per second, radians. A larger step means less
+    smoothing. Steps of body and camera were 1.4 times as large in the prototype: these shake 15 to 28 % less on clips
+    d2, d6 and d7, and miss the hands by at most 0.16 % of the face height more."""
     step_spine_rad: float = 0.015
+    """Expected change of the spine joints per frame at 30 frames per second, radians."""
     step_head_rad: float = 0.04
-    """Neck and head."""
+    """Expected change of the neck and head joints per frame at 30 frames per second, radians."""
     step_joint_rad: float = 0.07
-    """Every joint not named otherwise."""
+    """Expected change of every joint without a setting of its own per frame at 30 frames per second, radians."""
     step_finger_rad: float = 0.12
+    """Expected change of the finger joints per frame at 30 frames per second, radians."""
     step_jaw_rad: float = 0.06
+    """Expected change of the jaw joint per frame at 30 frames per second, radians."""
     step_transl_m: float = 0.007
-    """Across the picture."""
+    """Expected movement across the picture per frame at 30 frames per second, metres."""
     step_depth_m: float = 0.015
-    """Along the line of sight."""
+    """Expected movement along the line of sight per frame at 30 frames per second, metres."""
     step_expression: float = 0.15
+    """Expected change of the expression coefficients per frame at 30 frames per second."""
 
     knees_seen_share: float = 0.30
-    """Legs are frozen when knees are seen in fewer frames than this share."""
+    """Legs stay in the rest pose when a knee is visible in less than this share of the frames with a person."""
 
     adamw_steps: int = 1250
-    """Paper 0.C, as the next five."""
+    """Number of steps of the solver adamw (paper 0.C)."""
     adamw_decay_step: int = 1000
-    """From here the learning rates fall, smoothness is amplified and 3-D alignment decays."""
+    """Step of adamw from which the learning rates are lower, smoothness weighs more and 3-D alignment weighs less
+    (paper 0.C)."""
     adamw_lr_pose: float = 1e-3
+    """Learning rate of adamw for the joints and the root (paper 0.C)."""
     adamw_lr_camera: float = 5e-3
-    """Translation, metres a step at most."""
+    """Learning rate of adamw for the translation (paper 0.C); about the largest movement per step, metres."""
     adamw_lr_identity: float = 1e-4
-    """Body and head shape, scales."""
+    """Learning rate of adamw for body shape, head shape and scales (paper 0.C)."""
     adamw_lr_expression: float = 1e-3
-    """EHM-Tracker, flame_refiner; the paper names none."""
+    """Learning rate of adamw for the expression. From EHM-Tracker (flame_refiner); the paper gives none."""
     adamw_decay: float = 0.1
-    """Of the learning rates. EHM-Tracker, flame_refiner (eyes)."""
+    """Factor on all learning rates of adamw from adamw_decay_step on. From EHM-Tracker (flame_refiner, eyes)."""
     adamw_weight_decay: float = 0.01
-    """torch's default, which EHM-Tracker leaves as it is. Translation and root decay towards their start."""
+    """Weight decay of adamw: torch's default, which EHM-Tracker keeps. Translation and root decay to their start."""
     adamw_average_seconds: float = 0.17
-    """Width of the moving average over the initial poses (paper 0.C, without a width): 5 frames at 30. Chosen here."""
+    """Width of the moving average over the initial poses, seconds: 5 frames at 30 frames per second. The paper (0.C)
+    gives no width. Chosen here."""
     adamw_lambda_z: float = 10.0
-    """Depth against the other two axes in the 3-D hand term: paper eq. 9."""
+    """Weight of depth relative to the other two axes in the 3-D hand term of adamw (paper eq. 9)."""
     adamw_expression_bound: float = 4.0
-    """Paper eq. 10: ReLU(|psi| - 4). Only coefficients without a range of their own reach it."""
+    """Size of an expression coefficient above which adamw penalises it: ReLU(|psi| - 4) (paper eq. 10). Only
+    coefficients without a range of their own reach it."""
     adamw_core_gain: float = 2.0
-    """Amplification of shoulders, elbows, wrists and hips, on top of their sigmas. Chosen here."""
+    """Extra weight of shoulders, elbows, wrists and hips in adamw, on top of their sigmas. Chosen here."""
     adamw_keypoints: float = 1.0
-    """Weight of L2D. 1 everywhere would be the balance of the Gauss-Newton fit. Chosen here, as all below."""
+    """Weight of the 2-D keypoint terms of adamw (L2D). A weight of 1 for every term is the balance of gn. Chosen here,
+    as all adamw settings below."""
     adamw_align_body: float = 1.0
+    """Weight of the depth of body points in adamw."""
     adamw_align_hands: float = 0.1
-    """Times lambda_z it weighs depth as gn does."""
+    """Weight of the 3-D hand terms in adamw. Multiplied by adamw_lambda_z it weighs depth as gn does."""
     adamw_prior: float = 1.0
+    """Weight of the pose, expression and shape priors in adamw."""
     adamw_limit: float = 1.0
+    """Weight of the limits of joints, expression, scales and distance in adamw."""
     adamw_smooth: float = 1.0
+    """Weight of the smoothness of translation, pose and expression in adamw."""
     adamw_smooth_vertices: float = 1.0
+    """Weight of the smoothness of body vertices in adamw."""
     adamw_smooth_gain: float = 2.0
-    """Smoothness after `adamw_decay_step`."""
+    """Factor on all smoothness weights of adamw from adamw_decay_step on."""
     adamw_align_decay: float = 0.1
-    """3-D alignment after `adamw_decay_step`."""
+    """Factor on the 3-D alignment weights of adamw from adamw_decay_step on."""
     adamw_vertices: int = 64
-    """Body vertices, spread evenly, whose change in time is penalised."""
+    """Number of body vertices, spread evenly over the skin, whose movement adamw penalises."""
     adamw_step_vertex_m: float = 0.02
-    """Their change per frame at 30 fps that costs 1."""
+    """Movement of a body vertex per frame at 30 frames per second that costs 1 in adamw, metres."""
     adamw_sigma_scale: float = 0.02
-    """Head and hand scale beyond `scale_bound`."""
+    """Softness of scale_bound in adamw: the head or hand scale beyond the bound that costs 1."""
     adamw_depth_ratio: float = 1.5
-    """The distance stays within this factor of its first guess."""
+    """Largest factor between the distance from the camera and its first guess that adamw leaves without penalty."""
     adamw_sigma_depth: float = 0.1
-    """Beyond it, in logarithms."""
+    """Softness of adamw_depth_ratio: the natural logarithm of the distance beyond the ratio that costs 1."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work. Raises InputError."""

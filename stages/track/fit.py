@@ -1,8 +1,9 @@
 """Observations in, motion out: the joint fit of body, hands, face and camera over a clip (paper 3.2 and 0.C).
 
-A clip longer than one window is fitted in two rounds: its shape from frames spread over the whole clip, then its
-poses window by window with that shape, each window starting from the last settled frame and looking a little past
-its own end. Memory does not grow with the clip beyond the observations and the result.
+A clip longer than one window is fitted in two rounds. The first round fits the shape from frames spread over the whole
+clip. The second round fits the poses window by window with that shape. Each window is linked to the last fitted frame
+before it and reads some frames past its own end. Memory does not grow with the clip beyond the observations and the
+result.
 """
 
 from __future__ import annotations
@@ -25,20 +26,29 @@ from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
 from stages.track.config import TrackConfig
 from stages.track.initial_guess import first_guess
-from stages.track.jacobian import place
+from stages.track.jacobian import pose_keypoints
 from stages.track.objective import Problem
 from stages.track.overlay import DOUBTED, GATE_ANGLES
-from stages.track.prior_targets import expected, rows_of, started_from, with_prior_depth
+from stages.track.prior_targets import priors_around, priors_of_rows, start_from_prior, with_prior_depth
 from stages.track.regularizers import priors_of
 from stages.track.solvers import Task, solver
 from stages.track.state import State, concatenate, joint_columns, joint_places, kinematics
 from stages.track.summary import FACE_PER_SHOULDERS
-from stages.track.targets import BODY_POINTS, KNEES, VISIBILITY_MIN, Group, Scene, collapsed_parts, groups_of, inside
-from stages.track.terms import NEVER, check_terms, groups_without, priors_without
+from stages.track.targets import (
+    BODY_POINTS,
+    KNEES,
+    VISIBILITY_MIN,
+    Scene,
+    TargetGroup,
+    collapsed_parts,
+    inside_picture,
+    target_groups,
+)
+from stages.track.terms import NO_WEIGHT, check_terms, groups_without, priors_without
 
 LEG_JOINTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("hip", "knee", "ankle", "foot"))
-HAND_REFUTED = 0.15
-"""A hand that the fit misses by more than this share of the face height was not where the detector put it (d5: .24)."""
+HAND_MISSED_SHARE = 0.15
+"""A hand with a mean error in the fit above this share of the face height was detected in a wrong place (d5: 0.24)."""
 
 
 def fit(
@@ -48,11 +58,11 @@ def fit(
     progress: Progress = silent,
     prior: Prior | None = None,
 ) -> Motion:
-    """Fit one clip or photo. Rows where nobody is seen are filled in from their neighbours and marked invalid.
+    """Fit one clip or photo. Frames without a person are filled in from their neighbours and marked invalid.
 
-    prior: another tracker's opinion, one row per frame (`stages.priors.prior.aligned`).
+    prior: the result of another tracker, one row per frame (`stages.priors.prior.align_to_clip`).
 
-    Single-threaded linear algebra: with two threads on a busy machine the small blocks run many times slower.
+    Linear algebra runs in a single thread: with two threads on a busy machine the small blocks run many times slower.
     """
     from threadpoolctl import threadpool_limits
 
@@ -61,7 +71,7 @@ def fit(
 
 
 class _Fit:
-    """What the steps of one fit share."""
+    """One fit: its inputs, and the methods that share them."""
 
     def __init__(
         self,
@@ -86,8 +96,8 @@ class _Fit:
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
         if prior is not None:
-            self.guess = started_from(self.guess, prior, self.skeleton, body.expression_names)
-            self.priors = expected(self.priors, prior, body, config)
+            self.guess = start_from_prior(self.guess, prior, self.skeleton, body.expression_names)
+            self.priors = priors_around(self.priors, prior, body, config)
             observations = with_prior_depth(observations, prior, self.guess, body, self.scene.px_per_m)
         self.priors = priors_without(self.priors, config.terms_off)
         self.targets = observations
@@ -96,18 +106,18 @@ class _Fit:
         self.active_shape = self._active_shape()
 
     def motion(self) -> Motion:
-        """Solve everything."""
+        """Fit the clip, at once or window by window."""
         frames = len(self.observations)
         if frames <= self.config.window_frames:
-            return self._motion(self._solve(np.arange(frames), self.active_shape, None))
+            return self._as_motion(self._solve(np.arange(frames), self.active_shape, None))
         chosen = np.unique(np.linspace(0, frames - 1, self.config.identity_frames).astype(int))
         seen = chosen[self.valid[chosen, :2].any(1)]
         settled = self._solve(seen if len(seen) else chosen, self.active_shape, None, "finding the shape")
         self.guess = replace(self.guess, shape=settled.shape)
-        return self._motion(self._windows())
+        return self._as_motion(self._windows())
 
     def _windows(self) -> State:
-        """Window by window with the shape fixed."""
+        """Fit window by window with the shape fixed."""
         frames, done = len(self.observations), 0
         kept: list[State] = []
         nothing = np.zeros(len(self.columns), bool)
@@ -130,38 +140,38 @@ class _Fit:
     ) -> State:
         base = int(rows[0])
 
-        def tell(share: float) -> None:
+        def report_progress(share: float) -> None:
             self.progress(label, base + round(share * len(rows)), len(self.observations))
 
         task = self._task(self.guess.rows(rows), rows, shape, before)
-        return solver(self.config.solver).solve(replace(task, config=config or self.config), tell)
+        return solver(self.config.solver).solve(replace(task, config=config or self.config), report_progress)
 
     def _task(self, start: State, rows: np.ndarray, shape: np.ndarray, before: State | None) -> Task:
         config, first, seconds = self.config, self.guess.rows(rows), self.observations.pts_seconds
-        sigma_root = NEVER if "prior_pose" in config.terms_off else config.sigma_root_rad
+        sigma_root = NO_WEIGHT if "prior_pose" in config.terms_off else config.sigma_root_rad
         problem = Problem(
-            self.skeleton, (), rows_of(self.priors, rows), self.focal_px, self.centre_px, first.root, sigma_root,
+            self.skeleton, (), priors_of_rows(self.priors, rows), self.focal_px, self.centre_px, first.root, sigma_root,
             first.transl[:, 2], seconds[rows], robust_depth=False,
             before=before and before.rows(slice(-1, None)), gap_before=float(seconds[rows[0]] - seconds[rows[0] - 1]),
         )  # fmt: skip
         return Task(problem, self._groups(rows), start, self.active, shape, self.body, config)
 
-    def _groups(self, rows: np.ndarray) -> dict[str, Group]:
-        """Targets of some frames; those of a whole clip would take more memory than what was observed."""
+    def _groups(self, rows: np.ndarray) -> dict[str, TargetGroup]:
+        """Targets of some frames. The targets of a whole long clip would take more memory than its observations."""
         scene = Scene(self.focal_px, self.scene.depth_m[rows])
         targets = self.targets.select(rows)
-        groups = groups_of(self.keypoints, targets, self.valid[rows], scene, self.body, self.config)
+        groups = target_groups(self.keypoints, targets, self.valid[rows], scene, self.body, self.config)
         return groups_without(groups, self.config.terms_off)
 
-    def _stretches(self) -> list[np.ndarray]:
-        """The clip's frames, a window at a time."""
+    def _window_rows(self) -> list[np.ndarray]:
+        """The frames of the clip, cut into windows."""
         frames, step = len(self.observations), self.config.window_frames
         return [np.arange(at, min(at + step, frames)) for at in range(0, frames, step)]
 
     def _losses(self, state: State) -> dict[str, float]:
-        """Each term of the objective where the fit ended, mean over frames."""
+        """Each term of the objective at the end of the fit, mean over frames."""
         found: dict[str, list[np.ndarray]] = defaultdict(list)
-        for rows in self._stretches():
+        for rows in self._window_rows():
             before = state.rows(rows[:1] - 1) if rows[0] else None
             task = self._task(state.rows(rows), rows, self.active_shape, before)
             for name, value in solver(self.config.solver).losses(task, task.start).items():
@@ -169,7 +179,7 @@ class _Fit:
         return {name: round(float(np.concatenate(values).mean()), 6) for name, values in found.items()}
 
     def _active_columns(self) -> Bool[np.ndarray, "columns"]:
-        """Columns that are fitted: legs that are hardly ever seen stay where they are, and what joints own stays 0."""
+        """Columns that are fitted. Legs that are hardly ever seen, unseen hands and disabled expressions are not."""
         active = self.priors.disabled == 0
         active[joint_columns("left_foot", "right_foot")] = False
         visibility = np.nan_to_num(self.observations.pose[:, list(KNEES), 2])
@@ -185,14 +195,16 @@ class _Fit:
         return active
 
     def _active_shape(self) -> Bool[np.ndarray, "shape"]:
-        """Scales are frozen where what fixes them is not seen: shoulders for the head, hands for the hands."""
+        """Shape entries that are fitted. Head scale needs visible shoulders, hand scale needs visible hands."""
         active = np.ones(len(self.columns), bool)
-        seen = [self._groups(rows)["body"].per_pixel[:, 3:5].all(1) & self.valid[rows, 1] for rows in self._stretches()]
+        seen = [
+            self._groups(rows)["body"].per_pixel[:, 3:5].all(1) & self.valid[rows, 1] for rows in self._window_rows()
+        ]
         active[-2] = np.concatenate(seen).mean() > 0.3
         active[-1] = bool(self.valid[:, 2:].any())
         return active
 
-    def _motion(self, state: State) -> Motion:
+    def _as_motion(self, state: State) -> Motion:
         observations = self.observations
         frames = len(observations)
         width, height = observations.image_size
@@ -201,9 +213,9 @@ class _Fit:
         poses = np.concatenate([rotvec_from_matrix(state.root)[:, None], state.theta], 1).reshape(frames, 165)
         errors, shoulder_width = self._errors(state), self._shoulder_width(state)
         face_height = _face_height(observations, self.valid[:, 1])
-        refuted = self._refuted_hands(errors, face_height, shoulder_width)
-        errors[:, 2:][refuted] = 0
-        kept = np.concatenate([np.ones_like(refuted), ~refuted], 1)
+        missed = self._missed_hands(errors, face_height, shoulder_width)
+        errors[:, 2:][missed] = 0
+        kept = np.concatenate([np.ones_like(missed), ~missed], 1)
         K = np.array([[self.focal_px, 0, width / 2], [0, self.focal_px, height / 2], [0, 0, 1]], np.float32)
         return Motion(
             trans=state.transl.astype(np.float32),
@@ -232,40 +244,40 @@ class _Fit:
                 weights={"body": self.body.sha256},
                 notes={"losses": self._losses(state)},
             ),
-            gates=np.concatenate([_gate_columns(self.gates), refuted, self._doubted()], 1).astype(np.float32),
-            gate_names=(*GATE_ANGLES, *self.gates.refused, *(f"{hand}: {MISSED}" for hand in PARTS[2:]), DOUBTED),
+            gates=np.concatenate([_gate_columns(self.gates), missed, self._doubted_counts()], 1).astype(np.float32),
+            gate_names=(*GATE_ANGLES, *self.gates.rejected, *(f"{hand}: {MISSED}" for hand in PARTS[2:]), DOUBTED),
         )
 
     def _errors(self, state: State) -> Float[np.ndarray, "frames 4"]:
-        """Mean distance of used keypoints from their targets, pixels, per part; 0 where the part is invalid."""
-        return np.concatenate([self._errors_in(state.rows(rows), rows) for rows in self._stretches()])
+        """Mean distance of the used keypoints from their targets per part, pixels; 0 where the part is invalid."""
+        return np.concatenate([self._errors_of_rows(state.rows(rows), rows) for rows in self._window_rows()])
 
-    def _errors_in(self, state: State, rows: np.ndarray) -> Float[np.ndarray, "chosen 4"]:
+    def _errors_of_rows(self, state: State, rows: np.ndarray) -> Float[np.ndarray, "chosen 4"]:
         pose = kinematics(self.skeleton, state, derivatives=False)
         errors, groups = np.zeros((len(state), 4), np.float32), self._groups(rows)
         for column, name in enumerate(PARTS):
             group = groups[name]
-            points = place(group.keypoints, pose, state).points
+            points = pose_keypoints(group.keypoints, pose, state).points
             projected = self.focal_px * points[..., :2] / points[..., 2:] + np.array(self.centre_px)
-            used = (group.per_pixel > 0) & inside(group.pixels, self.observations.image_size)
+            used = (group.per_pixel > 0) & inside_picture(group.pixels, self.observations.image_size)
             distance = np.linalg.norm(projected - group.pixels, axis=-1)
             total = np.where(used, distance, 0).sum(1) / np.maximum(used.sum(1), 1)
             errors[:, column] = np.where(self.valid[rows, column], total, 0)
         return errors
 
-    def _refuted_hands(self, errors, face_height, shoulder_width) -> Bool[np.ndarray, "frames 2"]:
-        """Left and right hands whose keypoints no hand of this body on this arm can reach."""
+    def _missed_hands(self, errors, face_height, shoulder_width) -> Bool[np.ndarray, "frames 2"]:
+        """Left and right hands whose error in the fit is too large: the detected points are not of this hand."""
         size = np.where(face_height > 0, face_height, FACE_PER_SHOULDERS * shoulder_width)
-        return (errors[:, 2:] > HAND_REFUTED * size[:, None]) & (MISSED not in self.config.gates_off)
+        return (errors[:, 2:] > HAND_MISSED_SHARE * size[:, None]) & (MISSED not in self.config.gates_off)
 
-    def _doubted(self) -> Float[np.ndarray, "frames 1"]:
-        """How many pose points of a valid body the confidence gate refused."""
+    def _doubted_counts(self) -> Float[np.ndarray, "frames 1"]:
+        """Number of pose points of a valid body that the confidence gate rejected."""
         low = np.nan_to_num(self.observations.pose[:, list(BODY_POINTS), 2]) <= VISIBILITY_MIN
         is_on = CONFIDENCE not in self.config.gates_off
         return (low & self.valid[:, :1]).sum(1, keepdims=True) * float(is_on)
 
     def _shoulder_width(self, state: State) -> Float[np.ndarray, "frames"]:
-        """Distance between the shoulder joints, seen face on at their depth, pixels."""
+        """Distance between the shoulder joints, as if facing the camera at their depth, pixels."""
         shoulders = [JOINT_NAMES.index(name) for name in ("left_shoulder", "right_shoulder")]
         pair = joint_places(self.skeleton, state)[:, shoulders]
         width = np.linalg.norm(pair[:, 0] - pair[:, 1], axis=-1)
@@ -273,7 +285,7 @@ class _Fit:
 
 
 def focal_length(width: int, height: int, config: TrackConfig) -> float:
-    """Pixels: as given, or from the field of view, or the picture's diagonal."""
+    """Focal length in pixels: the setting, else from the field of view, else the diagonal of the picture."""
     if config.focal_px > 0:
         return config.focal_px
     if config.fov_degrees > 0:
@@ -282,10 +294,10 @@ def focal_length(width: int, height: int, config: TrackConfig) -> float:
 
 
 def _gate_columns(gates: Gates) -> Float[np.ndarray, "frames gates"]:
-    """Face angles in degrees (0 where unseen), then 1 for every frame that a gate refused."""
+    """Face angles in degrees (0 where unseen), then one column per gate: 1 in every frame that it rejected."""
     angles = np.nan_to_num(gates.face_angles)
-    refused = [rows.astype(float) for rows in gates.refused.values()]
-    return np.concatenate([angles, np.stack(refused, -1)], 1).astype(np.float32)
+    rejected = [rows.astype(float) for rows in gates.rejected.values()]
+    return np.concatenate([angles, np.stack(rejected, -1)], 1).astype(np.float32)
 
 
 def _face_height(observations: Observations, seen: Bool[np.ndarray, "frames"]) -> Float[np.ndarray, "frames"]:

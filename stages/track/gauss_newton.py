@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt over a whole clip: linearise, solve the arrow-shaped chain, keep what lowers the objective."""
+"""Levenberg-Marquardt over a whole clip: linearise, solve the normal equations, keep steps that lower the objective."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Bool
 
 from stages.track.block_arrow import solve
-from stages.track.objective import Normal, Problem, cost, normal_equations
+from stages.track.objective import NormalEquations, Problem, cost, normal_equations
 from stages.track.state import State
 
 DAMPING_START, DAMPING_DOWN, DAMPING_UP = 1e-2, 0.3, 6.0
 TRIES = 6
 FLOOR = 1e-8
-"""Added to every diagonal entry, so that frames in which nothing holds the translation stay solvable."""
+"""Added to every diagonal entry, so that frames without any measurement of the translation stay solvable."""
 
 
 def minimise(
@@ -28,10 +28,10 @@ def minimise(
 ) -> State:
     """Improve `state` in the active `columns` and `shape` entries; the others stay as they are.
 
-    Stops when an iteration lowers the objective by less than `tolerance` of itself, or nothing lowers it.
+    Stops when an iteration lowers the objective by less than the share `tolerance`, or no step lowers it.
     """
     damping, best = DAMPING_START, cost(problem, state)
-    normal = Normal.zeros(len(state), int(columns.sum()), int(shape.sum()))
+    normal = NormalEquations.zeros(len(state), int(columns.sum()), int(shape.sum()))
     blocks = np.empty_like(normal.blocks)
     for iteration in range(iterations):
         normal_equations(problem, state, columns, shape, normal)
@@ -49,8 +49,8 @@ def minimise(
     return state
 
 
-def _step(normal: Normal, blocks, state: State, columns, shape, damping: float, bound) -> State:
-    """The state that the damped equations lead to; `blocks` is room for their copy."""
+def _step(normal: NormalEquations, blocks, state: State, columns, shape, damping: float, bound) -> State:
+    """The state after one step of the damped equations; `blocks` is scratch memory for a copy of the blocks."""
     np.copyto(blocks, normal.blocks)
     diagonal = np.einsum("tcc->tc", blocks)
     diagonal[...] = (1 + damping) * diagonal + FLOOR
@@ -61,4 +61,4 @@ def _step(normal: Normal, blocks, state: State, columns, shape, damping: float, 
     shape_step = np.zeros(len(state.shape))
     shape_step[shape] = reshaped
     shape_step = np.clip(state.shape + shape_step, -bound, bound) - state.shape
-    return state.stepped(full, shape_step)
+    return state.after_step(full, shape_step)

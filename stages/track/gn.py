@@ -1,4 +1,4 @@
-"""`--solver gn`: Gauss-Newton in two stages, the body and the head's rigid points first, then everything."""
+"""`--solver gn`: Gauss-Newton in two stages: first the body and the rigid points of the head, then everything."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from stages.track.terms import gn_losses
 FIRST_STAGE = ("body", "rigid_face")
 SECOND_STAGE = ("body", "face", "left_hand", "right_hand")
 TRUST = 4.0
-"""The first stage forgives this much more: from the first guess a raised knee (p2) is 6 sigmas off, no outlier."""
+"""Factor on the robust width in the first stage. At the first guess a raised knee (photo p2) is 6 sigmas off, yet it is
+no outlier."""
 
 
-def solve(task: Task, tell: Callable[[float], None]) -> State:
-    """Both stages; each stops when an iteration gains less than `tolerance`."""
+def solve(task: Task, report_progress: Callable[[float], None]) -> State:
+    """Run both stages. Each stops when an iteration gains less than `tolerance`."""
     config = task.config
     total = config.rigid_iterations + config.joint_iterations
     trusting = tuple(replace(task.groups[name], robust=TRUST * task.groups[name].robust) for name in FIRST_STAGE)
@@ -28,15 +29,16 @@ def solve(task: Task, tell: Callable[[float], None]) -> State:
     body_only[EXPRESSION_START:] = False
     state = minimise(
         with_groups(task.problem, trusting, robust_depth=False), task.start, body_only, task.shape,
-        config.rigid_iterations, config.tolerance, lambda done: tell(done / total),
+        config.rigid_iterations, config.tolerance, lambda done: report_progress(done / total),
     )  # fmt: skip
     every = tuple(task.groups[name] for name in SECOND_STAGE)
     return minimise(
         with_groups(task.problem, every, robust_depth=True), state, task.columns, task.shape,
-        config.joint_iterations, config.tolerance, lambda done: tell((done + config.rigid_iterations) / total),
+        config.joint_iterations, config.tolerance,
+        lambda done: report_progress((done + config.rigid_iterations) / total),
     )  # fmt: skip
 
 
 def losses(task: Task, state: State) -> Losses:
-    """The second stage's objective, term by term."""
+    """The objective of the second stage, term by term."""
     return gn_losses(task.problem, {name: task.groups[name] for name in SECOND_STAGE}, state)

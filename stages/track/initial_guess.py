@@ -1,7 +1,8 @@
-"""A first guess of every frame from the detector's own 3-D opinions, in closed form.
+"""A first guess of every frame from the detector's 3-D estimates, in closed form.
 
-Root from the shoulders and hips of MediaPipe's world landmarks, head from the face mesh by Kabsch, arms and legs from
-the directions of their bones (hinged elbows and knees), distance from the size of the face or of the body.
+The root comes from the shoulders and hips of MediaPipe's world landmarks, the head from the face mesh by Kabsch, arms
+and legs from the directions of their bones (elbows and knees are hinges), and the distance from the size of the face
+or of the body.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from stages.track.state import State, joint_places
 from stages.track.targets import RIGID_FACE_POINTS, Scene
 
 FACING = np.diag([1.0, -1.0, -1.0])
-"""A person facing the camera upright: the body's y up is the camera's y down."""
+"""Root rotation of an upright person who faces the camera: the body's y is up, the camera's y is down."""
 NECK_SHARE = 0.35
 SMOOTH_SECONDS = 0.17
-"""Width of the moving average over the first guess: 5 frames at 30 a second."""
+"""Width of the moving average over the first guess: 5 frames at 30 frames per second."""
 TYPICAL_DEPTH_M = 2.5
 
 
 @dataclass(frozen=True)
 class Head:
-    """The face mesh read as a rigid body."""
+    """Rotation, scale and position of the head, from the face mesh taken as a rigid body."""
 
     rotation: Float[np.ndarray, "frames 3 3"]
     px_per_m: Float[np.ndarray, "frames"]
@@ -45,27 +46,29 @@ def first_guess(
     focal_px: float,
     centre_px: tuple[float, float],
 ) -> tuple[State, Scene]:
-    """A state near enough for Gauss-Newton, and the depths at which pixels are weighed."""
+    """A state close enough for Gauss-Newton, and the distances at which sigmas in metres become pixels."""
     frames = len(observations)
-    head = _head(observations, valid[:, 1], body)
-    root = _root(observations, valid[:, 0], valid[:, 1], head.rotation)
+    head = _head_from_face(observations, valid[:, 1], body)
+    root = _root_from_torso(observations, valid[:, 0], valid[:, 1], head.rotation)
     theta = np.broadcast_to(priors.mean[6:168].reshape(54, 3), (frames, 54, 3)).copy()
     _turn_head(theta, root, head.rotation, valid[:, 1])
     for row in np.flatnonzero(valid[:, 0]):
-        _limbs(theta[row], root[row], observations.pose_world[row].astype(float), observations.pose[row, :, 2])
+        _set_arms_and_legs(
+            theta[row], root[row], observations.pose_world[row].astype(float), observations.pose[row, :, 2]
+        )
     state = State(
         np.zeros((frames, 3)), root, theta, np.zeros((frames, len(body.expression_names))),
         np.zeros(len(priors.shape_sigma)),
     )  # fmt: skip
-    depth = _depth(observations, valid, head, focal_px)
+    depth = _distance_m(observations, valid, head, focal_px)
     transl = _translation(observations, valid, state, skeleton, head, depth, focal_px, centre_px)
-    transl = _smoothed(_filled(transl, valid[:, :2].any(1)), observations.pts_seconds)
+    transl = _moving_average(_interpolated(transl, valid[:, :2].any(1)), observations.pts_seconds)
     state = State(transl, root, theta, state.psi, state.shape)
     return state, Scene(focal_px, np.maximum(transl[:, 2], 0.2))
 
 
-def _head(observations: Observations, seen: Bool[np.ndarray, "frames"], body: Body) -> Head:
-    """Rotation, scale and place of the head from its rigid face points, which MediaPipe gives in pixels with depth."""
+def _head_from_face(observations: Observations, seen: Bool[np.ndarray, "frames"], body: Body) -> Head:
+    """The head from the rigid points of the face mesh, which MediaPipe gives in pixels, with depth."""
     wanted = [body.keypoint_names.index(f"face_{number:03d}") for number in RIGID_FACE_POINTS]
     model = np.array([_rest_keypoint(body, row) for row in wanted])
     weights = np.ones(len(model))
@@ -87,20 +90,20 @@ def _rest_keypoint(body: Body, row: int) -> Float[np.ndarray, "3"]:
     return body.keypoint_value[entries].astype(float) @ body.v_template[body.keypoint_column[entries]]
 
 
-def _root(observations, body_seen, face_seen, head) -> Float[np.ndarray, "frames 3 3"]:
-    """The torso's turn; where no body is seen, upright and turned like the face."""
+def _root_from_torso(observations, body_seen, face_seen, head) -> Float[np.ndarray, "frames 3 3"]:
+    """Orientation of the torso; upright and turned like the face where no body is seen."""
     world = observations.pose_world.astype(float)
     root = np.tile(FACING, (len(observations), 1, 1))
     for row in np.flatnonzero(body_seen):
         up = world[row, [11, 12]].mean(0) - world[row, [23, 24]].mean(0)
         left = world[row, 11] - world[row, 12]
-        root[row] = _frame(left, up)
+        root[row] = _axes_from(left, up)
     for row in np.flatnonzero(face_seen & ~body_seen):
-        root[row] = _frame(head[row, :, 0] * [1, 0, 1], np.array([0.0, -1.0, 0.0]))
-    return _held(root, body_seen | face_seen)
+        root[row] = _axes_from(head[row, :, 0] * [1, 0, 1], np.array([0.0, -1.0, 0.0]))
+    return _interpolated_rotations(root, body_seen | face_seen)
 
 
-def _frame(left: Float[np.ndarray, "3"], up: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+def _axes_from(left: Float[np.ndarray, "3"], up: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
     """Rotation whose columns are the body's x (left), y (up) and z (forward) axes."""
     up = up / max(np.linalg.norm(up), 1e-9)
     left = left - up * (left @ up)
@@ -109,15 +112,15 @@ def _frame(left: Float[np.ndarray, "3"], up: Float[np.ndarray, "3"]) -> Float[np
 
 
 def _turn_head(theta, root, head, seen) -> None:
-    """Share the head's turn against the torso between neck and head."""
+    """Split the rotation of the head relative to the torso between the neck joint and the head joint."""
     between = rotvec_from_matrix(np.swapaxes(root, -1, -2) @ head)
     between[~seen] = 0
     theta[:, JOINT_NAMES.index("neck") - 1] = NECK_SHARE * between
     theta[:, JOINT_NAMES.index("head") - 1] = (1 - NECK_SHARE) * between
 
 
-def _limbs(theta, root, world, visibility) -> None:
-    """Arms always, legs when their knees are seen."""
+def _set_arms_and_legs(theta, root, world, visibility) -> None:
+    """Set the joints of both arms, and of each leg whose knee is seen, in place."""
     for side, sign, shoulder, elbow, wrist in (("left", 1.0, 11, 13, 15), ("right", -1.0, 12, 14, 16)):
         upper, lower = root.T @ (world[elbow] - world[shoulder]), root.T @ (world[wrist] - world[elbow])
         turn, bend = _hinged(upper, lower, np.array([sign, 0, 0]), np.array([0, 0, 1.0]))
@@ -133,10 +136,10 @@ def _limbs(theta, root, world, visibility) -> None:
 
 
 def _hinged(upper, lower, along, bends_to) -> tuple[Float[np.ndarray, "3"], float]:
-    """Rotation of the first joint and angle of a hinge, so that a limb along `along` follows both bones."""
+    """Rotation of the upper joint and angle of the hinge that make a limb along `along` follow both bones."""
     upper = upper / max(np.linalg.norm(upper), 1e-9)
     lower = lower / max(np.linalg.norm(lower), 1e-9)
-    swing = _swing(along, upper)
+    swing = _shortest_rotation(along, upper)
     inner = swing.T @ lower
     third = np.cross(along, bends_to)
     across, aside = inner @ bends_to, inner @ third
@@ -148,7 +151,7 @@ def _hinged(upper, lower, along, bends_to) -> tuple[Float[np.ndarray, "3"], floa
     return rotvec_from_matrix(swing @ twist), bend
 
 
-def _swing(source, target) -> Float[np.ndarray, "3 3"]:
+def _shortest_rotation(source, target) -> Float[np.ndarray, "3 3"]:
     """The shortest rotation from one unit vector to another."""
     axis = np.cross(source, target)
     sine, cosine = np.linalg.norm(axis), float(source @ target)
@@ -157,8 +160,8 @@ def _swing(source, target) -> Float[np.ndarray, "3 3"]:
     return matrix_from_rotvec(axis / sine * np.arctan2(sine, cosine))
 
 
-def _depth(observations, valid, head: Head, focal_px: float) -> Float[np.ndarray, "frames"]:
-    """Distance from the face's size where it is seen, else from the body's; nan where neither is."""
+def _distance_m(observations, valid, head: Head, focal_px: float) -> Float[np.ndarray, "frames"]:
+    """Distance from the camera, metres: from the size of the face, else of the body; NaN where neither is seen."""
     depth = np.where(valid[:, 1], focal_px / np.maximum(head.px_per_m, 1e-3), np.nan)
     for row in np.flatnonzero(valid[:, 0] & ~valid[:, 1]):
         chosen = observations.pose[row, :, 2] > 0.5
@@ -173,7 +176,7 @@ def _depth(observations, valid, head: Head, focal_px: float) -> Float[np.ndarray
 
 
 def _translation(observations, valid, state, skeleton, head, depth, focal_px, centre_px):
-    """Put the mid-shoulder (or the head, where only a face is seen) on its ray, at the given depth."""
+    """Place the head (or the mid-shoulder where no face is seen) on its viewing ray, at the given distance."""
     origin_of = joint_places(skeleton, state)
     transl = np.full((len(state), 3), np.nan)
     shoulders = [JOINT_NAMES.index(name) for name in ("left_shoulder", "right_shoulder")]
@@ -188,8 +191,10 @@ def _translation(observations, valid, state, skeleton, head, depth, focal_px, ce
     return transl
 
 
-def _filled(rows: Float[np.ndarray, "frames 3"], seen: Bool[np.ndarray, "frames"]) -> Float[np.ndarray, "frames 3"]:
-    """Gaps interpolated, ends held."""
+def _interpolated(
+    rows: Float[np.ndarray, "frames 3"], seen: Bool[np.ndarray, "frames"]
+) -> Float[np.ndarray, "frames 3"]:
+    """Fill gaps by linear interpolation; the first and last known values are repeated at the ends."""
     known = seen & np.isfinite(rows).all(1)
     if not known.any():
         return np.tile([0.0, 0.0, TYPICAL_DEPTH_M], (len(rows), 1))
@@ -197,8 +202,8 @@ def _filled(rows: Float[np.ndarray, "frames 3"], seen: Bool[np.ndarray, "frames"
     return np.stack([np.interp(at, at[known], column[known]) for column in rows.T], -1)
 
 
-def _held(rotation: Float[np.ndarray, "frames 3 3"], seen: Bool[np.ndarray, "frames"]):
-    """Unseen frames turn evenly from the seen one before to the one behind; ends are held."""
+def _interpolated_rotations(rotation: Float[np.ndarray, "frames 3 3"], seen: Bool[np.ndarray, "frames"]):
+    """Fill unseen frames by spherical interpolation; the first and last known rotations are repeated at the ends."""
     from scipy.spatial.transform import Rotation, Slerp
 
     known = np.flatnonzero(seen)
@@ -210,7 +215,7 @@ def _held(rotation: Float[np.ndarray, "frames 3 3"], seen: Bool[np.ndarray, "fra
     return out
 
 
-def _smoothed(rows: Float[np.ndarray, "frames 3"], seconds: Float[np.ndarray, "frames"]):
+def _moving_average(rows: Float[np.ndarray, "frames 3"], seconds: Float[np.ndarray, "frames"]):
     """Moving average over SMOOTH_SECONDS (paper 0.C)."""
     if len(rows) < 3:
         return rows

@@ -1,8 +1,9 @@
 """Collapsed keypoints in the camera frame, and the analytic derivative of any linear measurement of them.
 
-A rotation w of joint m moves a keypoint by w x (sum_p y_p - b_p o_m) over the pairs p that hang on m, so a row
-q . dx is w . (m x q): one cross product per keypoint, joint and row, and no 3x3 matrix per keypoint.
-The pose correctives of a licensed body enter the positions; their derivative is left out (notes/tracker 4).
+A rotation w of joint m moves a keypoint by w x l with the lever l = sum_p (y_p - b_p o_m) over the pairs p below m in
+the skeleton. A row q . dx is therefore w . (l x q): one cross product per keypoint, joint and row, and no 3x3 matrix
+per keypoint. The pose correctives of a licensed body change the positions; their derivative is left out (notes/tracker
+4).
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
-from stages.track.collapse import Collapsed
+from stages.track.collapse import CollapsedKeypoints
 from stages.track.state import EXPRESSION_START, Kinematics, State, joint_columns
 
 
 @dataclass(frozen=True)
-class Placed:
+class PosedKeypoints:
     """Collapsed keypoints posed by a state."""
 
     points: Float[np.ndarray, "frames keypoints 3"]
     local: Float[np.ndarray, "frames pairs 3"]
-    """W_j (a_kj - b_kj J_j) + b_kj o_j: what each pair contributes."""
+    """W_j (a_kj - b_kj J_j) + b_kj o_j: the contribution of each pair."""
     expression_offset: Float[np.ndarray, "frames pairs 3"] | None
-    """The expression's rest offset at head scale 1: the derivative by head scale."""
+    """Offset by the expression in the rest pose at head scale 1: the derivative by head scale."""
 
 
-def place(keypoints: Collapsed, pose: Kinematics, state: State) -> Placed:
-    """Camera-space positions of the keypoints, metres."""
+def pose_keypoints(keypoints: CollapsedKeypoints, pose: Kinematics, state: State) -> PosedKeypoints:
+    """Positions of the keypoints in the camera frame, metres."""
     anchors = keypoints.weight[:, None] * pose.joints[keypoints.pair_joint]
     rest = keypoints.rest + keypoints.shape_dirs @ state.shape - anchors
     offset = None
@@ -44,25 +45,25 @@ def place(keypoints: Collapsed, pose: Kinematics, state: State) -> Placed:
         rest = rest + (feature @ keypoints.pose_dirs.reshape(-1, 486).T).reshape(rest.shape)
     turned = np.einsum("tpab,tpb->tpa", pose.world[:, keypoints.pair_joint], rest)
     local = turned + keypoints.weight[:, None] * pose.origin[:, keypoints.pair_joint]
-    return Placed(np.add.reduceat(local, keypoints.pair_start, axis=1), local, offset)
+    return PosedKeypoints(np.add.reduceat(local, keypoints.pair_start, axis=1), local, offset)
 
 
-def columns_of(keypoints: Collapsed, expression: int) -> Int[np.ndarray, "columns"]:
-    """Frame columns that move these keypoints, in the order of `measure`."""
+def moving_columns(keypoints: CollapsedKeypoints, expression: int) -> Int[np.ndarray, "columns"]:
+    """Frame columns that move these keypoints, in the order of `keypoint_jacobian`."""
     parts = [np.arange(6), joint_columns(*keypoints.ancestors)]
     if keypoints.expression_dirs.any():
         parts.append(EXPRESSION_START + np.arange(expression))
     return np.concatenate(parts)
 
 
-def measure(
-    keypoints: Collapsed,
+def keypoint_jacobian(
+    keypoints: CollapsedKeypoints,
     pose: Kinematics,
-    placed: Placed,
+    placed: PosedKeypoints,
     state: State,
     direction: Float[np.ndarray, "frames keypoints rows 3"],
 ) -> Float[np.ndarray, "frames keypoints rows columns"]:
-    """Derivative of direction . point by the columns of `columns_of`, then by the shape."""
+    """Derivative of direction . point by the columns of `moving_columns`, followed by the shape."""
     assert pose.turn is not None
     assert pose.origin_dirs is not None
     shape, turns = len(state.shape), 6 + 3 * len(keypoints.ancestors)
@@ -73,11 +74,11 @@ def measure(
     else:
         rest_dirs = np.concatenate([(1.0 + state.shape[-2]) * keypoints.expression_dirs, rest_dirs], -1)
     out = np.zeros((*direction.shape[:3], turns + rest_dirs.shape[2]))
-    _measure_turns(
+    _jacobian_by_rotations(
         np.array(keypoints.ancestors, np.int64), keypoints.moved > 0, keypoints.pair_keypoint, keypoints.weight,
         placed.points, placed.local, pose.origin, pose.turn, direction, out,
     )  # fmt: skip
-    _measure_rest(
+    _jacobian_by_expression_and_shape(
         keypoints.pair_keypoint, keypoints.pair_joint, keypoints.weight, rest_dirs, offset, pose.world,
         pose.origin_dirs, direction, turns, turns + rest_dirs.shape[2] - shape, out,
     )  # fmt: skip
@@ -85,8 +86,8 @@ def measure(
 
 
 @njit(cache=True, nogil=True)
-def _measure_turns(ancestors, moved, pair_keypoint, weight, points, local, origin, turn, direction, out):
-    """By translation, root and every ancestor: frame by frame, so that a row stays in the cache."""
+def _jacobian_by_rotations(ancestors, moved, pair_keypoint, weight, points, local, origin, turn, direction, out):
+    """Derivatives by translation, root and every ancestor, frame by frame, so that a row stays in the cache."""
     frames, count, rows, _ = direction.shape
     lever = np.empty((count, 4))
     for t in range(frames):
@@ -117,8 +118,10 @@ def _measure_turns(ancestors, moved, pair_keypoint, weight, points, local, origi
 
 
 @njit(cache=True, nogil=True)
-def _measure_rest(pair_keypoint, pair_joint, weight, dirs, offset, world, origin_dirs, direction, begin, shape, out):
-    """By expression (from column `begin`, if any) and by shape (from column `shape`)."""
+def _jacobian_by_expression_and_shape(
+    pair_keypoint, pair_joint, weight, dirs, offset, world, origin_dirs, direction, begin, shape, out
+):
+    """Derivatives by expression (from column `begin`, if any) and by shape (from column `shape`)."""
     frames, _, rows, _ = direction.shape
     columns = dirs.shape[2]
     inner = shape - begin

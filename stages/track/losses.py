@@ -1,7 +1,7 @@
-"""The terms of the paper's objective (eq. 7 to 11) as pure functions in torch: one unweighted value a frame.
+"""The terms of the paper's objective (eq. 7 to 11) as pure functions in torch: one unweighted value per frame.
 
-Points come as (keypoints, frames, 3) in the camera frame, metres; residuals are counted in sigmas, so that a weight of
-1 for every term is the balance of the Gauss-Newton fit. Weighting and reduction happen once, in `adamw`.
+Points have the shape (keypoints, frames, 3), in the camera frame, metres. Residuals are divided by their sigmas, so
+that a weight of 1 for every term is the balance of the Gauss-Newton fit. `adamw` weights and reduces them once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def reprojection(
     focal_px: float,
     centre_px: Float[Tensor, "2"],
 ) -> Float[Tensor, "frames"]:
-    """L2D: |x| + |y| from the observed pixel, times confidence over sigma (paper eq. 8, L1 as in EHM-Tracker)."""
+    """L2D: |x| + |y| to the observed pixel, times confidence / sigma (paper eq. 8, L1 as in EHM-Tracker)."""
     projected = focal_px * points[..., :2] / points[..., 2:].clamp(min=NEAR_M) + centre_px
     return ((projected - pixels).abs().sum(-1) * per_pixel).sum(0)
 
@@ -31,7 +31,7 @@ def relative_depth(
     per_metre: Float[Tensor, "keypoints frames"],
     base: tuple[int, ...],
 ) -> Float[Tensor, "frames"]:
-    """Metres behind the mean of the `base` keypoints, against what was observed."""
+    """Depth behind the mean of the `base` keypoints, against the observed depth, L1."""
     behind = points[..., 2] - points[list(base), :, 2].mean(0)
     return ((behind - depth).abs() * per_metre).sum(0)
 
@@ -42,21 +42,21 @@ def hand_alignment(
     per_metre: Float[Tensor, "keypoints frames"],
     lambda_z: float,
 ) -> Float[Tensor, "frames"]:
-    """L3D: hand points relative to the wrist (the first) against the observed hand, depth `lambda_z` times (eq. 9)."""
+    """L3D: hand points relative to the wrist (point 0) against the observed hand; depth weighs `lambda_z` (eq. 9)."""
     away = (points - points[:1] - hand).abs()
     return ((away[..., 0] + away[..., 1] + lambda_z * away[..., 2]) * per_metre).sum(0)
 
 
-def from_mean(
+def distance_from_mean(
     columns: Float[Tensor, "frames columns"],
     mean: Float[Tensor, "... columns"],
     sigma: Float[Tensor, "... columns"],
 ) -> Float[Tensor, "frames"]:
-    """Squared distance from the mean; a sigma of infinity weighs nothing."""
+    """Squared distance from the mean. A column with an infinite sigma has no weight."""
     return (((columns - mean) / sigma) ** 2).sum(1)
 
 
-def beyond(
+def outside_limits(
     columns: Float[Tensor, "frames columns"],
     lower: Float[Tensor, "columns"],
     upper: Float[Tensor, "columns"],
@@ -67,21 +67,23 @@ def beyond(
     return ((outside / sigma) ** 2).sum(1)
 
 
-def excess(psi: Float[Tensor, "frames expression"], bound: float) -> Float[Tensor, "frames"]:
-    """ReLU(|psi| - bound): expressions that no face makes (paper eq. 10; bound 4)."""
+def expression_excess(psi: Float[Tensor, "frames expression"], bound: float) -> Float[Tensor, "frames"]:
+    """ReLU(|psi| - bound): penalises expressions that no face can make (paper eq. 10; bound 4)."""
     return torch.relu(psi.abs() - bound).sum(1)
 
 
-def turned(now: Float[Tensor, "frames 3 3"], then: Float[Tensor, "frames 3 3"]) -> Float[Tensor, "frames"]:
-    """2 - 2 cos of the angle between two rotations: its square where it is small, without a wrap anywhere."""
+def rotation_change(now: Float[Tensor, "frames 3 3"], then: Float[Tensor, "frames 3 3"]) -> Float[Tensor, "frames"]:
+    """2 - 2 cos of the angle between two rotations. It is the squared angle for small angles and never wraps."""
     return 0.5 * ((now - then) ** 2).sum((1, 2))
 
 
-def change(columns: Float[Tensor, "frames columns"], sigma: Float[Tensor, "links columns"]) -> Float[Tensor, "links"]:
-    """Squared first difference in time (eq. 11)."""
+def temporal_change(
+    columns: Float[Tensor, "frames columns"], sigma: Float[Tensor, "links columns"]
+) -> Float[Tensor, "links"]:
+    """Squared difference of neighbouring frames (eq. 11)."""
     return (((columns[1:] - columns[:-1]) / sigma) ** 2).sum(1)
 
 
-def points_change(points: Float[Tensor, "keypoints frames 3"], sigma: Float[Tensor, "links"]) -> Float[Tensor, "links"]:
-    """Mean over points of |first difference in time| (eq. 11: body vertices; L1 as in EHM-Tracker)."""
+def vertex_change(points: Float[Tensor, "keypoints frames 3"], sigma: Float[Tensor, "links"]) -> Float[Tensor, "links"]:
+    """Mean over points of |difference of neighbouring frames| (eq. 11: body vertices; L1 as in EHM-Tracker)."""
     return (points[:, 1:] - points[:, :-1]).abs().sum(-1).mean(0) / sigma

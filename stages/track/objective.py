@@ -1,7 +1,7 @@
 """The objective of a fit and its Gauss-Newton normal equations (paper eq. 7 to 11, with robust losses).
 
 cost = sum rho(reprojection / sigma) + rho(relative depth / sigma) + pose, expression and shape priors + one-sided
-limits + first-difference smoothness in time. rho is Geman-McClure, handled by reweighting.
+limits + smoothness (differences of neighbouring frames). rho is the Geman-McClure loss, solved by reweighting.
 """
 
 from __future__ import annotations
@@ -13,49 +13,49 @@ from jaxtyping import Bool, Float
 
 from stages.body.rotations import rotvec_from_matrix
 from stages.track.collapse import Skeleton
-from stages.track.jacobian import Placed, columns_of, measure, place
+from stages.track.jacobian import PosedKeypoints, keypoint_jacobian, moving_columns, pose_keypoints
 from stages.track.regularizers import Priors
 from stages.track.state import ROOT_COLUMNS, Kinematics, State, kinematics
-from stages.track.targets import Group
+from stages.track.targets import TargetGroup
 from stages.track.threads import on_all_cores
 
 FRAMES_AT_ONCE = 32
-"""Frames whose Jacobians a core holds at the same time."""
+"""Number of frames whose Jacobians one core holds in memory at the same time."""
 NEAR_M = 0.1
 TURN_WIDTH = 2.0
-"""Cauchy width, in sigmas, of the root's change from frame to frame. Squared, it held a full turn in two seconds back
-by 53 degrees at its ends."""
+"""Cauchy width, in sigmas, of the change of the root from frame to frame. With a squared loss a full turn in 2 seconds
+was 53 degrees behind at its ends."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Everything that is fixed while a state is improved."""
+    """Everything that stays fixed while a state is optimised."""
 
     skeleton: Skeleton
-    groups: tuple[Group, ...]
+    groups: tuple[TargetGroup, ...]
     priors: Priors
     focal_px: float
     centre_px: tuple[float, float]
     first_root: Float[np.ndarray, "frames 3 3"]
     sigma_root: float
     first_depth: Float[np.ndarray, "frames"]
-    """Distance of the first guess, metres: sigmas and hands are measured at it."""
+    """Distance of the first guess from the camera, metres: sigmas and hands are converted at this distance."""
     seconds: Float[np.ndarray, "frames"]
     robust_depth: bool
     before: State | None = None
-    """The frame before the first, already settled: its links keep a window's seam smooth."""
+    """The fitted frame before the first one, if any: the link to it keeps the border of two windows smooth."""
     gap_before: float = 0.0
     """Seconds from `before` to the first frame."""
     terms: dict[str, float] = field(default_factory=dict)
 
     def link_sigma(self) -> Float[np.ndarray, "links columns"]:
-        """Temporal sigma of each link: a random walk, sigma_30 sqrt(30 dt)."""
-        return self.priors.step * _wander(np.diff(self.seconds))[:, None]
+        """Temporal sigma of each pair of neighbouring frames: a random walk, sigma_30 sqrt(30 dt)."""
+        return self.priors.step * _random_walk_factor(np.diff(self.seconds))[:, None]
 
 
 @dataclass
-class Normal:
-    """J'J and -J'r, gathered frame by frame."""
+class NormalEquations:
+    """The normal equations, J'J and -J'r, summed frame by frame."""
 
     blocks: Float[np.ndarray, "frames columns columns"]
     arrow: Float[np.ndarray, "frames columns shape"]
@@ -65,49 +65,49 @@ class Normal:
     between: Float[np.ndarray, "links columns"]
 
     @classmethod
-    def zeros(cls, frames: int, columns: int, shape: int) -> Normal:
-        """Nothing gathered yet."""
+    def zeros(cls, frames: int, columns: int, shape: int) -> NormalEquations:
+        """Normal equations with all entries 0."""
         return cls(
             np.zeros((frames, columns, columns)), np.zeros((frames, columns, shape)), np.zeros((shape, shape)),
             np.zeros((frames, columns)), np.zeros(shape), np.zeros((max(frames - 1, 0), columns)),
         )  # fmt: skip
 
     def clear(self) -> None:
-        """Gather anew in the same memory: fresh memory for a window's 60 MB each time took half of the fit."""
+        """Set all entries to 0 in the same memory. Allocating the 60 MB of a window anew took half of the fit."""
         for array in vars(self).values():
             array[...] = 0
 
-    def rows(self, rows: slice) -> Normal:
-        """A stretch of the same frames, and a shape of its own."""
-        return Normal(
+    def rows(self, rows: slice) -> NormalEquations:
+        """A view of some of the frames, with a separate shape block."""
+        return NormalEquations(
             self.blocks[rows], self.arrow[rows], np.zeros_like(self.shape_block),
             self.gradient[rows], np.zeros_like(self.shape_gradient), self.between[rows],
         )  # fmt: skip
 
 
 def cost(problem: Problem, state: State) -> float:
-    """The robust objective."""
+    """The value of the robust objective."""
     pose = kinematics(problem.skeleton, state, derivatives=False)
     total = 0.0
     for group in problem.groups:
-        pixels, depth = group_losses(problem, group, place(group.keypoints, pose, state).points)
+        pixels, depth = group_losses(problem, group, pose_keypoints(group.keypoints, pose, state).points)
         total += float(pixels.sum()) + (0.0 if depth is None else float(depth.sum()))
     return total + _prior_cost(problem, state)
 
 
 def group_losses(
-    problem: Problem, group: Group, points: Float[np.ndarray, "frames keypoints 3"]
+    problem: Problem, group: TargetGroup, points: Float[np.ndarray, "frames keypoints 3"]
 ) -> tuple[Float[np.ndarray, "frames"], Float[np.ndarray, "frames"] | None]:
-    """Robust reprojection and depth of one group, summed over its keypoints."""
+    """Robust losses of reprojection and of depth of one group, summed over its keypoints."""
     pixels, depth = residuals(problem, group, points)
-    flat = _rho((pixels**2).sum(-1), group.robust).sum(1)
-    return flat, None if depth is None else _rho(depth**2, _depth_width(problem, group)).sum(1)
+    flat = _geman_mcclure((pixels**2).sum(-1), group.robust).sum(1)
+    return flat, None if depth is None else _geman_mcclure(depth**2, _depth_width(problem, group)).sum(1)
 
 
 def residuals(
-    problem: Problem, group: Group, points: Float[np.ndarray, "frames keypoints 3"]
+    problem: Problem, group: TargetGroup, points: Float[np.ndarray, "frames keypoints 3"]
 ) -> tuple[Float[np.ndarray, "frames keypoints 2"], Float[np.ndarray, "frames keypoints"] | None]:
-    """Reprojection and relative depth, both in sigmas."""
+    """Errors of reprojection and of relative depth, both in sigmas."""
     z = np.maximum(points[..., 2:], NEAR_M)
     projected = problem.focal_px * points[..., :2] / z + np.array(problem.centre_px)
     pixels = (projected - group.pixels) * group.per_pixel[..., None]
@@ -122,13 +122,13 @@ def normal_equations(
     state: State,
     columns: Bool[np.ndarray, "columns"],
     shape: Bool[np.ndarray, "shape"],
-    normal: Normal,
+    normal: NormalEquations,
 ) -> None:
-    """Linearise at `state`, in the chosen frame columns and shape entries alone, into `normal`."""
+    """Write the normal equations at `state`, for the active frame columns and shape entries, into `normal`."""
     frames, entries = len(state), np.flatnonzero(shape)
     normal.clear()
 
-    def add(start: int) -> Normal:
+    def add(start: int) -> NormalEquations:
         rows = slice(start, min(start + FRAMES_AT_ONCE, frames))
         own = normal.rows(rows)
         part = state.rows(rows)
@@ -144,23 +144,23 @@ def normal_equations(
 
 
 def _add_group(
-    problem: Problem, group: Group, state: State, pose: Kinematics, columns, entries, normal: Normal
+    problem: Problem, group: TargetGroup, state: State, pose: Kinematics, columns, entries, normal: NormalEquations
 ) -> None:
     used = np.flatnonzero(group.per_pixel.any(1) | (group.per_metre is not None and group.per_metre.any(1)))
     if not len(used):
         return
     if len(used) < len(state):
         group, state, pose = group.rows(used), state.rows(used), _kinematics_rows(pose, used)
-    placed = place(group.keypoints, pose, state)
+    placed = pose_keypoints(group.keypoints, pose, state)
     residual, jacobian = _linearised(problem, group, placed, pose, state)
-    moving = columns_of(group.keypoints, state.psi.shape[1])
+    moving = moving_columns(group.keypoints, state.psi.shape[1])
     kept = np.flatnonzero(columns[moving])
     at, split = (np.cumsum(columns) - 1)[moving[kept]], len(kept)
     chosen = np.concatenate([kept, len(moving) + entries])
     block = np.ix_(at, at)
     for frame, rows, missed in zip(used, jacobian, residual, strict=True):
         tall = np.concatenate([rows[:, chosen], missed[:, None]], 1)
-        square = tall.T @ tall  # of a matrix with itself: half the work of a product
+        square = tall.T @ tall  # numpy multiplies a matrix by its own transpose in half the time
         normal.blocks[frame][block] += square[:split, :split]
         normal.arrow[frame][at] += square[:split, split:-1]
         normal.gradient[frame][at] -= square[:split, -1]
@@ -168,8 +168,8 @@ def _add_group(
         normal.shape_gradient -= square[split:-1, -1]
 
 
-def _linearised(problem: Problem, group: Group, placed: Placed, pose: Kinematics, state: State):
-    """Weighted residual rows and their derivatives: two pixel rows a keypoint, then a depth row if it has one."""
+def _linearised(problem: Problem, group: TargetGroup, placed: PosedKeypoints, pose: Kinematics, state: State):
+    """Weighted residual rows and their derivatives: two pixel rows per keypoint, then a depth row if it has one."""
     points = placed.points
     pixels, depth = residuals(problem, group, points)
     z = np.maximum(points[..., 2], NEAR_M)
@@ -181,38 +181,38 @@ def _linearised(problem: Problem, group: Group, placed: Placed, pose: Kinematics
     direction[..., 1, 2] = -scale * points[..., 1] / z
     if depth is not None:
         direction[..., 2, 2] = 1.0
-    jacobian = measure(group.keypoints, pose, placed, state, direction)
-    weight = np.sqrt(_weight((pixels**2).sum(-1), group.robust))
+    jacobian = keypoint_jacobian(group.keypoints, pose, placed, state, direction)
+    weight = np.sqrt(_geman_mcclure_weight((pixels**2).sum(-1), group.robust))
     jacobian[:, :, :2] *= weight[..., None, None]
     residual = pixels * weight[..., None]
     if depth is not None and group.per_metre is not None:
         jacobian[:, :, 2] -= jacobian[:, list(group.base), 2].mean(1, keepdims=True)
-        depth_weight = np.sqrt(_weight(depth**2, _depth_width(problem, group)))
+        depth_weight = np.sqrt(_geman_mcclure_weight(depth**2, _depth_width(problem, group)))
         jacobian[:, :, 2] *= (depth_weight * group.per_metre)[..., None]
         residual = np.concatenate([residual, (depth * depth_weight)[..., None]], -1)
     frames = len(points)
     return residual.reshape(frames, -1), jacobian.reshape(frames, residual[0].size, -1)
 
 
-def _depth_width(problem: Problem, group: Group) -> float:
+def _depth_width(problem: Problem, group: TargetGroup) -> float:
     return group.robust_depth if problem.robust_depth else np.inf
 
 
-def _wander(gap_seconds):
-    """How far a random walk gets, against what it gets at 30 frames a second: sqrt(30 dt)."""
+def _random_walk_factor(gap_seconds):
+    """Spread of a random walk over a gap, relative to one frame at 30 frames per second: sqrt(30 dt)."""
     return np.sqrt(30 * np.maximum(gap_seconds, 1e-3))
 
 
-def _rho(squared, width):
+def _geman_mcclure(squared, width):
     return squared / (1 + squared / width**2)
 
 
-def _weight(squared, width):
+def _geman_mcclure_weight(squared, width):
     return 1 / (1 + squared / width**2) ** 2
 
 
 def _prior_residuals(problem: Problem, state: State):
-    """(residual, 1 / sigma) over frame columns for the priors and the limits."""
+    """Residual and 1 / sigma per frame column, first of the priors, then of the limits."""
     priors = problem.priors
     vector = state.vector()
     away = vector - priors.mean
@@ -223,24 +223,24 @@ def _prior_residuals(problem: Problem, state: State):
     return away * inverse, inverse, beyond / priors.sigma_bound, (beyond != 0) / priors.sigma_bound
 
 
-def _links(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]:
-    """Differences between neighbours, the root's as a rotation vector."""
+def _temporal_differences(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]:
+    """Differences of neighbouring frames; the difference of the root is a rotation vector."""
     step = np.diff(state.vector(), axis=0)
     step[:, ROOT_COLUMNS] = rotvec_from_matrix(state.root[1:] @ np.swapaxes(state.root[:-1], -1, -2))
     return step
 
 
 def prior_losses(problem: Problem, state: State) -> tuple[Float[np.ndarray, "frames columns"], ...]:
-    """Squared residuals of the priors and of the limits, column by column."""
+    """Squared residuals of the priors and of the limits, per frame and column."""
     prior, _, limit, _ = _prior_residuals(problem, state)
     return prior**2, limit**2
 
 
 def link_residuals(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]:
-    """Temporal differences in sigmas, the link to the frame before (if any) first."""
-    links = _links(problem, state) / problem.link_sigma()
+    """Temporal differences in sigmas. The link to the frame before the window, if any, comes first."""
+    links = _temporal_differences(problem, state) / problem.link_sigma()
     if problem.before is not None:
-        links = np.concatenate([_seam(problem, state)[0][None], links])
+        links = np.concatenate([_link_to_frame_before(problem, state)[0][None], links])
     squared = (links[:, ROOT_COLUMNS] ** 2).sum(1, keepdims=True)
     links[:, ROOT_COLUMNS] *= np.sqrt(TURN_WIDTH**2 * np.log1p(squared / TURN_WIDTH**2) / np.maximum(squared, 1e-12))
     return links
@@ -253,31 +253,31 @@ def _prior_cost(problem: Problem, state: State) -> float:
     return total + len(state) * float(((state.shape / sigma) ** 2).sum())
 
 
-def _turn_weight(links: Float[np.ndarray, "links columns"]) -> Float[np.ndarray, "links columns"]:
-    """How much each squared temporal difference counts, all of the root's alike."""
+def _cauchy_weight(links: Float[np.ndarray, "links columns"]) -> Float[np.ndarray, "links columns"]:
+    """Weight of each squared temporal difference; the three root columns share one Cauchy weight."""
     weight = np.ones_like(links)
     weight[:, ROOT_COLUMNS] = 1 / (1 + (links[:, ROOT_COLUMNS] ** 2).sum(1, keepdims=True) / TURN_WIDTH**2)
     return weight
 
 
-def _seam(problem: Problem, state: State):
-    """The link between the frame before the window and its first."""
+def _link_to_frame_before(problem: Problem, state: State):
+    """The difference between the frame before the window and its first frame, in sigmas, and the sigmas."""
     assert problem.before is not None
     pair = State(
         *(np.concatenate([getattr(problem.before, name)[-1:], getattr(state, name)[:1]]) for name in
           ("transl", "root", "theta", "psi")), shape=state.shape,
     )  # fmt: skip
-    sigma = problem.priors.step * _wander(problem.gap_before)
-    return _links(problem, pair)[0] / sigma, sigma
+    sigma = problem.priors.step * _random_walk_factor(problem.gap_before)
+    return _temporal_differences(problem, pair)[0] / sigma, sigma
 
 
-def _add_priors(problem: Problem, state: State, columns, entries, normal: Normal) -> None:
+def _add_priors(problem: Problem, state: State, columns, entries, normal: NormalEquations) -> None:
     prior, inverse, limit, limit_inverse = _prior_residuals(problem, state)
     diagonal = inverse**2 + limit_inverse**2
     slope = prior * inverse + limit * limit_inverse
     if len(state) > 1:
-        sigma, links = problem.link_sigma(), _links(problem, state)
-        precision = _turn_weight(links / sigma) / sigma**2
+        sigma, links = problem.link_sigma(), _temporal_differences(problem, state)
+        precision = _cauchy_weight(links / sigma) / sigma**2
         pull = links * precision
         diagonal[1:] += precision
         diagonal[:-1] += precision
@@ -285,8 +285,8 @@ def _add_priors(problem: Problem, state: State, columns, entries, normal: Normal
         slope[:-1] -= pull
         normal.between[:] = -precision[:, columns]
     if problem.before is not None:
-        pull, sigma = _seam(problem, state)
-        weight = _turn_weight(pull[None])[0]
+        pull, sigma = _link_to_frame_before(problem, state)
+        weight = _cauchy_weight(pull[None])[0]
         diagonal[0] += weight / sigma**2
         slope[0] += weight * pull / sigma
     np.einsum("tcc->tc", normal.blocks)[...] += diagonal[:, columns]
@@ -305,9 +305,6 @@ def _kinematics_rows(pose: Kinematics, rows: np.ndarray) -> Kinematics:
     )  # fmt: skip
 
 
-def with_groups(problem: Problem, groups: tuple[Group, ...], robust_depth: bool) -> Problem:
-    """The same problem for another stage of the schedule."""
+def with_groups(problem: Problem, groups: tuple[TargetGroup, ...], robust_depth: bool) -> Problem:
+    """The same problem with other target groups, for another stage of the solver."""
     return replace(problem, groups=groups, robust_depth=robust_depth)
-
-
-ActiveColumns = Bool[np.ndarray, "columns"]

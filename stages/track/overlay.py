@@ -1,4 +1,4 @@
-"""The fitted body drawn over its own video: the picture that shows whether a fit is right."""
+"""The fitted body drawn over its own video, to check a fit by eye."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from stages.raster.shading import interpolate, vertex_normals
 OPACITY = 0.6
 MESH_RGB = np.array([0.62, 0.76, 0.95], np.float32)
 VALID_RGB, INVALID_RGB = (60, 200, 90), (215, 60, 50)
-TEXT_RGB, REFUSED_RGB = (235, 235, 235), (255, 140, 120)
+TEXT_RGB, REJECTED_RGB = (235, 235, 235), (255, 140, 120)
 GATE_ANGLES = ("face yaw", "face pitch", "face roll")
 DOUBTED = "pose points doubted"
-"""The gate columns that are no verdicts: degrees, and a number of points."""
+"""Gate columns that hold no yes or no: three angles in degrees, and a number of points."""
 ROWS_AT_ONCE = 8
 
 
 def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress: Progress = silent) -> None:
-    """Write the source with the mesh over it, one lamp per part (green measured, red filled in) and under them
-    the face's angles and every gate that refused something, as mp4 or picture.
+    """Write the source with the mesh drawn over it, as a video or a picture. Each frame shows one square per part
+    (green: measured, red: filled in), the angles of the face, and every gate that rejected something.
 
-    Streams: one frame in memory. `out` ending in .png or .jpg with a photo gives a picture.
+    One frame is in memory at a time. A photo and an `out` that ends in .png give a picture.
     """
     from stages.video.png import write_png
     from stages.video.sink import VideoSink
@@ -59,7 +59,7 @@ def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress:
 
 
 def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The source's frames with the mesh drawn over them."""
+    """The frames of the source with the mesh drawn over them."""
     from stages.video.source import read_frames
 
     require_same_body("motion", motion, body)
@@ -75,25 +75,25 @@ def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[n
             vertices = posed.vertices
         picture = frame.rgb.copy()
         if motion.valid[row, 0]:
-            picture = _blend(picture, vertices[row % ROWS_AT_ONCE], motion.K[row], body, draw)
-        _lamps(picture, motion.valid[row])
-        _verdicts(picture, verdicts(motion, row))
+            picture = _blend_mesh(picture, vertices[row % ROWS_AT_ONCE], motion.K[row], body, draw)
+        _draw_validity_squares(picture, motion.valid[row])
+        _draw_lines(picture, gate_lines(motion, row))
         yield picture
 
 
-def verdicts(motion: Motion, row: int) -> list[str]:
-    """What the gates said of a frame: the face's angles where it has any, each refusal, and doubted pose points."""
+def gate_lines(motion: Motion, row: int) -> list[str]:
+    """Text lines about one frame: the angles of the face if known, each gate that rejected it, doubted pose points."""
     if motion.gates is None:
         return []
     found = dict(zip(motion.gate_names, motion.gates[row].tolist(), strict=True))
     angles = [found.pop(name, 0.0) for name in GATE_ANGLES]
     doubted = round(found.pop(DOUBTED, 0.0))
     lines = ["yaw {:.0f} pitch {:.0f} roll {:.0f}".format(*angles)] if any(angles) else []
-    lines += [f"no: {name.replace('_', ' ')}" for name, refused in found.items() if refused]
+    lines += [f"no: {name.replace('_', ' ')}" for name, rejected in found.items() if rejected]
     return [*lines, f"{doubted} pose points doubted"] if doubted else lines
 
 
-def _blend(picture, vertices, K, body: Body, draw) -> UInt8[np.ndarray, "height width 3"]:
+def _blend_mesh(picture, vertices, K, body: Body, draw) -> UInt8[np.ndarray, "height width 3"]:
     height, width = picture.shape[:2]
     fragments = draw(project(vertices, K), body.faces, width, height)
     light = np.abs(vertex_normals(vertices, body.faces)[:, 2:])
@@ -104,8 +104,8 @@ def _blend(picture, vertices, K, body: Body, draw) -> UInt8[np.ndarray, "height 
     return picture
 
 
-def _verdicts(picture: UInt8[np.ndarray, "height width 3"], lines: list[str]) -> None:
-    """A line each under the lamps, light on a dark strip: legible on any picture."""
+def _draw_lines(picture: UInt8[np.ndarray, "height width 3"], lines: list[str]) -> None:
+    """Write one text line per entry below the squares, light on a dark strip, readable on any picture."""
     import cv2
 
     height = picture.shape[0]
@@ -116,14 +116,14 @@ def _verdicts(picture: UInt8[np.ndarray, "height width 3"], lines: list[str]) ->
         top = below + place * line
         strip = picture[top : top + line, 4 : 10 + width]
         strip[:] = strip // 4
-        colour = REFUSED_RGB if text.startswith("no: ") else TEXT_RGB
+        colour = REJECTED_RGB if text.startswith("no: ") else TEXT_RGB
         cv2.putText(
             picture, text, (7, top + (line + tall) // 2), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA
         )
 
 
-def _lamps(picture: UInt8[np.ndarray, "height width 3"], valid) -> None:
-    """One square and letter per part in the top left corner: B body, F face, L and R hands."""
+def _draw_validity_squares(picture: UInt8[np.ndarray, "height width 3"], valid) -> None:
+    """Draw one square with a letter per part in the top left corner: B body, F face, L and R hands."""
     import cv2
 
     size = max(8, picture.shape[0] // 28)

@@ -1,7 +1,7 @@
-"""What another tracker says, put to use in a fit: first guess, expected pose of every frame, depth of the hands.
+"""How a fit uses another tracker's results: as first guess, as expected pose of every frame, as depth of the hands.
 
-The paper takes its initial poses and its regularisers' targets from such estimators, and aligns hands in 3-D with
-HaMeR's (0.C). Where a prior is silent (NaN) everything stays as it was without it.
+The paper takes its initial poses and the targets of its regularisers from such estimators, and aligns hands in 3-D with
+those of HaMeR (0.C). Where a prior has no value (NaN), the fit is the same as without a prior.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ ROWS_AT_ONCE = 16
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
-def started_from(state: State, prior: Prior, skeleton: Skeleton, expressions: tuple[str, ...] = ()) -> State:
-    """The first guess with the prior's turns and, of the named `expressions` of the body, those that it knows; the
-    shoulders stay where the guess had put them.
+def start_from_prior(state: State, prior: Prior, skeleton: Skeleton, expressions: tuple[str, ...] = ()) -> State:
+    """The first guess with the rotations of the prior, and with the `expressions` of the body that the prior knows.
+    The shoulders stay where the first guess has them.
     """
     root = np.where(np.isfinite(prior.root), prior.root, state.root)
     theta = np.where(np.isfinite(prior.joints), prior.joints, state.theta)
     for number, side in enumerate(HANDS):
-        theta = _with_wrist(theta, root, prior.wrists[:, number], side, skeleton)
-    psi, (columns, told) = state.psi.copy(), _faces(prior, expressions)
-    psi[:, columns] = np.where(np.isfinite(told), told, psi[:, columns])
-    turned = replace(state, root=root, theta=theta, psi=psi)
+        theta = _with_wrist_turned(theta, root, prior.wrists[:, number], side, skeleton)
+    psi, (columns, values) = state.psi.copy(), _known_expressions(prior, expressions)
+    psi[:, columns] = np.where(np.isfinite(values), values, psi[:, columns])
+    rotated = replace(state, root=root, theta=theta, psi=psi)
     shoulders = [JOINT_NAMES.index(f"{side}_shoulder") for side in HANDS]
-    before, after = (joint_places(skeleton, each)[:, shoulders] for each in (state, turned))
-    return replace(turned, transl=state.transl + (before.mean(1) - after.mean(1)))
+    before, after = (joint_places(skeleton, each)[:, shoulders] for each in (state, rotated))
+    return replace(rotated, transl=state.transl + (before.mean(1) - after.mean(1)))
 
 
-def _with_wrist(theta, root, orientation, side: str, skeleton: Skeleton) -> Float[np.ndarray, "frames 54 3"]:
-    """The wrist's local turn that gives the hand its orientation in the camera."""
+def _with_wrist_turned(theta, root, orientation, side: str, skeleton: Skeleton) -> Float[np.ndarray, "frames 54 3"]:
+    """theta with the local wrist rotation that gives the hand its orientation in the camera."""
     known = np.isfinite(orientation).all((1, 2))
     if not known.any():
         return theta
@@ -58,40 +58,40 @@ def _with_wrist(theta, root, orientation, side: str, skeleton: Skeleton) -> Floa
     return out
 
 
-def expected(priors: Priors, prior: Prior, body: Body, config: TrackConfig) -> Priors:
-    """The pose priors with the other tracker's pose as their mean: (frames, columns) instead of one row for all."""
+def priors_around(priors: Priors, prior: Prior, body: Body, config: TrackConfig) -> Priors:
+    """The pose priors with the pose of the other tracker as mean: one row per frame instead of one for all frames."""
     frames = len(prior)
     mean, sigma = np.tile(priors.mean, (frames, 1)), np.tile(priors.sigma, (frames, 1))
     joint_sigma = np.full(54, config.sigma_prior_body_rad)
     joint_sigma[JAW], joint_sigma[EYES] = config.sigma_prior_jaw_rad, config.sigma_prior_jaw_rad
     for columns in HANDS.values():
         joint_sigma[columns] = config.sigma_prior_hand_rad
-    told = prior.joints.reshape(frames, -1)
-    _believe(mean, sigma, slice(JOINTS_START, EXPRESSION_START), told, np.repeat(joint_sigma, 3))
-    columns, told = _faces(prior, body.expression_names)
+    values = prior.joints.reshape(frames, -1)
+    _set_known(mean, sigma, slice(JOINTS_START, EXPRESSION_START), values, np.repeat(joint_sigma, 3))
+    columns, values = _known_expressions(prior, body.expression_names)
     blink = np.array([body.expression_names[column] in BLINKS for column in columns], bool)
     width = np.where(blink, config.sigma_prior_blink, config.sigma_prior_expression)
-    _believe(mean, sigma, [EXPRESSION_START + column for column in columns], told, width)
+    _set_known(mean, sigma, [EXPRESSION_START + column for column in columns], values, width)
     return replace(priors, mean=mean, sigma=sigma)
 
 
-def _faces(prior: Prior, names: tuple[str, ...]) -> tuple[list[int], Float[np.ndarray, "frames known"]]:
-    """Which expressions the prior can speak of, and what it says: eyelids, and FLAME's on FLAME's head."""
+def _known_expressions(prior: Prior, names: tuple[str, ...]) -> tuple[list[int], Float[np.ndarray, "frames known"]]:
+    """Columns of the expressions that the prior knows, and their values: eyelids, and FLAME's on the ehm body."""
     rows = dict(zip(BLINKS, prior.eyelids.T, strict=True))
     rows |= {f"expression_{number:02d}": row for number, row in enumerate(prior.expression.T)}
     columns = [column for column, name in enumerate(names) if name in rows]
-    told = [rows[names[column]] for column in columns]
-    return columns, np.stack(told, 1) if told else np.zeros((len(prior), 0))
+    values = [rows[names[column]] for column in columns]
+    return columns, np.stack(values, 1) if values else np.zeros((len(prior), 0))
 
 
-def _believe(mean: np.ndarray, sigma: np.ndarray, columns, told: np.ndarray, width: np.ndarray) -> None:
-    known = np.isfinite(told)
-    mean[:, columns] = np.where(known, told, mean[:, columns])
+def _set_known(mean: np.ndarray, sigma: np.ndarray, columns, values: np.ndarray, width: np.ndarray) -> None:
+    known = np.isfinite(values)
+    mean[:, columns] = np.where(known, values, mean[:, columns])
     sigma[:, columns] = np.where(known, np.minimum(width, sigma[:, columns]), sigma[:, columns])
 
 
-def rows_of(priors: Priors, rows: Int[np.ndarray, "chosen"]) -> Priors:
-    """The priors of some frames; the same where they are the same for all frames."""
+def priors_of_rows(priors: Priors, rows: Int[np.ndarray, "chosen"]) -> Priors:
+    """The priors of some frames. Priors with one row for all frames are returned unchanged."""
     if priors.mean.ndim == 1:
         return priors
     return replace(priors, mean=priors.mean[rows], sigma=priors.sigma[rows])
@@ -100,10 +100,10 @@ def rows_of(priors: Priors, rows: Int[np.ndarray, "chosen"]) -> Priors:
 def with_prior_depth(
     observations: Observations, prior: Prior, state: State, body: Body, px_per_m: Float[np.ndarray, "frames"]
 ) -> Observations:
-    """Observations whose third dimension is the prior's: `state` is the guess that already has its turns.
+    """Observations with the depths of the prior. `state` is the first guess that already has the prior's rotations.
 
-    Body points take their depth where the prior knows the body, hand points where it knows the fingers and either the
-    arm or the wrist.
+    Body points take their depth from the prior where it knows the body, hand points where it knows the fingers and
+    either the arm or the wrist.
     """
     placed = np.isfinite(prior.joints[:, BODY_JOINTS]).all((1, 2)) & np.isfinite(prior.root).all((1, 2))
     hands = {
@@ -113,8 +113,8 @@ def with_prior_depth(
     }
     world = observations.pose_world.copy()
     points = {name: getattr(observations, name).copy() for name in hands}
-    wanted = np.flatnonzero(np.any([placed, *hands.values()], 0))
-    for rows in np.array_split(wanted, max(1, -(-len(wanted) // ROWS_AT_ONCE))):
+    known_rows = np.flatnonzero(np.any([placed, *hands.values()], 0))
+    for rows in np.array_split(known_rows, max(1, -(-len(known_rows) // ROWS_AT_ONCE))):
         if not len(rows):
             continue
         depth = _keypoint_depth(body, state, rows)
@@ -129,7 +129,7 @@ def with_prior_depth(
 
 
 def _keypoint_depth(body: Body, state: State, rows: np.ndarray) -> dict[str, Float[np.ndarray, "rows"]]:
-    """Depth of every keypoint of the mean person in these rows of the state, metres."""
+    """Depth of every keypoint of the mean body shape in these rows of the state, metres."""
     poses = np.concatenate([rotvec_from_matrix(state.root[rows])[:, None], state.theta[rows]], 1)
     none = np.zeros((len(rows), len(body.expression_names)), np.float32)
     origin = np.zeros((len(rows), 3), np.float32)

@@ -1,7 +1,7 @@
-"""What is likely of a body before it is seen: pose, limits, expression, shape and smoothness as diagonal terms.
+"""Regularisers of the fit: what is likely before any measurement (pose, limits, expression, shape, smoothness).
 
-Every term is a residual on a single column, so each adds to the diagonal of the Hessian only (the limits are
-one-sided: they add where they are violated). Axes are the T-pose's: x to the person's left, y up, z forward.
+Every term is a residual on a single column, so it adds to the diagonal of the Hessian only. Limits are one-sided: they
+add only where they are violated. Axes are those of the T-pose: x to the person's left, y up, z forward.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from stages.track.config import TrackConfig
 from stages.track.state import EXPRESSION_START, JOINTS_START, joint_columns
 
 OWNED_BY_JOINTS = ("jawOpen", "jawLeft", "jawRight", "jawForward", "eyeLook", "tongueOut")
-"""Expressions, by the start of their names, that the jaw and eye joints already own (or that nothing observes)."""
+"""Expressions that are not fitted, by name prefix: jaw or eye joints do the same, or no point shows it."""
 
 FLAME_SIGMA, FLAME_BOUND = 1.0, 4.0
-"""FLAME's expressions are principal components: of either sign, sigma 1 each, none beyond 4 (paper eq. 10)."""
+"""FLAME's expressions are principal components: positive or negative, each with sigma 1, at most 4 (paper eq. 10)."""
 
 FINGERS = ("index", "middle", "pinky", "ring")
 
-# joint -> (sigma of x, y, z; mean of x, y, z) for the left side; the right side mirrors the mean's y and z.
+# joint -> (sigma of x, y, z; mean of x, y, z), left side. The right side has the opposite means of y and z.
 POSE = {
     "hip": ((0.6, 0.3, 0.3), (0, 0, 0)),
     "knee": ((0.8, 0.08, 0.08), (0.1, 0, 0)),
@@ -51,7 +51,7 @@ MIDDLE = {
     "jaw": (0.25, 0.05, 0.03),
 }
 
-# (joint, axis, lower, upper), left side; mirrored ones swap and negate their bounds.
+# (joint, axis, lower, upper), left side. On the right side the bounds are negated and swapped.
 LIMITS = (
     ("elbow", 1, -2.6, 0.0),
     *((f"{finger}{knuckle}", 2, -1.9, 0.35 if knuckle == 1 else 0.1) for finger in FINGERS for knuckle in (1, 2, 3)),
@@ -63,17 +63,17 @@ MIRROR = np.array([1.0, -1.0, -1.0])
 
 @dataclass(frozen=True)
 class Priors:
-    """Diagonal terms over the columns of a frame, and over the shape."""
+    """Means, sigmas and bounds of the columns of a frame, and of the shape."""
 
     mean: Float[np.ndarray, "*frames columns"]
-    """One row for all frames, or one a frame where another tracker's prior is in it."""
+    """One row for all frames, or one row per frame when it includes the prior of another tracker."""
     sigma: Float[np.ndarray, "*frames columns"]
-    """inf where there is no prior: translation and (here) root."""
+    """inf where there is no prior: the translation, and the root, which `Problem` holds."""
     lower: Float[np.ndarray, "columns"]
     upper: Float[np.ndarray, "columns"]
     sigma_bound: Float[np.ndarray, "columns"]
     step: Float[np.ndarray, "columns"]
-    """Temporal sigma per frame at 30 fps."""
+    """Temporal sigma per frame at 30 frames per second."""
     disabled: Float[np.ndarray, "columns"]
     """1 where the column is never fitted."""
     shape_sigma: Float[np.ndarray, "shape"]

@@ -1,4 +1,4 @@
-"""What a solver is given and what it must do. `config.SOLVERS` names them; each is a module, loaded when chosen."""
+"""Input and interface of a solver. `config.SOLVERS` lists the solvers; each is a module, loaded when it is chosen."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from stages.body.model import Body
 from stages.track.config import SOLVERS, TrackConfig
 from stages.track.objective import Problem
 from stages.track.state import State
-from stages.track.targets import Group
+from stages.track.targets import TargetGroup
 
 Losses = dict[str, Float[np.ndarray, "frames"]]
-"""Unweighted value of each of `terms.TERMS` that the solver has, per frame."""
+"""Unweighted value per frame of each of `terms.TERMS` that the solver has."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One window, or the whole clip."""
+    """One fit: a window of a clip, or the whole clip."""
 
     problem: Problem
-    """Without groups: a solver picks its own."""
-    groups: dict[str, Group]
-    """By name: body, face, rigid_face, left_hand, right_hand; rows of this window."""
+    """The fixed part of the fit, without target groups: a solver picks its own."""
+    groups: dict[str, TargetGroup]
+    """Target groups of this window by name: body, face, rigid_face, left_hand, right_hand."""
     start: State
     columns: Bool[np.ndarray, "columns"]
     """Frame columns that may change."""
@@ -39,10 +39,10 @@ class Task:
 
 @runtime_checkable
 class Solver(Protocol):
-    """A module with these two functions."""
+    """A solver is a module with these two functions."""
 
-    def solve(self, task: Task, tell: Callable[[float], None]) -> State:
-        """Improve the start; `tell` the share that is done."""
+    def solve(self, task: Task, report_progress: Callable[[float], None]) -> State:
+        """Optimise from the start; call `report_progress` with the share that is done, 0..1."""
         ...
 
     def losses(self, task: Task, state: State) -> Losses:

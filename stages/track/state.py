@@ -1,7 +1,7 @@
-"""What a fit solves for: a pose per frame, one shape for all frames, and how a step changes them.
+"""The unknowns of a fit: one pose per frame, one shape for all frames, and how a step changes them.
 
-Per frame the columns are transl 3 | root 3 | 54 joints x 3 | expression. The root is kept as a matrix and stepped on
-the manifold, R <- exp(d) R, because a person facing the camera lies near a half turn, where axis-angles wrap.
+The columns of a frame are transl 3 | root 3 | 54 joints x 3 | expression. The root is a matrix and steps on the
+manifold, R <- exp(d) R, because a person who faces the camera is near a half turn, where axis-angles wrap.
 Frames: OpenCV camera, metres, radians.
 """
 
@@ -30,7 +30,7 @@ class State:
     transl: Float[np.ndarray, "frames 3"]
     root: Float[np.ndarray, "frames 3 3"]
     theta: Float[np.ndarray, "frames 54 3"]
-    """Axis-angle of every joint but the root, smplx order."""
+    """Axis-angle of every joint except the root, smplx order, radians."""
     psi: Float[np.ndarray, "frames expression"]
     shape: Float[np.ndarray, "shape"]
     """Fitted columns: betas | head betas | head_scale - 1 | hand_scale - 1."""
@@ -49,11 +49,11 @@ class State:
         return replace(self, transl=self.transl[rows], root=self.root[rows], theta=self.theta[rows], psi=self.psi[rows])
 
     def vector(self) -> Float[np.ndarray, "frames columns"]:
-        """All columns as one array, zeros in the root's (which is not a vector)."""
+        """All columns as one array. The root columns are 0, because the root is not a vector."""
         root = np.zeros((len(self), 3))
         return np.concatenate([self.transl, root, self.theta.reshape(len(self), -1), self.psi], 1)
 
-    def stepped(self, step: Float[np.ndarray, "frames columns"], shape_step: Float[np.ndarray, "shape"]) -> State:
+    def after_step(self, step: Float[np.ndarray, "frames columns"], shape_step: Float[np.ndarray, "shape"]) -> State:
         """The state after a step."""
         return State(
             transl=self.transl + step[:, :3],
@@ -65,13 +65,13 @@ class State:
 
 
 def joint_columns(*joints: str | int) -> Int[np.ndarray, "columns"]:
-    """Columns of the named (or numbered) joints, root excluded."""
+    """Columns of joints given by name or number, not of the root."""
     numbers = [JOINT_NAMES.index(joint) if isinstance(joint, str) else joint for joint in joints]
     return np.concatenate([JOINTS_START + 3 * (number - 1) + np.arange(3) for number in numbers]).astype(np.int64)
 
 
 def concatenate(states: list[State]) -> State:
-    """Frames of several states after each other, with the last one's shape."""
+    """The frames of several states one after the other, with the shape of the last state."""
     per_frame = {
         name: np.concatenate([getattr(s, name) for s in states]) for name in ("transl", "root", "theta", "psi")
     }
@@ -80,7 +80,7 @@ def concatenate(states: list[State]) -> State:
 
 @dataclass(frozen=True)
 class Kinematics:
-    """A state's skeleton in the camera frame, with what a Jacobian needs of it."""
+    """The skeleton of a state in the camera frame, with the derivatives that a Jacobian needs."""
 
     world: Float[np.ndarray, "frames 55 3 3"]
     origin: Float[np.ndarray, "frames 55 3"]
@@ -93,7 +93,7 @@ class Kinematics:
 
 
 def kinematics(skeleton: Skeleton, state: State, derivatives: bool) -> Kinematics:
-    """Pose the skeleton (smplx `batch_rigid_transform`)."""
+    """Pose the skeleton (smplx `batch_rigid_transform`). Camera frame, metres."""
     frames, shape = len(state), len(state.shape)
     joints = skeleton.joints + skeleton.joint_dirs @ state.shape
     local = np.concatenate([state.root[:, None], matrix_from_rotvec(state.theta)], 1)
@@ -108,7 +108,7 @@ def kinematics(skeleton: Skeleton, state: State, derivatives: bool) -> Kinematic
 
 
 def joint_places(skeleton: Skeleton, state: State) -> Float[np.ndarray, "frames 55 3"]:
-    """Joints in the camera frame, metres, of a clip of any length."""
+    """Joint positions in the camera frame, metres, computed in pieces so that a clip may have any length."""
     parts = [state.rows(slice(at, at + FRAMES_AT_ONCE)) for at in range(0, len(state), FRAMES_AT_ONCE)]
     return np.concatenate([kinematics(skeleton, part, derivatives=False).origin for part in parts])
 

@@ -1,4 +1,4 @@
-"""A tracked clip in one line: what was seen, and how far the fit is from it, relative to the person's size."""
+"""A tracked clip in one line: share of valid frames per part, and median error relative to the size of the person."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from stages.artifacts.motion import PARTS, Motion
 
 @dataclass(frozen=True)
 class TrackSummary:
-    """Shares of valid rows per part, and median reprojection errors over valid rows; None where nothing
-    is valid or none of the part's points lies in the picture (the body of a face close-up).
+    """Shares of valid rows per part, and median reprojection errors over valid rows. An error is None where no row is
+    valid or no point of the part lies in the picture (the body in a close-up of the face).
 
-    Face and hands are relative to the face's height in the picture, the body to the shoulders' width, because
-    pixels alone say nothing about a person of unknown size. Hands without any visible face fall back on the
-    shoulders, of which a face is about half.
+    Errors of face and hands are shares of the face height in the picture, errors of the body are shares of the shoulder
+    width, because pixels alone do not show how large an error is on the person. In a clip without a visible face, hands
+    use half of the shoulder width as the face height.
     """
 
     frames: int
@@ -32,7 +32,7 @@ class TrackSummary:
     error_right_hand: float | None
 
     def __str__(self) -> str:
-        """The line for people."""
+        """The line that the command line prints."""
         parts = []
         for part in PARTS:
             share, error = getattr(self, f"valid_{part}"), getattr(self, f"error_{part}")
@@ -48,7 +48,7 @@ FACE_PER_SHOULDERS = 0.5
 
 
 def summarize(motion: Motion) -> TrackSummary:
-    """Medians over each part's valid rows."""
+    """Shares of valid rows and median errors of a motion."""
     shares = dict(zip(PARTS, motion.valid.mean(0).tolist(), strict=True))
     seen = motion.face_height_px > 0
     typical = np.median(motion.face_height_px[seen]) if seen.any() else 0.0
@@ -66,7 +66,7 @@ def summarize(motion: Motion) -> TrackSummary:
 
 
 def mean_errors(motion: Motion) -> dict[str, float | None]:
-    """Mean over valid rows: pixels per part, and as a share of face height (face, hands) or shoulder width (body)."""
+    """Mean error per part over valid rows: pixels, and share of face height (face, hands) or shoulder width (body)."""
     found: dict[str, float | None] = {}
     for column, part in enumerate(PARTS):
         rows = motion.valid[:, column]

@@ -1,7 +1,7 @@
-"""What the detector saw, as weighted targets for the collapsed keypoints: pixels, and depths relative to a base point.
+"""The detector's points as weighted targets of the fit: pixels, and depths relative to a base point.
 
-Sigmas are given in metres at the subject and turned to pixels once, at the first guess's depth: recomputing them from
-the current depth lets the person run away from the camera (notes/tracker 4, "objective drift").
+Sigmas are given in metres at the person and converted to pixels once, at the distance of the first guess. With sigmas
+from the current distance the fit moves the person away from the camera (notes/tracker 4, "objective drift").
 """
 
 from __future__ import annotations
@@ -14,33 +14,35 @@ from jaxtyping import Bool, Float
 from stages.body.model import Body
 from stages.detect.gates import CONFIDENCE
 from stages.detect.observations import PARTS, Observations
-from stages.track.collapse import Collapsed, collapse, shape_columns
+from stages.track.collapse import CollapsedKeypoints, collapse, shape_columns
 from stages.track.config import TrackConfig
 
 SHOULDERS, HIPS, KNEES, ANKLES = (11, 12), (23, 24), (25, 26), (27, 28)
 HEAD_POINTS = (0, 7, 8)
-"""Nose and ears of the pose network: used only where the face mesh is not."""
+"""Nose and ears of the pose network. They are used only in frames without a valid face mesh."""
 BODY_POINTS = (*HEAD_POINTS, *range(11, 17), *range(23, 33))
 RIGID_FACE_POINTS = (1, 4, 6, 10, 33, 133, 168, 197, 263, 362, 151, 127, 356)
 """Points that no expression moves much: nose, forehead, eye corners, temples."""
 SKIN_STRIDE = 6
-"""Of the face's skin every sixth landmark is fitted; features (lips, lids, irises) and the oval all are."""
+"""Every sixth landmark on the skin of the face is fitted, and all landmarks of lips, lids, irises and the oval."""
 VISIBILITY_MIN = 0.15
-"""Pose points less visible are not used; the others count by their visibility. At .3 d3's arm flew off and back."""
+"""Pose points with a lower visibility are not used; the others are weighted by their visibility. With 0.3 an arm of
+clip d3 jumped away and back."""
 MARGIN_SHARE = 0.02
-"""Points further outside the picture than this share of it are guesses."""
+"""Points that lie outside the picture by more than this share of its longer side are guesses of the detector."""
 GUESSED_SHARE, GUESSED_REACH = 0.25, 0.5
-"""Guessed elbows, wrists and hips count this much, out to this share of the picture: without them p2's hips sank by
-a thigh's length and d3's arms stood off. Of legs out of the picture only an ankle below a seen knee says something:
-without it p2's shin rose in front of his chest."""
+"""Weight of guessed elbows, wrists and hips, and the distance outside the picture, as a share of its longer side, up to
+which they are used. Without them the hips of photo p2 were too low by the length of a thigh and the arms of clip d3
+stood away from the body. Of the legs outside the picture only an ankle below a visible knee is used: without it the
+shin of p2 was raised in front of his chest."""
 ARMS = ((13, 15, "left_hand"), (14, 16, "right_hand"))
 
 
 @dataclass(frozen=True)
-class Group:
+class TargetGroup:
     """Targets of one body part. Unused entries have weight 0 and a finite target."""
 
-    keypoints: Collapsed
+    keypoints: CollapsedKeypoints
     pixels: Float[np.ndarray, "frames keypoints 2"]
     per_pixel: Float[np.ndarray, "frames keypoints"]
     """1 / sigma in pixels."""
@@ -52,9 +54,9 @@ class Group:
     base: tuple[int, ...] = ()
     robust_depth: float = np.inf
 
-    def rows(self, rows: slice | np.ndarray) -> Group:
+    def rows(self, rows: slice | np.ndarray) -> TargetGroup:
         """The same targets in a subset of the frames."""
-        return Group(
+        return TargetGroup(
             self.keypoints, self.pixels[rows], self.per_pixel[rows], self.robust,
             None if self.depth is None else self.depth[rows],
             None if self.per_metre is None else self.per_metre[rows],
@@ -64,19 +66,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Scene:
-    """Per-frame facts that turn metres into pixels."""
+    """Focal length and distance per frame, which convert metres at the person to pixels."""
 
     focal_px: float
     depth_m: Float[np.ndarray, "frames"]
 
     @property
     def px_per_m(self) -> Float[np.ndarray, "frames"]:
-        """Size of a metre at the person."""
+        """Pixels per metre at the person."""
         return self.focal_px / self.depth_m
 
 
-def collapsed_parts(body: Body, config: TrackConfig) -> dict[str, Collapsed]:
-    """The keypoints of the body, the face, the rigid part of the face, and both hands, as a fit moves them."""
+def collapsed_parts(body: Body, config: TrackConfig) -> dict[str, CollapsedKeypoints]:
+    """The collapsed keypoints of the body, the face, the rigid part of the face, and both hands."""
     columns = shape_columns(body, config.betas, config.head_betas)
     sigma = _sigma_by_name(body)
     face = [name for name in body.keypoint_names if name.startswith("face_")]
@@ -94,15 +96,15 @@ def _sigma_by_name(body: Body) -> dict[str, float]:
     return dict(zip(body.keypoint_names, body.keypoint_sigma.tolist(), strict=True))
 
 
-def groups_of(
-    keypoints: dict[str, Collapsed],
+def target_groups(
+    keypoints: dict[str, CollapsedKeypoints],
     observations: Observations,
     valid: Bool[np.ndarray, "frames 4"],
     scene: Scene,
     body: Body,
     config: TrackConfig,
-) -> dict[str, Group]:
-    """Targets of the parts of `collapsed_parts` in these frames; `valid` is what the gates let through."""
+) -> dict[str, TargetGroup]:
+    """Targets of the parts of `collapsed_parts` in these frames; `valid` marks what the gates accept."""
     sigma = _sigma_by_name(body)
     groups = {"body": _body(keypoints["body"], observations, valid, scene, config)}
     for name in ("face", "rigid_face"):
@@ -113,14 +115,14 @@ def groups_of(
     return groups
 
 
-def _body(keypoints, observations, valid, scene, config) -> Group:
+def _body(keypoints, observations, valid, scene, config) -> TargetGroup:
     points = observations.pose[:, list(BODY_POINTS)]
     visibility = np.nan_to_num(points[..., 2])
     if CONFIDENCE in config.gates_off:
         visibility = np.isfinite(points[..., 2]).astype(float)
     sigma = np.array([_body_sigma(number, config) for number in BODY_POINTS])
-    pictured = inside(points, observations.image_size)
-    guessed = inside(points, observations.image_size, GUESSED_REACH) & np.isin(
+    pictured = inside_picture(points, observations.image_size)
+    guessed = inside_picture(points, observations.image_size, GUESSED_REACH) & np.isin(
         BODY_POINTS, (*range(13, 17), *HIPS, *ANKLES)
     )
     for knee, ankle in zip(KNEES, ANKLES, strict=True):
@@ -134,16 +136,20 @@ def _body(keypoints, observations, valid, scene, config) -> Group:
     base = tuple(BODY_POINTS.index(number) for number in SHOULDERS)
     depth = np.nan_to_num(world - world[:, list(base)].mean(1, keepdims=True))
     depth_sigma = np.where(visibility > 0.5, config.sigma_body_depth_m, config.sigma_hidden_depth_m)
-    seen = valid[:, :1] & inside(points, observations.image_size, 0.2) & ~np.isin(BODY_POINTS, HEAD_POINTS)[None]
+    seen = (
+        valid[:, :1] & inside_picture(points, observations.image_size, 0.2) & ~np.isin(BODY_POINTS, HEAD_POINTS)[None]
+    )
     seen &= ~phantom
-    return Group(
+    return TargetGroup(
         keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_body,
         depth.astype(float), np.where(seen, 1 / depth_sigma, 0.0), base, config.robust_depth,
     )  # fmt: skip
 
 
 def _phantom_wrists(observations, valid, pictured) -> Bool[np.ndarray, "frames keypoints"]:
-    """Wrists in the picture on arms that are not, without a hand: the pose network lends them the other hand (d5)."""
+    """Elbow and wrist of arms whose wrist lies in the picture while the elbow does not and no hand was found: the pose
+    network reports the other hand as their wrist (clip d5).
+    """
     phantom = np.zeros(pictured.shape, bool)
     for elbow, wrist, hand in ARMS:
         unseen = ~pictured[:, BODY_POINTS.index(elbow)] & ~valid[:, PARTS.index(hand)]
@@ -161,30 +167,30 @@ def _body_sigma(number: int, config: TrackConfig) -> float:
     return config.sigma_leg_m if number > HIPS[-1] or number in HEAD_POINTS else config.sigma_arm_m
 
 
-def _face(observations, seen, scene, keypoints, sigma, config) -> Group:
+def _face(observations, seen, scene, keypoints, sigma, config) -> TargetGroup:
     numbers = [int(name.removeprefix("face_")) for name in keypoints.names]
     points = observations.face[:, numbers]
     kinds = {0.0023: config.sigma_feature_m, 0.0038: config.sigma_face_m, 0.009: config.sigma_oval_m}
     metres = np.array([kinds[min(kinds, key=lambda kind: abs(kind - sigma[name]))] for name in keypoints.names])
-    used = seen[:, None] & inside(points, observations.image_size)
+    used = seen[:, None] & inside_picture(points, observations.image_size)
     per_pixel = np.where(used, 1 / (metres * scene.px_per_m[:, None]), 0.0)
-    return Group(keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_face)
+    return TargetGroup(keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_face)
 
 
-def _hand(points, seen, scene, keypoints, config) -> Group:
+def _hand(points, seen, scene, keypoints, config) -> TargetGroup:
     used = seen[:, None] & np.isfinite(points[..., 0])
     per_pixel = np.where(used, 1 / (config.sigma_hand_m * scene.px_per_m[:, None]), 0.0)
     depth = np.nan_to_num(points[..., 2]) / scene.px_per_m[:, None]
-    return Group(
+    return TargetGroup(
         keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_hand,
         depth - depth[:, :1], np.where(used, 1 / config.sigma_hand_depth_m, 0.0), (0,), config.robust_depth,
     )  # fmt: skip
 
 
-def inside(
+def inside_picture(
     points: Float[np.ndarray, "frames keypoints axes"], image_size: tuple[int, int], margin: float = MARGIN_SHARE
 ) -> Bool[np.ndarray, "frames keypoints"]:
-    """Inside the picture, give or take `margin` of its longer side."""
+    """True for points inside the picture, or outside by at most `margin` times its longer side."""
     room = margin * max(image_size)
     xy = np.nan_to_num(points[..., :2], nan=-1e9)
     return ((xy > -room) & (xy < np.array(image_size) + room)).all(-1)

@@ -1,7 +1,7 @@
-"""The objective by name: what both solvers minimise, term by term, and how to leave terms out (the ablation).
+"""The terms of the objective by name, and how to leave terms out (the ablation). Both solvers minimise these terms.
 
-Pure functions of a problem and a state; values are per frame, in the solver's own loss (Geman-McClure and squares for
-`gn`, absolute values and squares for `adamw`), unweighted. What each solver cannot express is absent from its values.
+Pure functions of a problem and a state. Values are per frame and unweighted, in the loss of the solver (Geman-McClure
+and squares for `gn`, absolute values and squares for `adamw`). A term that a solver does not have is absent.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.errors import InputError
-from stages.track.jacobian import place
+from stages.track.jacobian import pose_keypoints
 from stages.track.objective import Problem, group_losses, link_residuals, prior_losses, with_groups
 from stages.track.regularizers import Priors
 from stages.track.state import EXPRESSION_START, ROOT_COLUMNS, State, kinematics
-from stages.track.targets import Group
+from stages.track.targets import TargetGroup
 
 TERMS: dict[str, str] = {
-    "keypoints_body": "reprojection of body points, by confidence, core joints amplified (L2D, paper eq. 8)",
+    "keypoints_body": "reprojection of body points, weighted by confidence, core joints more (L2D, paper eq. 8)",
     "keypoints_face": "reprojection of face points (L2D)",
     "keypoints_hands": "reprojection of hand points (L2D)",
-    "align_body": "depth of body points against the shoulders'",
-    "align_hands": "hand points against the observed hand in 3-D, depth lambda_z times (L3D, paper eq. 9)",
-    "prior_pose": "joints and root near what is likely",
-    "prior_expression": "expression near zero",
-    "prior_shape": "body, head and scales near the mean",
+    "align_body": "depth of body points relative to the shoulders",
+    "align_hands": "3-D hand points against the observed hand; depth weighs lambda_z (L3D, paper eq. 9)",
+    "prior_pose": "distance of joints and root from their likely pose",
+    "prior_expression": "distance of the expression from zero",
+    "prior_shape": "distance of body shape, head shape and scales from the mean",
     "limit_joints": "soft limits of jaw, elbows, knees and fingers",
-    "limit_expression": "expression beyond its bound: ReLU(|psi| - 4), and [0, 1] where it has a range",
-    "limit_scale": "soft limit of head and hand scale (gn: a hard one)",
+    "limit_expression": "soft limit of the expression: ReLU(|psi| - 4), and [0, 1] where it has a range",
+    "limit_scale": "soft limit of head and hand scale (adamw; gn has a hard limit)",
     "limit_depth": "soft limit of the distance from the camera (adamw)",
     "smooth_camera": "change of the translation in time",
     "smooth_pose": "change of root and joints in time",
@@ -37,8 +37,8 @@ TERMS: dict[str, str] = {
     "smooth_expression": "change of the expression in time",
 }
 """Name -> meaning."""
-NEVER = np.inf
-"""A sigma that weighs nothing."""
+NO_WEIGHT = np.inf
+"""Sigma of a term without weight."""
 
 
 def check_terms(names: tuple[str, ...]) -> None:
@@ -49,7 +49,7 @@ def check_terms(names: tuple[str, ...]) -> None:
 
 
 def priors_without(priors: Priors, off: tuple[str, ...]) -> Priors:
-    """The priors with the terms `off` made weightless."""
+    """The priors with weight 0 for the terms `off`."""
     sigma, bound, step = priors.sigma.copy(), priors.sigma_bound.copy(), priors.step.copy()
     pose, faces = slice(3, EXPRESSION_START), slice(EXPRESSION_START, None)
     for array, name, columns in (
@@ -58,18 +58,18 @@ def priors_without(priors: Priors, off: tuple[str, ...]) -> Priors:
         (step, "smooth_expression", faces),
     ):  # fmt: skip
         if name in off:
-            array[..., columns] = NEVER
-    shape = np.full_like(priors.shape_sigma, NEVER) if "prior_shape" in off else priors.shape_sigma
+            array[..., columns] = NO_WEIGHT
+    shape = np.full_like(priors.shape_sigma, NO_WEIGHT) if "prior_shape" in off else priors.shape_sigma
     return replace(priors, sigma=sigma, sigma_bound=bound, step=step, shape_sigma=shape)
 
 
-def groups_without(groups: dict[str, Group], off: tuple[str, ...]) -> dict[str, Group]:
-    """The targets with the terms `off` made weightless."""
+def groups_without(groups: dict[str, TargetGroup], off: tuple[str, ...]) -> dict[str, TargetGroup]:
+    """The targets with weight 0 for the terms `off`."""
     return {name: _group_without(name, group, off) for name, group in groups.items()}
 
 
-def _group_without(name: str, group: Group, off: tuple[str, ...]) -> Group:
-    part = _part(name)
+def _group_without(name: str, group: TargetGroup, off: tuple[str, ...]) -> TargetGroup:
+    part = _part_of_group(name)
     if f"keypoints_{part}" in off:
         group = replace(group, per_pixel=np.zeros_like(group.per_pixel))
     if f"align_{part}" in off and group.per_metre is not None:
@@ -77,22 +77,22 @@ def _group_without(name: str, group: Group, off: tuple[str, ...]) -> Group:
     return group
 
 
-def _part(name: str) -> str:
-    """The term that a group of `observed.groups_of` belongs to."""
+def _part_of_group(name: str) -> str:
+    """Last part of the term names that a group of `targets.target_groups` belongs to."""
     return {"rigid_face": "face", "left_hand": "hands", "right_hand": "hands"}.get(name, name)
 
 
-def gn_losses(problem: Problem, groups: dict[str, Group], state: State) -> dict[str, Float[np.ndarray, "frames"]]:
-    """The Gauss-Newton objective, unreduced: its values sum to `objective.cost` of the problem with these groups."""
+def gn_losses(problem: Problem, groups: dict[str, TargetGroup], state: State) -> dict[str, Float[np.ndarray, "frames"]]:
+    """The Gauss-Newton objective by term and frame. The values sum to `objective.cost` with these groups."""
     problem = with_groups(problem, tuple(groups.values()), robust_depth=True)
     pose = kinematics(problem.skeleton, state, derivatives=False)
     losses = {name: np.zeros(len(state)) for name in TERMS if name not in ("limit_scale", "limit_depth")}
     del losses["smooth_vertices"]
     for name, group in groups.items():
-        pixels, depth = group_losses(problem, group, place(group.keypoints, pose, state).points)
-        losses[f"keypoints_{_part(name)}"] += pixels
+        pixels, depth = group_losses(problem, group, pose_keypoints(group.keypoints, pose, state).points)
+        losses[f"keypoints_{_part_of_group(name)}"] += pixels
         if depth is not None:
-            losses[f"align_{_part(name)}"] += depth
+            losses[f"align_{_part_of_group(name)}"] += depth
     prior, limit = prior_losses(problem, state)
     faces = slice(EXPRESSION_START, None)
     losses["prior_pose"] = prior[:, :EXPRESSION_START].sum(1)

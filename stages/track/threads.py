@@ -1,7 +1,6 @@
-"""Work on the pieces of one array on every core: plain threads, because numpy and LAPACK leave the interpreter lock.
+"""Work on the pieces of an array on every core, in threads, because numpy and LAPACK release the interpreter lock.
 
-What is cut into pieces, and in what order their results are added up, never depends on the machine, so neither does
-the result.
+The pieces and the order of their sum do not depend on the machine. Therefore the result does not depend on it either.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Result = TypeVar("Result")
 
 
 def on_all_cores(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
-    """`work` of every piece, results in the pieces' order."""
+    """Call `work` on every piece; results in the order of the pieces."""
     return list(_pool().map(work, pieces))
 
 
@@ -31,16 +30,17 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(usable_cores(), "fit")
 
 
-def invert(matrix: Float[np.ndarray, "n n"]) -> None:
+def invert_positive_definite(matrix: Float[np.ndarray, "n n"]) -> None:
     """Invert a symmetric positive definite, C-contiguous matrix in place; only its lower triangle is read.
 
-    By Cholesky, half the work of a general inverse, in LAPACK's dpotrf and dpotri, called without the interpreter
-    lock, which scipy's own wrappers of the two hold. Raises np.linalg.LinAlgError when it is not positive definite.
+    Uses Cholesky, half the work of a general inverse, by LAPACK's dpotrf and dpotri. They are called without the
+    interpreter lock, which scipy's own wrappers of them hold. Raises np.linalg.LinAlgError when the matrix is not
+    positive definite.
     """
     size, failed = ctypes.c_int(len(matrix)), ctypes.c_int(0)
     data = matrix.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
     for routine in ("dpotrf", "dpotri"):
-        # "U": what LAPACK, column by column, calls upper is the lower triangle of a C array
+        # "U": LAPACK stores by columns, so its upper triangle is the lower triangle of a C array
         _lapack(routine)(b"U", ctypes.byref(size), data, ctypes.byref(size), ctypes.byref(failed))
         if failed.value:
             raise np.linalg.LinAlgError("normal equations are not positive definite")
@@ -49,7 +49,7 @@ def invert(matrix: Float[np.ndarray, "n n"]) -> None:
 
 @cache
 def _lapack(name: str) -> Callable[..., None]:
-    """A routine of `scipy.linalg.cython_lapack`, whose function pointers are public and come with their C types."""
+    """A routine of `scipy.linalg.cython_lapack`, whose function pointers and C types are public."""
     import scipy.linalg.cython_lapack as cython_lapack  # pyright: ignore[reportMissingImports]
 
     capsule = cython_lapack.__pyx_capi__[name]

@@ -1,4 +1,4 @@
-"""Videos and photos side by side at a few moments, as one picture, to compare results by eye."""
+"""Videos and photos side by side, at a few moments or moving, to compare results by eye."""
 
 from __future__ import annotations
 
@@ -34,6 +34,44 @@ def write_contact_sheet(
             sheet[top : top + cell_height, left : left + cell.shape[1]] = cell
         left += width + MARGIN_PX
     write_png(path, _add_labels(sheet, [label for label, _ in columns], widths))
+
+
+def write_animation(
+    path: Path, columns: Sequence[tuple[str, Path]], fps: float = 12.5, cell_height: int = 200, quality: int = 70
+) -> None:
+    """Write a looping WebP with one column per (label, video or photo), for as long as the longest video.
+
+    A photo stands still; a video that ends earlier keeps its last frame.
+    """
+    from PIL import Image
+
+    from stages.artifacts.atomic import atomic_path
+
+    cells = [_moving(source, fps, cell_height) for _, source in columns]
+    widths = [column[0].shape[1] for column in cells]
+    labels = [label for label, _ in columns]
+    frames = []
+    for moment in range(max(map(len, cells))):
+        row = np.full((LABEL_PX + cell_height, sum(widths) + MARGIN_PX * (len(widths) - 1), 3), 24, np.uint8)
+        left = 0
+        for column, width in zip(cells, widths, strict=True):
+            row[LABEL_PX:, left : left + width] = column[min(moment, len(column) - 1)]
+            left += width + MARGIN_PX
+        frames.append(Image.fromarray(_add_labels(row, labels, widths)))
+    with atomic_path(path) as part:
+        frames[0].save(
+            part, "webp", save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0,
+            quality=quality, method=6,
+        )  # fmt: skip
+
+
+def _moving(source: Path, fps: float, height: int) -> list[UInt8[np.ndarray, "height width 3"]]:
+    """A video's frames at that rate, or a photo's one."""
+    cells: list[np.ndarray] = []
+    for frame in read_frames(source):
+        if frame.pts_seconds >= len(cells) / fps - 1e-6:
+            cells.append(_resized(frame.rgb, height))
+    return cells
 
 
 def _column(source: Path, moments: int, height: int) -> list[UInt8[np.ndarray, "height width 3"]]:

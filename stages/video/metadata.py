@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages.errors import InputError
+from stages.video.container import open_container
 from stages.video.display import HD_LINES, UNSPECIFIED_COLORSPACE
 from stages.video.photo import photo_size
 
@@ -14,14 +15,13 @@ RANGES = {1: "limited", 2: "full"}
 
 def read_metadata(path: Path) -> dict[str, str]:
     """All container tags, keys in lower case. Raises InputError for a missing file or one that is not a video."""
-    import av
     import av.error
 
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist")
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_container(path) as container:
             return {key.lower(): value for key, value in container.metadata.items()}
     except (av.error.FFmpegError, ValueError) as error:
         raise InputError(f"{path} is not a video that can be read; save or make it again") from error
@@ -32,8 +32,6 @@ def read_encoding(path: Path) -> dict[str, str]:
 
     Values that the file does not state end in "(assumed)". Raises InputError as `read_metadata` does.
     """
-    import av
-
     if photo_size(path) is not None:
         return {
             "codec": Path(path).suffix.lower().lstrip("."),
@@ -42,7 +40,7 @@ def read_encoding(path: Path) -> dict[str, str]:
             "range": "full",
         }
     read_metadata(path)
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_container(path) as container:
         stream = container.streams.video[0]
         context = stream.codec_context
         is_rgb = any(letter in (context.pix_fmt or "") for letter in ("rgb", "bgr", "gbr", "pal8"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.errors import InputError
+from stages.video.container import open_container
 from stages.video.photo import photo_size
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def carried_sound(source: Path, container: OutputContainer) -> Iterator[Sound | 
     Time 0 is the first picture of `source`; earlier sound is dropped. None if there is no sound, as in a photo. Raises
     InputError when `source` cannot be read, at the start or later.
     """
-    import av
     import av.error
 
     if source.is_file() and photo_size(source) is not None:
@@ -52,7 +52,7 @@ def carried_sound(source: Path, container: OutputContainer) -> Iterator[Sound | 
     if not source.is_file():
         raise InputError(f"{source} does not exist; its sound was to be copied, so give an existing file")
     try:
-        read = av.open(str(source), metadata_errors="replace")
+        read = open_container(source)
     except (av.error.FFmpegError, ValueError) as error:
         raise InputError(
             f"{source} cannot be read ({error}), so its sound cannot be copied; give another file"

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from stages.errors import InputError
+from stages.video.container import open_container
 from stages.video.display import Upright
 from stages.video.photo import photo_size, read_photo
 
@@ -153,12 +154,11 @@ def _existing(path: Path) -> Path:
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The open container and its video stream; cover art of a music file is not a video."""
-    import av
     import av.error
     from av.stream import Disposition
 
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        container = open_container(path)
     except (av.error.FFmpegError, ValueError) as error:
         raise InputError(
             f"{path} is not a video or photo that can be read, or is cut off ({_reason(error)}); save or copy it again"

@@ -69,7 +69,7 @@ class Marker:
         self._pattern = _picture(height, width)
 
     def mark(self, rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
-        """The frame with the mark in it, the same amount added to red, green and blue."""
+        """The frame with the mark in it: whole levels, the same number added to red, green and blue."""
         import cv2
 
         luma = _luma(rgb)
@@ -77,8 +77,8 @@ class Marker:
         scale = _amount(_transformed(luma), _transformed(room * _picture(SIDE, SIDE)))
         added = scale * cv2.resize(room, self._size, interpolation=cv2.INTER_LINEAR) * self._pattern
         rms = float(np.sqrt(np.mean(np.square(added)))) + 1e-9
-        added *= float(np.clip(rms, LEAST, MOST)) / rms
-        return np.clip(np.rint(rgb.astype(np.float32) + added[..., None]), 0, 255).astype(np.uint8)
+        levels = np.rint(added * (float(np.clip(rms, LEAST, MOST)) / rms)).astype(np.int16)
+        return np.clip(rgb + levels[..., None], 0, 255).astype(np.uint8)
 
 
 def evidence(frames: list[UInt8[np.ndarray, "height width 3"]]) -> Evidence:
@@ -106,7 +106,7 @@ def read_watermark(path: Path) -> Evidence:
 
 # ---- the band
 def _luma(rgb: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "side side"]:
-    return _small(rgb).astype(np.float32) @ LUMA
+    return (_small(rgb) * LUMA).sum(-1)  # not `@`: a matrix library rounds otherwise on every processor
 
 
 def _transformed(picture: Float[np.ndarray, "side side"]) -> Float[np.ndarray, "band"]:

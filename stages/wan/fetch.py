@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.artifacts.disk import check_room
+from stages.artifacts.names import checked_relative
 from stages.artifacts.provenance import sha256_file
 from stages.errors import InputError
 from stages.progress import Progress, silent
@@ -47,7 +48,7 @@ def query_hub(weights: Weights, endpoint: str | None = None) -> Offer:
     with _explained_hub_errors(weights):
         found = HfApi(endpoint=endpoint).model_info(weights.repo, revision=weights.revision, files_metadata=True)
     files = tuple(
-        (each.rfilename, int(each.size or 0), each.lfs.sha256 if each.lfs else None)
+        (checked_relative(each.rfilename, weights.repo), int(each.size or 0), each.lfs.sha256 if each.lfs else None)
         for each in found.siblings or ()
         if _is_in_part(each.rfilename, weights)
     )

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
-from stages.wan.part_check import EMBEDDING, check_transformer, has_face
+from stages.wan.face_names import has_face
+from stages.wan.foreign_code import refuse_foreign_code
+from stages.wan.part_check import EMBEDDING, check_transformer
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder
 
 KINDS = {
@@ -61,6 +63,7 @@ def open_folder(path: Path) -> ModelFolder:
     path = Path(path)
     if not path.is_dir():
         raise InputError(f"{path} is not a folder; {EXPECTED}")
+    refuse_foreign_code(path)
     config = _config(path)
     kind = KINDS.get(str(config.get("_class_name")))
     if kind is None:

@@ -25,6 +25,10 @@ from stages.wan.safetensors_headers import read_folder
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
 
 FACE_ADVICE = "use Wan2.2-Animate-14B as the base (emosh models fetch wan, then emosh models prepare)"
+NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""For processors and tokenizers: nothing from the network, and no code from the folder."""
+SAFELY: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+"""For weights: nothing from the network, and no pickle."""
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
@@ -41,7 +45,7 @@ def load_transformer(
     kind = AnimateTransformer3DModel if face else EmoshTransformer3DModel
     with quiet_libraries():
         model = kind.from_pretrained(
-            folder.path, subfolder="transformer", torch_dtype=dtype, local_files_only=True, **_device_map(device)
+            folder.path, subfolder="transformer", torch_dtype=dtype, **SAFELY, **_device_map(device)
         )
     assert isinstance(model, EmoshTransformer3DModel)
     if not folder.has_motion_embedding:
@@ -86,7 +90,7 @@ def load_vae(
     else:
         with quiet_libraries(), _explained_damage(place):
             vae = AutoencoderKLWan.from_pretrained(
-                folder.path, subfolder="vae", torch_dtype=dtype, local_files_only=True, **_device_map(device)
+                folder.path, subfolder="vae", torch_dtype=dtype, **SAFELY, **_device_map(device)
             )
     check_finite(place, vae.state_dict())
     return vae.requires_grad_(False).eval()
@@ -97,11 +101,12 @@ def load_image_encoder(folder: ModelFolder, device: torch.device | str = "cpu") 
     from transformers import AutoImageProcessor, CLIPVisionModel
 
     parts = folder.part("image_encoder"), folder.part("image_processor")
+    read_folder(parts[0])
     with quiet_libraries(), _explained_damage(parts[0]):
         encoder, found = CLIPVisionModel.from_pretrained(  # type: ignore[misc]
-            parts[0], dtype=torch.float32, local_files_only=True, output_loading_info=True
+            parts[0], dtype=torch.float32, output_loading_info=True, **SAFELY
         )
-        processor = AutoImageProcessor.from_pretrained(parts[1], local_files_only=True)
+        processor = AutoImageProcessor.from_pretrained(parts[1], **NO_CODE)
     _check_complete(parts[0], encoder, found)
     return encoder.requires_grad_(False).eval().to(device), processor  # type: ignore[arg-type]
 
@@ -113,12 +118,13 @@ def load_text_encoder(
     from transformers import AutoTokenizer, UMT5EncoderModel
 
     parts = folder.part("text_encoder"), folder.part("tokenizer")
+    read_folder(parts[0])
     _check_memory(parts[0])
     with quiet_libraries(), _explained_damage(parts[0]):
         encoder, found = UMT5EncoderModel.from_pretrained(  # type: ignore[misc]
-            parts[0], dtype=dtype, local_files_only=True, output_loading_info=True
+            parts[0], dtype=dtype, output_loading_info=True, **SAFELY
         )
-        tokenizer = AutoTokenizer.from_pretrained(parts[1], local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(parts[1], **NO_CODE)
     _check_complete(parts[0], encoder, found)
     return encoder.requires_grad_(False).eval().to(device), tokenizer  # type: ignore[arg-type]
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
+from stages.wan.face_names import has_face
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder
 
-FACE_MODULES = ("face_adapter.", "face_encoder.", "motion_encoder.")
-"""Modules of Wan-Animate's face branch. A folder has all of them or none."""
 EMBEDDING = "pose_patch_embedding"
 LATENT_CHANNELS = 16
 I2V_CHANNELS = 36
@@ -67,11 +66,6 @@ def check_transformer(folder: Path, config: Mapping[str, Any], entries: Mapping[
             raise InputError(
                 f"{folder}: {name} is {_shape_text(shape)}, expected {_shape_text(expected[name])} by config.json"
             )
-
-
-def has_face(entries: Mapping[str, Entry]) -> bool:
-    """Whether tensors of the face modules are among them."""
-    return any(name.startswith(FACE_MODULES) for name in entries)
 
 
 def expected_shapes(config: Mapping[str, Any], face: bool = False) -> dict[str, tuple[int, ...]]:

@@ -17,9 +17,11 @@ from stages.artifacts.atomic import atomic_path
 from stages.artifacts.disk import check_room
 from stages.errors import InputError
 from stages.progress import Progress, silent
+from stages.wan.face_names import has_face
+from stages.wan.foreign_code import refuse_foreign_code
 from stages.wan.install import HOME_ELSEWHERE
 from stages.wan.nan_check import check_finite
-from stages.wan.part_check import EMBEDDING, check_transformer, has_face, transformer_config
+from stages.wan.part_check import EMBEDDING, check_transformer, transformer_config
 from stages.wan.recognise import TRANSFORMERS
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder, read_header
 
@@ -78,6 +80,7 @@ def base_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
 
 def _read(source: Path) -> tuple[dict[str, Any], dict[str, Entry]]:
     path = source / "config.json"
+    refuse_foreign_code(source)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
+from stages.wan.face_names import has_face
+from stages.wan.foreign_code import refuse_foreign_code
 from stages.wan.part_check import (
     EMBEDDING,
     LATENT_CHANNELS,
@@ -16,7 +18,6 @@ from stages.wan.part_check import (
     check_vae_shapes,
     class_name,
     dtype_text,
-    has_face,
     read_config,
 )
 from stages.wan.safetensors_headers import Entry, read_folder, read_header
@@ -50,6 +51,7 @@ def recognise(path: Path) -> list[Recognised]:
         return [_file(path)]
     if not path.is_dir():
         raise InputError(f"{path} does not exist; give a diffusers folder or a .safetensors file")
+    refuse_foreign_code(path)
     if not (path / "model_index.json").is_file():
         return [_folder(path)]
     found = [_folder(each) for each in sorted(path.iterdir()) if each.is_dir() and _is_known(each)]

@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.artifacts.names import checked_name
 from stages.errors import InputError
 
 MAX_HEADER_BYTES = 100_000_000
@@ -88,7 +89,7 @@ def read_folder(folder: Path) -> dict[str, Entry]:
 def _sharded(index: Path) -> dict[str, Entry]:
     try:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        named = {str(name): index.parent / str(file) for name, file in weight_map.items()}
+        named = {str(name): index.parent / _shard_name(file, index) for name, file in weight_map.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{index} is not a weight index; fetch it again") from error
     shards = sorted(set(named.values()))
@@ -103,6 +104,14 @@ def _sharded(index: Path) -> dict[str, Entry]:
         if name not in entries or entries[name].file != shard:
             raise InputError(f"{shard} does not hold {name} as {index.name} says; fetch both again")
     return {name: entries[name] for name in named}
+
+
+def _shard_name(file: object, index: Path) -> str:
+    """A shard lies beside its index and is safetensors: a library that reads the index would open any other too."""
+    name = checked_name(file, str(index))
+    if not name.endswith(".safetensors"):
+        raise InputError(f"{index} lists {name!r}, which is not a .safetensors file; get the model as safetensors")
+    return name
 
 
 def _other_format(folder: Path) -> str:

@@ -14,8 +14,8 @@ import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import Tensor, nn
 
+from stages.wan.face_names import FACE_MODULES
 from stages.wan.layout import LATENT_CHANNELS
-from stages.wan.part_check import FACE_MODULES
 
 
 class EmoshTransformer3DModel(WanTransformer3DModel):

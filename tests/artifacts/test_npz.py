@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.artifacts.npz import CHUNK, read_npz, write_npz
+from stages.artifacts.npz import CHUNK, opened_npz, write_npz
 
 
 def test_zero_arrays_need_no_memory(tmp_path: Path) -> None:
     """An all-zero array named in often_zero keeps shape, type and values, and stores one number."""
     write_npz(tmp_path / "a.npz", {"zeros": np.zeros((600, 3, 486), np.float32), "ones": np.ones(3)})
-    found = read_npz(tmp_path / "a.npz", often_zero=("zeros", "ones", "absent"))
+    with opened_npz(tmp_path / "a.npz") as archive:
+        found = archive.read(("zeros", "ones", "absent"), often_zero=("zeros", "ones", "absent"))
     assert found.keys() == {"zeros", "ones"}
     assert (found["zeros"].shape, found["zeros"].dtype) == ((600, 3, 486), np.float32)
     assert not found["zeros"].any()
@@ -27,4 +28,5 @@ def test_one_nonzero_number_is_kept(tmp_path: Path, place: int) -> None:
     array = np.zeros(700_001, np.float32)
     array[place] = 1e-30
     write_npz(tmp_path / "a.npz", {"array": array})
-    np.testing.assert_array_equal(read_npz(tmp_path / "a.npz", often_zero=("array",))["array"], array)
+    with opened_npz(tmp_path / "a.npz") as archive:
+        np.testing.assert_array_equal(archive.read(("array",), often_zero=("array",))["array"], array)

@@ -7,28 +7,28 @@ import signal
 import time
 from pathlib import Path
 
-from emosh_cli.workers.curate_jobs import VideoJob, look_through
+from emosh_cli.workers.curate_jobs import VideoJob, scan_video
 from stages.curate.records import VideoRecord
 
 
 def dies_before(job: VideoJob) -> VideoRecord:
-    """`look_through`, but some videos' worker is killed before it begins, once."""
+    """`scan_video`, but some videos' worker is killed before it begins, once."""
     _once(job, "before")
-    return look_through(job)
+    return scan_video(job)
 
 
 def dies_after(job: VideoJob) -> VideoRecord:
-    """`look_through`, but some videos' worker is killed when all is written and nothing told, once."""
-    record = look_through(job)
+    """`scan_video`, but some videos' worker is killed when all is written and nothing told, once."""
+    record = scan_video(job)
     _once(job, "after")
     return record
 
 
 def dies_always(job: VideoJob) -> VideoRecord:
-    """`look_through`, but one video ends every process that looks at it."""
+    """`scan_video`, but one video ends every process that looks at it."""
     if job.name.endswith("3"):
         _die()
-    return look_through(job)
+    return scan_video(job)
 
 
 def _once(job: VideoJob, when: str) -> None:
@@ -46,15 +46,15 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def on_ray(folder: Path, out: Path) -> None:
+def scan_on_ray(folder: Path, out: Path) -> None:
     """All videos of the folder on a local Ray, its workers killed; prints each one's name and length."""
-    from emosh_cli.workers.ray_cluster import on_ray
+    from emosh_cli.workers.ray_cluster import ray_engine
     from stages.curate.config import CurateConfig
 
     jobs = [VideoJob(path, folder, path.stem, out, CurateConfig()) for path in sorted(folder.glob("*.mp4"))]
     told = []
     for function in (dies_before, dies_after):
-        for job, record in on_ray(2)(function, jobs):
+        for job, record in ray_engine(2)(function, jobs):
             assert record.name == job.name
             told.append(f"{function.__name__} {record.name} {record.frames}")
     print("\n".join(told))
@@ -65,4 +65,4 @@ if __name__ == "__main__":
 
     from tests.curate import dying
 
-    dying.on_ray(Path(sys.argv[1]), Path(sys.argv[2]))
+    dying.scan_on_ray(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -12,7 +12,7 @@ import pytest
 
 from stages.curate.config import CurateConfig
 from stages.curate.cut import cut_clip
-from stages.curate.shots import Span, find_shots, spans
+from stages.curate.shots import Span, find_shots, windows_of_shots
 from stages.errors import InputError
 from stages.video.segment import read_stretch
 from stages.video.source import probe, read_frames
@@ -85,11 +85,11 @@ def test_shots_begin_where_they_begin(tmp_path: Path) -> None:
 def test_windows_fill_shots() -> None:
     """Windows are of max_frames from a shot's beginning, its rest one more if long enough; cuts are kept clear."""
     config = CurateConfig(min_frames=77, max_frames=154, trim_frames=2)
-    assert spans((0,), 76, config) == ([], [Span(0, 76)])
-    assert spans((0,), 77, config) == ([Span(0, 77)], [])
-    assert spans((0,), 240, config) == ([Span(0, 154), Span(154, 86)], [])
-    assert spans((0, 100), 300, config) == ([Span(0, 98), Span(102, 154)], [Span(256, 44)])
-    assert spans((0, 100, 103), 300, config)[1] == [Span(100, 3), Span(259, 41)]
+    assert windows_of_shots((0,), 76, config) == ([], [Span(0, 76)])
+    assert windows_of_shots((0,), 77, config) == ([Span(0, 77)], [])
+    assert windows_of_shots((0,), 240, config) == ([Span(0, 154), Span(154, 86)], [])
+    assert windows_of_shots((0, 100), 300, config) == ([Span(0, 98), Span(102, 154)], [Span(256, 44)])
+    assert windows_of_shots((0, 100, 103), 300, config)[1] == [Span(100, 3), Span(259, 41)]
 
 
 def test_a_clip_is_cut_exactly(tmp_path: Path) -> None:

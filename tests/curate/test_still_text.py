@@ -32,7 +32,7 @@ def letters(frames: list[np.ndarray]) -> int:
     seen = StillText()
     for frame in frames:
         for _ in range(EVERY):
-            seen.see(frame)
+            seen.add_frame(frame)
     return seen.letters()
 
 

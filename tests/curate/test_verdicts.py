@@ -16,10 +16,10 @@ from stages.artifacts.manifest import read_manifest, write_manifest
 from stages.body.model import Body
 from stages.curate import records
 from stages.curate.config import THRESHOLDS, CurateConfig
-from stages.curate.figures import figures_of
-from stages.curate.filters import FILTERS, is_measured, reasons
+from stages.curate.figures import clip_figures
+from stages.curate.filters import FILTERS, is_measured, rejection_reasons
 from stages.curate.page import write_page
-from stages.curate.verdicts import MEANINGS, counted, verdicts
+from stages.curate.verdicts import MEANINGS, count_reasons, verdicts
 from stages.errors import InputError
 from tests.motions import joint, standing
 
@@ -34,14 +34,14 @@ def test_every_filter_rejects_what_it_is_for() -> None:
     """A clip that fails one filter is rejected for that alone, in words that begin with the figure; a good one stays,
     and so does one whose figures are the thresholds themselves."""
     config = CurateConfig()
-    assert reasons(GOOD, config) == []
+    assert rejection_reasons(GOOD, config) == []
     assert set(GOOD) == {each.figure for each in FILTERS}
     assert {each.setting for each in FILTERS} == set(THRESHOLDS)
     for each in FILTERS:
-        said = reasons({**GOOD, each.figure: BAD[each.figure]}, config)
+        said = rejection_reasons({**GOOD, each.figure: BAD[each.figure]}, config)
         assert len(said) == 1
         assert said[0].startswith(f"{each.figure} {BAD[each.figure]:g} is ")
-        assert reasons({**GOOD, each.figure: each.limit(config)}, config) == []
+        assert rejection_reasons({**GOOD, each.figure: each.limit(config)}, config) == []
     assert is_measured(GOOD)
     assert not is_measured({"fps": 30.0})
 
@@ -60,7 +60,7 @@ def test_figures_of_a_motion(body: Body) -> None:
     valid[:10, 1] = False
     valid[:, 2] = False
     valid[20:, 3] = False
-    found = figures_of(replace(motion, valid=valid), body)
+    found = clip_figures(replace(motion, valid=valid), body)
     assert (found["body_share"], found["face_share"], found["hand_share"], found["both_hands_share"]) == (
         1,
         0.75,
@@ -77,19 +77,19 @@ def test_movement_is_in_shoulder_widths(body: Body) -> None:
     the picture is; arms alone count too."""
     motion = tracked(body)
     still = replace(motion, poses=np.repeat(motion.poses[:1], 40, 0))
-    assert figures_of(still, body)["movement"] == pytest.approx(0, abs=1e-5)
-    assert 0.05 < figures_of(motion, body)["movement"] < 1
+    assert clip_figures(still, body)["movement"] == pytest.approx(0, abs=1e-5)
+    assert 0.05 < clip_figures(motion, body)["movement"] < 1
     trans = still.trans.copy()
     per_pixel = trans[0, 2] / still.K[0, 0, 0]
     trans[:, 0] += 130 * per_pixel * np.sin(2 * np.pi * np.arange(40) / 40)
-    walked = figures_of(replace(still, trans=trans), body)["movement"]
+    walked = clip_figures(replace(still, trans=trans), body)["movement"]
     assert walked == pytest.approx(np.sqrt(0.5), abs=0.08)
     large = replace(still, trans=trans, K=2 * still.K, image_size=(1024, 1024))
     large = replace(large, shoulder_width_px=2 * still.shoulder_width_px)
-    assert figures_of(large, body)["movement"] == pytest.approx(walked, rel=1e-3)
+    assert clip_figures(large, body)["movement"] == pytest.approx(walked, rel=1e-3)
     poses = still.poses.copy()
     poses[:, joint("left_elbow")] += 0.4 * np.sin(np.arange(40))[:, None]
-    assert figures_of(replace(still, poses=poses), body)["movement"] > 0.06
+    assert clip_figures(replace(still, poses=poses), body)["movement"] > 0.06
 
 
 def video(windows: int = 4, **changes: object) -> records.VideoRecord:
@@ -133,7 +133,7 @@ def test_lines_are_a_manifest(tmp_path: Path) -> None:
     assert lines[1].reason == "movement 0 is below 0.06; people 2 is above 1"
     assert (lines[1].video.resolve(), lines[1].first_frame) == (tmp_path / "videos/a/x.mp4", 100)
     words = {"movement": 1, "people": 1, "untracked": 1, "failed": 1, "short": 1, "unreadable": 1}
-    assert counted(found) == words
+    assert count_reasons(found) == words
     assert set(words) <= set(MEANINGS)
 
 
@@ -176,7 +176,7 @@ def test_names_and_files(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = records.videos_in(tmp_path, tmp_path / "clips")
-    names = records.names_of(found, tmp_path)
+    names = records.clip_names(found, tmp_path)
     assert list(names.values()) == ["a/x", "b/x.MOV", "b/x.mp4"]
 
 
@@ -186,14 +186,14 @@ def test_records_survive_nonsense(tmp_path: Path) -> None:
     window = records.WindowRecord("a/x.v2-0001", "of", GOOD, None, {".mp4": "0"}, {".mp4": 3})
     for each in (record, window):
         records.write_record(tmp_path, each)
-    assert records.looked_through(tmp_path, record.name) == record == records.recorded_videos(tmp_path)[0]
-    assert records.kept(tmp_path, window.name) == window
+    assert records.read_video_record(tmp_path, record.name) == record == records.recorded_videos(tmp_path)[0]
+    assert records.read_window_record(tmp_path, window.name) == window
     assert not window.is_kept(tmp_path)
     for text in ("", "[]", '{"name": 1}', json.dumps({"windows": 3, "short": []})):
-        records.video_place(tmp_path, record.name).write_text(text)
-        records.window_place(tmp_path, window.name).write_text(text)
-        assert records.looked_through(tmp_path, record.name) is None
-        assert records.kept(tmp_path, window.name) is None
+        records.video_record_path(tmp_path, record.name).write_text(text)
+        records.window_record_path(tmp_path, window.name).write_text(text)
+        assert records.read_video_record(tmp_path, record.name) is None
+        assert records.read_window_record(tmp_path, window.name) is None
 
 
 def test_a_source_is_known_by_its_bytes(tmp_path: Path) -> None:
@@ -202,9 +202,9 @@ def test_a_source_is_known_by_its_bytes(tmp_path: Path) -> None:
     path.write_bytes(b"one")
     source = records.Source.of(path, tmp_path)
     os.utime(path, (1, 1))
-    assert source.is_still(path)
+    assert source.is_unchanged(path)
     path.write_bytes(b"two")
-    assert not source.is_still(path)
+    assert not source.is_unchanged(path)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The real detector on moving pictures: written here, and the dev clips where they lie beside the checkout."""
+"""The real detector on videos: clips written here, and the dev clips if they lie beside the checkout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ needs_media = pytest.mark.skipif(not MEDIA.is_dir(), reason="the dev clips of ..
 
 
 def _write(path: Path, frames) -> Path:
-    """A small clip by PyAV alone, so that this test needs only what it tests."""
+    """Write a small clip with PyAV alone, so that this test does not depend on emosh's own writer."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -30,8 +30,8 @@ def _write(path: Path, frames) -> Path:
     return path
 
 
-def test_empty_frames_are_all_invalid(tmp_path):
-    """A clip of noise and gradients has one row per frame and nobody valid in any."""
+def test_frames_without_people_are_invalid(tmp_path):
+    """A clip of noise and gradients has one row per frame, and no valid part in any."""
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 255, 320).astype(np.uint8)[None, :, None] * np.ones((240, 1, 3), np.uint8)
     frames = [np.clip(ramp + rng.normal(0, 20, ramp.shape), 0, 255).astype(np.uint8) for _ in range(8)]
@@ -40,8 +40,8 @@ def test_empty_frames_are_all_invalid(tmp_path):
     assert not gate(seen).valid.any()
 
 
-def test_someone_who_leaves_is_invalid_from_then_on(tmp_path):
-    """A person stands in the first 8 frames and the room is empty in the last 8: validity follows, times are kept."""
+def test_a_person_who_leaves_is_invalid_from_then_on(tmp_path):
+    """A person is in the first 8 frames and not in the last 8: only the first 8 are valid, and all times are kept."""
     person = skimage.data.astronaut()[:, :400]
     empty = np.full_like(person, 180)
     calls = []
@@ -55,8 +55,8 @@ def test_someone_who_leaves_is_invalid_from_then_on(tmp_path):
 
 
 @needs_media
-def test_the_empty_end_of_d9_is_invalid_and_her_back_is_not():
-    """Frames 49 to 58 of d9 are empty, where Holistic alone reports a person; before, her back is seen and valid."""
+def test_the_empty_end_of_d9_is_invalid_and_the_back_view_is_not():
+    """Frames 49 to 58 of d9 are empty, though Holistic alone reports a person; before them a back view is valid."""
     seen = detect(MEDIA / "d9_back_view_turn_exit.mp4")
     valid = gate(seen).valid
     assert not valid[49:].any()
@@ -66,7 +66,7 @@ def test_the_empty_end_of_d9_is_invalid_and_her_back_is_not():
 
 @needs_media
 def test_one_of_two_people_is_followed_throughout():
-    """In d3 two heads turn towards each other; one of them is followed without a swap and the other counted."""
+    """In d3 two heads turn towards each other: one person is followed without a swap, the other is counted."""
     seen = detect(MEDIA / "d3_two_people_headturn.mp4")
     assert seen.other_people == 1
     assert gate(seen).valid[:, :2].all()
@@ -80,7 +80,7 @@ def test_one_of_two_people_is_followed_throughout():
     ("photo", "hand"), [("p3_woman_curly_wave.jpg", "left_hand"), ("p2_man_seated_arms_up.jpg", "right_hand")]
 )
 def test_hands_that_holistic_misses_are_found(photo, hand):
-    """p3's raised hand and p2's hand behind a phone, both missed by Holistic, are found at the wrist and valid."""
+    """The raised hand of p3 and the hand of p2 behind a phone, both missed by Holistic, are found and valid."""
     seen = detect(MEDIA / photo)
     column = {"left_hand": 2, "right_hand": 3}[hand]
     assert gate(seen).valid[0, column]

@@ -1,4 +1,4 @@
-"""Each gate on observations made up to break exactly that rule."""
+"""Each gate on synthetic observations that break exactly its rule."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from stages.detect.face_angle import RIGID_FACE, face_angles_degrees
-from stages.detect.gates import GATES, GateConfig, check_gates, gate, head_height, named_columns, point_weights
-from stages.detect.hands import settled
+from stages.detect.gates import GATES, GateConfig, check_gates, gate, head_height, point_weights
+from stages.detect.hands import assign_hands_to_arms
 from stages.detect.observations import Observations
 from stages.errors import InputError
 
@@ -46,7 +46,7 @@ def _hand(wrist: tuple[float, float], size: float = 40.0) -> np.ndarray:
 
 @pytest.fixture
 def clip() -> Observations:
-    """A man facing the camera, six equal frames, nothing wrong with him."""
+    """A person who faces the camera, six equal frames, no errors."""
     pose = np.zeros((33, 3), np.float32)
     pose[:, :2], pose[:, 2] = (320, 250), 0.9
     for index, place in POSE.items():
@@ -57,7 +57,7 @@ def clip() -> Observations:
         frame_index=np.arange(T), pts_seconds=np.arange(T) / 25, pose=repeat(pose), pose_world=repeat(pose),
         face=repeat(_face(np.eye(3))), left_hand=repeat(_hand(POSE[15])), right_hand=repeat(_hand(POSE[16])),
         found=np.ones((T, 4), bool), score=np.ones((T, 4), np.float32), person_box=np.zeros((T, 4), np.float32),
-        evidence=np.tile(np.array([0.95, 0.6, 0.1, 0.1], np.float32), (T, 1)),
+        evidence=np.tile(np.array([0.95, 0.1, 0.1], np.float32), (T, 1)),
     )  # fmt: skip
 
 
@@ -68,56 +68,56 @@ def _with_evidence(clip: Observations, row: int, column: int, value: float) -> O
 
 
 def test_a_faultless_clip_is_valid_throughout(clip):
-    """Nothing is refused where nothing is wrong, and every score is above a half."""
-    verdict = gate(clip)
-    assert verdict.valid.all()
-    assert verdict.score.min() > 0.5
-    assert not any(rows.any() for rows in verdict.refused.values())
+    """No gate rejects a correct clip, and every score is above 0.5."""
+    gates = gate(clip)
+    assert gates.valid.all()
+    assert gates.score.min() > 0.5
+    assert not any(rows.any() for rows in gates.rejected.values())
 
 
-@pytest.mark.parametrize(("column", "value", "rule"), [(0, 0.01, "nobody there"), (3, 2.5, "somebody else")])
-def test_a_body_without_a_person_takes_all_parts_with_it(clip, column, value, rule):
-    """Where the matte shows background, or the head is elsewhere, all four parts of that frame are refused."""
-    verdict = gate(_with_evidence(clip, 3, column, value))
-    assert verdict.valid.all(1).tolist() == [True, True, True, False, True, True]
-    assert not verdict.valid[3].any()
-    assert verdict.refused[rule].tolist() == [False, False, False, True, False, False]
-    assert verdict.score[3].max() == 0
+@pytest.mark.parametrize(("column", "value", "rule"), [(0, 0.01, "nobody there"), (2, 2.5, "somebody else")])
+def test_a_rejected_body_rejects_all_parts(clip, column, value, rule):
+    """All four parts of a frame are rejected when the matte shows background, or when the head is elsewhere."""
+    gates = gate(_with_evidence(clip, 3, column, value))
+    assert gates.valid.all(1).tolist() == [True, True, True, False, True, True]
+    assert not gates.valid[3].any()
+    assert gates.rejected[rule].tolist() == [False, False, False, True, False, False]
+    assert gates.score[3].max() == 0
 
 
-def test_company_makes_identity_stricter(clip):
-    """A head one head height off is believed in a man alone, and refused while others are in the picture."""
-    moved = _with_evidence(clip, 2, 3, 1.0)
+def test_the_head_limit_is_stricter_with_other_people(clip):
+    """A head that is off by one head height is accepted for a person alone, and rejected with others in the picture."""
+    moved = _with_evidence(clip, 2, 2, 1.0)
     assert gate(moved).valid[2, 0]
     assert not gate(replace(moved, other_people=1)).valid[2, 0]
 
 
-def test_a_body_that_shrinks_at_once_is_refused(clip):
-    """A torso a third of the size of its neighbours' is not the same person."""
+def test_a_body_that_shrinks_suddenly_is_rejected(clip):
+    """A torso with a third of the size in the other frames is not the same person."""
     pose = clip.pose.copy()
     pose[4, :, :2] = (pose[4, :, :2] - 300) / 3 + 300
-    assert gate(replace(clip, pose=pose)).refused["size jumps"].tolist() == [False] * 4 + [True, False]
+    assert gate(replace(clip, pose=pose)).rejected["size jumps"].tolist() == [False] * 4 + [True, False]
 
 
 @pytest.mark.parametrize(("yaw", "pitch"), [(0, 0), (35, 0), (-50, 0), (0, 40), (20, -30)])
-def test_face_angles_are_the_rotation_that_was_put_in(yaw, pitch):
-    """The face turned by known angles gives those angles back to a tenth of a degree."""
+def test_face_angles_are_those_of_the_known_rotation(yaw, pitch):
+    """The angles of a face that is rotated by known angles are within 0.1 degree of them."""
     angles = face_angles_degrees(_face(_rotation(yaw, pitch))[None])[0]
     np.testing.assert_allclose(angles[:2], (yaw, pitch), atol=0.1)
 
 
-def test_a_face_in_profile_is_refused_and_the_body_stays(clip):
-    """A yaw of 70 degrees shuts the face's gate alone; 50 degrees does not."""
+def test_a_face_in_profile_is_rejected_and_the_body_is_not(clip):
+    """A yaw of 70 degrees rejects the face and no other part; a yaw of 50 degrees rejects nothing."""
     face = clip.face.copy()
     face[1], face[2] = _face(_rotation(70)), _face(_rotation(50))
-    verdict = gate(replace(clip, face=face))
-    assert verdict.valid[:, 1].tolist() == [True, False, True, True, True, True]
-    assert verdict.valid[:, [0, 2, 3]].all()
-    assert verdict.score[2, 1] < verdict.score[0, 1]
+    gates = gate(replace(clip, face=face))
+    assert gates.valid[:, 1].tolist() == [True, False, True, True, True, True]
+    assert gates.valid[:, [0, 2, 3]].all()
+    assert gates.score[2, 1] < gates.score[0, 1]
 
 
-def test_a_face_of_a_moment_is_refused(clip):
-    """A face in one frame, none within half a second of it, is made up; in two frames, or a short clip, it stays."""
+def test_a_face_in_a_single_frame_is_rejected(clip):
+    """A face in one frame, without another within 0.5 s, is rejected; in two frames, or in a short clip, it is not."""
     face = clip.found.copy()
     face[:, 1] = np.arange(T) == 2
     slow = replace(clip, found=face, fps=4.0)
@@ -128,66 +128,66 @@ def test_a_face_of_a_moment_is_refused(clip):
     assert gate(slow).valid[:, 1].sum() == 2
 
 
-def test_a_hand_off_its_arm_is_refused(clip):
-    """A hand more than half a face from the arm's wrist is not that arm's."""
+def test_a_hand_off_its_arm_is_rejected(clip):
+    """A hand farther than half a head height from the wrist of its arm is rejected."""
     left = clip.left_hand.copy()
     left[2, :, :2] += 0.6 * head_height(clip)[2]
-    verdict = gate(replace(clip, left_hand=left))
-    assert verdict.refused["left_hand: off the arm"].tolist() == [False, False, True, False, False, False]
-    assert not verdict.valid[2, 2]
-    assert verdict.valid[2, 3]
+    gates = gate(replace(clip, left_hand=left))
+    assert gates.rejected["left_hand: off the arm"].tolist() == [False, False, True, False, False, False]
+    assert not gates.valid[2, 2]
+    assert gates.valid[2, 3]
 
 
-def test_a_hand_mostly_outside_the_picture_is_refused(clip):
-    """A hand with less than half of its box in the picture is refused, and one of impossible size."""
+def test_a_hand_mostly_outside_the_picture_is_rejected(clip):
+    """A hand with less than half of its box in the picture is rejected, and so is a hand of impossible size."""
     pose, left, right = clip.pose.copy(), clip.left_hand.copy(), clip.right_hand.copy()
     pose[0, 15, 1] = left[0, 0, 1] = 470
     left[0] = _hand((420, 470))
     right[1] = _hand((220, 340), size=300)
-    verdict = gate(replace(clip, pose=pose, left_hand=left, right_hand=right))
-    assert verdict.refused["left_hand: outside the picture"][0]
-    assert verdict.refused["right_hand: wrong size"][1]
-    assert verdict.valid.sum() == 4 * T - 2
+    gates = gate(replace(clip, pose=pose, left_hand=left, right_hand=right))
+    assert gates.rejected["left_hand: outside the picture"][0]
+    assert gates.rejected["right_hand: wrong size"][1]
+    assert gates.valid.sum() == 4 * T - 2
 
 
-def test_one_hand_seen_twice_stays_on_the_nearer_arm(clip):
-    """Two hands lying on each other at the left wrist: only the left one is believed; palms together both are."""
+def test_one_hand_found_twice_stays_on_the_nearer_arm(clip):
+    """Of two hands on each other at the left wrist only the left one is accepted; of two touching palms both are."""
     right = clip.right_hand.copy()
     right[3] = clip.left_hand[3] + 1
     doubled = replace(clip, right_hand=right)
-    assert gate(doubled).refused["right_hand: is the other hand"].tolist() == [False] * 3 + [True, False, False]
+    assert gate(doubled).rejected["right_hand: is the other hand"].tolist() == [False] * 3 + [True, False, False]
     pose = doubled.pose.copy()
     pose[3, [16, 18, 20, 22]] = pose[3, [15, 17, 19, 21]] + np.array([3, 0, 0], np.float32)
     assert gate(replace(doubled, pose=pose)).valid[3].all()
 
 
-def test_a_hand_on_the_other_arm_moves_over(clip):
-    """A right hand at the left wrist becomes the left hand when there is none, and goes when there is one."""
+def test_a_hand_on_the_other_arm_moves_to_that_arm(clip):
+    """A right hand at the left wrist becomes the left hand if there is none, and is dropped if there is one."""
     pose, left = clip.pose[0], clip.left_hand[0]
-    moved = settled({"pose": pose, "right_hand": left})
+    moved = assign_hands_to_arms({"pose": pose, "right_hand": left})
     assert set(moved) == {"pose", "left_hand"}
     np.testing.assert_array_equal(moved["left_hand"], left)
-    assert set(settled({"pose": pose, "left_hand": left, "right_hand": left + 1})) == {"pose", "left_hand"}
+    assert set(assign_hands_to_arms({"pose": pose, "left_hand": left, "right_hand": left + 1})) == {"pose", "left_hand"}
 
 
-def test_a_hand_beside_the_arms_own_hand_is_off_the_box(clip):
-    """Fingers that point up from a wrist whose knuckles, by the pose network, point down lie in another box."""
+def test_a_hand_outside_the_box_of_the_pose_is_rejected(clip):
+    """Fingers that point up lie in another box than the pose network's knuckles, which point down."""
     left = clip.left_hand.copy()
     left[2, :, 1] = 2 * POSE[15][1] - left[2, :, 1] - 25
-    verdict = gate(replace(clip, left_hand=left))
-    assert verdict.refused["left_hand: off the box"].tolist() == [row == 2 for row in range(T)]
-    assert not verdict.refused["left_hand: off the arm"].any()
-    assert verdict.valid[:, 2].tolist() == [row != 2 for row in range(T)]
+    gates = gate(replace(clip, left_hand=left))
+    assert gates.rejected["left_hand: off the box"].tolist() == [row == 2 for row in range(T)]
+    assert not gates.rejected["left_hand: off the arm"].any()
+    assert gates.valid[:, 2].tolist() == [row != 2 for row in range(T)]
 
 
-def test_a_head_upside_down_is_refused(clip):
-    """A face on its side (80 degrees of roll) is kept, one standing on its crown is not."""
-    for degrees, refused in ((80, False), (170, True)):
+def test_a_head_upside_down_is_rejected(clip):
+    """A face with 80 degrees of roll is accepted; a face upside down (170 degrees) is rejected."""
+    for degrees, rejected in ((80, False), (170, True)):
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         face = np.repeat(_face(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]))[None], T, axis=0)
-        verdict = gate(replace(clip, face=face))
-        assert verdict.refused["face turned away"].all() == refused
-        assert abs(verdict.face_angles[0, 2]) == pytest.approx(degrees, abs=1)
+        gates = gate(replace(clip, face=face))
+        assert gates.rejected["face turned away"].all() == rejected
+        assert abs(gates.face_angles[0, 2]) == pytest.approx(degrees, abs=1)
 
 
 def _breaking(clip: Observations) -> Observations:
@@ -196,47 +196,40 @@ def _breaking(clip: Observations) -> Observations:
     left[2] = right[2] = _hand((900, 340), size=400)
     face[2] = _face(_rotation(80))
     broken = replace(clip, pose=pose, left_hand=left, right_hand=right, face=face)
-    for column, value in enumerate((0.01, 0.01, 3.0, 3.0)):
+    for column, value in enumerate((0.01, 3.0, 3.0)):
         broken = _with_evidence(broken, 2, column, value)
     return broken
 
 
 @pytest.mark.parametrize("name", [name for name in GATES if name not in ("confidence", "missed by the fit")])
 def test_each_gate_can_be_switched_off_alone(clip, name):
-    """A gate that is off refuses nothing; every other gate refuses what it refused before."""
+    """A gate that is off rejects nothing; every other gate rejects what it rejected before."""
     broken = _breaking(clip)
-    before, after = gate(broken).refused, gate(broken, GateConfig(off=(name,))).refused
+    before, after = gate(broken).rejected, gate(broken, GateConfig(off=(name,))).rejected
     assert before.keys() == after.keys()
     for column, rows in before.items():
         expected = rows & (column.rpartition(": ")[2] != name)
         assert after[column].tolist() == expected.tolist(), column
 
 
-def test_a_gate_that_does_not_exist_is_refused():
-    """A misspelt gate is one sentence that names the right ones."""
+def test_an_unknown_gate_is_an_input_error():
+    """A misspelt gate is a one-line error that lists the right names."""
     with pytest.raises(InputError, match=r"gates_off names 'off arm'.*off the arm"):
         check_gates(("off arm",))
 
 
-def test_nothing_found_is_nothing_valid_without_a_warning(clip):
-    """A clip of NaN passes through every rule: nothing is valid, scores are 0."""
+def test_a_clip_without_findings_has_nothing_valid(clip):
+    """A clip of NaN passes through every rule without a warning: nothing is valid, scores are 0."""
     points = {name: np.full_like(getattr(clip, name), np.nan) for name in ("pose", "face", "left_hand", "right_hand")}
-    empty = replace(clip, found=np.zeros((T, 4), bool), evidence=np.full((T, 4), np.nan, np.float32), **points)
-    verdict = gate(empty)
-    assert not verdict.valid.any()
-    assert verdict.score.max() == 0
+    empty = replace(clip, found=np.zeros((T, 4), bool), evidence=np.full((T, 3), np.nan, np.float32), **points)
+    gates = gate(empty)
+    assert not gates.valid.any()
+    assert gates.score.max() == 0
 
 
-def test_points_outside_the_picture_weigh_nothing(clip):
-    """A guessed hip below the picture has weight 0, one on its lower edge half, others their visibility."""
+def test_points_outside_the_picture_have_no_weight(clip):
+    """A hip below the picture has weight 0, a hip on the lower edge half its visibility, others their visibility."""
     pose = clip.pose.copy()
     pose[:, 23, 1], pose[:, 24, 1] = 500, 478
     weights = point_weights(replace(clip, pose=pose))
     np.testing.assert_allclose(weights[0, [11, 23, 24]], [0.9, 0, 0.45], atol=1e-6)
-
-
-def test_every_column_has_a_name_and_a_value_per_frame(clip):
-    """The table of gates holds valid, score, angle and refusal columns, one value per frame each."""
-    columns = named_columns(gate(clip))
-    assert {"valid body", "score face", "face yaw", "refused: nobody there"} <= columns.keys()
-    assert all(len(rows) == T for rows in columns.values())

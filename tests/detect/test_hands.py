@@ -1,4 +1,4 @@
-"""Where a missing hand is looked for, and where not."""
+"""Where a missing hand is searched, and where it is not."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from stages.detect.networks import Networks
 RGB = np.zeros((200, 200, 3), np.uint8)
 
 
-class LookedError(Exception):
-    """The hand network was asked."""
+class CalledError(Exception):
+    """The hand network was called."""
 
 
-class Asked(Networks):
-    """Tells that it was asked."""
+class FakeNetworks(Networks):
+    """Networks that raise CalledError when one is called."""
 
     def run(self, name: str, rgb: np.ndarray):
-        raise LookedError
+        raise CalledError
 
 
 def _seen(left_wrist: float) -> dict[str, np.ndarray]:
@@ -33,9 +33,9 @@ def _seen(left_wrist: float) -> dict[str, np.ndarray]:
 
 
 def test_a_wrist_under_the_other_hand_is_not_searched_in_a_clip() -> None:
-    """Within half a hand of the hand that is seen nothing is looked for; farther off, and in a photo, it is."""
-    assert hand_near_wrist(RGB, _seen(155), "left_hand", Asked(), is_photo=False) is None
-    with pytest.raises(LookedError):
-        hand_near_wrist(RGB, _seen(165), "left_hand", Asked(), is_photo=False)
-    with pytest.raises(LookedError):
-        hand_near_wrist(RGB, _seen(155), "left_hand", Asked(), is_photo=True)
+    """A wrist within half a hand size of the other hand is not searched; farther away, and in a photo, it is."""
+    assert hand_near_wrist(RGB, _seen(155), "left_hand", FakeNetworks(), is_photo=False) is None
+    with pytest.raises(CalledError):
+        hand_near_wrist(RGB, _seen(165), "left_hand", FakeNetworks(), is_photo=False)
+    with pytest.raises(CalledError):
+        hand_near_wrist(RGB, _seen(155), "left_hand", FakeNetworks(), is_photo=True)

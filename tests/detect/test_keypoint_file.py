@@ -1,4 +1,4 @@
-"""DWPose's and OpenPose's files, in their exact layouts, in the place of the built-in detector's points."""
+"""Files of DWPose and OpenPose, in their exact layouts, replace the points of the built-in detector."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _wholebody(seen: Observations) -> np.ndarray:
 
 
 def test_dwpose_npz_and_json_move_the_points(tmp_path: Path, seen: Observations) -> None:
-    """133 points as npz with scores, with a third column, and as JSON say the same; depth stays the detector's."""
+    """133 points as npz with scores, as npz with a third column and as JSON are the same; depth is the detector's."""
     points = _wholebody(seen)
     np.savez(tmp_path / "a.npz", keypoints=points[..., :2], scores=points[..., 2])
     np.savez(tmp_path / "b.npz", keypoints=points)
@@ -50,8 +50,8 @@ def test_dwpose_npz_and_json_move_the_points(tmp_path: Path, seen: Observations)
         assert np.array_equal(moved.pose_world, seen.pose_world)
 
 
-def test_doubted_points_are_left_to_the_detector(tmp_path: Path, seen: Observations) -> None:
-    """A point below .3 is called invisible where it is, and a doubtful hand is not taken."""
+def test_points_of_low_confidence_are_not_used(tmp_path: Path, seen: Observations) -> None:
+    """A point below 0.3 keeps its position and gets visibility 0, and a hand of low confidence is not used."""
     points = _wholebody(seen)
     points[:, 7, 2], points[:, 91:112, 2] = 0.1, 0.2
     np.savez(tmp_path / "a.npz", keypoints=points)
@@ -62,7 +62,7 @@ def test_doubted_points_are_left_to_the_detector(tmp_path: Path, seen: Observati
 
 
 def test_openpose_folder_is_read_by_frame_number(tmp_path: Path, seen: Observations) -> None:
-    """One JSON a frame, right side first, an empty frame without people, frames by the number in the name."""
+    """One JSON per frame, right side first, a frame without people, frame numbers from the file names."""
     for frame in (0, 2):
         person = np.zeros((25, 3))
         for source, target in BODY25_TO_POSE.items():
@@ -83,8 +83,8 @@ def test_openpose_folder_is_read_by_frame_number(tmp_path: Path, seen: Observati
     assert np.array_equal(moved.left_hand, seen.left_hand)
 
 
-def test_bad_keypoint_files_are_one_sentence(tmp_path: Path, seen: Observations) -> None:
-    """Wrong shapes, missing confidences, other clips, other files."""
+def test_bad_keypoint_files_are_one_line_errors(tmp_path: Path, seen: Observations) -> None:
+    """Wrong shapes, missing confidences, files of other clips, and other kinds of files are input errors."""
     np.savez(tmp_path / "a.npz", keypoints=np.zeros((FRAMES, 70, 3)))
     np.savez(tmp_path / "b.npz", keypoints=np.zeros((FRAMES, 133, 2)))
     np.savez(tmp_path / "c.npz", keypoints=np.zeros((FRAMES + 4, 133, 3)))
@@ -92,9 +92,9 @@ def test_bad_keypoint_files_are_one_sentence(tmp_path: Path, seen: Observations)
     (tmp_path / "e.json").write_text("no json")
     for name, message in (
         ("a.npz", "expected .frames, 133"), ("b.npz", "no confidences"), ("d.json", "neither OpenPose"),
-        ("e.json", "is no JSON"), ("f.npz", "does not exist"),
+        ("e.json", "is not JSON"), ("f.npz", "does not exist"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             read_keypoints(tmp_path / name)
-    with pytest.raises(InputError, match=f"has {FRAMES + 4} rows but the clip {FRAMES}"):
+    with pytest.raises(InputError, match=f"has {FRAMES + 4} rows but the clip has {FRAMES}"):
         with_keypoints(seen, read_keypoints(tmp_path / "c.npz"), "c.npz")

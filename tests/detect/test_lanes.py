@@ -1,4 +1,4 @@
-"""Reading a clip in lanes: every frame once, the same twice, failures and progress told by the calling thread."""
+"""Read a clip in lanes: every frame once, repeatable, failures and progress reported in the calling thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRAMES = 50
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """The astronaut drifting to the left and back, long enough for two lanes."""
+    """The astronaut photo moving to the left and back, long enough for two lanes."""
     path = tmp_path_factory.mktemp("lanes") / "clip.mp4"
     photo = np.pad(skimage.data.astronaut(), ((0, 0), (0, 64), (0, 0)), mode="edge")
     with VideoSink(path, 512, 512, Fraction(25)) as sink:
@@ -34,7 +34,7 @@ def clip(tmp_path_factory):
 
 
 def test_every_frame_is_in_one_lane():
-    """Lanes follow each other without gap or overlap, the last is open, and short or unmeasured clips have one."""
+    """Lanes have no gap and no overlap, the last has no end, and clips that are short or of unknown length have one."""
     for count in (48, 49, 77, 1000):
         lanes = cut_into_lanes(count, 2)
         assert [sum(lane.holds(frame) for lane in lanes) for frame in range(count + 3)] == [1] * (count + 3)
@@ -44,8 +44,8 @@ def test_every_frame_is_in_one_lane():
     assert cut_into_lanes(47, 2) == cut_into_lanes(None, 2) == [Lane(0, 0, None)]
 
 
-def test_two_lanes_see_what_one_sees_and_the_same_twice(clip):
-    """Two lanes agree with one to a tenth of a face height, leave no jump where they meet, and repeat exactly."""
+def test_two_lanes_agree_with_one_and_repeat(clip):
+    """Two lanes agree with one within 0.1 of the face height, have no jump where they meet, and repeat exactly."""
     one = detect(clip, DetectConfig(lanes=1))
     calls = []
 
@@ -71,7 +71,7 @@ def test_two_lanes_see_what_one_sees_and_the_same_twice(clip):
 
 
 def test_a_failing_lane_stops_the_others():
-    """The first failure is the one that is raised, and a lane that would go on for ever gives up."""
+    """The first failure is raised, and a lane that would run for ever is stopped."""
 
     def work(lane: Lane, frame_done) -> None:
         if lane.number == 0:
@@ -84,8 +84,8 @@ def test_a_failing_lane_stops_the_others():
     assert not issubclass(StoppedError, InputError)
 
 
-def test_overlapping_silences_end_with_the_last():
-    """Two threads that want standard error quiet at overlapping times leave it as it was."""
+def test_overlapping_quiet_blocks_end_with_the_last():
+    """Two threads with overlapping quiet blocks restore standard error after the last one."""
     before = os.fstat(2)
     inside, leave = threading.Event(), threading.Event()
 

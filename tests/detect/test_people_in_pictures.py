@@ -1,4 +1,4 @@
-"""The real detector on a real public-domain photo: skimage's astronaut (NASA), which comes inside the wheel."""
+"""The real detector on a public-domain photo: skimage's astronaut (NASA), which is part of its wheel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stages.detect.matte import person_matte
 from stages.errors import InputError
 
 MIRROR_EYES = {33: 263, 263: 33, 61: 291, 291: 61, 1: 1, 152: 152}
-"""Outer eye corners, mouth corners, nose, chin, each with its mirror image's index."""
+"""Outer eye corners, mouth corners, nose and chin: index -> index of the mirrored point."""
 
 
 def _saved(path, rgb: np.ndarray):
@@ -39,7 +39,7 @@ def observed(astronaut, folder):
 
 @pytest.fixture(scope="module")
 def collage(astronaut, folder):
-    """The astronaut twice: large at the right, at 60 % of the size at the left."""
+    """The astronaut twice: large at the right, at 60 % of that size at the left."""
     small = np.asarray(Image.fromarray(astronaut).resize((307, 307)))
     canvas = np.full((512, 840, 3), 190, np.uint8)
     canvas[205:, :307] = small
@@ -48,7 +48,7 @@ def collage(astronaut, folder):
 
 
 def test_the_astronaut_has_a_body_and_a_face(observed):
-    """One frontal person is found, valid, her nose where it is in the picture and her eyes level to a few degrees."""
+    """One frontal person is found and valid, with the nose at its known position and face angles below 15 degrees."""
     verdict = gate(observed)
     assert verdict.valid[0].tolist()[:2] == [True, True]
     assert observed.other_people == 0
@@ -59,7 +59,7 @@ def test_the_astronaut_has_a_body_and_a_face(observed):
 
 
 def test_mirrored_photo_gives_mirrored_landmarks(observed, astronaut, folder):
-    """Mirroring the picture swaps the person's left and right and mirrors the points, to 4 % of the face height."""
+    """A mirrored picture gives mirrored points with left and right swapped, within 4 % of the face height."""
     mirrored = detect(_saved(folder / "mirrored.png", np.ascontiguousarray(astronaut[:, ::-1])))
     height = np.linalg.norm(observed.face[0, 10, :2] - observed.face[0, 152, :2])
     for own, other in MIRROR_EYES.items():
@@ -83,22 +83,22 @@ def test_nobody_is_found_in_a_blank_picture(folder):
     assert not gate(seen).valid.any()
 
 
-def test_nobody_is_found_in_pictures_of_things(folder):
-    """A cup of coffee and a cat, pictures with structure, hold no valid person."""
+def test_nobody_is_found_in_pictures_without_people(folder):
+    """Pictures of a cup of coffee and of a cat have no valid person."""
     for thing in (skimage.data.coffee(), skimage.data.chelsea()):
         assert not gate(detect(_saved(folder / "thing.png", thing))).valid.any()
 
 
-def test_the_largest_of_two_people_is_taken_and_counted(collage):
-    """Of two people the larger is followed, the other is counted."""
+def test_the_larger_of_two_people_is_followed(collage):
+    """Of two people the larger is followed and the other is counted."""
     seen = detect(collage)
     assert seen.other_people == 1
     np.testing.assert_allclose(seen.face[0, 1, :2], (226 + 328, 133), atol=12)
     assert gate(seen).valid[0, :2].all()
 
 
-def test_person_one_is_the_smaller(collage):
-    """`person=1` follows the second in size, with landmarks on that person."""
+def test_person_1_is_the_smaller(collage):
+    """`person=1` follows the second largest person, with landmarks on that person."""
     seen = detect(collage, DetectConfig(person=1))
     assert seen.other_people == 1
     np.testing.assert_allclose(seen.face[0, 1, :2], (226 * 0.6, 205 + 133 * 0.6), atol=10)
@@ -106,13 +106,13 @@ def test_person_one_is_the_smaller(collage):
 
 
 def test_a_person_who_is_not_there_is_an_input_error(observed, folder):
-    """Asking for the second person in a picture of one says how many there are."""
+    """`person=1` in a picture of one person is an error that says how many people there are."""
     with pytest.raises(InputError, match="only one person"):
         detect(folder / "astronaut.png", DetectConfig(person=1))
 
 
 def test_matte_covers_the_person_and_spares_the_background(astronaut):
-    """The matte is near 1 on face and suit, near 0 on the wall, and 0 outside the box that it is asked for."""
+    """The matte is near 1 on face and suit, near 0 on the wall, and 0 outside the given box."""
     matte = person_matte(astronaut)
     assert matte.shape == astronaut.shape[:2]
     assert matte.dtype == np.float32
@@ -124,7 +124,7 @@ def test_matte_covers_the_person_and_spares_the_background(astronaut):
 
 
 def test_nothing_is_written_to_stderr_by_the_networks(folder, observed, capfd):
-    """Loading and running the networks leaves stdout and stderr empty, and stderr works afterwards."""
+    """The networks write nothing to stdout and stderr, and stderr works afterwards."""
     import sys
 
     detect(folder / "astronaut.png")
@@ -134,8 +134,8 @@ def test_nothing_is_written_to_stderr_by_the_networks(folder, observed, capfd):
     assert err == "still here\n"
 
 
-def test_a_person_small_in_the_picture_is_found_in_its_parts(astronaut, folder):
-    """A face of 55 px in a picture 1280 wide, which the detectors miss in the whole, is found and placed right."""
+def test_a_small_person_is_found_in_parts_of_the_picture(astronaut, folder):
+    """A face of 55 px in a picture 1280 px wide, missed in the whole picture, is found at the right position."""
     canvas = np.full((960, 1280, 3), 150, np.uint8)
     canvas[300:556, 300:556] = np.asarray(Image.fromarray(astronaut).resize((256, 256)))
     seen = detect(_saved(folder / "small.png", canvas))

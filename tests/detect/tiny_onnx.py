@@ -1,4 +1,4 @@
-"""Tiny ONNX files in the form of DWPose's two networks, whose answers are known. Needs the package onnx."""
+"""Tiny ONNX files with the shapes of DWPose's two networks and known results. Needs the package onnx."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 SIZE = (288, 384)
 MEAN, DEVIATION = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
 MARKERS = {0: slice(0, 91), 1: slice(91, 112), 2: slice(112, 133)}
-"""Channel -> the points that the tiny pose network puts where that channel is brightest."""
+"""Colour channel -> points that the tiny pose network places where that channel is brightest."""
 
 
 def marker_pose(path: Path) -> Path:
-    """Input as DWPose's. Body and face go to the brightest red, left hand to green, right hand to blue; heights of the
-    bins are the channel's brightness 0..1, if the picture came in RGB over ImageNet's mean and deviation."""
+    """Input as DWPose's. Body and face are placed at the brightest red, left hand at green, right hand at blue.
+    Bins are the brightness of the channel, 0..1, if the input is RGB normalised by ImageNet's mean and deviation."""
     width, height = SIZE
     choose = np.zeros((133, 3), np.float32)
     for channel, points in MARKERS.items():
@@ -44,7 +44,7 @@ def marker_pose(path: Path) -> Path:
 
 
 def constant_pose(path: Path, points: np.ndarray) -> Path:
-    """Input as DWPose's; always the same (133, 3) points: x, y in px of the network's picture, confidence."""
+    """Input as DWPose's. The result is always the same (133, 3) points: x and y in px of the input, confidence."""
     width, height = SIZE
     bins = {"simcc_x": np.zeros((1, 133, 2 * width)), "simcc_y": np.zeros((1, 133, 2 * height))}
     for name, column in (("simcc_x", 0), ("simcc_y", 1)):
@@ -59,8 +59,8 @@ def constant_pose(path: Path, points: np.ndarray) -> Path:
 
 
 def marker_boxes(path: Path, width: float, height: float) -> Path:
-    """In and out as YOLOX-l's: around the centre of every cell of 32 px that is as blue-free and red as can be, a
-    person's box of `width` x `height` px, as sure as the cell is red."""
+    """Input and output as YOLOX-l's. Every cell of 32 px gives a person's box of `width` x `height` px around its
+    centre. The score is the mean of red minus blue in the cell, as a share of 255."""
     rows = np.zeros((1, 400, 85), np.float32)
     rows[..., :2], rows[..., 2:4], rows[..., 5] = 0.5, np.log([width / 32, height / 32]), 1
     red = np.array([-1, 0, 1], np.float32).reshape(1, 3, 1, 1)

@@ -1,4 +1,4 @@
-"""One small real chain, made once: a photo, a driving clip with sound, and everything `animate` leaves."""
+"""One small run of the real pipeline, made once: a photo, a driving clip with sound, and all files of `animate`."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 import pytest
 
 from stages.body.model import Body
-from tests.command_line import Said, emosh
+from tests.command_line import CommandResult, emosh
 from tests.motions import standing
 
 FRAMES, FPS = 5, 10
 SMALL = ("--set", "puppet.size=128", "--set", "puppet.supersample=1", "--set", "render_cond.supersample=1",
          "--set", "render_cond.width=128", "--set", "render_cond.height=128")  # fmt: skip
-"""Settings that make the chain quick; the chain itself is the real one."""
+"""Settings that make the real pipeline quick."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What one `emosh animate` was given and made. Read only: tests that change something copy it."""
+    """Inputs and files of one `emosh animate`. Read only: a test that changes a file copies the folder first."""
 
     folder: Path
     photo: Path
     drive: Path
     result: Path
     work: Path
-    said: Said
+    said: CommandResult
 
     @property
     def command(self) -> tuple[object, ...]:

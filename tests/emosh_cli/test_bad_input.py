@@ -65,7 +65,7 @@ def test_nobody_in_the_picture(own_folder: Path) -> None:
 def test_a_person_who_is_not_there(own_folder: Path, clip: Clip) -> None:
     """--person counts from 0, and asking for more people than there are says how many there are."""
     line = refused("track", clip.photo, "--person", "1", "-o", "x.npz")
-    assert "person 1 was asked for" in line
+    assert "there is no person 1" in line
     assert "only one person" in line
     assert left(own_folder) == set()
 
@@ -77,7 +77,7 @@ def test_a_photo_is_no_driver_and_a_video_no_reference(own_folder: Path, clip: C
     motion = clip.work / "ref.npz"
     assert "is a motion; --ref takes the photo" in refused("animate", "--ref", motion, "--drive", clip.drive)
     words = ("animate", "--ref", clip.photo, "--drive", clip.drive, "--backend", "puppet", "--no-disentangle")
-    assert "--no-disentangle changes nothing of a puppet" in refused(*words)
+    assert "--no-disentangle has no effect on the puppet" in refused(*words)
 
 
 # ---- artifacts

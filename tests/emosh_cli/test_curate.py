@@ -19,7 +19,7 @@ from stages.artifacts.manifest import ClipLine, read_manifest
 from stages.artifacts.motion import load_motion
 from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
-from tests.command_line import Said, emosh, refused
+from tests.command_line import CommandResult, emosh, refused
 
 SHORT = ("--set", "min_frames=8", "--set", "max_frames=10", "--set", "trim_frames=0", "--set", "min_hand_share=0")
 FILES = ("manifest.jsonl", "people/person-0001.mp4", "people/person-0001.npz")
@@ -46,7 +46,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def curate(videos: Path, out: Path, *more: str) -> Said:
+def curate(videos: Path, out: Path, *more: str) -> CommandResult:
     """One run, in this process unless `more` says otherwise."""
     return emosh("curate", videos, "-o", out, "--workers", "1", *SHORT, *more)
 
@@ -289,7 +289,7 @@ def test_bad_input_is_one_line(videos: Path, tmp_path: Path) -> None:
     assert "choose local or ray" in refused("curate", videos, "-o", tmp_path / "out", "--engine", "spark")
     assert "is a file" in refused("curate", videos, "-o", file)
     assert "--force" in refused("curate", videos, "-o", foreign)
-    assert "hold" in refused("curate", videos, "-o", videos, "--force")
+    assert "folder of the videos" in refused("curate", videos, "-o", videos, "--force")
     assert "--synthetic" in refused("curate", videos, "-o", tmp_path / "out", "--first", "3")
     assert "nan, expected a number" in refused("curate", videos, "-o", tmp_path / "out", "--set", "min_fps=nan")
     assert "min_frames" in refused("curate", videos, "-o", tmp_path / "out", "--set", "min_frames=0")

@@ -45,7 +45,7 @@ def test_models_add_files_what_it_checked(networks: Path, home: Path) -> None:
     assert "does not exist" in refused("models", "add", "dwpose", networks / "none.onnx")
     said = emosh("models", "add", "dwpose", networks / "pose.onnx")
     assert said.code == 0, said.err
-    assert "filed as dwpose: DWPose's pose network, 288x384" in said.err
+    assert "installed as dwpose: DWPose's pose network, 288x384" in said.err
     assert emosh("models", "add", "dwpose-det", networks / "boxes.onnx", "--copy").code == 0
     rows = {row["name"]: row for row in emosh("models", "list", "--json").json["models"]}
     assert rows["dwpose"]["installed"]
@@ -57,11 +57,12 @@ def test_models_add_files_what_it_checked(networks: Path, home: Path) -> None:
 def test_the_model_table_places_are_the_detectors_own(home: Path) -> None:
     """`emosh models` lists every network file of every detector in the place where the detector looks."""
     from emosh_cli.workflows import model_files
-    from stages.detect.detectors import NETWORK_FILES
+    from stages.detect.detectors import DETECTORS
 
-    places = {entry.name: model_files.place(entry) for entry in model_files.MODEL_FILES}
-    assert tuple(NETWORK_FILES) == model_files.DETECTOR_NAMES
-    assert all(places[name] == file.where() for name, file in NETWORK_FILES.items())
+    places = {entry.name: model_files.installed_path(entry) for entry in model_files.MODEL_FILES}
+    files = {file.name: file.where() for detector in DETECTORS.values() for file in detector.files}
+    assert tuple(files) == model_files.DETECTOR_NAMES
+    assert all(places[name] == path for name, path in files.items())
 
 
 def test_a_clip_is_tracked_with_dwposes_points(clip: Clip, home: Path, tmp_path: Path) -> None:

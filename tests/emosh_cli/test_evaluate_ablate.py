@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emosh_cli.workflows.ablation import FULL, VARIANTS, for_backend, gates_off
+from emosh_cli.workflows.ablation import FULL, VARIANTS, all_gates, variants_for_backend
 from stages.artifacts.motion import load_motion
 from stages.detect.gates import GATES
 from stages.video.metadata import read_metadata
@@ -56,11 +56,11 @@ def test_the_puppets_table(puppets: Path) -> None:
 def test_the_variants_are_kept_and_differ_by_their_switch(puppets: Path) -> None:
     """One video a variant, as long as the driver; the motion without gates was tracked with them off."""
     work = puppets / "a.emosh"
-    videos = {each.folder: work / each.folder / "one.mp4" for each in for_backend("puppet")[0]}
+    videos = {each.folder: work / each.folder / "one.mp4" for each in variants_for_backend("puppet")[0]}
     assert all(probe(path).frame_count == FRAMES for path in videos.values())
     motions = [load_motion(path) for path in sorted((work / "motions").glob("one-*.npz"))]
     off = sorted(len(each.provenance.config["gates_off"]) for each in motions)
-    assert off == [0, len(gates_off())]
+    assert off == [0, len(all_gates())]
 
 
 def test_a_rerun_draws_and_measures_nothing(puppets: Path) -> None:
@@ -99,11 +99,11 @@ def test_all_switches_with_the_diffusion_model(clip: Clip, tmp_path: Path) -> No
 
 def test_every_variant_is_told_apart() -> None:
     """Five rows for the diffusion model, the whole method and four switches; gates that exist."""
-    assert [each.name for each in for_backend("wan")[0]] == [each.name for each in VARIANTS]
+    assert [each.name for each in variants_for_backend("wan")[0]] == [each.name for each in VARIANTS]
     assert len(VARIANTS) == 5
-    assert for_backend("wan")[1] == {}
-    assert for_backend("puppet")[0][0] is FULL
-    assert all(name in GATES for name in gates_off())
+    assert variants_for_backend("wan")[1] == {}
+    assert variants_for_backend("puppet")[0][0] is FULL
+    assert all(name in GATES for name in all_gates())
 
 
 @pytest.mark.parametrize(

@@ -144,4 +144,4 @@ def test_trust_is_for_networks_only(tmp_path: Path) -> None:
     """--trust on anything else, and a network file that is not there, are refused."""
     assert "--trust is for network files" in refused("models", "add", tmp_path, "--trust")
     assert "does not exist" in refused("models", "add", "i3d", tmp_path / "none.pt")
-    assert "none of the known files of inception" in refused("models", "add", "inception", Path(__file__))
+    assert "is not one of the known files of inception" in refused("models", "add", "inception", Path(__file__))

@@ -170,7 +170,7 @@ def test_half_the_rate_is_paired_by_stride(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--table", "comparison.toml", "--truth", "real/0.mp4"), "--table names all its videos itself"),
+        (("--table", "comparison.toml", "--truth", "real/0.mp4"), "the file of --table names all videos"),
         (("--table", "none.toml"), "none.toml does not exist"),
         (("--table", "real/0.mp4"), "cannot be read"),
         (("--table", "comparison.toml", "-o", "t.csv"), "a report is written as .json"),
@@ -211,7 +211,7 @@ def test_the_disco_protocol_over_clips(folder: Path, networks: None) -> None:
 
 def test_a_process_that_is_killed_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that dies ends the run in one line with what to do; what others measured is kept."""
-    monkeypatch.setattr("emosh_cli.workers.clip_metrics.run_quietly", dies)
+    monkeypatch.setattr("emosh_cli.workers.clip_metrics.measure_quietly", dies)
     line = refused("evaluate", "--table", folder / "comparison.toml", "-o", folder / "t.json", *QUICK, "--jobs", 2)
     assert "--jobs 1" in line
     assert "set toy, clip" in line

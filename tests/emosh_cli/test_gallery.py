@@ -55,11 +55,11 @@ def test_runs_are_found_by_what_they_say(runs: Path, clip: Clip) -> None:
 
 
 def test_a_changed_driver_is_not_shown(runs: Path, clip: Clip, tmp_path: Path) -> None:
-    """A video of the driver's name with other bytes is not taken for the driver: the one that was tracked is."""
+    """A video of the driver's name with other bytes is not taken for the driver, nor is the real one elsewhere."""
     copied = shutil.copytree(runs / "first", tmp_path / "runs")
     shutil.copy(clip.result, copied / clip.drive.name)
     (run,) = (run for run in find_results(copied) if run.result.name == "result.mp4")
-    assert run.driver == clip.drive
+    assert run.driver is None
 
 
 def test_the_motion_that_generate_was_given(clip: Clip, tmp_path: Path) -> None:
@@ -67,10 +67,24 @@ def test_the_motion_that_generate_was_given(clip: Clip, tmp_path: Path) -> None:
     work = tmp_path / "made.emosh"
     shutil.copytree(clip.work, work)
     shutil.copy(clip.result, tmp_path / "made.mp4")
+    shutil.copy(clip.drive, tmp_path)
     (work / "drive.npz").rename(tmp_path / "some name.npz")
-    (run,) = find_results(tmp_path)
+    run = next(each for each in find_results(tmp_path) if each.result.name == "made.mp4")
     assert run.driver_motion == tmp_path / "some name.npz"
-    assert run.driver == clip.drive
+    assert run.driver == tmp_path / clip.drive.name
+
+
+def test_nothing_outside_the_folder_is_read(clip: Clip, tmp_path: Path) -> None:
+    """Motions that name files elsewhere, a link to one included, bring none of them into the page."""
+    runs = tmp_path / "runs"
+    shutil.copytree(clip.work, runs / "made.emosh")
+    shutil.copy(clip.result, runs / "made.mp4")
+    (runs / clip.drive.name).symlink_to(clip.drive)
+    (runs / "up").symlink_to(clip.folder)
+    (run,) = find_results(runs)
+    assert (run.driver_motion, run.driver, run.photo) == (runs / "made.emosh" / "drive.npz", None, None)
+    said = emosh("gallery", runs, "-o", tmp_path / "page.html", "--json", "--embed")
+    assert said.json["copied"] == 2, "the result and its condition map"
 
 
 def test_a_page_made_again_copies_nothing(runs: Path, page: Path) -> None:
@@ -88,9 +102,9 @@ def test_embedded_it_is_one_file(runs: Path, tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
     """A folder without results says what makes one; a file is no folder; somebody else's page is kept."""
-    assert "no result of emosh lies in" in refused("gallery", tmp_path)
+    assert "holds no result of emosh" in refused("gallery", tmp_path)
     (tmp_path / "mine.html").write_text("<p>words</p>")
-    assert "is no folder" in refused("gallery", tmp_path / "mine.html")
+    assert "is not a folder" in refused("gallery", tmp_path / "mine.html")
     assert "emosh did not write it" in refused("gallery", tmp_path, "-o", tmp_path / "mine.html")
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 from stages.body.model import Body
 from tests.command_line import emosh
 from tests.emosh_cli.conftest import Clip
+from tests.forked import command_line, forked
 
 SECONDS, FPS = 40, 25
 
@@ -47,19 +45,17 @@ def long_run(clip: Clip, tmp_path: Path, body: Body) -> LongRun:
 
 def stopped(run: LongRun, number: int) -> tuple[int, list[dict]]:
     """Start the run, send a signal once frames of the condition map are drawn; its exit code and last words."""
-    command = [sys.executable, "-m", "emosh_cli", *run.words, "--json"]
-    environment = {key: value for key, value in os.environ.items() if key != "EMOSH_DEBUG"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as child:
-        assert child.stderr is not None
-        for line in child.stderr:
-            said = json.loads(line)
-            if said.get("label") == "drawing the condition map" and said["done"] > 1:
-                break
-        else:
-            pytest.fail(f"it ended before frames were drawn: {child.wait()}")
-        child.send_signal(number)
-        rest = [json.loads(line) for line in child.stderr if line.startswith("{")]
-    return child.returncode, rest
+    child = forked(command_line, *run.words, "--json")
+    for line in child.stderr:
+        said = json.loads(line)
+        if said.get("label") == "drawing the condition map" and said["done"] > 1:
+            break
+    else:
+        pytest.fail(f"it ended before frames were drawn: {child.wait()}")
+    child.send_signal(number)
+    rest = [json.loads(line) for line in child.stderr if line.startswith("{")]
+    child.told()
+    return child.wait(), rest
 
 
 def check_rerun_goes_on(run: LongRun) -> None:
@@ -86,7 +82,7 @@ def test_ctrl_c_and_kill_leave_nothing_half_written(long_run: LongRun, number: i
     assert ended == code
     if number == signal.SIGINT:
         assert said[-1] == {"event": "error", "text": said[-1]["text"], "exit_code": 130}
-        assert "a rerun continues" in said[-1]["text"]
+        assert "run the same command again to continue" in said[-1]["text"]
     assert parts(long_run) == []
     check_rerun_goes_on(long_run)
 

@@ -75,7 +75,7 @@ def test_models_bake_open_tells_where_it_is() -> None:
 
 def errors() -> Iterator[tuple[BaseException, int, str]]:
     yield InputError("a\nb"), 2, "a b"
-    yield KeyboardInterrupt(), 130, "a rerun continues"
+    yield KeyboardInterrupt(), 130, "run the same command again to continue"
     yield MemoryError(), 2, "out of memory"
     yield ModuleNotFoundError("no", name="pytorch3d"), 2, "emosh doctor"
     yield ModuleNotFoundError("no", name="stages.gone"), 1, "bug in emosh"

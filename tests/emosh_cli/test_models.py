@@ -87,7 +87,7 @@ def test_a_name_must_fit(tmp_path: Path, home: Path) -> None:
     """--name is checked against what the folder is, and against the list."""
     folder = i2v_transformer(tmp_path / "given")
     assert "is wan-i2v, not wan-vae" in refused("models", "add", folder, "--name", "wan-vae")
-    assert "no model is called 'wam'" in refused("models", "add", folder, "--name", "wam")
+    assert "no model called 'wam' can be added" in refused("models", "add", folder, "--name", "wam")
     assert "is not an .npz file" in refused("models", "add", lora(tmp_path / "a.safetensors"), "--name", "smplx")
     assert "does not exist" in refused("models", "add", tmp_path / "absent")
     assert installed() == set()
@@ -99,7 +99,7 @@ def test_a_body_model_is_filed_by_name(tmp_path: Path, home: Path) -> None:
 
     from stages.body.licensed import LICENSED
 
-    rows = {entry.name: model_files.place(entry) for entry in model_files.MODEL_FILES}
+    rows = {entry.name: model_files.installed_path(entry) for entry in model_files.MODEL_FILES}
     assert {row.name: home / "licensed" / row.file for row in LICENSED}.items() <= rows.items()
     assert tuple(row.name for row in LICENSED) == model_files.LICENSED_NAMES
     np.savez(tmp_path / "other.npz", trans=np.zeros(3))

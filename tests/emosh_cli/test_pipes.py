@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,14 @@ def test_a_motion_goes_through_pipes(motion_file: Path, clip: Clip, tmp_path: Pa
     assert (load_motion(piped).poses == load_motion(again).poses).all()
 
 
-def test_a_damaged_pipe_is_called_standard_input() -> None:
+def test_a_damaged_pipe_is_called_standard_input(tmp_path: Path) -> None:
     """What cannot be read from a pipe is named as standard input, not by a temporary file."""
-    finished = shell(f"echo words | {EMOSH} export - -o x.npz --dry-run; echo words | {EMOSH} export - -o /tmp/x.npz")
+    out = tmp_path / "x.npz"
+    finished = shell(f"echo words | {EMOSH} export - -o {out} --dry-run; echo words | {EMOSH} export - -o {out}")
     assert finished.stderr.count("\n") == 1
     assert "standard input" in finished.stderr
-    assert "/tmp/emosh-" not in finished.stderr
+    assert tempfile.gettempdir() not in finished.stderr
+    assert not out.exists()
 
 
 def test_an_empty_pipe_says_so() -> None:

@@ -21,7 +21,7 @@ def test_every_section_has_documented_settings(section: str) -> None:
     config = config_class(section)
     assert config.__dataclass_params__.frozen
     assert config() == resolve((section,), [], [], {})[section]
-    assert settings.documented(section)
+    assert settings.describe_settings(section)
 
 
 @pytest.mark.parametrize("name", presets())
@@ -106,13 +106,13 @@ def test_a_renamed_setting_is_refused_with_its_new_name(tmp_path: Path, section:
     ):
         with pytest.raises(InputError, match=rf"\[{section}\] has no setting '{old}'; it is called '{new}' now"):
             resolve(sections, sources, texts, {})
-    assert new in {key for key, *_ in settings.documented(section)}
-    assert old not in {key for key, *_ in settings.documented(section)}
+    assert new in {key for key, *_ in settings.describe_settings(section)}
+    assert old not in {key for key, *_ in settings.describe_settings(section)}
 
 
 def test_types_are_shown_in_words() -> None:
     """`config show` and error messages name a type in words, never in Python's notation."""
-    shown = {(section, key): kind for section in ALL for key, kind, _, _ in settings.documented(section)}
+    shown = {(section, key): kind for section in ALL for key, kind, _, _ in settings.describe_settings(section)}
     assert shown["wan", "loras"] == "a list of texts"
     assert shown["wan_run", "mag_ratios"] == "a list of numbers"
     assert shown["wan_run", "vram_gb"] == "a number or 'none'"
@@ -162,7 +162,7 @@ def test_the_written_file_changes_nothing(own_folder: Path) -> None:
     Path("live.toml").write_text("\n".join(live))
     assert resolve(ALL, ["live.toml"], [], {}) == resolve(ALL, [], [], {})
     assert sum(len(table) for table in settings.read_toml(Path("live.toml")).values()) == sum(
-        len(settings.documented(section)) for section in ALL
+        len(settings.describe_settings(section)) for section in ALL
     )
 
 

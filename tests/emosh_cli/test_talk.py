@@ -87,7 +87,7 @@ def test_what_libraries_print_stays_out_of_stderr(tmp_path: Path) -> None:
         "from emosh_cli.console import NativeSilence\n"
         "with NativeSilence() as silence:\n"
         "    os.write(2, b'noise from a library\\n')\n"
-        "    silence.talk.write('words\\n')\n"
+        "    silence.stderr.write('words\\n')\n"
         "sys.stderr.write('after\\n')\n"
     )
     environment = {key: value for key, value in os.environ.items() if key != "EMOSH_DEBUG"}
@@ -112,7 +112,7 @@ def test_progress_on_a_terminal_is_a_bar_with_the_time_left() -> None:
 
     terminal, file = Terminal(), io.StringIO()
     for talk in (terminal, file):
-        console = Console(talk=talk)
+        console = Console(stderr=talk)
         for done in range(11):
             console.progress("drawing", done, 10)
         console.close()
@@ -123,7 +123,7 @@ def test_progress_on_a_terminal_is_a_bar_with_the_time_left() -> None:
 def test_progress_of_unknown_length_has_no_time_left() -> None:
     """Where the total is unknown, so is the time left."""
     talk = io.StringIO()
-    Console(as_json=True, talk=talk).progress("reading", 3, None)
+    Console(as_json=True, stderr=talk).progress("reading", 3, None)
     assert json.loads(talk.getvalue()) == {
         "event": "progress", "label": "reading", "done": 3, "total": None, "eta_seconds": None,
     }  # fmt: skip
@@ -141,7 +141,7 @@ def test_a_label_may_change_in_its_brackets(terminal: bool, monkeypatch: pytest.
     seconds = iter(range(0, 10_000, 4))
     monkeypatch.setattr("emosh_cli.console.time.monotonic", lambda: next(seconds))
     monkeypatch.setenv("COLUMNS", "100")
-    console = Console(talk=(talk := Talk()))
+    console = Console(stderr=(talk := Talk()))
     for step in range(1, 11):
         console.progress(f"training (loss {1 / step:.2f})", step, 10)
     bars = [task.description for task in console._bars.bars.tasks] if terminal else []

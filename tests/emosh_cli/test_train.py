@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emosh_cli.workflows import training_set
-from emosh_cli.workflows.training import begin_anew
+from emosh_cli.workflows.training import remove_checkpoints
 from stages.artifacts.manifest import ClipLine, read_manifest, write_manifest
 from stages.errors import InputError
 from tests.command_line import emosh, refused
@@ -93,18 +93,19 @@ def test_what_is_encoded_is_not_encoded_again(manifest: Path, cache: Path, model
     lost.unlink()
     said = emosh("encode", "--manifest", manifest, "-o", cache, "--model", model, *ENCODE)
     assert said.code == 0, said.err
-    assert "1 of them there already" in said.err
+    assert "1 of them encoded before" in said.err
     assert {path.name: path.read_bytes() for path in cache.glob("*.safetensors")} == before
     assert all(path.stat().st_mtime_ns == stamp.get(path.name, path.stat().st_mtime_ns) for path in cache.iterdir())
 
 
+@pytest.mark.usefixtures("forked_pools")
 def test_two_workers_one_killed(
     manifest: Path, cache: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two processes, of which one is killed at work and takes the other's clip with it, write every file that one
     process writes, byte by byte, and nothing else; they leave out the same bad clip. The lines' order does not matter.
     """
-    monkeypatch.setattr(training_set, "encode_one", dying.dies_once)
+    monkeypatch.setattr(training_set, "run_encode_job", dying.dies_once)
     out, turned = tmp_path / "cache", manifest.with_name("turned.jsonl")
     write_manifest(turned, read_manifest(manifest)[::-1])
     said = emosh("encode", "--manifest", turned, "-o", out, "--model", model, "--json", *ENCODE, "--jobs", "2")
@@ -125,7 +126,7 @@ def test_a_cache_that_was_stopped_early_goes_on(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_set, "encode_one", stopped)
+    monkeypatch.setattr(training_set, "run_encode_job", stopped)
     assert emosh(*words, *ENCODE).code == 130
     assert [path.name for path in out.iterdir()] == ["common.safetensors"]
     assert "not a complete training cache" in refused("train", out, "--model", model, "-o", tmp_path / "run")
@@ -166,7 +167,7 @@ def test_trained_and_validated(manifest: Path, cache: Path, model: Path, tmp_pat
     from tests.emosh_cli.test_wan import _frames
 
     assert np.array_equal(_frames(tmp_path / "drawn.mp4"), _frames(out / "validation" / "step-000002" / "a.mp4"))
-    assert "nothing left to do" in emosh(*(word for word in words if word != "--json")).err
+    assert "no steps left" in emosh(*(word for word in words if word != "--json")).err
 
 
 def test_forced_anew_leaves_nothing_of_the_run_before(tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_forced_anew_leaves_nothing_of_the_run_before(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
-    begin_anew(tmp_path)
+    remove_checkpoints(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["own.txt"]
 
 

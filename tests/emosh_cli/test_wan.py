@@ -78,6 +78,7 @@ def test_stage_by_stage(clip: Clip, model: Path, drawn: Path, tmp_path: Path) ->
                  "--set", "chunk_frames=5", "--set", "overlap_frames=1", "--device", "cpu")  # fmt: skip
     assert said.out == f"{latents}\n", said.err
     assert latents.read_bytes() == (work / "clip.safetensors").read_bytes()
+    shutil.copy(clip.drive, tmp_path)
     said = emosh("generate", "--latents", latents, "--model", model, "-o", out, "--device", "cpu",
                  "--set", "num_inference_steps=2", "--set", "dtype=float32")  # fmt: skip
     assert said.out == f"{out}\n", said.err
@@ -108,12 +109,12 @@ def test_a_name_in_models(
     [
         (["--latents", "LATENTS", "--ref", "PHOTO"], "leave --ref and --motion out"),
         (["--latents", "LATENTS", "--framing", "ref"], "drawn by the wan backend"),
-        (["--latents", "LATENTS", "--no-hybrid"], "come before encoding"),
+        (["--latents", "LATENTS", "--no-hybrid"], "act before encoding"),
         (["--latents", "MOTION", "--model", "MODEL"], "not a safetensors file"),
         (["--latents", "LATENTS", "--model", "nowhere"], "not a folder"),
-        (["--latents", "LATENTS", "--model", "MODEL/transformer"], "give the folder around it"),
+        (["--latents", "LATENTS", "--model", "MODEL/transformer"], "give the folder that holds it"),
         (["--latents", "LATENTS", "--model", "MODEL", "--adapter", "none.safetensors"], "does not exist"),
-        (["--latents", "LATENTS", "--model", "MODEL", "--adapter", "LATENTS"], "no emosh adapter"),
+        (["--latents", "LATENTS", "--model", "MODEL", "--adapter", "LATENTS"], "is not an emosh adapter"),
         (["--latents", "LATENTS", "--model", "MODEL", "--device", "tpu"], "choose auto, cpu, cuda"),
         (["--latents", "LATENTS", "--model", "MODEL", "--set", "guidance_scale=3"], "negative prompt"),
         (["--latents", "LATENTS", "--model", "MODEL", "--set", "loras=['a.pt']"], "a.pt does not exist"),

@@ -11,8 +11,9 @@ import pytest
 
 from emosh_cli.console import Console
 from emosh_cli.workflows.work_folder import WorkFolder, changes
+from stages.artifacts.motion import load_motion
 from stages.artifacts.provenance import Provenance
-from tests.command_line import Said, emosh
+from tests.command_line import CommandResult, emosh
 from tests.emosh_cli.conftest import FPS, FRAMES, SMALL, Clip
 
 STEPS = ("track drive.mp4", "track photo.png", "retarget", "render-cond", "generate (puppet)")
@@ -26,7 +27,7 @@ def copied(clip: Clip, tmp_path: Path) -> Clip:
     return Clip(folder, *(folder / path.name for path in (clip.photo, clip.drive, clip.result, clip.work)), clip.said)
 
 
-def plan(said: Said) -> dict[str, str]:
+def plan(said: CommandResult) -> dict[str, str]:
     """step -> what happened to it, from --json."""
     assert said.code == 0, said.err
     steps = said.json.get("steps") or said.json["plan"]
@@ -65,6 +66,45 @@ def test_generate_finds_the_sound_through_the_motion(clip: Clip, tmp_path: Path)
     assert probe(out).has_audio
 
 
+def test_sound_comes_from_beside_the_motion_only(clip: Clip, tmp_path: Path) -> None:
+    """Wherever a motion says that its video lies, sound is taken from beside it, by name and by sha256; a note says so,
+    and, where there is none, how to get it. A motion that names a private file is one that was only moved away."""
+    from stages.video.source import probe
+
+    motion, out = tmp_path / "sent" / "target.npz", tmp_path / "out.mp4"
+    motion.parent.mkdir()
+    shutil.copy(clip.work / "target.npz", motion)
+    assert str(clip.drive) in str(load_motion(clip.work / "drive.npz").provenance.notes["source"])
+    command = ("generate", "--ref", clip.photo, "--motion", motion, "-o", out, *SMALL)
+    said = emosh(*command)
+    assert f"no sound: {clip.drive.name} is not beside {motion}" in said.err
+    assert not probe(out).has_audio
+    shutil.copy(clip.result, motion.parent / clip.drive.name)
+    assert f"no sound: {clip.drive.name} has other bytes" in emosh(*command).err
+    shutil.copy(clip.drive, motion.parent)
+    assert f"sound: {motion.parent / clip.drive.name}\n" in emosh(*command).err
+    assert probe(out).has_audio
+
+
+def test_a_motion_names_no_private_file(clip: Clip, tmp_path: Path) -> None:
+    """A forged motion, whose source is a path with the right bytes or the name of what lies beside it with any bytes,
+    brings no sound."""
+    from emosh_cli.workflows.animation import find_audio
+    from stages.artifacts.provenance import Provenance, sha256_file
+
+    shutil.copy(clip.drive, tmp_path / "private.mp4")
+    right, given, console = sha256_file(clip.drive), tmp_path / "sent" / "a.npz", Console(quiet=True)
+    given.parent.mkdir()
+    for source in (str(tmp_path / "private.mp4"), "../private.mp4", "..", ".", "", 5, {"path": str(clip.drive)}, None):
+        record = Provenance("track", inputs={"video": right}, notes={"source": source})
+        assert find_audio(record, given, console) is None
+    for record in (Provenance("retarget", notes={"source": "private.mp4"}), Provenance("retarget", inputs={"x": right}),
+                   Provenance("track", inputs={"video": "0"}, notes={"source": "private.mp4"})):  # fmt: skip
+        assert find_audio(record, tmp_path / "a.npz", console) is None
+    honest = Provenance("retarget", notes={"source": "clips\\private.mp4", "source_sha256": right})
+    assert find_audio(honest, tmp_path / "a.npz", console) == tmp_path / "private.mp4"
+
+
 def test_a_rerun_is_cached(clip: Clip) -> None:
     """The same command again makes nothing and says `cached` for each step."""
     before = clip.result.stat().st_mtime_ns
@@ -79,7 +119,7 @@ def test_a_changed_setting_says_what_changed(clip: Clip) -> None:
     """Another --framing remakes the last step only, and names the setting with both values."""
     steps = plan(emosh(*clip.command, "--framing", "drive", "--dry-run", "--json"))
     assert [steps[step] for step in STEPS[:4]] == ["cached"] * 4
-    assert steps["generate (puppet)"] == "made again, since framing was ref, now drive"
+    assert steps["generate (puppet)"] == "made again, because framing was ref, now drive"
 
 
 def test_a_changed_setting_early_remakes_what_follows(clip: Clip) -> None:
@@ -105,7 +145,7 @@ def test_a_damaged_intermediate_is_made_again(copied: Clip) -> None:
     steps = plan(emosh(*copied.command, "--json"))
     assert steps["track drive.mp4"] == steps["track photo.png"] == "cached"
     assert steps["retarget"] == "making it"
-    assert steps["render-cond"] == "made again, since cond.mp4 is not as it was written"
+    assert steps["render-cond"] == "made again, because cond.mp4 is not as it was written"
     assert steps["generate (puppet)"] == "cached", "the same motion came out again"
     assert emosh("inspect", cond).code == 0
 
@@ -115,10 +155,10 @@ def test_a_damaged_result_or_record_is_made_again(copied: Clip) -> None:
     stamp = copied.work / "result.mp4.stamp.json"
     stamp.write_text(stamp.read_text()[:-20])
     again = plan(emosh(*copied.command, "--dry-run", "--json"))
-    assert again["generate (puppet)"] == "made again, since the record of how it was made is damaged"
+    assert again["generate (puppet)"] == "made again, because the record of how it was made is damaged"
     stamp.unlink()
     again = plan(emosh(*copied.command, "--dry-run", "--json"))
-    assert again["generate (puppet)"] == "made again, since there is no record of how it was made"
+    assert again["generate (puppet)"] == "made again, because there is no record of how it was made"
 
 
 def test_force_makes_everything_again(clip: Clip) -> None:
@@ -162,7 +202,7 @@ def test_a_step_that_fails_is_not_recorded(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         work.step("step", work.folder / "a.txt", EXPECTED, fail)
-    assert made_in(tmp_path) == ["step: made again, since there is no record of how it was made"]
+    assert made_in(tmp_path) == ["step: made again, because there is no record of how it was made"]
 
 
 def test_changes_in_words() -> None:

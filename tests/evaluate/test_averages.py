@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.evaluate.averages import averages, interval
+from stages.evaluate.averages import averages, bootstrap_interval
 from stages.evaluate.metrics import METRICS, psnr
 
 
@@ -54,9 +54,9 @@ def test_averages_with_and_without_the_first_frame():
 def test_the_interval_covers_the_mean_and_grows_with_the_block():
     """The bootstrap interval is reproducible, holds the mean, is a point for constants, wider for slow changes."""
     slow = np.repeat(np.random.default_rng(0).normal(30, 3, 20), 10)
-    low, high = interval(slow, 10)
+    low, high = bootstrap_interval(slow, 10)
     assert low < slow.mean() < high
-    assert interval(slow, 10) == [low, high]
-    narrow = interval(slow, 1)
+    assert bootstrap_interval(slow, 10) == [low, high]
+    narrow = bootstrap_interval(slow, 1)
     assert high - low > 1.5 * (narrow[1] - narrow[0])
-    assert interval(np.full(50, 7.0), 10) == [7.0, 7.0]
+    assert bootstrap_interval(np.full(50, 7.0), 10) == [7.0, 7.0]

@@ -11,7 +11,9 @@ import pytest
 
 from stages.body.model import Body
 from stages.errors import InputError
-from stages.evaluate.evaluate import EvaluateConfig, evaluate_paired, pose_error
+from stages.evaluate.config import EvaluateConfig
+from stages.evaluate.evaluate import evaluate_paired
+from stages.evaluate.pose_error import pose_error
 from stages.video.sink import VideoSink
 from tests.motions import joint, standing
 
@@ -117,7 +119,7 @@ def test_parts_never_seen_are_none(body: Body) -> None:
 def test_other_lengths_and_bodies_are_refused(body: Body) -> None:
     """Motions that cannot be one clip, or of another body file, are refused."""
     motion = standing(body, 3)
-    with pytest.raises(InputError, match="one clip"):
+    with pytest.raises(InputError, match="has 2 frames but the driving motion has"):
         pose_error(standing(body, 2), motion, body)
     with pytest.raises(InputError, match="track it again with --body"):
         pose_error(replace(motion, body_sha256="f" * 64), motion, body)

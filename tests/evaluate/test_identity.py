@@ -10,7 +10,7 @@ import pytest
 
 from stages.errors import InputError
 from stages.evaluate.faces import FIVE_POINTS, TEMPLATE, align, find_face, similarity
-from stages.evaluate.identity import figures, identity
+from stages.evaluate.identity import identity, identity_figures
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
 
@@ -66,12 +66,12 @@ def test_a_real_face_lands_on_the_template() -> None:
 
 def test_misses_are_counted_and_taken_as_zero() -> None:
     """Half the frames without a face: the mean over the found hides it, the rate and the mean with zeros do not."""
-    section = figures([0, 1, 2, 3], [0.8, None, 0.6, None], [5.0, None, 40.0, None], 1.0)
+    section = identity_figures([0, 1, 2, 3], [0.8, None, 0.6, None], [5.0, None, 40.0, None], 1.0)
     assert section["detection_rate"] == 0.5
     assert section["cosine"]["mean"] == pytest.approx(0.7)
     assert section["misses_as_zero"]["mean"] == pytest.approx(0.35)
     assert [(band["frames"], band["mean"]) for band in section["by_yaw"]] == [(1, 0.8), (0, None), (1, 0.6), (0, None)]
-    none = figures([0, 1], [None, None], [None, None], 1.0)
+    none = identity_figures([0, 1], [None, None], [None, None], 1.0)
     assert none["cosine"]["mean"] is None
     assert none["misses_as_zero"]["mean"] == 0
 
@@ -90,5 +90,5 @@ def test_identity_of_a_clip(tmp_path: Path) -> None:
     assert section["detection_rate"] == pytest.approx(2 / 3)
     assert cosines[1] < 0.999
     write_png(tmp_path / "grey.png", np.full((64, 64, 3), 90, np.uint8))
-    with pytest.raises(InputError, match="shows no face"):
+    with pytest.raises(InputError, match="no face was found in"):
         identity(tmp_path / "clip.mp4", tmp_path / "grey.png", channels)

@@ -11,15 +11,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.body.store import home
 from stages.errors import InputError
 from stages.evaluate.networks import load
 from stages.evaluate.networks.inception import RESIZES, features
-from stages.evaluate.networks.install import file_network
+from stages.evaluate.networks.install import install_network
 from stages.evaluate.networks.installed import PARTS, installed
-from stages.evaluate.networks.known_files import KNOWN, NAMES, known
+from stages.evaluate.networks.known_files import KNOWN, known_file
 from stages.evaluate.networks.lpips import LAYERS, metric
 from tests.evaluate.tiny_networks import TinyArcface, TinyI3d, TinyInception, TinyVgg16, backbone, lins, scripted
+from tests.own_places import Places
 
 NOISE = np.random.default_rng(0)
 FIRST, SECOND = (NOISE.integers(0, 256, (80, 96, 3), dtype=np.uint8) for _ in range(2))
@@ -70,7 +70,7 @@ def test_lpips_from_every_form_of_weights(tmp_path: Path, net: str, form: str) -
     for number, weights in enumerate(files):
         path = tmp_path / f"{net}{number}.{form if form != 'whole' else 'pth'}"
         torch.save(weights, path) if path.suffix == ".pth" else save_file(weights, path)
-        file_network("lpips", path, tmp_path, trust=True)
+        install_network("lpips", path, tmp_path, trust=True)
     found = load.lpips(tmp_path, net)
     assert found is not None
     measure = metric(found[0], "-1..1")
@@ -87,14 +87,14 @@ def test_lpips_from_every_form_of_weights(tmp_path: Path, net: str, form: str) -
 def test_half_of_lpips_is_not_enough(tmp_path: Path) -> None:
     """A backbone without its heads is no LPIPS."""
     torch.save(backbone("alex"), tmp_path / "a.pth")
-    file_network("lpips", tmp_path / "a.pth", tmp_path, trust=True)
+    install_network("lpips", tmp_path / "a.pth", tmp_path, trust=True)
     assert load.lpips(tmp_path, "alex") is None
     assert [filed.part for filed in installed(tmp_path).values()] == ["lpips-alex-backbone"]
 
 
 def test_lpips_as_torchscript_is_fed_0_to_255(tmp_path: Path) -> None:
     """NVIDIA's form takes 0..255: black against white has the distance that its features have there."""
-    file_network("lpips", scripted(TinyVgg16(), tmp_path / "vgg16.pt"), tmp_path, trust=True)
+    install_network("lpips", scripted(TinyVgg16(), tmp_path / "vgg16.pt"), tmp_path, trust=True)
     found = load.lpips(tmp_path, "vgg")
     assert found is not None
     assert metric(found[0], "-1..1")(ZEROS, ONES) == pytest.approx(1.0)
@@ -103,7 +103,7 @@ def test_lpips_as_torchscript_is_fed_0_to_255(tmp_path: Path) -> None:
 
 def test_inception_as_torchscript(tmp_path: Path) -> None:
     """`layers` of the picture over 128: flat greys have known features, whichever way they are resized."""
-    file_network("inception", scripted(TinyInception(), tmp_path / "i.pt"), tmp_path, trust=True)
+    install_network("inception", scripted(TinyInception(), tmp_path / "i.pt"), tmp_path, trust=True)
     for resize, expected in (("clean", (255 - 128) / 128), ("fidelity", (255 - 128) / 128), ("pytorch", 1.0)):
         found = load.inception(tmp_path, resize)
         assert found is not None
@@ -196,7 +196,7 @@ def test_our_inception_is_the_published_one() -> None:
 
 def test_i3d_sees_the_short_side_and_the_centre(tmp_path: Path) -> None:
     """Frames go in as StyleGAN-V feeds them: [-1, 1], short side 224, centre; a white bar outside is not seen."""
-    file_network("i3d", scripted(TinyI3d(), tmp_path / "i3d.pt"), tmp_path, trust=True)
+    install_network("i3d", scripted(TinyI3d(), tmp_path / "i3d.pt"), tmp_path, trust=True)
     found = load.i3d(tmp_path)
     assert found is not None
     wide = np.full((64, 128, 3), 0, np.uint8)
@@ -213,7 +213,7 @@ def test_arcface_as_torchscript_and_onnx(tmp_path: Path) -> None:
     for name, write in (("t", lambda path: scripted(TinyArcface(), path)), ("o", onnx_arcface)):
         place = tmp_path / name
         place.mkdir()
-        file_network("arcface", write(place / "face.bin"), place, trust=True)
+        install_network("arcface", write(place / "face.bin"), place, trust=True)
         found = load.arcface(place)
         assert found is not None
         answers.append(found[0](faces))
@@ -241,27 +241,27 @@ def onnx_arcface(path: Path) -> Path:
     return path
 
 
-def test_only_known_or_trusted_files_are_filed(tmp_path: Path) -> None:
+def test_only_known_or_trusted_files_are_installed(tmp_path: Path) -> None:
     """A stranger's TorchScript is refused with its digest and the way to trust it; a published digest needs no word."""
     path = scripted(TinyI3d(), tmp_path / "i3d.pt")
-    with pytest.raises(InputError, match=r"none of the known files of i3d .*--trust"):
-        file_network("i3d", path, tmp_path)
+    with pytest.raises(InputError, match=r"not one of the known files of i3d .*--trust"):
+        install_network("i3d", path, tmp_path)
     assert installed(tmp_path) == {}
     for each in KNOWN:
-        assert known(each.sha256) is each
+        assert known_file(each.sha256) is each
         assert len(each.sha256) == 64
-        assert each.name in NAMES
+        assert each.name in ("lpips", "inception", "i3d", "arcface")
         assert each.part in PARTS
 
 
-def test_a_published_file_under_another_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_published_file_is_recognised_under_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """I3D added as Inception is called I3D, with the command that files it."""
     path = scripted(TinyI3d(), tmp_path / "i3d.pt")
     i3d = next(each for each in KNOWN if each.name == "i3d")
-    monkeypatch.setattr(filing, "known", lambda digest: i3d)
+    monkeypatch.setattr("stages.evaluate.networks.install.known_file", lambda digest: i3d)
     with pytest.raises(InputError, match="emosh models add i3d"):
-        file_network("inception", path, tmp_path)
-    assert file_network("i3d", path, tmp_path)[0].trusted is False
+        install_network("inception", path, tmp_path)
+    assert install_network("i3d", path, tmp_path)[0].trusted is False
 
 
 def test_what_is_not_the_network_is_refused(tmp_path: Path) -> None:
@@ -281,24 +281,26 @@ def test_what_is_not_the_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_bytes(b"these are words, no network " * 4)
     scripted(TinyVgg16(), tmp_path / "vgg.pt")
     for name, file, words in (
-        ("lpips", "evil.pth", "no file of plain weights"), ("lpips", "evil-zip.pth", "no file of plain weights"),
-        ("i3d", "alex.pth", "taken as TorchScript"), ("inception", "other.pth", "holds no Inception"),
+        ("lpips", "evil.pth", "cannot be read as plain weights"),
+        ("lpips", "evil-zip.pth", "cannot be read as plain weights"),
+        ("i3d", "alex.pth", "has only weights; give i3d as TorchScript"),
+        ("inception", "other.pth", "is not Inception v3"),
         ("lpips", "other.pth", "neither a backbone"), ("i3d", "short.pt", "too short"),
-        ("arcface", "text.onnx", "no ONNX file|one more package"), ("i3d", "vgg.pt", "cannot be run as i3d"),
+        ("arcface", "text.onnx", "is not an ONNX file|one more package"), ("i3d", "vgg.pt", "cannot be run as i3d"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words) as caught:
-            file_network(name, tmp_path / file, tmp_path, trust=True)
+            install_network(name, tmp_path / file, tmp_path, trust=True)
         assert "\n" not in str(caught.value)
     assert not marker.exists()
     assert installed(tmp_path) == {}
 
 
-def test_a_filed_network_that_changed_is_refused(tmp_path: Path) -> None:
+def test_an_installed_network_that_changed_is_refused(tmp_path: Path) -> None:
     """The bytes that were tried are those that run: one flipped later is refused, and so is a damaged record."""
-    filed = file_network("i3d", scripted(TinyI3d(), tmp_path / "i3d.pt"), tmp_path, trust=True)[0]
+    filed = install_network("i3d", scripted(TinyI3d(), tmp_path / "i3d.pt"), tmp_path, trust=True)[0]
     place = filed.path(tmp_path)
     place.write_bytes(place.read_bytes() + b"x")
-    with pytest.raises(InputError, match="not as it was added"):
+    with pytest.raises(InputError, match="missing or has changed"):
         load.i3d(tmp_path)
     record = place.with_suffix(".json")
     assert json.loads(record.read_text())["trusted"] is True
@@ -314,17 +316,17 @@ def test_layers_are_torchvisions() -> None:
 
 
 @pytest.mark.parametrize("net", ["alex"])
-def test_the_published_sanity_number(net: str) -> None:
+def test_the_published_sanity_number(net: str, places: Places) -> None:
     """With the real network installed: zeros against ones, 64 x 64, is the published 0.8140 (common_metrics)."""
-    found = load.lpips(home(), net)
+    found = load.lpips(places.installed, net)
     if found is None or any(filed.trusted for filed in found[1]):
         pytest.skip("the published LPIPS network is not installed here (emosh models add lpips FILE)")
     assert metric(found[0], "-1..1")(ZEROS, ONES) == pytest.approx(0.8140, abs=5e-4)
 
 
-def test_the_published_sanity_number_of_fvd() -> None:
+def test_the_published_sanity_number_of_fvd(places: Places) -> None:
     """With the real I3D installed: eight clips of 30 frames of zeros against ones have FVD 151 (common_metrics)."""
-    found = load.i3d(home())
+    found = load.i3d(places.installed)
     if found is None or found[1].trusted:
         pytest.skip("the published I3D network is not installed here (emosh models add i3d FILE)")
     black, white = (found[0]([each] * 30)[0] for each in (ZEROS, ONES))

@@ -10,9 +10,9 @@ import pytest
 
 from stages.evaluate.colour import colour_over_time, mean_colour, trend
 from stages.evaluate.config import EvaluateConfig
-from stages.evaluate.curves import draw, draw_means, mean_curve
-from stages.evaluate.plot import Curve, span, ticks
-from stages.evaluate.sampling import evenly
+from stages.evaluate.curves import draw_mean_curves, draw_report_curves, mean_curve
+from stages.evaluate.plot import Curve, axis_range, ticks
+from stages.evaluate.sampling import evenly_spaced
 from tests.evaluate.test_protocols import video
 
 
@@ -74,7 +74,7 @@ def test_the_plot_is_whole_and_lifts_its_pen_over_gaps(tmp_path: Path) -> None:
         "colour": {"seconds": seconds, "from_start": {"per_frame": [0, 1, 2, 3]}},
         "identity": {"seconds": seconds, "cosine": {"per_frame": [0.5, None, 0.4, 0.4]}},
     }
-    draw(tmp_path / "p.svg", {"a<b>.mp4": sections, "c.mp4": {"colour": sections["colour"]}})
+    draw_report_curves(tmp_path / "p.svg", {"a<b>.mp4": sections, "c.mp4": {"colour": sections["colour"]}})
     root = ET.parse(tmp_path / "p.svg").getroot()
     words = [each.text for each in root.iter() if each.text]
     assert "a<b>.mp4" in words
@@ -86,16 +86,16 @@ def test_axes_are_readable() -> None:
     """Ticks are multiples of 1, 2 or 5 inside the range; an axis starts at zero unless the values hardly vary."""
     assert ticks(0, 10) == [0, 2, 4, 6, 8, 10]
     assert ticks(0.33, 0.47) == [0.35, 0.4, 0.45]
-    assert span([0.1, 2.0]) == (0, 2.0)
-    assert span([0.0, 0.0]) == (0, 1)
-    assert span([50.0, 55.0]) == (49.75, 55.25)
+    assert axis_range([0.1, 2.0]) == (0, 2.0)
+    assert axis_range([0.0, 0.0]) == (0, 1)
+    assert axis_range([50.0, 55.0]) == (49.75, 55.25)
     assert ticks(1, 1) == [1]
 
 
 @pytest.mark.parametrize(("total", "count"), [(1, 8), (8, 8), (100, 8), (9, 4)])
 def test_frames_are_chosen_evenly(total: int, count: int) -> None:
     """As many as asked for or all, each once, in order, no two further apart than twice the mean."""
-    chosen = evenly(total, count)
+    chosen = evenly_spaced(total, count)
     assert len(chosen) == min(total, count) == len(set(chosen))
     assert chosen == sorted(chosen)
     assert chosen[-1] < total
@@ -109,7 +109,7 @@ def test_means_over_clips_are_of_those_that_last(tmp_path: Path) -> None:
     mean = mean_curve([short, long])
     assert mean.seconds == [0.1, 0.3, 0.5, 0.7]
     assert mean.values == [3.0, 5.0, None, 8.0]
-    draw_means(tmp_path / "p.svg", {"dance": {"identity": {"ours": [short], "theirs": [long]}}})
+    draw_mean_curves(tmp_path / "p.svg", {"dance": {"identity": {"ours": [short], "theirs": [long]}}})
     words = [each.text for each in ET.parse(tmp_path / "p.svg").getroot().iter() if each.text]
     assert "dance: identity: ArcFace cosine with the photo" in words
     assert {"ours", "theirs"} <= set(words)

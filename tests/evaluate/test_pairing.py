@@ -13,8 +13,9 @@ import pytest
 
 from stages.artifacts.provenance import sha256_file
 from stages.errors import InputError
-from stages.evaluate.evaluate import EvaluateConfig, evaluate_paired
-from stages.evaluate.square import content, like_truth, square
+from stages.evaluate.config import EvaluateConfig
+from stages.evaluate.evaluate import evaluate_paired
+from stages.evaluate.square import at_truth_size, content_area, padded_square
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
 
@@ -72,7 +73,7 @@ def test_another_size_is_resized_and_another_shape_refused(tmp_path):
     half = video(tmp_path / "h.mp4", pictures(2)[:, ::2, ::2])
     assert 10 < evaluate_paired(half, truth, SMALL)["psnr"]["mean"] < 100
     wide = video(tmp_path / "w.mp4", pictures(2, 64, 32))
-    with pytest.raises(InputError, match=r"w\.mp4 is 64x32, the truth 64x64"):
+    with pytest.raises(InputError, match=r"w\.mp4 is 64x32 but the truth is 64x64"):
         evaluate_paired(wide, truth, SMALL)
 
 
@@ -131,8 +132,8 @@ def test_the_config_refuses_nonsense():
 @pytest.mark.parametrize(("width", "height", "size"), [(64, 32, 64), (33, 47, 100), (640, 480, 512), (480, 960, 64)])
 def test_content_is_picture_alone(width, height, size):
     """Inside `content` a white picture stays white to rounding, and at most three pixels of each edge lie outside."""
-    padded = square(np.full((height, width, 3), 255, np.uint8), size)
-    rows, columns = content(width, height, size)
+    padded = padded_square(np.full((height, width, 3), 255, np.uint8), size)
+    rows, columns = content_area(width, height, size)
     assert padded[rows, columns].min() > 0.995
     assert padded[rows, columns].sum() > (1 - 6 / min(width, height)) * padded.sum()
 
@@ -140,14 +141,15 @@ def test_content_is_picture_alone(width, height, size):
 def test_like_truth_leaves_equal_sizes_alone():
     """A frame that already has the truth's size is the same array."""
     rgb = pictures(1)[0]
-    assert (like_truth(rgb, 64, 64, "r.mp4") == rgb).all()
+    assert (at_truth_size(rgb, 64, 64, "r.mp4") == rgb).all()
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
 def test_memory_does_not_grow_with_the_clip(tmp_path):
     """Peak memory over 240 frames of 256 x 256 is within 15 % of that over 24."""
     code = (
-        "import sys; from stages.evaluate.evaluate import *; from pathlib import Path;"
+        "import sys; from pathlib import Path; from stages.evaluate.config import EvaluateConfig;"
+        "from stages.evaluate.evaluate import evaluate_paired;"
         "evaluate_paired(Path(sys.argv[1]), Path(sys.argv[1]), EvaluateConfig(size=64));"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )

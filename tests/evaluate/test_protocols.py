@@ -12,7 +12,8 @@ import pytest
 from stages.errors import InputError
 from stages.evaluate import disco
 from stages.evaluate.conditions import lossy
-from stages.evaluate.evaluate import EvaluateConfig, evaluate_paired
+from stages.evaluate.config import EvaluateConfig
+from stages.evaluate.evaluate import evaluate_paired
 from stages.evaluate.metrics import ssim
 from stages.evaluate.protocols import PROTOCOLS, protocol
 from stages.evaluate.square import crop_back, resized
@@ -87,7 +88,7 @@ def test_disco_stretches_what_emosh_refuses(tmp_path: Path) -> None:
     assert report["psnr"]["mean"] == pytest.approx(disco.psnr(stretched, FIRST[:, :40]), abs=1e-6)
     assert "picture" not in report
     assert "INTER_LINEAR" in report["resize_kernel"]
-    with pytest.raises(InputError, match="do not show the same picture"):
+    with pytest.raises(InputError, match="cannot show the same picture"):
         evaluate_paired(result, truth, EvaluateConfig(size=32))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from stages.body.model import Body
 from stages.errors import InputError
-from stages.evaluate.shape import as_tall, cosine, measures_cm, shape_consistency, sizeless_cosine
+from stages.evaluate.shape import cosine, measurements_cm, scaled_to_height_of, shape_consistency, sizeless_cosine
 from tests.motions import standing
 
 
@@ -47,7 +47,7 @@ def test_a_head_does_not_count(body: Body) -> None:
 
 def test_measures_are_a_grown_persons(body: Body) -> None:
     """The mean body's measures are plausible, and its parts are shorter than it is tall."""
-    measures = measures_cm(body, standing(body, 1), standing(body, 1))
+    measures = measurements_cm(body, standing(body, 1), standing(body, 1))
     assert 150 < measures["height"] < 190
     assert 25 < measures["shoulders"] < 50
     assert measures["leg"] > measures["arm"] > measures["hips"]
@@ -56,7 +56,7 @@ def test_measures_are_a_grown_persons(body: Body) -> None:
 def test_size_alone_is_taken_out(body: Body) -> None:
     """A body grown by a tenth all over is the same one at one height; a change of size and build tilts the betas by
     67 degrees, the surfaces at one height by less."""
-    assert as_tall(1.1 * body.v_template + 3, body.v_template) == pytest.approx(
+    assert scaled_to_height_of(1.1 * body.v_template + 3, body.v_template) == pytest.approx(
         body.v_template - body.v_template.mean(0), abs=1e-5
     )
     small, large = np.zeros((2, 10), np.float32)
@@ -67,6 +67,6 @@ def test_size_alone_is_taken_out(body: Body) -> None:
 
 
 def test_nobody_found_is_said(body: Body) -> None:
-    """Without a single frame that shows a person there is no figure but a sentence."""
-    with pytest.raises(InputError, match="nobody was found"):
+    """Without a single frame that shows a person there is an error message instead of a figure."""
+    with pytest.raises(InputError, match="no person was found"):
         shape_consistency(standing(body, 1), [], [], body)

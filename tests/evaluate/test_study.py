@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from stages.errors import InputError
+from stages.evaluate.config import StudyConfig
 from stages.evaluate.study_answers import find_key, read_judgements, read_key
-from stages.evaluate.study_design import StudyConfig, design
+from stages.evaluate.study_design import design_study
 from stages.video.metadata import read_metadata
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
@@ -53,12 +54,14 @@ def page(runs: Path) -> Path:
 
 def test_every_clip_is_paired_with_every_method(runs: Path) -> None:
     """Two clips and two other methods are four pairs, in an order of chance that the seed decides."""
-    made = design(runs, "secretours")
+    made = design_study(runs, "secretours")
     assert {(pair.clip, pair.method) for pair in made.pairs} == {(c, m) for c in CLIPS for m in OTHERS}
-    assert made == design(runs, "secretours")
-    orders = {tuple((pair.clip, pair.method) for pair in design(runs, "secretours", seed).pairs) for seed in range(9)}
+    assert made == design_study(runs, "secretours")
+    orders = {
+        tuple((pair.clip, pair.method) for pair in design_study(runs, "secretours", seed).pairs) for seed in range(9)
+    }
     assert len(orders) > 1
-    assert len(design(runs, "secretours", clips=1).pairs) == 2
+    assert len(design_study(runs, "secretours", clips=1).pairs) == 2
 
 
 def test_the_table_s_own_file_will_do(runs: Path, tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_the_table_s_own_file_will_do(runs: Path, tmp_path: Path) -> None:
     lines = [f'[sets.all]\ntruth = "{runs}/drive"\nphotos = "{runs}/ref"']
     lines += [f'[methods.{name}]\nall = "{runs}/{name}"' for name in ("secretours", *OTHERS)]
     listed.write_text("\n".join(lines))
-    made = design(listed, "secretours")
+    made = design_study(listed, "secretours")
     assert {(pair.clip, pair.method) for pair in made.pairs} == {(f"all/{c}", m) for c in CLIPS for m in OTHERS}
     assert {pair.ref for pair in made.pairs} == {runs / "ref" / f"{clip}.png" for clip in CLIPS}
     assert {pair.drive.parent for pair in made.pairs} == {runs / "drive"}
@@ -211,10 +214,10 @@ def answers(page: Path, **changed: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
-        ({"emosh_study": "other"}, "answers study other, but the key is of study"),
-        ({"answers": "none"}, "holds no answers"),
-        ({"answers": [{"item": "x"}]}, "holds an answer that is none of this study's"),
-        ({"answers": [{"question": 0, "choice": "best"}]}, "holds an answer that is none of this study's"),
+        ({"emosh_study": "other"}, "answers study other, but the key belongs to study"),
+        ({"answers": "none"}, "has no answers"),
+        ({"answers": [{"item": "x"}]}, "has an answer that does not belong to this study"),
+        ({"answers": [{"question": 0, "choice": "best"}]}, "has an answer that does not belong to this study"),
     ],
 )
 def test_foreign_answers_are_refused(page: Path, tmp_path: Path, spoil: dict[str, Any], expected: str) -> None:
@@ -233,7 +236,7 @@ def test_a_rater_counts_once(page: Path, tmp_path: Path) -> None:
     (tmp_path / "s.key.json").write_text(page.with_suffix(".key.json").read_text())
     key = read_key(find_key([tmp_path / "a.json"]))
     assert np.nansum(read_judgements([tmp_path / "a.json"], key).values) == 1
-    with pytest.raises(InputError, match="are both of rater 'ann'"):
+    with pytest.raises(InputError, match="are both from rater 'ann'"):
         read_judgements([tmp_path / "a.json", tmp_path / "b.json"], key)
 
 
@@ -253,7 +256,7 @@ def test_a_folder_of_another_shape_is_refused(
         if folder.name != spoil:
             (tmp_path / folder.name).symlink_to(folder)
     with pytest.raises(InputError, match=expected):
-        design(tmp_path, ours)
+        design_study(tmp_path, ours)
 
 
 def test_an_empty_question_is_refused() -> None:

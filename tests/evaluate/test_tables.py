@@ -9,10 +9,10 @@ import json
 import numpy as np
 import pytest
 
-from stages.evaluate.distribution import Gather, pooled
-from stages.evaluate.paper import KNOWN, beside
+from stages.evaluate.distribution import FeatureCollector, frechet_section
+from stages.evaluate.paper import KNOWN, paper_notes
 from stages.evaluate.table_text import comma_separated, latex, markdown
-from stages.evaluate.tables import TABLES, build
+from stages.evaluate.tables import TABLES, build_table
 
 CLIPS = {
     ("ours", "dance"): {"a": {"psnr": 30.0, "l1": 0.02}, "b": {"psnr": 32.0, "l1": 0.04}, "c": {"psnr": 34.0}},
@@ -24,7 +24,7 @@ CLIPS = {
 def one(number: int = 1, **more):
     """The table of CLIPS."""
     methods = ["ours", "Wan_Animate|2", "third"]
-    table = build(number, methods, ["dance"], CLIPS, more.get("pooled", {}), more.get("published", {}))
+    table = build_table(number, methods, ["dance"], CLIPS, more.get("pooled", {}), more.get("published", {}))
     assert table is not None
     return table
 
@@ -54,7 +54,7 @@ def test_intervals_are_over_clips_and_doubt_is_said() -> None:
     assert 30 <= cell.interval[0] <= 32 <= cell.interval[1] <= 34
     close = {("x", "s"): {str(k): {"psnr": 20.0 + k} for k in range(9)},
              ("y", "s"): {str(k): {"psnr": 20.2 + k} for k in range(9)}}  # fmt: skip
-    table = build(1, ["x", "y"], ["s"], close, {}, {})
+    table = build_table(1, ["x", "y"], ["s"], close, {}, {})
     assert any("intervals of y and x overlap" in note for note in table.notes)
 
 
@@ -82,18 +82,18 @@ def test_what_only_says_how_far_to_trust_is_never_bold() -> None:
     """The tracker's own cosine and the share of faces found are shown, not ranked."""
     clips = {("x", "s"): {"a": {"shape_cosine": 0.4, "shape_repeat": 0.9, "shape_height_cm": 3.0}},
              ("y", "s"): {"a": {"shape_cosine": 0.5, "shape_repeat": 0.9, "shape_height_cm": 9.0}}}  # fmt: skip
-    table = build(5, ["x", "y"], ["s"], clips, {}, {})
+    table = build_table(5, ["x", "y"], ["s"], clips, {}, {})
     found = cells(table)
     assert found["y"]["shape_cosine"].best
     assert found["x"]["shape_height_cm"].best
     assert not found["x"]["shape_repeat"].best
-    assert build(2, ["x", "y"], ["s"], clips, {}, {}) is None
+    assert build_table(2, ["x", "y"], ["s"], clips, {}, {}) is None
 
 
 def test_the_papers_figures_are_notes_and_none_is_made_up() -> None:
     """What was noted of the paper stands beside its table; table 4's repeated column is said."""
-    assert "Table 1's TikTok row" in " ".join(beside(4))
-    assert any("112.02 for UniAnimate-DiT" in said for said in beside(7))
+    assert "Table 1's TikTok row" in " ".join(paper_notes(4))
+    assert any("112.02 for UniAnimate-DiT" in said for said in paper_notes(7))
     assert any("0.4483" in said for said in one(1).notes) is False
     assert all(each.table in (*TABLES, 6) for each in KNOWN)
 
@@ -101,15 +101,15 @@ def test_the_papers_figures_are_notes_and_none_is_made_up() -> None:
 def test_pooled_figures_need_rows_and_clips() -> None:
     """FVD over few clips is refused with the number asked for; FID over fewer rows than features says it is biased."""
     rows = [np.random.default_rng(k).normal(size=(6, 10)) for k in range(4)]
-    section, why = pooled("fvd", rows, rows, 64)
+    section, why = frechet_section("fvd", rows, rows, 64)
     assert section is None
     assert "4 clips are too few" in why
-    section, _ = pooled("fid", rows, rows, 64)
+    section, _ = frechet_section("fid", rows, rows, 64)
     assert section["value"] == pytest.approx(0, abs=1e-9)
     assert (section["clips"], section["rows"], "note" in section) == (4, [24, 24], False)
-    assert "biased" in pooled("fid", rows[:1], rows[:1], 64)[0]["note"]
-    assert pooled("fid", [], [], 64)[0] is None
-    assert pooled("fvd", rows, rows, 4)[0]["clips"] == 4
+    assert "biased" in frechet_section("fid", rows[:1], rows[:1], 64)[0]["note"]
+    assert frechet_section("fid", [], [], 64)[0] is None
+    assert frechet_section("fvd", rows, rows, 4)[0]["clips"] == 4
 
 
 def test_features_are_gathered_by_frame_and_by_window() -> None:
@@ -119,19 +119,19 @@ def test_features_are_gathered_by_frame_and_by_window() -> None:
     def mean(pictures: list[np.ndarray]) -> np.ndarray:
         return np.array([[each.mean()] for each in pictures])
 
-    gather = Gather(mean, lambda window: np.array([[len(window), np.mean(window)]]), 10)
+    gather = FeatureCollector(mean, lambda window: np.array([[len(window), np.mean(window)]]), 10)
     for frame in frames:
         gather.add(frame)
     rows = gather.rows()
     assert rows["fid"][:, 0].tolist() == list(range(37))
     assert rows["fvd"].tolist() == [[10, 4.5], [10, 14.5], [10, 24.5]]
-    assert Gather(None, None, 16).rows() == {}
+    assert FeatureCollector(None, None, 16).rows() == {}
 
 
 def test_small_values_are_not_rounded_to_nothing() -> None:
     """DisCo's L1 of order 1e-5 is printed in powers of ten, and the smaller alone is bold."""
     clips = {("x", "s"): {"a": {"l1": 3.8e-5}}, ("y", "s"): {"a": {"l1": 4.4e-5}}, ("z", "s"): {"a": {"l1": 0.0}}}
-    shown = markdown([build(1, ["x", "y"], ["s"], clips, {}, {})], [])
+    shown = markdown([build_table(1, ["x", "y"], ["s"], clips, {}, {})], [])
     assert "| x | **3.80e-05** |" in shown
     assert "| y | 4.40e-05 |" in shown
-    assert "| z | **0.0000** |" in markdown([build(1, ["x", "z"], ["s"], clips, {}, {})], [])
+    assert "| z | **0.0000** |" in markdown([build_table(1, ["x", "z"], ["s"], clips, {}, {})], [])

@@ -15,7 +15,7 @@ import pytest
 from stages.artifacts.motion import Motion
 from stages.body.model import JOINT_NAMES, Body, motion_template, pose_body
 from stages.export.amass import to_amass
-from stages.export.glb import export_glb, strongest
+from stages.export.glb import export_glb, strongest_influences
 from stages.export.glb_buffer import read_document
 from tests.motions import standing
 
@@ -135,7 +135,7 @@ def test_a_reader_of_the_specification_gets_our_vertices(body: Body, exported: t
 
 def test_four_influences_sum_to_one(body: Body) -> None:
     """Kept weights are the strongest, fall in order, and sum to 1; a joint without weight is joint 0, as asked for."""
-    joints, weights = strongest(body.weights)
+    joints, weights = strongest_influences(body.weights)
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
     assert (np.diff(weights, axis=1) <= 0).all()
     assert (joints[weights == 0] == 0).all()

@@ -97,7 +97,7 @@ def test_it_says_what_it_was_made_from(body: Body, recording: Path) -> None:
 
 def test_too_short_a_video_is_refused(body: Body, recording: Path, tmp_path: Path) -> None:
     """A video with fewer frames than rows is refused by both counts, and no file is left."""
-    with pytest.raises(InputError, match="has 3 frames, but the motion 5 rows"):
+    with pytest.raises(InputError, match="has 3 frames but the motion has 5 rows"):
         write_recording(tmp_path / "b.rrd", standing(body, 5), body, recording.with_name("drive.mp4"))
     assert list(tmp_path.iterdir()) == []
 

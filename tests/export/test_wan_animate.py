@@ -13,9 +13,9 @@ from stages.body.model import Body
 from stages.drawing.face import face_box
 from stages.drawing.frames import View, posed_frames
 from stages.drawing.skeleton import COLOURS, draw_skeleton
-from stages.drawing.whole_body import WholeBody, looked_up
+from stages.drawing.whole_body import WholeBody, point_finder
 from stages.errors import InputError
-from stages.export.wan_animate import padded, picked_rows, picture_size, write_wan_animate
+from stages.export.wan_animate import letterboxed, nearest_rows, picture_size, write_wan_animate
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
@@ -69,7 +69,7 @@ def test_frames_are_the_preprocess_own(body: Body, fps: Fraction, to: int) -> No
     count = int(rows / float(fps) * to)
     times = np.arange(count) / to
     expected = np.clip(np.round(np.round(times * float(fps), 9)).astype(int), 0, rows - 1)
-    np.testing.assert_array_equal(picked_rows(motion, to), expected)
+    np.testing.assert_array_equal(nearest_rows(motion, to), expected)
 
 
 def test_the_folder(body: Body, tmp_path: Path, photo: Path) -> None:
@@ -88,7 +88,7 @@ def points_of(motion: Motion, body: Body) -> WholeBody:
     """The points of a motion's first row in its own picture."""
     view = View.own(motion)
     (frame,) = posed_frames(motion, body, view, np.array([0]))
-    return looked_up(body, view)(frame)
+    return point_finder(body, view)(frame)
 
 
 def test_points_lie_where_the_body_is(body: Body) -> None:
@@ -149,13 +149,13 @@ def test_the_face_is_cut_from_the_driving_video(body: Body, tmp_path: Path, phot
     write_wan_animate(tmp_path / "wan", motion, body, photo, tmp_path / "drive.mp4", fps=25, area=256 * 256)
     means = [frame.rgb.mean() for frame in read_frames(tmp_path / "wan" / "src_face.mp4")]
     np.testing.assert_allclose(means, [20, 60, 100, 140], atol=3)
-    with pytest.raises(InputError, match=r"has 4 frames, but the motion 9 rows"):
+    with pytest.raises(InputError, match=r"has 4 frames but the motion has 9 rows"):
         write_wan_animate(tmp_path / "no", standing(body, 9), body, photo, tmp_path / "drive.mp4", area=256 * 256)
     assert list((tmp_path / "no").iterdir()) == []
 
 
 def test_padding_keeps_the_shape() -> None:
     """A wide picture in a square is centred between two black bars."""
-    out = padded(np.full((50, 100, 3), 255, np.uint8), 64, 64)
+    out = letterboxed(np.full((50, 100, 3), 255, np.uint8), 64, 64)
     rows = out.any((1, 2))
     assert (rows.sum(), rows.argmax()) == (32, 16)

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emosh_cli.workers.local import local
+from emosh_cli.workers.local import local_engine
 from stages.artifacts.motion import load_motion
 from stages.body.camera import UPRIGHT
 from stages.body.model import Body, joint_transforms, pose_motion
 from stages.body.rotations import matrix_from_rotvec
 from stages.body.store import open_body
 from stages.errors import InputError
-from stages.people.clips import PersonJob, draw_person, made_person, opened, pictures, scene
+from stages.people.clips import PersonJob, draw_frames, draw_person, load_inputs, make_person, painter_and_background
 from stages.people.config import BACKGROUNDS, PeopleConfig
-from stages.people.dressed import MATERIALS, _cut, _draped, dress
-from stages.people.looks import Cloth, draw_looks
+from stages.people.dressed import MATERIALS, _cloth_surface, _cut, dress
+from stages.people.looks import Cloth, random_looks
 from stages.people.motions import eased, from_tracked, in_camera
-from stages.people.painted import patterned
+from stages.people.painted import pattern_colour
 from stages.raster.shading import vertex_normals
 from stages.render_cond.config import RenderCondConfig
 from stages.render_cond.render import render_frames
@@ -36,12 +36,12 @@ def body() -> Body:
 def test_a_clip_is_the_same_whoever_draws_it_and_another_number_is_another_person(body: Body, tmp_path: Path) -> None:
     """Two processes and this one draw the same pictures; a second run draws nothing anew; others' are refused."""
     jobs = [PersonJob(number, SMALL, tmp_path, body.path) for number in (3, 4)]
-    lines = [line for _, line in sorted(local(2)(draw_person, jobs), key=lambda each: each[0].number)]
-    person = made_person(body, 3, SMALL)
+    lines = [line for _, line in sorted(local_engine(2)(draw_person, jobs), key=lambda each: each[0].number)]
+    person = make_person(body, 3, SMALL)
     from stages.video.source import read_frames
 
     kept = np.stack([frame.rgb for frame in read_frames(lines[0].video)])
-    np.testing.assert_array_equal(kept, np.stack(list(pictures(body, person))))
+    np.testing.assert_array_equal(kept, np.stack(list(draw_frames(body, person))))
     motion = load_motion(tmp_path / "person-000003.npz")
     np.testing.assert_array_equal(motion.poses, person.motion.poses)
     assert not np.allclose(motion.betas, load_motion(tmp_path / "person-000004.npz").betas)
@@ -58,9 +58,9 @@ def test_the_person_is_where_the_motion_says(body: Body, background: str) -> Non
     little else: what differs from the background covers the map, and not much more than it."""
     config = replace(SMALL, width=96, height=96, background=(background,))
     for number in (0, 1):
-        person = made_person(body, number, config)
-        drawn = np.stack(list(pictures(body, person)))
-        _, behind = scene(body, person)
+        person = make_person(body, number, config)
+        drawn = np.stack(list(draw_frames(body, person)))
+        _, behind = painter_and_background(body, person)
         empty = np.stack([np.clip(behind(float(t)), 0, 1) * 255 for t in person.motion.pts_seconds])
         shown = np.abs(drawn - empty).max(-1) > 2
         cond = np.stack(list(render_frames(person.motion, body, RenderCondConfig(96, 96, hybrid=False)))).max(-1) > 40
@@ -73,8 +73,8 @@ def test_garments_move_with_the_body_in_any_pose_and_shape(body: Body) -> None:
     within a hand's breadth of where its own skin is, skirts and long hair aside."""
     random = np.random.default_rng(5)
     for number in range(6):
-        person = made_person(body, number, SMALL)
-        looks = replace(draw_looks(random), bottom_kind="trousers", bottom_hem=-0.8, hair_style="short",
+        person = make_person(body, number, SMALL)
+        looks = replace(random_looks(random), bottom_kind="trousers", bottom_hem=-0.8, hair_style="short",
                         betas=person.motion.betas, head_betas=person.motion.head_betas,
                         head_scale=person.motion.head_scale, hand_scale=person.motion.hand_scale)  # fmt: skip
         dressed, motion = dress(body, looks), person.motion
@@ -88,7 +88,7 @@ def test_garments_move_with_the_body_in_any_pose_and_shape(body: Body) -> None:
 
 def test_what_hangs_free_is_lit_from_outside(body: Body) -> None:
     """The triangles of a skirt and of long hair face away from what they are around, as those of the skin do."""
-    looks = replace(draw_looks(np.random.default_rng(1)), bottom_kind="skirt", bottom_hem=-0.5, hair_style="long")
+    looks = replace(random_looks(np.random.default_rng(1)), bottom_kind="skirt", bottom_hem=-0.5, hair_style="long")
     dressed = dress(body, looks)
     vertices = np.concatenate([dressed.template, dressed.template[dressed.source] + dressed.offset])
     for name in ("bottom", "hair", "skin"):
@@ -103,7 +103,7 @@ def test_cloth_bridges_hollows(body: Body) -> None:
     """What cloth lies on is never inside the skin, and above it where trunk or foot is hollow, by no more than 1 and 3
     cm; arms, neck and head are as they are."""
     normals = vertex_normals(body.v_template, body.faces)
-    filled = ((_draped(body, body.v_template, normals) - body.v_template) * normals).sum(1)
+    filled = ((_cloth_surface(body, body.v_template, normals) - body.v_template) * normals).sum(1)
     assert filled.min() > -1e-6
     assert 0.003 < filled[body.part_vertices("left_foot")].max() < 0.03
     assert 0.002 < filled[body.part_vertices("torso")].max() < 0.01
@@ -113,7 +113,7 @@ def test_cloth_bridges_hollows(body: Body) -> None:
 
 def test_both_eyes_blink_together(body: Body) -> None:
     """The lids of both sides close at the same moments, and they do."""
-    motion = made_person(body, 0, replace(SMALL, frames=90)).motion
+    motion = make_person(body, 0, replace(SMALL, frames=90)).motion
     left, right = (motion.expression[:, body.expression_names.index(f"eyeBlink{side}")] for side in ("Left", "Right"))
     np.testing.assert_array_equal(left, right)
     assert left.max() > 0.9
@@ -123,8 +123,8 @@ def test_another_body_is_refused(body: Body, monkeypatch: pytest.MonkeyPatch) ->
     """Garments are cut for the open body; one with pose correctives is refused by its file."""
     other = replace(body, posedirs=np.zeros((len(body.v_template), 3, 486), np.float32), path=Path("ehm.npz"))
     monkeypatch.setattr("stages.people.clips.load_body", lambda _: other)
-    with pytest.raises(InputError, match=r"open body; ehm\.npz is another"):
-        opened(other.path, ())
+    with pytest.raises(InputError, match=r"open body, because their clothes fit only it; ehm\.npz is another"):
+        load_inputs(other.path, ())
 
 
 def test_a_cut_follows_the_function_and_not_the_triangles(body: Body) -> None:
@@ -154,7 +154,7 @@ def test_movements_pass_through_their_poses_and_never_the_long_way_round() -> No
 
 def test_a_tracked_motion_is_taken_over_as_it_was_or_in_the_mirror(body: Body) -> None:
     """At its own rate a stretch of a motion has that motion's joints, or those of its mirror image."""
-    motion = made_person(body, 7, replace(SMALL, frames=30)).motion
+    motion = make_person(body, 7, replace(SMALL, frames=30)).motion
     zero = np.zeros((30, 3), np.float32)
 
     def joints(poses: np.ndarray) -> np.ndarray:
@@ -188,7 +188,7 @@ def test_only_sleeves_are_patterned_along_the_arm() -> None:
     heights, depth = np.linspace(-0.6, 0.0, 50), np.zeros(50)
     cloth = Cloth((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "stripes", 0.1)
     for x in (0.05, 0.3):
-        assert np.ptp(patterned(cloth, np.stack([np.full(50, x), heights, depth], 1))) == 0
+        assert np.ptp(pattern_colour(cloth, np.stack([np.full(50, x), heights, depth], 1))) == 0
     along = np.linspace(0.3, 0.6, 50)
-    assert np.ptp(patterned(cloth, np.stack([along, np.full(50, 0.45), depth], 1))) == 0
-    assert np.ptp(patterned(cloth, np.stack([np.full(50, 0.3), np.linspace(0.4, 0.5, 50), depth], 1))) == 1
+    assert np.ptp(pattern_colour(cloth, np.stack([along, np.full(50, 0.45), depth], 1))) == 0
+    assert np.ptp(pattern_colour(cloth, np.stack([np.full(50, 0.3), np.linspace(0.4, 0.5, 50), depth], 1))) == 1

@@ -1,4 +1,4 @@
-"""Other trackers' files in their exact layouts, tiny, read into our terms."""
+"""Tiny files of other trackers, in their exact layouts, are read as priors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stages.body.model import Body
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.errors import InputError
 from stages.priors.archives import CONVERT
-from stages.priors.prior import BODY_JOINTS, HANDS, JAW, aligned, blank, merged
+from stages.priors.prior import BODY_JOINTS, HANDS, JAW, align_to_clip, empty_prior, merge
 from stages.priors.readers import read_prior
 from tests.motions import standing
 from tests.track.synthetic import observe
@@ -30,7 +30,7 @@ FINGERS = RNG.normal(0, 0.2, (ROWS, 45))
 
 
 def test_gvhmr_is_read_without_unpickling(tmp_path: Path) -> None:
-    """hmr4d_results.pt: the camera-space body and root, through torch's weights_only."""
+    """hmr4d_results.pt: body and root in the camera frame, read with torch's weights_only."""
     params = {
         "body_pose": torch.tensor(BODY),
         "global_orient": torch.tensor(ORIENT),
@@ -49,29 +49,31 @@ def test_gvhmr_is_read_without_unpickling(tmp_path: Path) -> None:
 
 
 class _Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
     def __reduce__(self):
-        return (Path.touch, (Path("/tmp/emosh-bomb-went-off"),))
+        return (Path.touch, (self.mark,))
 
 
 @pytest.mark.parametrize("name", ["results.pkl", "results.pt", "results.npz"])
-def test_a_malicious_pickle_is_never_run(tmp_path: Path, name: str) -> None:
-    """Pickles are refused whatever they are called, and nothing in them runs."""
-    mark = Path("/tmp/emosh-bomb-went-off")
-    mark.unlink(missing_ok=True)
+def test_a_malicious_pickle_never_runs(tmp_path: Path, name: str) -> None:
+    """Pickles are rejected under any file name, and no code in them runs."""
+    mark = tmp_path / "the bomb went off"
     file = tmp_path / name
     if name.endswith("pt"):
-        torch.save({"smpl_params_incam": _Bomb()}, file)
+        torch.save({"smpl_params_incam": _Bomb(mark)}, file)
     elif name.endswith("npz"):
-        np.savez(file, poses=np.array([_Bomb()], dtype=object), allow_pickle=True)
+        np.savez(file, poses=np.array([_Bomb(mark)], dtype=object), allow_pickle=True)
     else:
-        file.write_bytes(pickle.dumps(_Bomb()))
+        file.write_bytes(pickle.dumps(_Bomb(mark)))
     with pytest.raises(InputError, match=str(file)):
         read_prior(file)
     assert not mark.exists()
 
 
-def test_ehm_tracker_through_the_documented_command(tmp_path: Path) -> None:
-    """The command in the message turns optim_tracking_ehm.pkl into an npz that is read: view matrix, jaw, hands."""
+def test_ehm_tracker_is_read_after_the_documented_command(tmp_path: Path) -> None:
+    """The command in the error message converts optim_tracking_ehm.pkl to a readable npz: view matrix, jaw, hands."""
     view = np.concatenate([np.diag([-1.0, -1.0, 1.0]), np.zeros((3, 1))], 1)
     frames = {
         f"frame_{row:06d}": {
@@ -94,7 +96,7 @@ def test_ehm_tracker_through_the_documented_command(tmp_path: Path) -> None:
     prior = read_prior(tmp_path / "out.npz")
     assert prior.format == "ehm-tracker"
     assert list(prior.frame_index) == list(range(ROWS))
-    assert np.allclose(prior.root, matrix_from_rotvec(ORIENT))  # their x left, y up undone by ours
+    assert np.allclose(prior.root, matrix_from_rotvec(ORIENT))  # the view matrix cancels the conversion of axes
     assert np.allclose(prior.joints[:, HANDS["right"]].reshape(ROWS, 45), FINGERS)
     assert np.allclose(prior.joints[3, JAW], 0.3)
     assert np.allclose(prior.eyelids, [0.2, 0.8])
@@ -102,7 +104,7 @@ def test_ehm_tracker_through_the_documented_command(tmp_path: Path) -> None:
 
 
 def test_hamer_left_hands_are_mirrored(tmp_path: Path) -> None:
-    """A left hand that mirrors a right one has the mirrored turns, in fingers and in the wrist."""
+    """The rotations of a left hand, fingers and wrist, are the mirrored rotations of the same right hand."""
     turns = matrix_from_rotvec(FINGERS[:2].reshape(2, 15, 3))
     palm = matrix_from_rotvec(ORIENT[:2])[:, None]
     np.savez(
@@ -118,7 +120,7 @@ def test_hamer_left_hands_are_mirrored(tmp_path: Path) -> None:
 
 
 def test_teaser_gives_jaw_and_lids(tmp_path: Path) -> None:
-    """Jaw, clamped eyelids and the FLAME expression, as many coefficients of it as there are."""
+    """Jaw, eyelids clipped to 1, and all coefficients of the FLAME expression that the file has."""
     np.savez(
         tmp_path / "t.npz", jaw_params=np.full((ROWS, 3), 0.2), eyelid_params=np.full((ROWS, 2), 1.4),
         expression_params=np.tile(np.arange(40.0), (ROWS, 1)),
@@ -130,8 +132,8 @@ def test_teaser_gives_jaw_and_lids(tmp_path: Path) -> None:
     assert np.isnan(prior.expression[:, 40:]).all()
 
 
-def test_smpler_x_folder(tmp_path: Path) -> None:
-    """{frame}_{box}.npz from frame 1: rows by number, box 0 only, hands left out since their mean is licensed."""
+def test_a_smpler_x_folder_is_read(tmp_path: Path) -> None:
+    """{frame}_{box}.npz from frame 1: rows by number, box 0 only, no hands, because their mean pose is licensed."""
     for row in range(ROWS):
         for box in range(2):
             np.savez(
@@ -148,8 +150,8 @@ def test_smpler_x_folder(tmp_path: Path) -> None:
     assert np.isnan(prior.joints[:, 22:24]).all()
 
 
-def test_amass_and_our_own_motion(tmp_path: Path, body: Body) -> None:
-    """AMASS gives joints and a rate but no root, ours gives both and is silent where a part was not measured."""
+def test_amass_and_emosh_motions_are_read(tmp_path: Path, body: Body) -> None:
+    """AMASS gives joints and a rate, no root. emosh's motion gives joints and root, NaN for invalid parts."""
     motion = standing(body, ROWS)
     motion.valid[2, 3] = False
     save_motion(tmp_path / "m.npz", motion)
@@ -166,8 +168,8 @@ def test_amass_and_our_own_motion(tmp_path: Path, body: Body) -> None:
     assert np.allclose(amass.joints.reshape(ROWS, 162), motion.poses[:, 3:])
 
 
-def test_mhr_and_unknown_files_are_one_sentence(tmp_path: Path) -> None:
-    """MHR names its own converter; anything else is told with its keys."""
+def test_mhr_and_unknown_files_are_one_line_errors(tmp_path: Path) -> None:
+    """The error for MHR names its converter; the error for an unknown file lists its keys."""
     np.savez(tmp_path / "sam.npz", mhr_model_params=np.zeros((3, 204)))
     with pytest.raises(InputError, match="convert_sam3d_output_to_smpl "):
         read_prior(tmp_path / "sam.npz")
@@ -179,31 +181,31 @@ def test_mhr_and_unknown_files_are_one_sentence(tmp_path: Path) -> None:
         read_prior(tmp_path / "y.npz")
 
 
-def test_rows_are_laid_over_frames(body: Body) -> None:
-    """By frame number, else by equal count, else by time; a file of another clip is refused."""
+def test_rows_are_matched_to_frames(body: Body) -> None:
+    """Rows are matched by frame number, else by equal count, else by time; a file of another clip is an error."""
     seen = observe(body, standing(body, 6))
-    numbered = blank("x", 2, np.array([4, 1]))
+    numbered = empty_prior("x", 2, np.array([4, 1]))
     numbered.eyelids[:] = [[0.4, 0.4], [0.1, 0.1]]
-    laid = aligned(numbered, seen, "x")
-    assert np.allclose(laid.eyelids[[1, 4], 0], [0.1, 0.4])
-    assert np.isnan(laid.eyelids[[0, 2, 3, 5]]).all()
-    timed = blank("x", 60, fps=10 * float(seen.fps))
+    matched = align_to_clip(numbered, seen, "x")
+    assert np.allclose(matched.eyelids[[1, 4], 0], [0.1, 0.4])
+    assert np.isnan(matched.eyelids[[0, 2, 3, 5]]).all()
+    timed = empty_prior("x", 60, fps=10 * float(seen.fps))
     timed.eyelids[:, 0] = np.arange(60)
-    assert np.allclose(aligned(timed, seen, "x").eyelids[:, 0], np.arange(0, 60, 10))
+    assert np.allclose(align_to_clip(timed, seen, "x").eyelids[:, 0], np.arange(0, 60, 10))
     with pytest.raises(InputError, match="has 4 rows and neither"):
-        aligned(blank("x", 4), seen, "x")
-    with pytest.raises(InputError, match="another clip"):
-        aligned(blank("x", 2, np.array([100, 101])), seen, "x")
+        align_to_clip(empty_prior("x", 4), seen, "x")
+    with pytest.raises(InputError, match="has no row for any frame of the clip"):
+        align_to_clip(empty_prior("x", 2, np.array([100, 101])), seen, "x")
 
 
-def test_later_priors_win_where_they_speak(body: Body) -> None:
-    """A hand tracker adds to a body tracker; where both speak the later is believed."""
+def test_a_later_prior_overrides_an_earlier_one(body: Body) -> None:
+    """A hand tracker adds to a body tracker; where both have a value the later one is used."""
     seen = observe(body, standing(body, 2))
-    one, two = blank("gvhmr", 2), blank("hamer", 2)
+    one, two = empty_prior("gvhmr", 2), empty_prior("hamer", 2)
     one.joints[:, BODY_JOINTS] = 1.0
     two.joints[:, HANDS["left"]] = 2.0
     two.joints[0, 3] = 5.0
-    both = merged([aligned(prior, seen, "x") for prior in (one, two)])
+    both = merge([align_to_clip(prior, seen, "x") for prior in (one, two)])
     assert both.format == "gvhmr+hamer"
     assert (both.joints[0, 3] == 5).all()
     assert (both.joints[1, 3] == 1).all()
@@ -211,8 +213,8 @@ def test_later_priors_win_where_they_speak(body: Body) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"hi", b"hi\n", b"\x80\x02}", b"R.", b"PK\x03\x04", b"\x80\x02]q\x00(K\x01s."])
-def test_bytes_that_are_no_results_are_refused(tmp_path: Path, data: bytes) -> None:
-    """A .pt file of anything at all is refused by name, never a KeyError out of torch's reader."""
+def test_a_pt_file_of_other_bytes_is_an_input_error(tmp_path: Path, data: bytes) -> None:
+    """For a .pt file of any other bytes the error names the file; torch's own errors do not appear."""
     (tmp_path / "results.pt").write_bytes(data)
     with pytest.raises(InputError, match=r"results\.pt"):
         read_prior(tmp_path / "results.pt")

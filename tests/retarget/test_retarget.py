@@ -1,4 +1,4 @@
-"""Retargeting: the driver's movement, the reference's body, the head where it was."""
+"""Retargeting: the driver's movement, the reference's body, the head at the same height."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.motions import joint, standing
 
 
 def test_onto_itself_changes_nothing(body: Body) -> None:
-    """A motion retargeted to its own shape is the same motion, and the report says so."""
+    """A motion retargeted to its own shape is the same motion, and the report has no changes."""
     driver = standing(body, seed=1)
     target, report = retarget(driver, driver, body)
     np.testing.assert_allclose(target.trans, driver.trans, atol=1e-6)
@@ -26,7 +26,7 @@ def test_onto_itself_changes_nothing(body: Body) -> None:
 
 
 def test_shape_comes_from_the_reference_and_all_else_from_the_driver(body: Body) -> None:
-    """Eq. 3: betas of the one; pose, expression and camera of the other."""
+    """Eq. 3: betas of the reference; pose, expression and camera of the driver."""
     driver, reference = standing(body, 4, seed=1), standing(body, 1, seed=2)
     target, _ = retarget(driver, reference, body)
     np.testing.assert_array_equal(target.betas, reference.betas)
@@ -36,7 +36,7 @@ def test_shape_comes_from_the_reference_and_all_else_from_the_driver(body: Body)
 
 
 def test_the_head_keeps_its_height(body: Body) -> None:
-    """0.B.5: the head's mean y in frame 0 is the same before and after the swap, by one constant offset."""
+    """0.B.5: one constant offset keeps the head's mean y in frame 0 the same before and after the swap."""
     driver, reference = standing(body, 4, seed=1), standing(body, 1, seed=2)
     target, report = retarget(driver, reference, body)
     head = body.part_vertices("head")
@@ -49,15 +49,15 @@ def test_the_head_keeps_its_height(body: Body) -> None:
 
 
 def test_no_disentangle_keeps_the_drivers_body(body: Body) -> None:
-    """The ablation changes no shape."""
+    """With disentangle off the shape and the translation are the driver's."""
     driver, reference = standing(body, seed=1), standing(body, 1, seed=2)
     target, _ = retarget(driver, reference, body, RetargetConfig(disentangle=False))
     np.testing.assert_array_equal(target.betas, driver.betas)
     np.testing.assert_allclose(target.trans, driver.trans, atol=1e-6)
 
 
-def test_the_report_sees_a_face_leave_the_picture(body: Body) -> None:
-    """A driver whose head is cut off by the picture's edge is reported as such."""
+def test_the_report_measures_faces_outside_the_picture(body: Body) -> None:
+    """The share of frames with the face in the picture is 0 for a head outside the picture, and 1 inside."""
     driver = standing(body, seed=None)
     out = replace(driver, trans=driver.trans - np.array([0, 0.5, 0], np.float32))
     _, report = retarget(out, driver, body)
@@ -67,7 +67,7 @@ def test_the_report_sees_a_face_leave_the_picture(body: Body) -> None:
 
 
 def test_the_report_measures_hands_in_centimetres(body: Body) -> None:
-    """Hand distances change by what the joints of both bodies say."""
+    """The reported change of the hand distance is that of the joints of both motions."""
     driver, reference = standing(body, 3, seed=1), standing(body, 1, seed=5)
     target, report = retarget(driver, reference, body)
     distances = []
@@ -78,7 +78,7 @@ def test_the_report_measures_hands_in_centimetres(body: Body) -> None:
 
 
 def test_unseen_hands_keep_the_drivers_scale(body: Body) -> None:
-    """A reference photo without hands says nothing about their size."""
+    """A reference without valid hands does not change the driver's hand scale."""
     driver = replace(standing(body), hand_scale=1.1)
     reference = replace(standing(body, 1), hand_scale=0.9)
     hidden = replace(reference, valid=np.array([[True, True, False, False]]))
@@ -88,7 +88,7 @@ def test_unseen_hands_keep_the_drivers_scale(body: Body) -> None:
 
 @pytest.mark.parametrize("seen", [(True, False, True, True), (False, True, True, True)])
 def test_an_unseen_head_or_body_keeps_the_drivers_head_scale(body: Body, seen: tuple[bool, ...]) -> None:
-    """A head's size is known only against a body: without either, the reference says nothing about it."""
+    """A reference without a valid body or face does not change the driver's head scale."""
     driver = replace(standing(body), head_scale=1.05)
     reference = replace(standing(body, 1), head_scale=0.95)
     hidden = replace(reference, valid=np.array([seen]))
@@ -97,8 +97,8 @@ def test_an_unseen_head_or_body_keeps_the_drivers_head_scale(body: Body, seen: t
 
 
 @pytest.mark.parametrize("role", ["driving", "reference"])
-def test_another_body_file_is_refused_by_name(body: Body, role: str) -> None:
-    """Motions fitted on another body are refused, naming which and both bodies."""
+def test_a_motion_of_another_body_is_an_input_error(body: Body, role: str) -> None:
+    """The error for a motion fitted on another body names the motion and both bodies."""
     driver, reference = standing(body), standing(body, 1)
     foreign = replace(driver if role == "driving" else reference, body_model="ehm", body_sha256="f" * 64)
     pair = (foreign, reference) if role == "driving" else (driver, foreign)
@@ -107,7 +107,7 @@ def test_another_body_file_is_refused_by_name(body: Body, role: str) -> None:
 
 
 def test_scripted_motion_starts_in_the_photo_and_moves(body: Body) -> None:
-    """The demo's script starts in the photo's pose, turns the head, opens the mouth and closes the eyes."""
+    """The scripted motion starts in the photo's pose, turns the head, opens the mouth and closes the eyes."""
     reference = standing(body, 1)
     script = scripted_motion(reference, body)
     assert len(script) == 100

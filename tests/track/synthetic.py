@@ -1,4 +1,4 @@
-"""Observations made from a known motion: exact keypoints, with noise when asked for. No detector involved."""
+"""Observations made from a known motion: exact keypoints, with optional noise. No detector is involved."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stages.detect.observations import Observations
 
 
 def observe(body: Body, motion: Motion, noise: float = 0.0, seed: int = 0) -> Observations:
-    """What a perfect detector would report; `noise` 1 is 2 % (body), 1.2 % (hands), .4 % (face) of the face height
-    in the picture and 3 cm in MediaPipe's world depths, as in notes/tracker.
+    """The results of a perfect detector. `noise` 1 is 2 % (body), 1.2 % (hands) and 0.4 % (face) of the face height in
+    the picture, and 3 cm in MediaPipe's world depths, as in notes/tracker.
     """
     random = np.random.default_rng(seed)
     template = motion_template(body, motion)
@@ -56,5 +56,5 @@ def observe(body: Body, motion: Motion, noise: float = 0.0, seed: int = 0) -> Ob
         found=np.ones((frames, 4), bool),
         score=np.ones((frames, 4), np.float32),
         person_box=np.tile([0, 0, *motion.image_size], (frames, 1)).astype(np.float32),
-        evidence=np.tile([1.0, 1.0, 0.0, 0.0], (frames, 1)).astype(np.float32),
+        evidence=np.tile([1.0, 0.0, 0.0], (frames, 1)).astype(np.float32),
     )

@@ -1,4 +1,4 @@
-"""The paper's solver: its body is the same body, its schedule is the paper's, and it finds a known motion again."""
+"""The paper's solver: its body equals that of gn, its schedule is the paper's, and it recovers a known motion."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from stages.artifacts.motion import Motion
 from stages.body.model import Body, pose_motion
 from stages.errors import InputError
-from stages.track.adamw import averaged, weights
-from stages.track.adamw_body import TorchBody, collapse_vertices, rotation_matrices, spread_vertices
+from stages.track.adamw import moving_average, weights
+from stages.track.adamw_body import TorchBody, collapse_vertices, farthest_point_sample, rotation_matrices
 from stages.track.collapse import collapse, shape_columns, skeleton_of
 from stages.track.config import TrackConfig
 from stages.track.fit import fit
-from stages.track.jacobian import place
+from stages.track.jacobian import pose_keypoints
 from stages.track.state import kinematics
 from stages.track.terms import TERMS
 from tests.motions import joint, standing
@@ -29,7 +29,7 @@ SHORT = TrackConfig(solver="adamw", adamw_steps=60, adamw_decay_step=48)
 
 @pytest.fixture(scope="module")
 def truth(body: Body) -> Motion:
-    """Eight frames of a person whose head turns, mouth opens and left eye closes."""
+    """Eight frames of a person whose head turns, whose mouth opens and whose left eye closes."""
     motion = standing(body, 8, seed=3, size=(640, 640))
     motion.poses[:, joint("head")][:, 1] = np.linspace(-0.3, 0.3, 8)
     motion.poses[:, joint("jaw")][:, 0] = np.linspace(0, 0.3, 8)
@@ -38,19 +38,19 @@ def truth(body: Body) -> Motion:
 
 
 def test_torch_points_are_the_collapsed_points(body: Body) -> None:
-    """Keypoints and single vertices in torch equal the numpy solver's to a millionth of a metre."""
+    """Keypoints and single vertices in torch equal those of the numpy solver within a millionth of a metre."""
     columns = shape_columns(body, 10, 25)
     skeleton, state = skeleton_of(body, columns), random_state(body)
-    sets = (collapse(body, NAMES, columns), collapse_vertices(body, spread_vertices(body, 8), columns))
+    sets = (collapse(body, NAMES, columns), collapse_vertices(body, farthest_point_sample(body, 8), columns))
     pose = kinematics(skeleton, state, derivatives=False)
-    expected = np.concatenate([place(each, pose, state).points for each in sets], 1)
+    expected = np.concatenate([pose_keypoints(each, pose, state).points for each in sets], 1)
     model = TorchBody.of(skeleton, sets, torch.float64)
     values = (torch.as_tensor(each) for each in (state.transl, state.root, state.theta, state.psi, state.shape))
     np.testing.assert_allclose(model.points(*values).transpose(0, 1).numpy(), expected, atol=1e-6)
 
 
-def test_the_gradient_of_the_body_is_that_of_finite_differences(body: Body) -> None:
-    """Backward through the skeleton's levels and the pairs agrees with finite differences in every input."""
+def test_the_gradient_of_the_body_equals_finite_differences(body: Body) -> None:
+    """The gradient through the skeleton and the pairs equals finite differences in every input."""
     columns, state = shape_columns(body, 2, 2), random_state(body, frames=2)
     model = TorchBody.of(skeleton_of(body, columns), (collapse(body, NAMES[:4], columns),), torch.float64)
     root = torch.as_tensor(state.root)
@@ -67,8 +67,8 @@ def test_the_gradient_of_the_body_is_that_of_finite_differences(body: Body) -> N
     assert torch.autograd.gradcheck(along, (zero, torch.zeros(6, dtype=torch.float64, requires_grad=True)))
 
 
-def test_no_rotation_has_a_finite_gradient() -> None:
-    """Rodrigues' formula is differentiable at zero, where every hand starts."""
+def test_the_gradient_of_the_zero_rotation_is_finite() -> None:
+    """Rodrigues' formula is differentiable at 0, where every hand starts."""
     zero = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
     rotation_matrices(zero)[0, 2, 1].backward()
     assert zero.grad is not None
@@ -76,7 +76,7 @@ def test_no_rotation_has_a_finite_gradient() -> None:
 
 
 def test_the_schedule_is_the_papers() -> None:
-    """1,250 steps; from step 1,000 smoothness weighs more and 3-D alignment less; the rest stays."""
+    """1,250 steps; from step 1,000 smoothness weighs more, 3-D alignment weighs less and no other weight changes."""
     config = TrackConfig(solver="adamw")
     early, late = weights(config, 999), weights(config, 1000)
     assert (config.adamw_steps, config.adamw_lr_pose, config.adamw_lr_camera) == (1250, 1e-3, 5e-3)
@@ -89,18 +89,18 @@ def test_the_schedule_is_the_papers() -> None:
 
 
 def test_initial_poses_are_averaged_over_time(body: Body) -> None:
-    """One flipped frame among steady ones is pulled to its neighbours; steady poses stay as they are."""
+    """A single outlier frame moves towards its neighbours; constant poses do not change."""
     state = random_state(body, frames=1).rows(np.zeros(9, int))
     seconds = np.arange(9) / 30
-    same = averaged(state, seconds, 0.17)
+    same = moving_average(state, seconds, 0.17)
     np.testing.assert_allclose(same.theta, state.theta, atol=1e-9)
     np.testing.assert_allclose(same.root, state.root, atol=1e-9)
     state.transl[4] += 1.0
-    np.testing.assert_allclose(averaged(state, seconds, 0.17).transl[4], same.transl[4] + 0.2, atol=1e-9)
+    np.testing.assert_allclose(moving_average(state, seconds, 0.17).transl[4], same.transl[4] + 0.2, atol=1e-9)
 
 
-def test_a_known_motion_is_found_again(body: Body, truth: Motion) -> None:
-    """The full schedule on exact keypoints: head, hands and upper body within millimetres after scale alignment."""
+def test_a_known_motion_is_recovered(body: Body, truth: Motion) -> None:
+    """The full schedule on exact keypoints: head and hands within 8 mm, upper body within 25 mm, after alignment."""
     found = fit(observe(body, truth), body, TrackConfig(solver="adamw", focal_px=float(truth.K[0, 0, 0])))
     ours, theirs = (pose_motion(body, motion).vertices for motion in (found, truth))
     limits = {("head",): 6.0, ("left_hand",): 8.0, ("right_hand",): 8.0, ("torso", "left_arm", "right_arm"): 25.0}
@@ -114,7 +114,7 @@ def test_a_known_motion_is_found_again(body: Body, truth: Motion) -> None:
 
 
 def test_steps_lower_the_objective_and_repeat(body: Body, truth: Motion) -> None:
-    """Sixty steps lower the reprojection of one; the same run twice is the same motion to the bit."""
+    """60 steps reach a lower reprojection error than 1 step; the same run twice gives exactly the same motion."""
     observations = observe(body, truth, noise=1.0)
     one, sixty = (fit(observations, body, replace(SHORT, adamw_steps=steps)) for steps in (1, 60))
     for name in ("keypoints_body", "keypoints_hands", "keypoints_face"):
@@ -122,8 +122,8 @@ def test_steps_lower_the_objective_and_repeat(body: Body, truth: Motion) -> None
     np.testing.assert_array_equal(fit(observations, body, SHORT).poses, sixty.poses)
 
 
-def test_a_window_remembers_the_frame_before_it(body: Body, truth: Motion) -> None:
-    """Windows of four frames: the step across the border is no larger than twice the steps within."""
+def test_a_window_continues_from_the_frame_before_it(body: Body, truth: Motion) -> None:
+    """Windows of four frames: the movement across the border is at most twice the movement inside a window."""
     config = replace(SHORT, adamw_steps=200, window_frames=4, overlap_frames=2, identity_frames=4)
     joints = pose_motion(body, fit(observe(body, truth), body, config)).joints
     steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1)[:, :22].mean(1)
@@ -133,7 +133,7 @@ def test_a_window_remembers_the_frame_before_it(body: Body, truth: Motion) -> No
 @pytest.mark.parametrize("solver", ["gn", "adamw"])
 @pytest.mark.parametrize("term", ["keypoints_face", "align_hands", "prior_pose", "smooth_pose", "prior_shape"])
 def test_a_term_can_be_left_out(body: Body, truth: Motion, solver: str, term: str) -> None:
-    """Without a term the fit still ends in finite numbers, and in another motion than with it."""
+    """A fit without a term gives finite numbers and another motion than the fit with it."""
     short = replace(SHORT, solver=solver, rigid_iterations=2, joint_iterations=2)
     observations = observe(body, truth, noise=1.0).select(slice(0, 3))
     whole, without = fit(observations, body, short), fit(observations, body, replace(short, terms_off=(term,)))
@@ -145,8 +145,8 @@ def test_a_term_can_be_left_out(body: Body, truth: Motion, solver: str, term: st
     assert without.provenance.notes["losses"][term] == 0
 
 
-def test_a_term_that_does_not_exist_is_refused(body: Body, truth: Motion) -> None:
-    """A misspelt term is one sentence that names the right ones."""
+def test_an_unknown_term_is_an_input_error(body: Body, truth: Motion) -> None:
+    """A misspelt term is a one-line error that lists the right names."""
     with pytest.raises(InputError, match=r"terms_off names 'smoth_pose'.*smooth_pose"):
         fit(observe(body, truth), body, TrackConfig(terms_off=("smoth_pose",)))
     with pytest.raises(InputError, match=r"choose: gn, adamw"):

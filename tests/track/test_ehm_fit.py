@@ -1,6 +1,6 @@
 """Fits on the ehm body, baked from synthetic files in the licensed layouts: pose correctives and FLAME's expressions.
 
-Its keypoints are the open body's, whose mesh the synthetic SMPL-X shares: what is tested is the fit, not the bake.
+Its keypoints are those of the open body, whose mesh the synthetic SMPL-X shares. The tests check the fit, not the bake.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stages.body.bake_ehm import fuse
 from stages.body.body_arrays import arrays_of
 from stages.body.licensed import find_licensed, read_licensed, store_licensed
 from stages.body.model import Body, load_body, pose_motion
-from stages.priors.prior import blank
+from stages.priors.prior import empty_prior
 from stages.track.config import TrackConfig
 from stages.track.fit import fit
 from tests.body.licensed_files import models, write_files
@@ -30,7 +30,7 @@ ARMS = ("torso", "left_arm", "right_arm")
 
 @pytest.fixture(scope="module")
 def ehm(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Body:
-    """The fused body, with stronger correctives and the open body's keypoints."""
+    """The fused body, with correctives 4 times as strong and the keypoints of the open body."""
     folder, filed = tmp_path_factory.mktemp("ehm"), tmp_path_factory.mktemp("filed")
     for name, path in write_files(models(body), folder).items():
         row = find_licensed(name)
@@ -46,7 +46,7 @@ def ehm(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Body:
 
 @pytest.fixture(scope="module")
 def truth(ehm: Body) -> Motion:
-    """Six frames of a person whose arms bend far, head turns, mouth opens and face changes."""
+    """Six frames of a person with strongly bent arms, whose head turns, mouth opens and face changes."""
     motion = standing(ehm, 6, seed=3, size=(640, 640))
     swing = np.linspace(-0.3, 0.3, 6)
     motion.poses[:, joint("left_elbow")][:, 1] -= 0.6 + swing
@@ -58,17 +58,17 @@ def truth(ehm: Body) -> Motion:
 
 
 def error_mm(ehm: Body, found: Motion, truth: Motion, *parts: str) -> float:
-    """Mean vertex distance of the parts after a similarity transform."""
+    """Mean vertex distance of the parts after the best similarity transform, millimetres."""
     chosen = ehm.part_vertices(*parts)
     ours, theirs = (pose_motion(ehm, motion).vertices[:, chosen] for motion in (found, truth))
     return float(np.mean([aligned_error_mm(a, b) for a, b in zip(ours, theirs, strict=True)]))
 
 
 @pytest.mark.parametrize(("solver", "limits"), [("gn", (25.0, 3.0, 24.0)), ("adamw", (15.0, 2.0, 4.0))])
-def test_a_body_with_pose_correctives_is_found_again(
+def test_a_body_with_pose_correctives_is_recovered(
     ehm: Body, truth: Motion, solver: str, limits: tuple[float, float, float]
 ) -> None:
-    """Exact keypoints of a body whose correctives move it: arms, head and hands within millimetres, by both solvers."""
+    """Exact keypoints of a body with strong correctives: both solvers recover arms, head and hands."""
     assert ehm.posedirs is not None
     plain = replace(ehm, posedirs=None)
     moved = pose_motion(ehm, truth).vertices - pose_motion(plain, truth).vertices
@@ -80,17 +80,17 @@ def test_a_body_with_pose_correctives_is_found_again(
     assert error_mm(ehm, found, truth, "left_hand", "right_hand") < limits[2]
 
 
-def test_correctives_are_fitted_with(ehm: Body, truth: Motion) -> None:
-    """The fit that knows the correctives misses their keypoints by less than one that does not."""
+def test_the_fit_uses_pose_correctives(ehm: Body, truth: Motion) -> None:
+    """A fit with the correctives has a smaller face error on their keypoints than a fit without them."""
     config = TrackConfig(focal_px=float(truth.K[0, 0, 0]))
     seen = observe(ehm, truth)
-    knowing, ignorant = fit(seen, ehm, config), fit(seen, replace(ehm, posedirs=None), config)
-    assert knowing.error_px[:, 1].mean() < 0.97 * ignorant.error_px[:, 1].mean()
+    with_them, without = fit(seen, ehm, config), fit(seen, replace(ehm, posedirs=None), config)
+    assert with_them.error_px[:, 1].mean() < 0.97 * without.error_px[:, 1].mean()
 
 
-def test_flames_expression_is_taken_from_a_prior(ehm: Body, body: Body, truth: Motion) -> None:
-    """What TEASER says of the expression brings the fit nearer to it on the ehm body, and nothing on the open one."""
-    prior = blank("teaser", len(truth), np.arange(len(truth)))
+def test_flames_expression_comes_from_a_prior(ehm: Body, body: Body, truth: Motion) -> None:
+    """TEASER's expression halves the expression error on the ehm body and changes nothing on the open body."""
+    prior = empty_prior("teaser", len(truth), np.arange(len(truth)))
     prior.expression[:] = truth.expression[:, :50]
     seen, config = observe(ehm, truth, noise=1.0), TrackConfig(focal_px=float(truth.K[0, 0, 0]))
     missed = [

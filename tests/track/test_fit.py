@@ -1,4 +1,4 @@
-"""A synthetic body, posed, projected and fitted, gives itself back; what is not seen stays plausible."""
+"""A synthetic body that is posed, projected and fitted is recovered; unseen parts stay plausible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.track.synthetic import observe
 
 @pytest.fixture(scope="module")
 def truth(body: Body) -> Motion:
-    """Twelve frames of a random person whose arms sway, head turns, mouth opens and left eye closes."""
+    """Twelve frames of a random person whose head turns, whose mouth opens and whose left eye closes."""
     motion = standing(body, 12, seed=3, size=(640, 640))
     turn = np.linspace(-0.3, 0.3, 12)
     motion.poses[:, joint("head")][:, 1] = turn
@@ -37,8 +37,8 @@ def aligned_error_mm(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.linalg.norm(scale * a @ (u @ sign @ vt).T - b, axis=-1).mean() * 1000)
 
 
-def test_exact_keypoints_give_the_body_back(body: Body, truth: Motion) -> None:
-    """Noise-free: head, hands and upper body within millimetres after scale alignment, and the mouth's opening."""
+def test_exact_keypoints_recover_the_body(body: Body, truth: Motion) -> None:
+    """Without noise: head, hands and upper body within the limits after alignment; mouth and blink are followed."""
     found = fit(observe(body, truth), body)
     ours, theirs = (pose_motion(body, motion).vertices for motion in (found, truth))
     limits = {
@@ -58,7 +58,7 @@ def test_exact_keypoints_give_the_body_back(body: Body, truth: Motion) -> None:
 
 
 def test_reprojection_is_close_and_reported(body: Body, truth: Motion) -> None:
-    """The stored error is the distance of the model's own keypoints from the observed ones."""
+    """The stored error is the distance of the fitted keypoints from the observed ones, and it is small."""
     observations = observe(body, truth, noise=1.0)
     found = fit(observations, body)
     summary = summarize(found)
@@ -72,8 +72,8 @@ def test_reprojection_is_close_and_reported(body: Body, truth: Motion) -> None:
     assert distance < 3 * found.error_px[:, 1].mean() + 0.5
 
 
-def test_rows_without_a_person_stay_rows(body: Body, truth: Motion) -> None:
-    """Frames where nobody is found are kept, marked invalid, finite, and lie between their neighbours."""
+def test_frames_without_a_person_keep_their_rows(body: Body, truth: Motion) -> None:
+    """Frames without a person are kept, marked invalid, finite, and lie between their neighbours."""
     observations = observe(body, truth)
     for name in ("pose", "pose_world", "face", "left_hand", "right_hand"):
         getattr(observations, name)[5:7] = np.nan
@@ -87,7 +87,7 @@ def test_rows_without_a_person_stay_rows(body: Body, truth: Motion) -> None:
 
 
 def test_a_face_alone_does_not_shrink_the_head(body: Body, truth: Motion) -> None:
-    """Without shoulders head_scale is frozen: it would trade against depth (notes/tracker, "bound the scales")."""
+    """Without shoulders head_scale stays 1, because it could make up for a wrong depth (notes/tracker)."""
     observations = observe(body, truth)
     observations.pose[:, 11:, 2] = 0.05
     observations.left_hand[:] = observations.right_hand[:] = np.nan
@@ -97,8 +97,8 @@ def test_a_face_alone_does_not_shrink_the_head(body: Body, truth: Motion) -> Non
     assert found.hand_scale == 1.0
 
 
-def test_an_arm_out_of_the_picture_does_not_borrow_the_other_hand(body: Body, truth: Motion) -> None:
-    """A left wrist reported on the right hand, with the left elbow outside and no left hand, is not followed (d5)."""
+def test_an_arm_outside_the_picture_does_not_use_the_other_hand(body: Body, truth: Motion) -> None:
+    """A left wrist detected on the right hand, with the left elbow outside and no left hand, is not followed (d5)."""
     observations = observe(body, truth)
     observations.pose[:, 13, :2] = (320, 900)
     observations.pose[:, 15, :2] = observations.right_hand[:, 0, :2]
@@ -111,8 +111,8 @@ def test_an_arm_out_of_the_picture_does_not_borrow_the_other_hand(body: Body, tr
     assert away.min() > 0.5 * found.face_height_px.min()
 
 
-def test_a_hand_that_no_hand_can_follow_is_not_valid(body: Body, truth: Motion) -> None:
-    """A hand whose fingers are shuffled in one frame is called missed there, and measured everywhere else."""
+def test_a_hand_that_the_fit_cannot_follow_is_invalid(body: Body, truth: Motion) -> None:
+    """A hand with shuffled points in one frame is marked missed in that frame, and valid in all others."""
     observations = observe(body, truth)
     hand = observations.right_hand[6]
     hand[1:] = np.random.default_rng(0).permutation(hand[1:])
@@ -125,13 +125,13 @@ def test_a_hand_that_no_hand_can_follow_is_not_valid(body: Body, truth: Motion) 
 
 
 def test_scales_are_bounded(body: Body, truth: Motion) -> None:
-    """A head half as large again as the model allows ends at the bound, not beyond."""
+    """A head of scale 1.5 is fitted with the largest allowed scale, 1.15."""
     found = fit(observe(body, replace(truth, head_scale=1.5)), body)
     assert 1.0 <= found.head_scale <= 1.15 + 1e-6
 
 
 def test_a_photo_is_one_row(body: Body, truth: Motion) -> None:
-    """A single observation is fitted without any neighbour."""
+    """A single frame is fitted, without neighbours."""
     from stages.artifacts.motion import select_rows
 
     one = select_rows(truth, slice(3, 4))
@@ -141,7 +141,7 @@ def test_a_photo_is_one_row(body: Body, truth: Motion) -> None:
 
 
 def test_windows_agree_with_the_whole_fit(body: Body, truth: Motion) -> None:
-    """A clip cut into windows with a shared shape moves like the clip fitted at once, also across the border."""
+    """A clip fitted in windows moves like the clip fitted at once, also across the border of two windows."""
     observations = observe(body, truth, noise=0.5)
     whole = fit(observations, body)
     cut = fit(observations, body, TrackConfig(window_frames=6, overlap_frames=3, identity_frames=6))
@@ -153,14 +153,14 @@ def test_windows_agree_with_the_whole_fit(body: Body, truth: Motion) -> None:
     assert steps[5] < 2.5 * np.median(steps)
 
 
-def test_the_same_twice(body: Body, truth: Motion) -> None:
-    """The fit is deterministic."""
+def test_the_fit_is_deterministic(body: Body, truth: Motion) -> None:
+    """The same observations fitted twice give exactly the same poses."""
     observations = observe(body, truth, noise=1.0)
     np.testing.assert_array_equal(fit(observations, body).poses, fit(observations, body).poses)
 
 
 def test_focal_length_options() -> None:
-    """Given pixels win over a field of view, which wins over the picture's diagonal."""
+    """A focal length in pixels comes before a field of view, which comes before the picture's diagonal."""
     assert focal_length(640, 480, TrackConfig()) == pytest.approx(800)
     assert focal_length(640, 480, TrackConfig(fov_degrees=90)) == pytest.approx(320)
     assert focal_length(640, 480, TrackConfig(fov_degrees=90, focal_px=500)) == 500

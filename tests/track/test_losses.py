@@ -1,4 +1,4 @@
-"""Each term of the paper's objective: zero where it must be, symmetric where it must be, with the right gradient."""
+"""Each term of the paper's objective: known zeros, symmetries and gradients."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ CENTRE = torch.tensor([320.0, 240.0], dtype=torch.float64)
 
 
 def points(seed: int = 0, keypoints: int = 4, frames: int = 3) -> torch.Tensor:
-    """Random points two metres before the camera."""
+    """Random points two metres in front of the camera."""
     random = torch.Generator().manual_seed(seed)
     spread = 0.3 * torch.randn(keypoints, frames, 3, generator=random, dtype=torch.float64)
     return spread + torch.tensor([0.0, 0.0, 2.0], dtype=torch.float64)
 
 
 def seen(space: torch.Tensor) -> torch.Tensor:
-    """Their pixels with a focal length of 500."""
+    """The projected points with a focal length of 500 px."""
     return 500 * space[..., :2] / space[..., 2:] + CENTRE
 
 
@@ -32,23 +32,23 @@ TERMS = {
     "reprojection": lambda x: losses.reprojection(x, PIXELS, ONES, 500.0, CENTRE),
     "relative_depth": lambda x: losses.relative_depth(x, 0.3 * ONES, ONES, (0, 1)),
     "hand_alignment": lambda x: losses.hand_alignment(x, points(seed=5), ONES, 10.0),
-    "from_mean": lambda x: losses.from_mean(x[0], HIGH, HIGH),
-    "beyond": lambda x: losses.beyond(x[0], LOW, HIGH, HIGH),
-    "excess": lambda x: losses.excess(x[0], 0.1),
-    "turned": lambda x: losses.turned(x[:3].transpose(0, 1), ROTATION),
-    "change": lambda x: losses.change(x[0], ONES[:2, :3]),
-    "points_change": lambda x: losses.points_change(x, ONES[0, :2]),
+    "distance_from_mean": lambda x: losses.distance_from_mean(x[0], HIGH, HIGH),
+    "outside_limits": lambda x: losses.outside_limits(x[0], LOW, HIGH, HIGH),
+    "expression_excess": lambda x: losses.expression_excess(x[0], 0.1),
+    "rotation_change": lambda x: losses.rotation_change(x[:3].transpose(0, 1), ROTATION),
+    "temporal_change": lambda x: losses.temporal_change(x[0], ONES[:2, :3]),
+    "vertex_change": lambda x: losses.vertex_change(x, ONES[0, :2]),
 }
 
 
 @pytest.mark.parametrize("name", TERMS)
-def test_gradients_are_those_of_finite_differences(name: str) -> None:
-    """Autograd's derivative of every term agrees with finite differences."""
+def test_gradients_equal_finite_differences(name: str) -> None:
+    """The gradient of every term equals finite differences."""
     assert gradcheck(TERMS[name], (points().requires_grad_(),))
 
 
-def test_what_is_met_costs_nothing() -> None:
-    """A projected body, its own depth and hand, its mean and limits, and a body at rest all cost exactly zero."""
+def test_a_perfect_fit_costs_nothing() -> None:
+    """Every term is 0 for its own target: projection, depth, hand, mean, limits, and a body at rest."""
     space = points()
     depth = space[..., 2] - space[:2, :, 2].mean(0)
     still = space[:, :1].expand(-1, 3, -1)
@@ -56,24 +56,24 @@ def test_what_is_met_costs_nothing() -> None:
         losses.reprojection(space, seen(space), ONES, 500.0, CENTRE),
         losses.relative_depth(space, depth, ONES, (0, 1)),
         losses.hand_alignment(space, space - space[:1], ONES, 10.0),
-        losses.from_mean(HIGH[None], HIGH, HIGH),
-        losses.beyond(HIGH[None], LOW, HIGH, HIGH),
-        losses.excess(torch.tensor([[4.0, -4.0, 0.0]]), 4.0),
-        losses.turned(ROTATION, ROTATION),
-        losses.change(still[0], ONES[:2, :3]),
-        losses.points_change(still, ONES[0, :2]),
+        losses.distance_from_mean(HIGH[None], HIGH, HIGH),
+        losses.outside_limits(HIGH[None], LOW, HIGH, HIGH),
+        losses.expression_excess(torch.tensor([[4.0, -4.0, 0.0]]), 4.0),
+        losses.rotation_change(ROTATION, ROTATION),
+        losses.temporal_change(still[0], ONES[:2, :3]),
+        losses.vertex_change(still, ONES[0, :2]),
     ]
     assert max(float(value.abs().max()) for value in values) < 1e-9
 
 
-def test_only_an_impossible_expression_is_in_excess() -> None:
+def test_only_an_impossible_expression_costs() -> None:
     """ReLU(|psi| - 4) is 1 at 5 and at -5, and 0 at 3.9 (paper eq. 10)."""
     psi = torch.tensor([[5.0], [-5.0], [3.9]])
-    assert losses.excess(psi, 4.0).tolist() == [1.0, 1.0, 0.0]
+    assert losses.expression_excess(psi, 4.0).tolist() == [1.0, 1.0, 0.0]
 
 
-def test_depth_of_a_hand_weighs_lambda_z() -> None:
-    """A hand off by a centimetre in depth costs lambda_z = 10 times one that is off by as much sideways."""
+def test_hand_depth_weighs_lambda_z() -> None:
+    """A hand error of 1 cm in depth costs lambda_z = 10 times as much as 1 cm sideways."""
     space = points()
     hand = space - space[:1]
     off = torch.zeros_like(space)
@@ -84,7 +84,7 @@ def test_depth_of_a_hand_weighs_lambda_z() -> None:
 
 
 def test_a_mirrored_scene_costs_the_same() -> None:
-    """Mirroring body and picture left to right changes no term that looks at points."""
+    """Mirroring body and picture left to right changes no term of points."""
     space, mirror = points(), torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
     other, target = points(seed=7), points(seed=8)
     flipped = PIXELS * mirror[:2] + torch.tensor([640.0, 0.0], dtype=torch.float64)
@@ -92,19 +92,19 @@ def test_a_mirrored_scene_costs_the_same() -> None:
     torch.testing.assert_close(losses.reprojection(space * mirror, flipped, ONES, 500.0, CENTRE), here)
     here = losses.hand_alignment(other, target, ONES, 10.0)
     torch.testing.assert_close(losses.hand_alignment(other * mirror, target * mirror, ONES, 10.0), here)
-    here = losses.points_change(other, ONES[0, :2])
-    torch.testing.assert_close(losses.points_change(other * mirror, ONES[0, :2]), here)
+    here = losses.vertex_change(other, ONES[0, :2])
+    torch.testing.assert_close(losses.vertex_change(other * mirror, ONES[0, :2]), here)
 
 
-def test_time_runs_both_ways() -> None:
-    """Smoothness of a motion is the smoothness of the motion played backwards."""
+def test_smoothness_is_symmetric_in_time() -> None:
+    """A motion and the same motion played backwards have the same smoothness."""
     space = points()
-    forwards, backwards = losses.points_change(space, ONES[0, :2]), losses.points_change(space.flip(1), ONES[0, :2])
+    forwards, backwards = losses.vertex_change(space, ONES[0, :2]), losses.vertex_change(space.flip(1), ONES[0, :2])
     torch.testing.assert_close(backwards, forwards.flip(0))
 
 
-def test_doubt_weighs_in_proportion() -> None:
-    """A point of half the confidence costs half, one of none costs nothing wherever it lies (paper eq. 8)."""
+def test_confidence_scales_the_loss() -> None:
+    """A point of half the confidence costs half; a point of confidence 0 costs nothing anywhere (paper eq. 8)."""
     space = points()
     here = losses.reprojection(space, PIXELS, ONES, 500.0, CENTRE)
     torch.testing.assert_close(losses.reprojection(space, PIXELS, 0.5 * ONES, 500.0, CENTRE), 0.5 * here)
@@ -116,10 +116,10 @@ def test_doubt_weighs_in_proportion() -> None:
     torch.testing.assert_close(losses.reprojection(space, lost, trusted, 500.0, CENTRE), before)
 
 
-def test_a_full_turn_apart_is_no_distance() -> None:
-    """Rotations by 179 and 181 degrees lie two degrees apart: nothing wraps at a half turn."""
+def test_rotation_change_does_not_wrap() -> None:
+    """Rotations by 179 and 181 degrees differ by 2 degrees: nothing wraps at a half turn."""
     from stages.track.adamw_body import rotation_matrices
 
     angles = torch.deg2rad(torch.tensor([179.0, 181.0], dtype=torch.float64))
     a, b = rotation_matrices(angles[:, None] * torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)).split(1)
-    assert float(losses.turned(a, b)) == pytest.approx(float(torch.deg2rad(torch.tensor(2.0))) ** 2, rel=1e-3)
+    assert float(losses.rotation_change(a, b)) == pytest.approx(float(torch.deg2rad(torch.tensor(2.0))) ** 2, rel=1e-3)

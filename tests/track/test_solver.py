@@ -1,4 +1,4 @@
-"""The parts of the solver against slow twins: collapsed skinning, its derivative, the arrow-shaped chain."""
+"""Parts of the solver against slow twins: collapsed skinning, its derivative, the linear solver."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 
 from stages.body.model import Body, keypoints_from, pose_body, shape_vector, shaped_template
 from stages.track.block_arrow import solve
-from stages.track.collapse import Collapsed, collapse, shape_columns, skeleton_of
-from stages.track.jacobian import columns_of, measure, place
+from stages.track.collapse import CollapsedKeypoints, collapse, shape_columns, skeleton_of
+from stages.track.jacobian import keypoint_jacobian, moving_columns, pose_keypoints
 from stages.track.state import State, kinematics
 from tests.motions import standing
 
@@ -16,7 +16,7 @@ NAMES = ("pose_11", "pose_15", "pose_28", "face_013", "face_033", "face_152", "l
 
 
 def random_state(body: Body, frames: int = 3, seed: int = 0) -> State:
-    """Random plausible poses of a random person in front of the camera."""
+    """Random poses of a random person in front of the camera."""
     random = np.random.default_rng(seed)
     theta = 0.3 * random.normal(size=(frames, 54, 3))
     root = np.tile(np.diag([1.0, -1.0, -1.0]), (frames, 1, 1))
@@ -27,16 +27,16 @@ def random_state(body: Body, frames: int = 3, seed: int = 0) -> State:
 
 
 @pytest.fixture(scope="module")
-def collapsed(body: Body) -> Collapsed:
-    """A few keypoints of every kind."""
+def collapsed(body: Body) -> CollapsedKeypoints:
+    """A few keypoints of body, face and hands."""
     return collapse(body, NAMES, shape_columns(body, 10, 25))
 
 
-def test_collapsed_keypoints_equal_the_full_mesh(body: Body, collapsed: Collapsed) -> None:
-    """Skinning a few pairs gives the keypoints that skinning 13,718 vertices gives, to a tenth of a millimetre."""
+def test_collapsed_keypoints_equal_the_full_mesh(body: Body, collapsed: CollapsedKeypoints) -> None:
+    """Collapsed keypoints equal those of the skinned mesh of 13,718 vertices within 0.2 mm."""
     state = random_state(body)
     pose = kinematics(skeleton_of(body, shape_columns(body, 10, 25)), state, derivatives=False)
-    ours = place(collapsed, pose, state).points
+    ours = pose_keypoints(collapsed, pose, state).points
     template = shaped_template(
         body, shape_vector(body, state.shape[:10], state.shape[10:35], 1 + state.shape[-2], 1 + state.shape[-1])
     )
@@ -56,30 +56,30 @@ def test_collapsed_keypoints_equal_the_full_mesh(body: Body, collapsed: Collapse
     assert np.abs(ours - theirs).max() < 2e-4
 
 
-def test_jacobian_equals_finite_differences(body: Body, collapsed: Collapsed) -> None:
-    """Every column of the analytic derivative, shape included, agrees with central differences."""
+def test_jacobian_equals_finite_differences(body: Body, collapsed: CollapsedKeypoints) -> None:
+    """Every column of the analytic derivative, also of the shape, equals central differences."""
     state = random_state(body, frames=1, seed=1)
     skeleton = skeleton_of(body, shape_columns(body, 10, 25))
     direction = np.random.default_rng(2).normal(size=(1, len(NAMES), 2, 3))
     pose = kinematics(skeleton, state, derivatives=True)
-    analytic = measure(collapsed, pose, place(collapsed, pose, state), state, direction)
+    analytic = keypoint_jacobian(collapsed, pose, pose_keypoints(collapsed, pose, state), state, direction)
 
     def measured(changed: State) -> np.ndarray:
         posed = kinematics(skeleton, changed, derivatives=False)
-        return np.einsum("tkrc,tkc->tkr", direction, place(collapsed, posed, changed).points)
+        return np.einsum("tkrc,tkc->tkr", direction, pose_keypoints(collapsed, posed, changed).points)
 
-    columns = columns_of(collapsed, state.psi.shape[1])
+    columns = moving_columns(collapsed, state.psi.shape[1])
     steps = [(column, None) for column in columns] + [(None, entry) for entry in range(len(state.shape))]
     assert analytic.shape[-1] == len(steps)
     for place_of, (column, entry) in enumerate(steps):
         step, shape_step = np.zeros((1, state.width)), np.zeros(len(state.shape))
         (step[0] if entry is None else shape_step)[column if entry is None else entry] = 1e-6
-        numeric = (measured(state.stepped(step, shape_step)) - measured(state.stepped(-step, -shape_step))) / 2e-6
+        numeric = (measured(state.after_step(step, shape_step)) - measured(state.after_step(-step, -shape_step))) / 2e-6
         np.testing.assert_allclose(analytic[..., place_of], numeric, atol=2e-6, err_msg=f"column {place_of}")
 
 
-def test_chain_solver_equals_a_dense_solve() -> None:
-    """Block elimination with an arrow gives the dense solution."""
+def test_block_arrow_solver_equals_a_dense_solve() -> None:
+    """Block elimination with a shared shape gives the solution of the dense system."""
     random = np.random.default_rng(0)
     frames, columns, shape = 5, 4, 3
     size = frames * columns + shape
@@ -105,7 +105,7 @@ def test_chain_solver_equals_a_dense_solve() -> None:
 
 
 def test_shape_columns_are_betas_head_betas_and_scales(body: Body) -> None:
-    """The fitted columns are the leading ones of each kind and both scales, last."""
+    """The fitted columns are the first betas, the first head betas, and both scales at the end."""
     columns = shape_columns(body, 10, 25)
     assert len(columns) == 37
     assert list(columns[-2:]) == [body.shapedirs.shape[2] - 2, body.shapedirs.shape[2] - 1]
@@ -114,7 +114,7 @@ def test_shape_columns_are_betas_head_betas_and_scales(body: Body) -> None:
 
 
 def test_the_terms_sum_to_the_objective(body: Body) -> None:
-    """The Gauss-Newton losses by name add up to the cost that the solver lowers, so nothing is left unnamed."""
+    """The Gauss-Newton losses by name sum to the cost that the solver minimises, so no term is missing."""
     from stages.detect.gates import gate
     from stages.track.config import TrackConfig
     from stages.track.fit import _Fit

@@ -1,4 +1,4 @@
-"""The whole stage on real pictures: scikit-image's astronaut photo, and pictures with nobody in them."""
+"""The whole stage on real pictures: scikit-image's astronaut photo, and pictures without people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stages.video.source import probe, read_frames
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The astronaut drifting sideways for six frames, then two frames of an empty room."""
+    """Six frames of the astronaut photo moving sideways, then two plain grey frames."""
     path = tmp_path_factory.mktemp("track") / "clip.mp4"
     photo = np.pad(astronaut(), ((0, 0), (0, 64), (0, 0)), mode="edge")
     with VideoSink(path, 512, 512, Fraction(10)) as sink:
@@ -40,8 +40,8 @@ def tracked(body: Body, clip: Path) -> Motion:
     return track(clip, body)
 
 
-def test_a_photo_is_fitted_to_a_percent(body: Body, tmp_path: Path) -> None:
-    """The astronaut's face is met within 1.5 % of its height, her body within 12 % of her shoulders."""
+def test_a_photo_is_fitted_closely(body: Body, tmp_path: Path) -> None:
+    """The error of the astronaut's face is below 1.5 % of its height, of the body below 12 % of the shoulder width."""
     write_png(tmp_path / "photo.png", astronaut())
     motion = track(tmp_path / "photo.png", body)
     summary = summarize(motion)
@@ -53,8 +53,8 @@ def test_a_photo_is_fitted_to_a_percent(body: Body, tmp_path: Path) -> None:
     assert motion.provenance.inputs.keys() == {"photo"}
 
 
-def test_one_row_per_frame_and_nobody_is_invalid(tracked: Motion, clip: Path) -> None:
-    """Eight frames give eight rows with the file's own times; the empty room is marked."""
+def test_there_is_one_row_per_frame_and_empty_frames_are_invalid(tracked: Motion, clip: Path) -> None:
+    """Eight frames give eight rows with the times of the file; the two empty frames are invalid."""
     assert len(tracked) == 8
     assert tracked.valid[:, 0].tolist() == [True] * 6 + [False] * 2
     np.testing.assert_allclose(tracked.pts_seconds, np.arange(8) / 10, atol=1e-3)
@@ -62,7 +62,7 @@ def test_one_row_per_frame_and_nobody_is_invalid(tracked: Motion, clip: Path) ->
 
 
 def test_moving_the_picture_moves_the_person(body: Body, tracked: Motion) -> None:
-    """Forty pixels to the left over five frames move the nose by 40, the torso less (filtered by the detector)."""
+    """A picture that moves 40 px to the left moves the nose by 40 px, the torso by less: the detector filters it."""
     posed = pose_motion(body, tracked)
     nose = body.keypoint_names.index("face_001")
     x = project(keypoints_from(body, motion_template(body, tracked), posed), tracked.K)[:, nose, 0]
@@ -74,7 +74,7 @@ def test_moving_the_picture_moves_the_person(body: Body, tracked: Motion) -> Non
 
 
 def test_the_overlay_has_every_frame(body: Body, tracked: Motion, clip: Path, tmp_path: Path) -> None:
-    """One frame per row; the mesh tints the person, and the empty room only gets its red lamps."""
+    """One frame per row. The mesh covers the person; empty frames change only by the red squares."""
     write_overlay(clip, tracked, body, tmp_path / "overlay.mp4")
     frames = [frame.rgb.astype(int) for frame in read_frames(tmp_path / "overlay.mp4")]
     plain = [frame.rgb.astype(int) for frame in read_frames(clip)]
@@ -84,31 +84,31 @@ def test_the_overlay_has_every_frame(body: Body, tracked: Motion, clip: Path, tm
     assert max(changed[6:]) < 0.02
 
 
-def test_nobody_at_all_is_one_sentence(body: Body, tmp_path: Path) -> None:
-    """A cup of coffee is refused by name."""
+def test_a_picture_without_a_person_is_an_input_error(body: Body, tmp_path: Path) -> None:
+    """For a picture of a cup of coffee the error names the file."""
     write_png(tmp_path / "coffee.png", coffee())
     with pytest.raises(InputError, match=r"no person found in .*coffee\.png"):
         track(tmp_path / "coffee.png", body)
 
 
-def test_the_overlay_says_which_gate_refused_what(body: Body, tracked: Motion) -> None:
-    """A frame's verdicts name its face's angles and each refusal; a frame without any says nothing."""
+def test_the_overlay_lists_the_gates_that_rejected(body: Body, tracked: Motion) -> None:
+    """The text lines of a frame are its face angles and each rejection; a frame without either has none."""
     from dataclasses import replace
 
-    from stages.track.overlay import verdicts
+    from stages.track.overlay import gate_lines
 
-    assert verdicts(replace(tracked, gates=None, gate_names=()), 0) == []
+    assert gate_lines(replace(tracked, gates=None, gate_names=()), 0) == []
     assert tracked.gates is not None
     gates = np.zeros_like(tracked.gates)
     for name, value in (("face yaw", 12.4), ("left_hand: off the arm", 1), ("pose points doubted", 3)):
         gates[1, tracked.gate_names.index(name)] = value
     marked = replace(tracked, gates=gates)
-    assert verdicts(marked, 0) == []
-    assert verdicts(marked, 1) == ["yaw 12 pitch 0 roll 0", "no: left hand: off the arm", "3 pose points doubted"]
+    assert gate_lines(marked, 0) == []
+    assert gate_lines(marked, 1) == ["yaw 12 pitch 0 roll 0", "no: left hand: off the arm", "3 pose points doubted"]
 
 
-def test_doubted_points_are_counted_and_used_when_the_gate_is_off(body: Body, tracked: Motion) -> None:
-    """The confidence gate's count lies in the motion; switched off it doubts none and the fit changes."""
+def test_low_confidence_points_are_counted_and_used_when_the_gate_is_off(body: Body, tracked: Motion) -> None:
+    """The motion has the number of doubted points. With the gate off the number is 0 and the fit changes."""
     from stages.track.config import TrackConfig
     from stages.track.fit import fit
     from tests.motions import standing

@@ -37,7 +37,7 @@ def test_a_small_model_is_made_from_nothing(
     """Made-up people, a VAE of the real class whose error falls, the cache, and a trained model that is judged; given
     again, nothing is made anew."""
     judged = []
-    monkeypatch.setattr(learning, "score", lambda work, arms, held, out: judged.append((arms, held)))
+    monkeypatch.setattr(learning, "report", lambda arms, held, out, keep: judged.append((arms, held)))
     run(monkeypatch, "learn", tmp_path, "--tiny")
     errors = [float(line.split()[-1]) for line in capsys.readouterr().out.splitlines() if line.startswith("VAE step")]
     assert errors[-1] < errors[0]
@@ -49,8 +49,8 @@ def test_a_small_model_is_made_from_nothing(
     run(monkeypatch, "learn", tmp_path, "--tiny")
     again = capsys.readouterr()
     assert "VAE step" not in again.out
-    assert "2 of them there already" in again.err
-    assert "nothing left to do" in again.err
+    assert "2 of them encoded before" in again.err
+    assert "no steps left" in again.err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")

@@ -12,7 +12,7 @@ from tensorboardX import SummaryWriter
 
 from benchmarks import learning
 from stages.body.store import open_body
-from stages.people.clips import made_person, pictures
+from stages.people.clips import draw_frames, make_person
 from stages.wan.fixed_codec import fit_codec
 from stages.wan.small_model import new_small_model
 
@@ -22,10 +22,11 @@ def test_scores_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.Monkey
     reference, an untrained model is worse than both; a switch reaches the drawing; the table has a row for each."""
     monkeypatch.setattr(learning, "FRAMES", 21)
     body, config = open_body(), learning.people_config()
-    person = made_person(body, 1, replace(config, frames=17))
-    codec = fit_codec([np.stack(list(pictures(body, person)))])
+    person = make_person(body, 1, replace(config, frames=17))
+    codec = fit_codec([np.stack(list(draw_frames(body, person)))])
     model = new_small_model(tmp_path / "model", codec, layers=1, heads=2, head_dim=32)
-    learning.score({"full": (model, set()), "blind": (model, {"no-hybrid"})}, 1, tmp_path / "scored")
+    arms, sheet = {"full": (model, set()), "blind": (model, {"no-hybrid"})}, tmp_path / "sheet.png"
+    rows = list(learning.rows(learning.score(arms, 1, tmp_path / "scored", sheet)))
     found = json.loads((tmp_path / "scored" / "figures.json").read_text())
     assert set(found) == {"own", "other's"}
     for arms in found.values():
@@ -35,8 +36,9 @@ def test_scores_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.Monkey
         assert figures["full"]["psnr"] < figures["copy of the reference"]["psnr"]
         assert figures["full"] != figures["blind"]
         assert all(set(clip) == {"psnr", "ssim", "late psnr", "person psnr"} for clip in figures.values())
-    assert (tmp_path / "scored" / "table.md").read_text().count("| copy of the reference |") == 2
-    assert (tmp_path / "scored" / "sheet.png").is_file()
+    assert [row["motion"] for row in rows if row["arm"] == "copy of the reference"] == ["own", "other's"]
+    assert [row["change"] for row in rows if row["arm"] == "full"] == [None, None]
+    assert sheet.is_file()
 
 
 def test_the_curve_of_a_run_that_was_stopped(tmp_path: Path) -> None:
@@ -53,5 +55,6 @@ def test_the_curve_of_a_run_that_was_stopped(tmp_path: Path) -> None:
     assert max(loss for _, loss in learning._losses(tmp_path)) == 9.0
     second.unlink()
     assert list(dict(learning._losses(tmp_path))) == [1, 2, 3]
-    learning.curve(tmp_path)
+    ends = learning.curve(tmp_path, tmp_path / "curve.png")
+    assert ends == pytest.approx({"steps": 3, "first": 3.0, "last": (3.0 + 2.0 + 9.0) / 3})
     assert (tmp_path / "curve.png").is_file()

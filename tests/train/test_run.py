@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,63 +21,16 @@ from stages.train import checkpoint, loop
 from stages.train.config import TrainConfig
 from stages.wan.digests import folder_digests
 from stages.wan.folder import ModelFolder
+from tests.forked import command_line, forked, two_ranks
+from tests.train import separate
 
 CONFIG = TrainConfig(steps=4, batch_size=4, rank=4, dtype="float32", save_every=2, tracker="none", learning_rate=1e-3)
-SCRIPT = """
-import json, sys
-from pathlib import Path
-from stages.artifacts.training_cache import TrainingCache
-from stages.train import loop
-from stages.train.config import TrainConfig
-from stages.wan.folder import open_folder
-folder, cache, out, changed = sys.argv[1:]
-config = TrainConfig(**json.loads(changed))
-accelerator = loop.make_accelerator(config, Path(out), cpu=True)
-def told(label, done, total):
-    if accelerator.is_main_process:
-        print(f"step {done}", flush=True)
-trained = loop.train(open_folder(Path(folder)), TrainingCache(Path(cache)), config, Path(out),
-                     accelerator=accelerator, progress=told)
-if accelerator.is_main_process:
-    print(json.dumps([accelerator.num_processes, trained.losses]), flush=True)
-"""
-
-SHARDED = SCRIPT.replace(
-    "def told",
-    """
-from dataclasses import replace
-from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
-plugin = FullyShardedDataParallelPlugin(
-    fsdp_version=2, auto_wrap_policy="transformer_based_wrap", transformer_cls_names_to_wrap=["WanTransformerBlock"])
-plugin.set_mixed_precision("bf16")  # as accelerate does on cards; on the CPU it never shards unless told to
-loop.configure_fsdp(plugin)
-accelerator.state._shared_state["distributed_type"] = accelerator.state.distributed_type = DistributedType.FSDP
-accelerator.state.fsdp_plugin = plugin
-accelerator.end_training = lambda: None  # it ends the processes' talk for good
-loop.train(open_folder(Path(folder)), TrainingCache(Path(cache)), replace(config, steps=2), Path(out),
-           accelerator=accelerator)
-del accelerator.end_training
-def told""",
-)
 
 
 def trained(base: ModelFolder, cache: TrainingCache, config: TrainConfig, out: Path, **more) -> loop.Trained:
     """A run on the CPU."""
     out.mkdir(exist_ok=True)
     return loop.train(base, cache, config, out, accelerator=loop.make_accelerator(config, out, cpu=True), **more)
-
-
-def two_processes(words: list[str]) -> list[subprocess.Popen]:
-    """The command in two processes under gloo, as a launcher starts them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    world = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return [
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                         env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-        for rank in range(2)
-    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +72,7 @@ def test_another_setting_is_refused(base: ModelFolder, cache: TrainingCache, who
 
 def test_two_processes(base: ModelFolder, cache: TrainingCache, whole, tmp_path: Path) -> None:
     """Two processes under gloo take the samples of one run apart and come to its losses and weights."""
-    losses, out = told_by_two(SCRIPT, CONFIG, base, cache, tmp_path)
+    losses, out = told_by_two(separate.run, CONFIG, base, cache, tmp_path)
     assert losses == pytest.approx(whole[0].losses, rel=1e-5)
     ours, theirs = (load_file(place / "adapter-000004.safetensors") for place in (out, whole[1]))
     assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
@@ -133,7 +83,7 @@ def test_sharded_in_bf16(base: ModelFolder, cache: TrainingCache, tmp_path: Path
     to the losses of one process within a millionth and to its weights within a thousandth; as accelerate has it by
     default, with timesteps and gradients rounded to bf16, the losses were off by a two-hundredth."""
     config = replace(CONFIG, dtype="bfloat16")
-    losses, out = told_by_two(SHARDED, config, base, cache, tmp_path)
+    losses, out = told_by_two(separate.run_sharded, config, base, cache, tmp_path)
     (alone := tmp_path / "alone").mkdir()
     assert losses == pytest.approx(trained(base, cache, config, alone).losses[2:], rel=1e-6)
     ours, theirs = (load_file(place / "adapter-000004.safetensors") for place in (out, alone))
@@ -142,21 +92,17 @@ def test_sharded_in_bf16(base: ModelFolder, cache: TrainingCache, tmp_path: Path
 
 
 def told_by_two(
-    script: str, config: TrainConfig, base: ModelFolder, cache: TrainingCache, tmp_path: Path
+    function: Callable[..., None], config: TrainConfig, base: ModelFolder, cache: TrainingCache, tmp_path: Path
 ) -> tuple[list[float], Path]:
     """The losses that the main one of two processes ends with, and the folder of their run."""
-    (tmp_path / "run.py").write_text(script)
     (out := tmp_path / "out").mkdir()
-    names = ("steps", "batch_size", "rank", "dtype", "save_every", "tracker", "learning_rate")
-    words = [sys.executable, str(tmp_path / "run.py"), str(base.path), str(cache.folder), str(out),
-             json.dumps({name: getattr(config, name) for name in names})]  # fmt: skip
-    runs = two_processes(words)
+    runs = two_ranks(function, base.path, cache.folder, out, config)
     try:
-        said = [run.communicate(timeout=300) for run in runs]
+        said = [run.told() for run in runs]
+        assert [run.wait() for run in runs] == [0, 0], said
     finally:
         for run in runs:
             run.kill()
-    assert [run.returncode for run in runs] == [0, 0], said
     processes, losses = json.loads(said[0][0].strip().splitlines()[-1])
     assert processes == 2
     return losses, out
@@ -169,26 +115,23 @@ def test_one_process_dies(base: ModelFolder, cache: TrainingCache, whole, tmp_pa
     out = tmp_path / "out"
     given = ("batch_size", "rank", "dtype", "tracker", "learning_rate", "save_every")
     settings = {**{name: getattr(CONFIG, name) for name in given}, "steps": 100_000}
-    words = [sys.executable, "-m", "emosh_cli", "train", str(cache.folder), "-o", str(out), "--model", str(base.path),
-             "--device", "cpu", "--json", *(word for item in settings.items() for word in
-                                            ("--set", "train.{}={}".format(*item)))]  # fmt: skip
-    first, second = runs = two_processes(words)
+    words = ["train", str(cache.folder), "-o", str(out), "--model", str(base.path), "--device", "cpu", "--json",
+             *(word for item in settings.items() for word in ("--set", "train.{}={}".format(*item)))]  # fmt: skip
+    first, second = runs = two_ranks(command_line, *words)
     patience = threading.Timer(300, first.kill)
     patience.start()
     try:
-        assert first.stderr is not None
         events = (json.loads(line) for line in first.stderr)
         next(event for event in events if event.get("label", "").startswith("training") and event["done"] >= 3)
         second.kill()
         *_, told = events
         assert first.wait(120) == 2
-        assert first.stdout is not None and first.stdout.read() == ""  # noqa: PT018
-        assert second.communicate() == ("", "")
+        assert first.told() == ("", "")
+        assert second.told() == ("", "")
     finally:
         patience.cancel()
         for run in runs:
             run.kill()
-            run.communicate()
     last = checkpoint.checkpoints(out)[-1].step
     assert told["text"] == f"another process of this run ended; run it again to continue from step {last}"
     assert last >= 2
@@ -236,22 +179,14 @@ def test_a_full_disk(base: ModelFolder, cache: TrainingCache, tmp_path: Path, mo
 
 def test_a_killed_run_goes_on(base: ModelFolder, cache: TrainingCache, whole, tmp_path: Path) -> None:
     """A run killed with signal 9 goes on from its last whole checkpoint to the unbroken run's losses."""
-    script = tmp_path / "run.py"
-    script.write_text(SCRIPT)
-    out = tmp_path / "out"
-    out.mkdir()
-    changed = {name: getattr(CONFIG, name) for name in ("batch_size", "rank", "dtype", "tracker", "learning_rate")}
-    words = [sys.executable, str(script), str(base.path), str(cache.folder), str(out),
-             json.dumps({**changed, "steps": 500, "save_every": 2})]  # fmt: skip
-    run = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert run.stdout is not None
+    (out := tmp_path / "out").mkdir()
+    run = forked(separate.run, base.path, cache.folder, out, replace(CONFIG, steps=500))
     for line in run.stdout:
         if line.startswith("step 3"):
             run.kill()
             break
-    run.wait(60)
-    run.stdout.close()
-    assert run.returncode == -signal.SIGKILL
+    assert run.wait() == -signal.SIGKILL
+    run.told()
     last = checkpoint.checkpoints(out)[-1].step
     assert last >= 2
     went_on = trained(base, cache, replace(CONFIG, steps=last + 2), out)

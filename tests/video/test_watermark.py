@@ -12,7 +12,7 @@ from stages.video import watermark
 from stages.video.sink import VideoSink
 from stages.video.watermark import FOUND, Marker, evidence, read_watermark
 
-FRAMES = 10
+FRAMES = 16
 
 
 def pictures() -> dict[str, np.ndarray]:

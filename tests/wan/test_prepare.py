@@ -12,7 +12,7 @@ import pytest
 
 from stages.errors import InputError
 from stages.wan import prepare as preparing
-from stages.wan.part_check import FACE_MODULES
+from stages.wan.face_names import FACE_MODULES
 from stages.wan.prepare import prepare
 from stages.wan.recognise import recognise
 from stages.wan.safetensors_headers import read_folder

@@ -1,4 +1,4 @@
-"""Which metric networks a report can use: those that are installed, what each measures, and what is left out."""
+"""The metric networks that a report can use: which are installed, what each measures, and what is left out."""
 
 from __future__ import annotations
 
@@ -10,35 +10,38 @@ from stages.body.store import home
 from stages.evaluate.config import EvaluateConfig
 from stages.evaluate.networks import load
 from stages.evaluate.networks.installed import InstalledNetwork, installed
-from stages.evaluate.networks.known_files import files_of
+from stages.evaluate.networks.known_files import known_file_names
 from stages.evaluate.protocols import protocol
 
 
 @dataclass
 class MetricNetworks:
-    """What is installed and what is not. `files` is for the report: figure -> the files that made it."""
+    """The networks that are installed, and the figures that are left out because a network is missing."""
 
     metrics: dict[str, Callable[..., float]] = field(default_factory=dict)
-    """Figures of two prepared pictures."""
+    """Figure -> function of two prepared pictures."""
     definitions: dict[str, str] = field(default_factory=dict)
+    """Figure -> what it means, for the report."""
     files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Figure -> the network files it is computed with, for the report."""
     left_out: dict[str, str] = field(default_factory=dict)
+    """Figure -> why it is missing."""
 
     @property
     def weights(self) -> dict[str, str]:
         """Part -> sha256, for provenance."""
         return {each["part"]: each["sha256"] for files in self.files.values() for each in files}
 
-    def use(self, figure: str, filed: list[InstalledNetwork]) -> None:
-        """Note what made a figure."""
+    def use(self, figure: str, networks: list[InstalledNetwork]) -> None:
+        """Record the network files that a figure is computed with."""
         self.files[figure] = [
             {"part": each.part, "sha256": each.sha256, "form": each.form, "what": each.said, "trusted": each.trusted}
-            for each in filed
+            for each in networks
         ]
 
 
-def paired(config: EvaluateConfig) -> MetricNetworks:
-    """LPIPS as the protocol wants it."""
+def paired_metrics(config: EvaluateConfig) -> MetricNetworks:
+    """The LPIPS metrics of the protocol, opened; an LPIPS that is not installed is in `left_out`."""
     from stages.evaluate.networks.lpips import metric
 
     found, recipe = MetricNetworks(), protocol(config.protocol)
@@ -47,40 +50,43 @@ def paired(config: EvaluateConfig) -> MetricNetworks:
         if opening is None:
             found.left_out[figure] = how_to_add("lpips", f"LPIPS's {net} network")
             continue
-        distance, filed = opening
+        distance, networks = opening
         found.metrics[figure] = metric(distance, recipe.lpips_range)
-        found.definitions[figure] = f"LPIPS v0.1 ({net}) of the whole prepared picture, fed RGB in {recipe.lpips_range}"
-        found.use(figure, filed)
+        found.definitions[figure] = f"LPIPS v0.1 ({net}) of the whole prepared picture, RGB in {recipe.lpips_range}"
+        found.use(figure, networks)
     return found
 
 
-def many(config: EvaluateConfig) -> tuple[Any, Any]:
-    """What gives features for FID and for FVD; None where its network is not installed or the protocol has none."""
+def feature_networks(config: EvaluateConfig) -> tuple[Any, Any]:
+    """Functions that extract features for FID and for FVD, or None.
+
+    None means that the network is not installed or that the protocol has no such figure.
+    """
     pictures = load.inception(home(), fid_form(config))
     windows = load.i3d(home()) if config.protocol != "disco" else None
     return pictures and pictures[0], windows and windows[0]
 
 
 def fid_form(config: EvaluateConfig) -> str:
-    """Which tool's resize FID uses: the protocol's, else the setting's."""
+    """The tool whose resize FID uses: that of the protocol, or else that of the setting."""
     return protocol(config.protocol).fid or config.fid
 
 
-def everything(config: EvaluateConfig) -> MetricNetworks:
-    """Which files would judge many clips, without opening one; and what is left out for want of a file."""
-    found, filed = MetricNetworks(), installed(home())
+def available_networks(config: EvaluateConfig) -> MetricNetworks:
+    """The files that tables over many clips would use, without opening one; figures without a file are left out."""
+    found, networks = MetricNetworks(), installed(home())
     for net in protocol(config.protocol).lpips_nets:
-        halves = [filed[part] for half in ("backbone", "lins") if (part := f"lpips-{net}-{half}") in filed]
-        whole = filed.get(f"lpips-{net}")
+        halves = [networks[part] for half in ("backbone", "lins") if (part := f"lpips-{net}-{half}") in networks]
+        whole = networks.get(f"lpips-{net}")
         if len(halves) == 2 or whole is not None:
             found.use(f"lpips_{net}", halves if len(halves) == 2 or whole is None else [whole])
         else:
             found.left_out[f"lpips_{net}"] = how_to_add("lpips", f"LPIPS's {net} network")
     for figure, part, what in (("fid", "inception", "Inception"), ("fvd", "i3d", "I3D"), ("ips", "arcface", "ArcFace")):
         if figure == "fvd" and config.protocol == "disco":
-            found.left_out[figure] = "DisCo makes it of GIFs whose palette moves it; protocol emosh has FVD"
-        elif part in filed:
-            found.use(figure, [filed[part]])
+            found.left_out[figure] = "DisCo computes it from GIFs and their palette changes it; protocol emosh has FVD"
+        elif part in networks:
+            found.use(figure, [networks[part]])
             if figure == "fid":
                 found.definitions[figure] = f"resized as {fid_form(config)}"
         else:
@@ -89,16 +95,16 @@ def everything(config: EvaluateConfig) -> MetricNetworks:
 
 
 def how_to_add(name: str, what: str) -> str:
-    """Why a figure is left out."""
-    return f"{what} is not installed: emosh models add {name} FILE ({files_of(name)})"
+    """Why a figure is left out, and the command that adds its network."""
+    return f"{what} is not installed: emosh models add {name} FILE ({known_file_names(name)})"
 
 
 def face_network() -> tuple[Any, MetricNetworks]:
-    """What embeds aligned faces for `stages.evaluate.identity`, and its record; None where none is installed."""
+    """The function that embeds aligned faces for `stages.evaluate.identity`, or None, and the network's record."""
     found, opening = MetricNetworks(), load.arcface(home())
     if opening is None:
         found.left_out["identity"] = how_to_add("arcface", "the face network")
         return None, found
-    embed, filed = opening
-    found.use("identity", [filed])
+    embed, network = opening
+    found.use("identity", [network])
     return embed, found

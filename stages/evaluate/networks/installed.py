@@ -1,4 +1,4 @@
-"""The metric networks that are installed: which parts there are, and where each file lies."""
+"""The installed metric networks: which parts are there, and where each file lies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PARTS = (
     "lpips-alex-backbone", "lpips-alex-lins", "lpips-vgg-backbone", "lpips-vgg-lins", "lpips-vgg", "inception", "i3d",
     "arcface",
 )  # fmt: skip
-"""What a filed file can be. LPIPS is a backbone and its heads ("lins"), or NVIDIA's TorchScript of both."""
+"""What an installed file can be. LPIPS is a backbone and its heads ("lins"), or NVIDIA's TorchScript with both."""
 SUFFIXES = {"torchscript": ".pt", "onnx": ".onnx", "weights": ".safetensors"}
 
 
 @dataclass(frozen=True)
 class InstalledNetwork:
-    """A file in its place, and where it came from. `sha256` is the source's, `file_sha256` that of what lies here."""
+    """An installed file and its origin: `sha256` of the source, `file_sha256` of this file, `said` describes it."""
 
     part: str
     form: str
@@ -30,33 +30,35 @@ class InstalledNetwork:
     trusted: bool
 
     def path(self, home: Path) -> Path:
-        """Where it lies."""
-        return folder(home) / f"{self.part}{SUFFIXES[self.form]}"
+        """Where the file lies."""
+        return networks_folder(home) / f"{self.part}{SUFFIXES[self.form]}"
 
 
-def folder(home: Path) -> Path:
-    """The networks' place in emosh's home."""
+def networks_folder(home: Path) -> Path:
+    """The folder of the networks in emosh's data folder."""
     return home / "judges"
 
 
 def installed(home: Path) -> dict[str, InstalledNetwork]:
-    """Part -> what is filed. Raises InputError for a damaged record."""
+    """Part -> installed network. Raises InputError for a damaged record."""
     found = {}
     for part in PARTS:
-        record = folder(home) / f"{part}.json"
+        record = networks_folder(home) / f"{part}.json"
         if record.is_file():
             try:
                 found[part] = InstalledNetwork(**json.loads(record.read_text(encoding="utf-8")))
+                if found[part].part != part or found[part].form not in SUFFIXES:
+                    raise ValueError("another part's record")
             except (ValueError, TypeError) as error:
                 raise InputError(f"{record} is damaged; add the network again: emosh models list") from error
     return found
 
 
-def checked(filed: InstalledNetwork, home: Path) -> Path:
-    """The file's path, its bytes being those that were filed. Raises InputError when they are not."""
-    path = filed.path(home)
-    if not path.is_file() or sha256_file(path) != filed.file_sha256:
+def checked_path(network: InstalledNetwork, home: Path) -> Path:
+    """The file's path. Raises InputError if the file is missing or its bytes have changed since it was added."""
+    path = network.path(home)
+    if not path.is_file() or sha256_file(path) != network.file_sha256:
         raise InputError(
-            f"{path} is not as it was added; add it again: emosh models add {filed.part.split('-')[0]} FILE"
+            f"{path} is missing or has changed; add it again: emosh models add {network.part.split('-')[0]} FILE"
         )
     return path

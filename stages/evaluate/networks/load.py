@@ -1,4 +1,4 @@
-"""Opening what was filed: each network as a plain function, on the card where there is one."""
+"""Open installed metric networks: each becomes a plain function, which runs on the GPU if there is one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.errors import InputError
-from stages.evaluate.networks.installed import InstalledNetwork, checked, installed
+from stages.evaluate.networks.installed import InstalledNetwork, checked_path, installed
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 Features = Callable[[list[Rgb]], Float[np.ndarray, "pictures features"]]
@@ -20,87 +20,90 @@ VIDEO_SIDE = 224
 
 
 def device() -> str:
-    """ "cuda" where a card is there."""
+    """ "cuda" with a GPU, else "cpu"."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def lpips(home: Path, net: str) -> tuple[Any, list[InstalledNetwork]] | None:
-    """`lpips.Distance` with "alex" or "vgg", and the files it is made of; None where it is not installed."""
+    """`lpips.Distance` with "alex" or "vgg", and its files; None if it is not installed."""
     from stages.evaluate.networks.lpips import from_torchscript, from_weights
 
-    filed = installed(home)
-    halves = [filed.get(f"lpips-{net}-{half}") for half in ("backbone", "lins")]
+    networks = installed(home)
+    halves = [networks.get(f"lpips-{net}-{half}") for half in ("backbone", "lins")]
     if halves[0] is not None and halves[1] is not None:
-        backbone, lins = (_tensors(checked(half, home)) for half in halves if half is not None)
+        backbone, lins = (_tensors(checked_path(half, home)) for half in halves if half is not None)
         return from_weights(net, backbone, lins, device()), [half for half in halves if half is not None]
-    whole = filed.get(f"lpips-{net}")
+    whole = networks.get(f"lpips-{net}")
     if whole is None:
         return None
-    return from_torchscript(_script(checked(whole, home)), device()), [whole]
+    return from_torchscript(_script(checked_path(whole, home)), device()), [whole]
 
 
 def inception(home: Path, resize: str) -> tuple[Features, InstalledNetwork] | None:
-    """Features of pictures brought to 299 pixels as `resize` (a key of `inception.RESIZES`) does."""
-    filed = installed(home).get("inception")
-    return None if filed is None else (_inception(filed, checked(filed, home), resize), filed)
+    """Features of pictures, resized to 299 pixels in the way `resize` (a key of `inception.RESIZES`)."""
+    network = installed(home).get("inception")
+    return None if network is None else (_inception(network, checked_path(network, home), resize), network)
 
 
 def i3d(home: Path) -> tuple[Features, InstalledNetwork] | None:
     """Features of one window of frames: a list of frames in, one row out."""
-    filed = installed(home).get("i3d")
-    return None if filed is None else (_i3d(checked(filed, home)), filed)
+    network = installed(home).get("i3d")
+    return None if network is None else (_i3d(checked_path(network, home)), network)
 
 
 def arcface(home: Path) -> tuple[Features, InstalledNetwork] | None:
     """Unit-length embeddings of aligned faces, 112 x 112 RGB."""
-    filed = installed(home).get("arcface")
-    return None if filed is None else (_arcface(filed, checked(filed, home)), filed)
+    network = installed(home).get("arcface")
+    return None if network is None else (_arcface(network, checked_path(network, home)), network)
 
 
-def try_once(filed: InstalledNetwork, path: Path) -> None:
-    """Run a file once on a grey picture. Raises InputError when it is not what it was added as."""
-    from stages.evaluate.networks.lpips import LAYERS, features, from_torchscript
+def try_once(network: InstalledNetwork, path: Path) -> None:
+    """Run a file once on a grey picture. Raises InputError when it is not the network that it was added as."""
+    from stages.evaluate.networks.lpips import features, from_torchscript
 
     grey = np.full((128, 128, 3), 128, np.uint8)
     try:
-        if filed.part.endswith("-lins"):
+        if network.part.endswith("-lins"):
             return
-        if filed.part.endswith("-backbone"):
+        if network.part.endswith("-backbone"):
             import torch
 
-            features(filed.part.split("-")[1], _tensors(path), torch.zeros(1, 3, 128, 128))
+            features(network.part.split("-")[1], _tensors(path), torch.zeros(1, 3, 128, 128))
             return
-        if filed.part == "lpips-vgg":
-            assert "vgg" in LAYERS
+        if network.part == "lpips-vgg":
             import torch
 
             shape = tuple(from_torchscript(_script(path), device())(*(torch.zeros(1, 3, 64, 64),) * 2).shape)
             rows, good = [1], shape == (1,)
         else:
-            given = [grey] * 10 if filed.part == "i3d" else [np.full((FACE_SIDE, FACE_SIDE, 3), 128, np.uint8)]
-            build = {"inception": lambda: _inception(filed, path, "clean"), "i3d": lambda: _i3d(path),
-                     "arcface": lambda: _arcface(filed, path)}  # fmt: skip
-            found = build[filed.part]()(given)
+            pictures = [grey] * 10 if network.part == "i3d" else [np.full((FACE_SIDE, FACE_SIDE, 3), 128, np.uint8)]
+            build = {"inception": lambda: _inception(network, path, "clean"), "i3d": lambda: _i3d(path),
+                     "arcface": lambda: _arcface(network, path)}  # fmt: skip
+            found = build[network.part]()(pictures)
             rows, good = list(found.shape), found.ndim == 2 and len(found) == 1 and bool(np.isfinite(found).all())
     except InputError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:120]
-        raise InputError(f"{filed.source} cannot be run as {filed.part} ({said})") from error
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(
+            f"{network.source} cannot be run as {network.part} ({reason}); give the published file"
+        ) from error
     if not good:
-        raise InputError(f"{filed.source} is no {filed.part}: it gives {rows} for one picture, expected one row")
+        raise InputError(
+            f"{network.source} is not {network.part}: its output for one picture has shape {rows}, expected one row"
+        )
 
 
 # ---- each network
-def _inception(filed: InstalledNetwork, path: Path, resize: str) -> Features:
+def _inception(installed_network: InstalledNetwork, path: Path, resize: str) -> Features:
     import torch
 
     from stages.evaluate.networks.inception import RESIZES, features
 
     where = device()
-    if filed.form == "torchscript":
+    if installed_network.form == "torchscript":
         module = _script(path)
 
         def run(batch: Any) -> Any:
@@ -133,7 +136,7 @@ def _i3d(path: Path) -> Features:
 
 
 def video_tensor(frames: list[Rgb]) -> Any:
-    """(3, frames, 224, 224) in [-1, 1], as StyleGAN-V's FVD: short side bilinear to 224, centre cut out."""
+    """(3, frames, 224, 224) in [-1, 1], as in StyleGAN-V's FVD: short side resized to 224 (bilinear), centre crop."""
     import math
 
     import torch
@@ -149,8 +152,8 @@ def video_tensor(frames: list[Rgb]) -> Any:
     return (cut.permute(1, 0, 2, 3) - 0.5) * 2
 
 
-def _arcface(filed: InstalledNetwork, path: Path) -> Features:
-    if filed.form == "onnx":
+def _arcface(installed_network: InstalledNetwork, path: Path) -> Features:
+    if installed_network.form == "onnx":
         from stages.detect.onnx_network import open_network
 
         network = open_network(path)

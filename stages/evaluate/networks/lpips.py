@@ -1,7 +1,7 @@
-"""LPIPS v0.1 (Zhang et al. 2018): weighted squared differences of unit-normalised features, in torch alone.
+"""LPIPS v0.1 (Zhang et al. 2018): weighted squared differences of unit-normalised features, with torch alone.
 
-Layers after richzhang/PerceptualSimilarity's `lpips.py` and torchvision's AlexNet and VGG-16. Input is RGB in [-1, 1];
-what a caller feeds instead (DisCo feeds [0, 1]) is the caller's own affair.
+The layers follow richzhang/PerceptualSimilarity's `lpips.py` and torchvision's AlexNet and VGG-16. The input should be
+RGB in [-1, 1]; this is not checked, because DisCo feeds [0, 1].
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Distance = Callable[[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution: its number in torchvision's `features`, and whether its output is compared."""
+    """One convolution: its number in torchvision's `features`, and whether LPIPS compares its output."""
 
     number: int
     stride: int = 1
     padding: int = 1
     pool: tuple[int, int] | None = None
-    """Kernel and stride of the max pooling before it."""
+    """Kernel and stride of the max pooling before this layer."""
     compared: bool = True
 
 
@@ -47,7 +47,7 @@ LAYERS = {"alex": ALEX, "vgg": VGG}
 
 
 def from_weights(net: str, backbone: Mapping[str, Tensor], lins: Mapping[str, Tensor], device: str) -> Distance:
-    """Distance of two batches with a backbone ("alex" or "vgg") and its heads. Missing weights raise KeyError."""
+    """The distance function of a backbone ("alex" or "vgg") and its heads. Missing weights raise KeyError."""
     on = {key: value.float().to(device) for key, value in backbone.items()}
     heads = [lins[f"lin{number}"].float().reshape(1, -1, 1, 1).to(device) for number in range(5)]
 
@@ -74,7 +74,7 @@ def features(net: str, weights: Mapping[str, Tensor], pictures: Tensor) -> list[
 
 
 def from_torchscript(module: Any, device: str) -> Distance:
-    """NVIDIA's vgg16.pt: features whose squared distance is LPIPS (vgg), of pictures in 0..255."""
+    """The distance function of NVIDIA's vgg16.pt: LPIPS is the squared distance of its features of pictures 0..255."""
 
     def distance(first: Tensor, second: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -87,17 +87,17 @@ def from_torchscript(module: Any, device: str) -> Distance:
     return distance
 
 
-def metric(distance: Distance, fed: str) -> Callable[[np.ndarray, np.ndarray], float]:
-    """A figure of two prepared pictures; `fed` is "-1..1", as LPIPS asks for, or "0..1", as DisCo feeds it."""
+def metric(distance: Distance, value_range: str) -> Callable[[np.ndarray, np.ndarray], float]:
+    """LPIPS of two prepared pictures. `value_range`: "-1..1", as LPIPS expects, or "0..1", as DisCo feeds it."""
 
     def measured(result: np.ndarray, truth: np.ndarray) -> float:
-        return float(distance(tensor(result, fed), tensor(truth, fed))[0])
+        return float(distance(tensor(result, value_range), tensor(truth, value_range))[0])
 
     return measured
 
 
-def tensor(picture: np.ndarray, fed: str) -> Float[Tensor, "1 3 height width"]:
-    """uint8 or [0, 1] RGB as a batch of one."""
+def tensor(picture: np.ndarray, value_range: str) -> Float[Tensor, "1 3 height width"]:
+    """A picture, RGB as uint8 or in [0, 1], as a batch of one in `value_range`."""
     unit = picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture.astype(np.float32)
     batch = torch.from_numpy(np.ascontiguousarray(unit)).permute(2, 0, 1)[None]
-    return batch * 2 - 1 if fed == "-1..1" else batch
+    return batch * 2 - 1 if value_range == "-1..1" else batch

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import UInt8
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import sha256_file
 from stages.generate.wan.draw import Carried
 from stages.generate.wan.drift import ChunkStatistics
@@ -49,7 +50,8 @@ class ChunkStore:
 
     def resumed(self, beginning: Carried) -> ClipProgress:
         """Progress of an earlier run with the same fingerprint. Without one, the folder is deleted and progress starts
-        at 0."""
+        at 0. Raises InputError for a folder that is a link."""
+        refuse_links(self.folder)
         found = self._read()
         if found is not None and all(self._is_whole(number, digest) for number, digest in enumerate(found.digests)):
             return found

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
@@ -33,23 +30,12 @@ from stages.video.sink import VideoSink
 from stages.video.source import probe, read_frames
 from stages.wan.config import WanConfig
 from stages.wan.folder import ModelFolder
+from tests.forked import forked
+from tests.generate.wan import separate
 from tests.wan.clips import frames, write_cond, write_photo
 
 CONFIG = WanConfig(num_inference_steps=2, dtype="float32")
 CHUNKS = 3
-SCRIPT = """
-import sys
-from pathlib import Path
-from stages.generate.wan.generate import generate
-from stages.generate.wan.model_weights import hash_source
-from stages.wan.config import WanConfig
-from stages.wan.folder import open_folder
-folder, clip, out, work = map(Path, sys.argv[1:])
-config = WanConfig(num_inference_steps=2, dtype="float32")
-def told(label, done, total):
-    print(f"{label} {done}", flush=True)
-generate(clip, hash_source(open_folder(folder), None, config), config, out, work, progress=told)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -67,27 +53,23 @@ def whole(clip: Path, source: Source, tmp_path_factory: pytest.TempPathFactory) 
     return place / "out.mp4"
 
 
-def killed(words: list[str], said: str) -> None:
-    """Run the script and kill it with signal 9 when it says so."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = subprocess.Popen([sys.executable, "-c", SCRIPT, *words], stdout=subprocess.PIPE, text=True, env=environment)
-    assert run.stdout is not None
+def killed(said: str, *given: object) -> None:
+    """Draw in another process, and kill it with signal 9 when it says so."""
+    run = forked(separate.draw, *given)
     for line in run.stdout:
         if line.startswith(said):
             run.kill()
             break
-    run.wait(60)
-    run.stdout.close()
-    assert run.returncode == -signal.SIGKILL
+    assert run.wait() == -signal.SIGKILL
+    run.told()
 
 
 def test_killed_and_continued(whole: Path, clip: Path, source: Source, tmp_path: Path) -> None:
     """A run killed with signal 9 while it draws the second and again the third chunk goes on from the last whole one,
     never draws a whole one again, and ends with the same bytes."""
     out, work = tmp_path / "out.mp4", tmp_path / "work"
-    words = [str(each) for each in (source.folder.path, clip, out, work)]
     for chunk in (2, 3):
-        killed(words, f"chunk {chunk} of {CHUNKS}, denoising 1")
+        killed(f"chunk {chunk} of {CHUNKS}, denoising 1", source.folder.path, clip, out, work, CONFIG)
         assert not out.exists()
         assert len(list(work.glob("chunk-*.mp4"))) == chunk - 1
     told: list[str] = []
@@ -217,7 +199,7 @@ def test_the_mark(whole: Path, clip: Path, source: Source, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(50)])
 def test_the_drivers_time_and_sound(model_folder: ModelFolder, source: Source, tmp_path: Path, fps: Fraction) -> None:
-    """At 23.976 and at 50 frames a second, the result has the driver's rate, every frame's time, and its sound."""
+    """At 23.976 and at 50 frames per second, the result has the driver's rate, every frame's time, and its sound."""
     driver, cond, count = tmp_path / "driver.mp4", tmp_path / "cond.mp4", 7
     record = Provenance("render-cond", {"hybrid": True}, notes={"kind": "condition-map", "colours": "hybrid-1"})
     with av.open(str(driver), "w") as container:
@@ -411,7 +393,7 @@ def test_latents_that_do_not_fit(clip: Path, source: Source, tmp_path: Path) -> 
     [
         ({"width": "128"}, "", "latent_width is 4, by its header 16"),
         ({"chunk_frames": "21"}, "", "latent_frames is 5, by its header 6"),
-        ({"fps": "0"}, "", "0 frames a second"),
+        ({"fps": "0"}, "", "0 frames per second"),
         ({"emosh_schema": "9"}, "", "latents schema 9, expected 1"),
         ({}, "motion_latents", "'motion_latents' is not finite at row 2"),
         ({}, "reference_latents", "'reference_latents' is not finite"),
