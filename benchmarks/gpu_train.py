@@ -213,7 +213,7 @@ def material(clips: Path, count: int) -> Tensor:
         assert line.motion is not None
         frames = [frame.rgb for _, frame in zip(range(WINDOW), read_frames(line.video), strict=False)]
         rows = select_rows(load_motion(line.motion), slice(0, WINDOW))
-        found += [np.stack(frames), np.stack(list(render_frames(rows, body, RenderCondConfig(64, 64))))]
+        found += [np.stack(frames), np.stack(list(render_frames(rows, body, RenderCondConfig(width=64, height=64))))]
     return torch.from_numpy(np.stack(found)).permute(0, 4, 1, 2, 3).contiguous()
 
 

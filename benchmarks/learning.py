@@ -88,7 +88,7 @@ def prepare(work: Path, clips: int) -> None:
             assert line.motion is not None
             yield _read(line.video)[:17]
             rows = select_rows(load_motion(line.motion), slice(0, 17))
-            yield np.stack(list(render_frames(rows, body, RenderCondConfig(64, 64))))
+            yield np.stack(list(render_frames(rows, body, RenderCondConfig(width=64, height=64))))
 
     new_small_model(work / "base", fit_codec(material()))
     _emosh("encode", "--manifest", work / "clips" / "manifest.jsonl", "-o", work / "cache", "--model", work / "base",
@@ -243,7 +243,7 @@ def _interval(values: list[float]) -> list[float]:
 
 def _strip(task: Task, body: Body, drawn: Pictures) -> np.ndarray:
     """Photo, then map, result and truth at four moments; the first frame, one latent of its own, is left out."""
-    maps = list(render_frames(task.motion, body, RenderCondConfig(64, 64)))
+    maps = list(render_frames(task.motion, body, RenderCondConfig(width=64, height=64)))
     gap = np.full((64, 4, 3), 255, np.uint8)
     tiles = [task.photo]
     for row in np.linspace(0, FRAMES - 1, 5).astype(int)[1:]:

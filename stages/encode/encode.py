@@ -14,7 +14,7 @@ from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file, source_notes
 from stages.artifacts.streamed_safetensors import write_streamed
 from stages.encode.config import EncodeConfig
-from stages.encode.faces import Faces, resized_face
+from stages.encode.faces import Faces, blank, resized_face
 from stages.encode.windows import windows
 from stages.errors import InputError
 from stages.progress import Progress, silent
@@ -124,22 +124,22 @@ def _face_motion(
     faces: Faces, count: int, folder: ModelFolder, device: str, progress: Progress
 ) -> Float[np.ndarray, "frames_and_one features"]:
     """The numbers of every frame's face, and of a blank picture last. Raises InputError for another number of faces."""
-    import torch
-
     from stages.wan.face_modules import encode_faces
     from stages.wan.loading import load_motion_encoder
 
     encoder = load_motion_encoder(folder, device)
+
+    def encoded(rgb: UInt8[np.ndarray, "side side 3"]) -> Float[np.ndarray, "features"]:
+        pixels = to_pixels(resized_face(rgb, encoder.size)[None])[0].transpose(0, 1)  # strides as diffusers has them
+        return encode_faces(encoder, pixels.to(device))[0].cpu().numpy()
+
     found: list[np.ndarray] = []
     for number, rgb in enumerate(faces.pictures()):
-        pixels = to_pixels(resized_face(rgb, encoder.size)[None])[:, :, 0].to(device)
-        pixels = pixels.contiguous(memory_format=torch.channels_last)  # as diffusers hands them over: the same rounding
-        found.append(encode_faces(encoder, pixels)[0].cpu().numpy())
+        found.append(encoded(rgb))
         progress("encoding the face", number + 1, count)
     if len(found) != count:
         raise InputError(f"{faces.source} gives {len(found)} faces, the condition map has {count} frames")
-    blank = -torch.ones(1, 3, encoder.size, encoder.size, device=device)
-    return np.stack([*found, encode_faces(encoder, blank)[0].cpu().numpy()])
+    return np.stack([*found, encoded(blank())])
 
 
 def read_condition_map(cond: Path) -> tuple[VideoInfo, Provenance]:

@@ -62,10 +62,11 @@ def own_memory() -> Iterator[None]:
             parameter.data = parameter.data.clone()
         return network
 
-    vae, encoder = loading.load_vae, loading.load_image_encoder
+    vae, encoder, motion = loading.load_vae, loading.load_image_encoder, loading.load_motion_encoder
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "load_vae", lambda *given: owned(vae(*given)))
         patch.setattr(loading, "load_image_encoder", lambda *given: (owned((found := encoder(*given))[0]), found[1]))
+        patch.setattr(loading, "load_motion_encoder", lambda *given: owned(motion(*given)))
         yield
 
 
