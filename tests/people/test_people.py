@@ -63,8 +63,8 @@ def test_the_person_is_where_the_motion_says(body: Body, background: str) -> Non
         _, behind = painter_and_background(body, person)
         empty = np.stack([np.clip(behind(float(t)), 0, 1) * 255 for t in person.motion.pts_seconds])
         shown = np.abs(drawn - empty).max(-1) > 2
-        config = RenderCondConfig(width=96, height=96, hybrid=False)
-        cond = np.stack(list(render_frames(person.motion, body, config))).max(-1) > 40
+        small = RenderCondConfig(width=96, height=96, hybrid=False)
+        cond = np.stack(list(render_frames(person.motion, body, small))).max(-1) > 40
         assert shown[cond].mean() > 0.97
         assert shown.sum() < 1.6 * cond.sum()
 
