@@ -273,6 +273,7 @@ def test_memory_is_flat(model_folder: ModelFolder, source: Source, tmp_path: Pat
         return seen[-1] - seen[0]
 
     one_frame = 32 * 32 * 3
+    left(12)  # what the first run of a process loads and keeps is no matter of frames
     assert left(60) < 15 * one_frame, "51 more frames came after the second chunk"
 
 
