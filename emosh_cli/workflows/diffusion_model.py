@@ -84,7 +84,10 @@ class DiffusionModel:
     def check_runnable(self, configs: dict[str, Any]) -> None:
         """Refuse options that cannot run here, which a plan may ask about. Raises InputError."""
         from stages.wan.acceleration import check_runnable
+        from stages.wan.run_config import check_pack_options
 
+        if self.folder.pack is not None:
+            check_pack_options(configs["wan_run"])
         heads = self.folder.config["num_attention_heads"]
         check_runnable(configs["wan_run"], configs["wan"].num_inference_steps, heads, self.device)
 
@@ -110,9 +113,10 @@ class DiffusionModel:
 
     def plan(self, clip: Clip, config: WanConfig, run: RunConfig) -> Plan:
         """Memory and time of a clip, from configs alone. Raises InputError where it does not fit."""
+        from stages.generate.wan.model_weights import lora_bytes
         from stages.wan.machine import plan_for_device
 
-        return plan_for_device(self.folder, clip, config, run, self.device)
+        return plan_for_device(self.folder, clip, config, run, self.device, lora_bytes(self.adapter, config))
 
     def generate(
         self,
@@ -180,10 +184,11 @@ def opened(
     `adapted`: an adapter matters, so that its absence is worth a word.
     """
     from stages.body.store import home
-    from stages.wan.folder import open_folder
+    from stages.wan.folder import open_folder, open_with_pack
     from stages.wan.weights import model_folder
 
-    folder = open_folder(model_folder(home()) if model is None else _named(model, home()))
+    named = model_folder(home()) if model is None else _named(model, home())
+    folder = open_with_pack(named, model_folder(home())) if named.is_file() else open_folder(named)
     found = _adapter(adapter, model is None, home())
     if found is None and adapted:
         console.note("no adapter: a base that emosh did not train has never seen its condition maps")
@@ -191,7 +196,13 @@ def opened(
 
 
 def _named(model: str, home: Path) -> Path:
-    """A folder's path, or a name in emosh's models/."""
+    """A path, a name in emosh's models/, or the name of an installed single file."""
+    from stages.wan.weights import PACKS, part
+
+    if model in PACKS and not Path(model).exists():
+        if not part(model).installed(home):
+            raise InputError(f"{model} is not installed; emosh models add FILE, or emosh models fetch {model}")
+        return part(model).installed_path(home)
     given, inside = Path(model), home / "models" / model
     if not given.is_dir() and inside.is_dir():
         return inside

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
+from stages.wan.packs import Pack, open_pack
 from stages.wan.part_check import EMBEDDING, check_transformer
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder
 
@@ -34,6 +35,13 @@ class ModelFolder:
     config: dict[str, Any]
     has_motion_embedding: bool
     """Whether the folder has motion embedding weights. A plain Wan2.1-I2V has none."""
+    pack: Pack | None = None
+    """The quantised single file that is the transformer, instead of `transformer/`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model: the folder's, or the single file's."""
+        return self.path.name if self.pack is None else self.pack.path.resolve().name
 
     @property
     def has_image_encoder(self) -> bool:
@@ -65,6 +73,12 @@ def open_folder(path: Path) -> ModelFolder:
     entries = read_folder(path / "transformer")
     check_transformer(path / "transformer", config, entries)
     return ModelFolder(path, kind, _dtype(path, entries), config, f"{EMBEDDING}.weight" in entries)
+
+
+def open_with_pack(file: Path, path: Path) -> ModelFolder:
+    """A folder whose transformer is the quantised single file. Raises InputError for a file that would not load."""
+    pack = open_pack(file)
+    return ModelFolder(Path(path), "animate", pack.types()[0], dict(pack.config), True, pack)
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from stages.wan.fixed_codec import KIND as BLOCK_CODEC
 from stages.wan.fixed_codec import BlockCodec, load_codec
 from stages.wan.folder import ModelFolder
 from stages.wan.nan_check import check_finite
+from stages.wan.pack_loading import load_pack
 from stages.wan.part_check import EMBEDDING, check_vae
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
 
@@ -29,8 +30,11 @@ def load_transformer(
 ) -> EmoshTransformer3DModel:
     """The transformer, frozen, in evaluation mode. Norms and time embedding stay float32, as the folder keeps them.
 
-    A plain Wan2.1-I2V gets a motion embedding of zeros. Motion has no effect until an adapter replaces it.
+    A plain Wan2.1-I2V gets a motion embedding of zeros. Motion has no effect until an adapter replaces it. A quantised
+    single file is loaded as it is stored, with its face modules.
     """
+    if folder.pack is not None:
+        return load_pack(folder.pack, dtype, device)
     with quiet_libraries():
         model = EmoshTransformer3DModel.from_pretrained(
             folder.path, subfolder="transformer", torch_dtype=dtype, local_files_only=True, **_device_map(device)

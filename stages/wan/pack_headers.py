@@ -150,5 +150,5 @@ def _gguf_tensor(stored: Any, packed: Packed) -> Tensor:
 
     values = torch.from_numpy(stored.data.copy())
     if packed.quantised:
-        return GGUFParameter(values, quant_type=stored.tensor_type)
+        return GGUFParameter(values, quant_type=stored.tensor_type)  # pyright: ignore[reportCallIssue]
     return (values.view(torch.bfloat16) if packed.type == "BF16" else values).reshape(packed.shape)

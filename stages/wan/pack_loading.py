@@ -21,22 +21,22 @@ from stages.wan.packs import Pack, convert, meta_model, stays_float32, stays_pac
 class ScaledLinear(nn.Linear):
     """An `nn.Linear` whose weight is `scale` times numbers of 8 bits.
 
-    The 8 bits are kept as bytes (uint8): they are not expanded by `model.to(dtype)`, and peft does not round a LoRA
-    beside them to 8 bits. The product is computed in the type of the input.
+    The 8 bits are kept as bytes (uint8), which `model.to(dtype)` does not expand. The product is computed in
+    `compute_dtype`, which is also the type that peft gives a LoRA beside the layer.
     """
 
-    def __init__(self, weight: Tensor, scale: float, bias: bool) -> None:
+    def __init__(self, weight: Tensor, scale: float, bias: bool, compute_dtype: torch.dtype) -> None:
         super().__init__(weight.shape[1], weight.shape[0], bias, device="meta")
-        self.stored, self.scale = weight.dtype, scale
+        self.stored, self.scale, self.compute_dtype = weight.dtype, scale, compute_dtype
         self.weight = nn.Parameter(weight.view(torch.uint8), requires_grad=False)
 
-    def expanded(self, dtype: torch.dtype) -> Float[Tensor, "outside inside"]:
-        """The weight in `dtype`: the exact product of 8 bits and scale, rounded once."""
-        return self.weight.view(self.stored).to(dtype).mul_(self.scale)
+    def expanded(self) -> Float[Tensor, "outside inside"]:
+        """The weight in `compute_dtype`: the exact product of 8 bits and scale, rounded once."""
+        return self.weight.view(self.stored).to(self.compute_dtype).mul_(self.scale)
 
     def forward(self, input: Float[Tensor, "*batch inside"]) -> Float[Tensor, "*batch outside"]:
         """As `nn.Linear`."""
-        return nn.functional.linear(input, self.expanded(input.dtype), self.bias)
+        return nn.functional.linear(input, self.expanded(), self.bias)
 
 
 def load_pack(pack: Pack, dtype: torch.dtype = torch.bfloat16, device: torch.device | str = "cpu") -> Any:
@@ -72,7 +72,7 @@ def _set(
 def packed_linear(weight: Tensor, scale: float | None, bias: bool, dtype: torch.dtype) -> nn.Linear:
     """A linear layer that keeps `weight` as it is stored and multiplies in `dtype`. Its bias has no value yet."""
     if scale is not None:
-        return ScaledLinear(weight, scale, bias)
+        return ScaledLinear(weight, scale, bias, dtype)
     from diffusers.quantizers.gguf.utils import GGUFLinear
 
     outside, inside = weight.quant_shape  # type: ignore[attr-defined]  # a GGUFParameter

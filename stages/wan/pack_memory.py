@@ -44,7 +44,7 @@ def _expansion(packed: Packed, dtype: torch.dtype) -> int:
     weight = _meta_weight(packed)
     with torch.no_grad(), LiveBytes([weight]) as live:
         if packed.type in FP8:
-            packed_linear(weight, 1.0, False, dtype).expanded(dtype)  # type: ignore[operator]
+            packed_linear(weight, 1.0, False, dtype).expanded()  # type: ignore[operator]
         else:
             expand(weight).to(dtype)
     return live.peak
@@ -59,4 +59,4 @@ def _meta_weight(packed: Packed) -> Tensor:
     kind = gguf.GGMLQuantizationType[packed.type]
     values, size = gguf.GGML_QUANT_SIZES[kind]
     stored = torch.empty(packed.shape[0], packed.shape[1] // values * size, dtype=torch.uint8, device="meta")
-    return GGUFParameter(stored, quant_type=kind)
+    return GGUFParameter(stored, quant_type=kind)  # pyright: ignore[reportCallIssue]

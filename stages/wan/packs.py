@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from stages.errors import InputError
 from stages.wan.pack_headers import FP8, Packed, Reader, read_packed
 from stages.wan.part_check import FACE_MODULES, I2V_CHANNELS
+from stages.wan.safetensors_headers import read_header
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 HEAD_DIM = 128
 """Width of an attention head in every published Wan."""
 EXPECTED = "give Wan2.2-Animate-14B as a .gguf or fp8_scaled .safetensors file"
-LARGEST_TEXT = 3
+TYPES_NAMED = 3
 """Number of types that a description names."""
 
 
@@ -51,24 +52,28 @@ class Pack:
         """Bytes of the tensors in the file."""
         return sum(packed.bytes for packed in self.originals)
 
-    def describe(self) -> str:
-        """Layers, width and types, the types with the most bytes first."""
-        config, sizes = self.config, Counter[str]()
+    def types(self) -> list[str]:
+        """Types of the tensors, the one with the most bytes first."""
+        sizes = Counter[str]()
         for packed in self.originals:
             sizes[packed.type] += packed.bytes
-        types = ", ".join(name for name, _ in sizes.most_common(LARGEST_TEXT))
+        return [name for name, _ in sizes.most_common()]
+
+    def describe(self) -> str:
+        """Layers, width and types, the types with the most bytes first."""
+        config, types = self.config, ", ".join(self.types()[:TYPES_NAMED])
         width = config["num_attention_heads"] * config["attention_head_dim"]
         return f"Wan-Animate in one file, {config['num_layers']} blocks of width {width}, face modules, {types}"
 
 
 def is_pack(path: Path) -> bool:
     """Whether the file is a GGUF file, or a safetensors file that holds a transformer of Wan's own names or 8 bits."""
-    if path.suffix == ".gguf":
-        return True
-    from stages.wan.safetensors_headers import read_header
-
+    if path.suffix != ".safetensors":
+        return path.suffix == ".gguf"
     entries = read_header(path)[0]
     in_8_bits = any(entry.dtype in FP8 for entry in entries.values())
+    if any(".lora_" in name for name in entries):
+        return False
     return in_8_bits or any(name.endswith("blocks.0.self_attn.q.weight") for name in entries)
 
 

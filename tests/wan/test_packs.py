@@ -10,13 +10,20 @@ import pytest
 import torch
 
 from stages.errors import InputError
+from stages.wan.adapter import stack_lora
+from stages.wan.config import WanConfig
 from stages.wan.face_modules import AnimateTransformer3DModel
+from stages.wan.machine import DEFAULTS
 from stages.wan.pack_headers import read_scale
 from stages.wan.pack_loading import ScaledLinear, expand, load_pack
 from stages.wan.pack_memory import pack_bytes
-from stages.wan.packs import Pack, convert, open_pack, stays_float32
+from stages.wan.packs import Pack, convert, is_pack, open_pack, stays_float32
+from stages.wan.placement import Placement
+from stages.wan.plan import Clip, Networks, choose_plan
+from stages.wan.run_config import RunConfig, check_pack_options
 from tests.wan import tiny_packs
 from tests.wan.test_transformer import inputs, motion
+from tests.wan.tiny import VAE
 
 gguf = pytest.importorskip("gguf", reason="an extra: pip install emosh[gguf]")
 
@@ -104,10 +111,10 @@ def test_expanding_agrees_with_the_package(kind: str) -> None:
 def test_scaled_linear_moves_as_bytes() -> None:
     """A scaled linear survives `.to(bfloat16)` and a deep copy without a change of its 8 bits."""
     weight = torch.randn(4, 6).to(torch.float8_e4m3fn)
-    layer = ScaledLinear(weight, 0.25, False)
+    layer = ScaledLinear(weight, 0.25, False, torch.float32)
     for moved in (copy.deepcopy(layer), copy.deepcopy(layer).to(torch.bfloat16)):
         assert moved.weight.dtype == torch.uint8
-        assert torch.equal(moved.expanded(torch.float32), weight.float() * 0.25)
+        assert torch.equal(moved.expanded(), weight.float() * 0.25)
 
 
 def test_the_description_tells_what_the_file_is(originals: Any, tmp_path: Path) -> None:
@@ -226,3 +233,122 @@ def test_without_the_package_the_message_names_the_extra(
     with pytest.raises(InputError, match=r"pip install 'emosh\[gguf\]'"):
         open_pack(path)
     assert drawn(load_pack(open_pack(other), torch.float32), torch.float32).isfinite().all()
+
+
+# ---- LoRA, placement, plan
+def lora(path: Path) -> Path:
+    """A LoRA of rank 4 as LightX2V's step distillation names it: lora_down and lora_up, a bias's difference."""
+    from safetensors.torch import save_file
+
+    generator, tensors = torch.Generator().manual_seed(1), {}
+    for block in range(2):
+        for name, (outside, inside) in {
+            "self_attn.q": (256, 256),
+            "cross_attn.v": (256, 256),
+            "ffn.0": (512, 256),
+        }.items():
+            stem = f"diffusion_model.blocks.{block}.{name}"
+            tensors[f"{stem}.lora_down.weight"] = 0.1 * torch.randn(4, inside, generator=generator)
+            tensors[f"{stem}.lora_up.weight"] = 0.1 * torch.randn(outside, 4, generator=generator)
+            tensors[f"{stem}.diff_b"] = 0.1 * torch.randn(outside, generator=generator)
+    save_file({name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_lora_stays_beside_the_stored_weights(pack: Pack, dtype: torch.dtype, tmp_path: Path) -> None:
+    """With a LoRA the output is that of the expanded twin with the same LoRA, bit for bit; it has the type of the
+    products, its scale counts, and the weight below keeps its bytes."""
+    model, expanded, path = load_pack(pack, dtype), twin(pack, dtype), lora(tmp_path / "lora.safetensors")
+    plain = drawn(model, dtype)
+    for each in (model, expanded):
+        stack_lora(each, path, 0.7)
+    found = drawn(model, dtype)
+    assert torch.equal(found, drawn(expanded, dtype))
+    assert not torch.equal(found, plain)
+    layer = model.blocks[0].attn1.to_q
+    assert layer.lora_A["lora_0"].weight.dtype == dtype
+    assert layer.base_layer.weight.nbytes == pack_nbytes(pack, "blocks.0.attn1.to_q.weight", dtype)
+
+
+def test_a_lora_can_be_switched_off_to_the_pack(pack: Pack, tmp_path: Path) -> None:
+    """At scale 0 the output is the plain pack's: the LoRA was not added to the stored weights."""
+    model = load_pack(pack, torch.float32)
+    plain = drawn(model, torch.float32)
+    stack_lora(model, lora(tmp_path / "lora.safetensors"), 0.0)
+    assert torch.equal(drawn(model, torch.float32), plain)
+
+
+def test_group_offload_changes_nothing(pack: Pack, tmp_path: Path) -> None:
+    """Blocks brought in one after another, each with its LoRA, give the same bits, and stay as they are stored."""
+    from stages.wan.offload import apply_placement
+
+    class NoVae:
+        def to(self, device: object) -> None: ...
+
+    model = load_pack(pack, torch.float32)
+    stack_lora(model, lora(tmp_path / "lora.safetensors"))
+    plain = drawn(model, torch.float32)
+    apply_placement(model, NoVae(), Placement(group_offload=True), "cpu", torch.float32)
+    assert torch.equal(drawn(model, torch.float32), plain)
+    kept = [parameter.nbytes for name, parameter in model.named_parameters() if name.endswith("ffn.net.2.weight")]
+    assert kept == [pack_nbytes(pack, f"blocks.{block}.ffn.net.2.weight") for block in range(2)]
+
+
+def pack_nbytes(pack: Pack, name: str, dtype: torch.dtype = torch.float32) -> int:
+    """Bytes of the parameter as it is loaded."""
+    packed = pack.tensors[name]
+    return packed.bytes if packed.quantised else dtype.itemsize * torch.Size(packed.shape).numel()
+
+
+@pytest.mark.parametrize(
+    ("kind", "gigabytes", "offloaded"),
+    [
+        ("Q2_K", 6.2, {12: False, 16: False, 24: False}),
+        ("Q3_K", 7.9, {12: True, 16: False, 24: False}),
+        ("Q4_K", 10.2, {12: True, 16: False, 24: False}),
+        ("Q8_0", 18.7, {12: True, 16: True, 24: False}),
+        ("F8_E4M3", 17.6, {12: True, 16: True, 24: False}),
+    ],
+)
+def test_the_real_size_is_planned_by_its_stored_bytes(kind: str, gigabytes: float, offloaded: dict[int, bool]) -> None:
+    """Cards of 12, 16 and 24 GB hold the pack, or take it block by block from host memory, with the LoRA beside."""
+    networks = Networks(DEFAULTS, VAE, WanConfig(num_inference_steps=6), pack=tiny_packs.published(kind))
+    assert networks.transformer_bytes / 1e9 == pytest.approx(gigabytes, abs=0.05)
+    assert 40 * networks.block_bytes < networks.transformer_bytes
+    assert 140e6 < networks.expansion_bytes < 600e6
+    with_lora = Networks(networks.transformer, VAE, networks.wan, pack=networks.pack, lora_bytes=738_005_744)
+    assert with_lora.transformer_bytes == networks.transformer_bytes + 738_005_744
+    for vram, expected in offloaded.items():
+        plan = choose_plan(with_lora, Clip(436, 512, 512), RunConfig(vram_gb=vram), 1e12, 60e9)
+        assert (plan.placement.group_offload, plan.placement.fp8_storage) == (expected, False), vram
+        assert plan.peak.peak_bytes < vram * 1e9
+
+
+def test_a_card_that_is_too_small_is_told_of_smaller_files() -> None:
+    """Where the host's memory does not hold the blocks, the advice is a smaller file, not 8-bit storage."""
+    networks = Networks(DEFAULTS, VAE, WanConfig(), pack=tiny_packs.published("Q8_0"))
+    with pytest.raises(InputError, match="take a smaller file, such as Q2_K"):
+        choose_plan(networks, Clip(77, 512, 512), RunConfig(vram_gb=12), 1e12, 8e9)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"storage": "fp8"}, {"fp8_compute": True}, {"fuse_qkv": True}, {"compile": True}, {"context_parallel": "ulysses"}],
+)
+def test_options_that_rewrite_weights_are_refused(option: dict[str, Any]) -> None:
+    """One line names the setting to change."""
+    check_pack_options(RunConfig())
+    with pytest.raises(InputError, match=rf"set wan_run.{next(iter(option))}="):
+        check_pack_options(RunConfig(**option))
+
+
+def test_other_files_are_no_packs(tmp_path: Path, originals: Any) -> None:
+    """A LoRA is none; a safetensors file under Wan's names is one, quantised or not."""
+    from safetensors.torch import save_file
+
+    assert not is_pack(lora(tmp_path / "lora.safetensors"))
+    assert not is_pack(tmp_path / "a.bin")
+    save_file(originals, tmp_path / "plain.safetensors")
+    assert is_pack(tmp_path / "plain.safetensors")
+    assert open_pack(tmp_path / "plain.safetensors").describe().endswith("face modules, F32")
