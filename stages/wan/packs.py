@@ -116,8 +116,10 @@ def _config(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
         raise InputError(f"{path} is a Wan transformer without {absent[0][:-1]}, so it is not Wan-Animate; {EXPECTED}")
     try:
         return {**_body_config(shapes), **_face_config(shapes)}
-    except (KeyError, IndexError, ZeroDivisionError) as error:
-        raise InputError(f"{path} lacks {error.args[0]} or has it in an odd shape; fetch it again") from error
+    except KeyError as error:
+        raise InputError(f"{path} lacks {error.args[0]}; fetch it again, or {EXPECTED}") from error
+    except (ValueError, IndexError, ZeroDivisionError) as error:
+        raise InputError(f"{path}: its shapes describe no Wan-Animate ({error}); {EXPECTED}") from error
 
 
 def _body_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:

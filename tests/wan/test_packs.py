@@ -155,6 +155,10 @@ def damaged(tensors: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tens
         return {**kept, "blocks.1.ffn.0.bias": torch.zeros(256)}
     if kind == "channels":
         return {**kept, "patch_embedding.weight": torch.zeros(256, 16, 1, 2, 2)}
+    if kind == "flat":
+        return {**kept, "patch_embedding.weight": torch.zeros(256 * 36 * 4)}
+    if kind == "encoder":
+        return {name: tensor for name, tensor in kept.items() if name != "face_encoder.conv2.conv.weight"}
     if kind == "more":
         return {**kept, "vace_blocks.0.weight": torch.zeros(256, 256)}
     return {f"layers.{name}": tensor for name, tensor in kept.items()}
@@ -169,6 +173,8 @@ def damaged(tensors: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tens
         ("adapter", "lacks face_adapter.0.to_k.bias and 3 more tensors"),
         ("shape", "blocks.1.ffn.0.bias gives blocks.1.ffn.net.0.proj.bias the shape"),
         ("channels", "has 16 input channels, Wan-Animate has 36"),
+        ("flat", "its shapes describe no Wan-Animate"),
+        ("encoder", "lacks face_encoder.conv2.weight"),
         ("more", "does not have: vace_blocks.0.weight"),
         ("family", "is not a transformer of Wan"),
     ],
