@@ -86,7 +86,7 @@ TableJobs = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="DIR|NAME", help="A diffusers folder, or the name of a folder in emosh's models/.",
+        "--model", metavar="PATH|NAME", help="A diffusers folder, a .gguf or fp8_scaled file, or a name in models/.",
         show_default="the installed model", rich_help_panel=DIFFUSION,
     ),
 ]  # fmt: skip

@@ -86,7 +86,10 @@ class DiffusionModel:
     def check_runnable(self, configs: dict[str, Any]) -> None:
         """Raise InputError for options that cannot run on this machine. A plan may still describe them."""
         from stages.wan.acceleration import check_runnable
+        from stages.wan.run_config import check_pack_options
 
+        if self.folder.pack is not None:
+            check_pack_options(configs["wan_run"])
         heads = self.folder.config["num_attention_heads"]
         check_runnable(configs["wan_run"], configs["wan"].num_inference_steps, heads, self.device)
 
@@ -112,9 +115,10 @@ class DiffusionModel:
 
     def plan(self, clip: Clip, config: WanConfig, run: RunConfig) -> Plan:
         """Memory and time of a clip, computed from configs alone. Raises InputError if it does not fit into memory."""
+        from stages.generate.wan.model_weights import lora_bytes
         from stages.wan.machine import plan_for_device
 
-        return plan_for_device(self.folder, clip, config, run, self.device)
+        return plan_for_device(self.folder, clip, config, run, self.device, lora_bytes(self.adapter, config))
 
     def generate(
         self,
@@ -186,10 +190,11 @@ def open_model(
     With `uses_adapter`, a note says if there is no adapter.
     """
     from stages.body.store import home
-    from stages.wan.folder import open_folder
+    from stages.wan.folder import open_folder, open_with_pack
     from stages.wan.weights import model_folder
 
-    folder = open_folder(model_folder(home()) if model is None else _model_path(model, home()))
+    named = model_folder(home()) if model is None else _model_path(model, home())
+    folder = open_with_pack(named, model_folder(home())) if named.is_file() else open_folder(named)
     found = _adapter_file(adapter, model is None, home())
     if found is None and uses_adapter:
         console.note("no adapter: a base model that emosh did not train has never seen emosh's condition maps")
@@ -197,7 +202,13 @@ def open_model(
 
 
 def _model_path(model: str, home: Path) -> Path:
-    """`model` as a path, or as the name of a folder in emosh's models/."""
+    """`model` as a path, as the name of a folder in emosh's models/, or as that of an installed single file."""
+    from stages.wan.weights import PACKS, part
+
+    if model in PACKS and not Path(model).exists():
+        if not part(model).installed(home):
+            raise InputError(f"{model} is not installed; emosh models add FILE, or emosh models fetch {model}")
+        return part(model).installed_path(home)
     given, inside = Path(model), home / "models" / model
     if not given.is_dir() and inside.is_dir():
         return inside

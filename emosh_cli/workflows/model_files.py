@@ -43,7 +43,7 @@ def _install_command(weights: Weights) -> str:
         return "emosh models prepare"
     if not weights.repo:
         return "emosh models add ADAPTER.safetensors"
-    return f"emosh models fetch {weights.name}, or emosh models add FOLDER"
+    return f"emosh models fetch {weights.name}, or emosh models add {'FILE' if weights.is_file else 'FOLDER'}"
 
 
 _MAX_PLANCK = "non-commercial (Max Planck)"

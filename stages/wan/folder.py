@@ -14,6 +14,7 @@ from typing import Any
 from stages.errors import InputError
 from stages.wan.face_names import has_face
 from stages.wan.foreign_code import refuse_foreign_code
+from stages.wan.packs import Pack, open_pack
 from stages.wan.part_check import EMBEDDING, check_transformer
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder
 
@@ -39,6 +40,13 @@ class ModelFolder:
     """Whether the folder has motion embedding weights. A plain Wan2.1-I2V has none."""
     has_face: bool = False
     """Whether the folder has Wan-Animate's face modules."""
+    pack: Pack | None = None
+    """The quantised single file that is the transformer, instead of `transformer/`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model: the folder's, or the single file's."""
+        return self.path.name if self.pack is None else self.pack.path.resolve().name
 
     @property
     def has_image_encoder(self) -> bool:
@@ -72,6 +80,12 @@ def open_folder(path: Path) -> ModelFolder:
     check_transformer(path / "transformer", config, entries)
     embedded = f"{EMBEDDING}.weight" in entries
     return ModelFolder(path, kind, _dtype(path, entries), config, embedded, has_face(entries))
+
+
+def open_with_pack(file: Path, path: Path) -> ModelFolder:
+    """A folder whose transformer is the quantised single file. Raises InputError for a file that would not load."""
+    pack = open_pack(file)
+    return ModelFolder(Path(path), "animate", pack.types()[0], dict(pack.config), True, has_face=True, pack=pack)
 
 
 def _config(path: Path) -> dict[str, Any]:

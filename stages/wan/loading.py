@@ -20,6 +20,7 @@ from stages.wan.fixed_codec import KIND as BLOCK_CODEC
 from stages.wan.fixed_codec import BlockCodec, load_codec
 from stages.wan.folder import ModelFolder
 from stages.wan.nan_check import check_finite
+from stages.wan.pack_loading import load_pack
 from stages.wan.part_check import EMBEDDING, check_vae
 from stages.wan.safetensors_headers import read_folder
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
@@ -38,8 +39,11 @@ def load_transformer(
     """The transformer, frozen, in evaluation mode. Norms and time embedding stay float32, as the folder keeps them.
 
     A plain Wan2.1-I2V gets a motion embedding of zeros. Motion has no effect until an adapter replaces it. `face`:
-    with Wan-Animate's face modules, which the folder must have.
+    with Wan-Animate's face modules, which the folder must have. A quantised single file is loaded as it is stored,
+    always with its face modules.
     """
+    if folder.pack is not None:
+        return load_pack(folder.pack, dtype, device)
     from stages.wan.face_modules import AnimateTransformer3DModel
 
     kind = AnimateTransformer3DModel if face else EmoshTransformer3DModel

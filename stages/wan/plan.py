@@ -25,6 +25,9 @@ from stages.wan.run_config import RunConfig
 if TYPE_CHECKING:
     import torch
 
+    from stages.wan.pack_memory import PackBytes
+    from stages.wan.packs import Pack
+
 GB = 1e9
 RESERVE_BYTES = 800_000_000
 """Estimated memory of CUDA's context and the libraries' workspaces."""
@@ -139,6 +142,24 @@ class Networks:
     vae: Mapping[str, Any]
     wan: WanConfig
     encoder_bytes: Mapping[str, int] = field(default_factory=dict)
+    pack: Pack | None = None
+    """The quantised single file that the transformer is loaded from, as it is stored."""
+    lora_bytes: int = 0
+    """Bytes of the LoRAs. Only beside a pack: everywhere else they are added to the weights."""
+
+    @cached_property
+    def _pack_bytes(self) -> PackBytes:
+        import torch
+
+        from stages.wan.pack_memory import pack_bytes
+
+        assert self.pack is not None
+        return pack_bytes(self.pack, getattr(torch, self.wan.dtype))
+
+    @property
+    def expansion_bytes(self) -> int:
+        """The most that expanding one packed layer for its product needs; 0 where none is packed."""
+        return 0 if self.pack is None else self._pack_bytes.expansion
 
     @cached_property
     def _meta(self) -> torch.nn.Module:
@@ -150,7 +171,9 @@ class Networks:
 
     @cached_property
     def transformer_bytes(self) -> int:
-        """Bytes of the transformer as it is loaded, with norms in float32."""
+        """Bytes of the transformer as it is loaded, with norms in float32, and of LoRAs beside a pack."""
+        if self.pack is not None:
+            return self._pack_bytes.total + self.lora_bytes
         from stages.wan.cost import parameter_bytes
 
         return parameter_bytes(self._meta)
@@ -158,6 +181,8 @@ class Networks:
     @cached_property
     def block_bytes(self) -> int:
         """Bytes of one block."""
+        if self.pack is not None:
+            return self._pack_bytes.block + self.lora_bytes // self.transformer["num_layers"]
         from stages.wan.cost import parameter_bytes
 
         return parameter_bytes(self._meta.blocks[0])  # type: ignore[index, arg-type]
@@ -216,7 +241,7 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
             networks.transformer, slots, clip.height, clip.width, getattr(torch, wan.dtype)
         )
         seconds = _step_seconds(networks, placement, operations.linear, operations.attention, device)
-        held = resident + _inputs_bytes(networks.transformer, slots, clip)
+        held = resident + networks.expansion_bytes + _inputs_bytes(networks.transformer, slots, clip)
         steps.append(
             _step(f"{name} ({slots.slots} slots)", count * passes, held, activations, operations.total, seconds)
         )
@@ -249,11 +274,12 @@ def choose_plan(
     `card_bytes` and `host_bytes` are free memory. Raises InputError that names the option to change where none fits.
     """
     limit = card_bytes if run.vram_gb is None else run.vram_gb * GB
-    plans = [make_plan(networks, clip, placement, device) for placement in _allowed(run)]
+    allowed = [each for each in _allowed(run) if networks.pack is None or not each.fp8_storage]
+    plans = [make_plan(networks, clip, placement, device) for placement in allowed]
     fitting = [plan for plan in plans if plan.peak.peak_bytes <= limit and plan.host_bytes <= host_bytes]
     if not fitting:
         least = min(plans, key=lambda plan: plan.peak.peak_bytes)
-        raise InputError(_too_small(least, limit, host_bytes, run))
+        raise InputError(_too_small(least, limit, host_bytes, run, networks.pack is not None))
     return min(fitting, key=_preference)
 
 
@@ -273,11 +299,12 @@ def _allowed(run: RunConfig) -> list[Placement]:
     return [Placement(*each) for each in itertools.product(offloads, storages, tilings)]
 
 
-def _too_small(least: Plan, limit: float, host_bytes: float, run: RunConfig) -> str:
+def _too_small(least: Plan, limit: float, host_bytes: float, run: RunConfig, packed: bool) -> str:
+    smaller = "take a smaller file, such as Q2_K," if packed else "set wan_run.storage=fp8"
     if least.host_bytes > host_bytes:
         return (
             f"{least.placement.text()} needs {least.host_bytes / GB:.0f} GB of host memory, "
-            f"{host_bytes / GB:.0f} GB are free; set wan_run.storage=fp8 or use a machine with more memory"
+            f"{host_bytes / GB:.0f} GB are free; {smaller} or use a machine with more memory"
         )
     forced = [name for name in ("offload", "storage", "vae_tiling") if getattr(run, name) != "auto"]
     advice = f"set wan_run.{forced[0]}=auto" if forced else "use a smaller picture (render-cond --size 384x384)"

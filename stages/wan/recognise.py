@@ -10,6 +10,7 @@ from typing import Any
 from stages.errors import InputError
 from stages.wan.face_names import has_face
 from stages.wan.foreign_code import refuse_foreign_code
+from stages.wan.packs import is_pack, open_pack
 from stages.wan.part_check import (
     EMBEDDING,
     LATENT_CHANNELS,
@@ -50,7 +51,7 @@ def recognise(path: Path) -> list[Recognised]:
     if path.is_file():
         return [_file(path)]
     if not path.is_dir():
-        raise InputError(f"{path} does not exist; give a diffusers folder or a .safetensors file")
+        raise InputError(f"{path} does not exist; give a diffusers folder, or a .safetensors or .gguf file")
     refuse_foreign_code(path)
     if not (path / "model_index.json").is_file():
         return [_folder(path)]
@@ -140,9 +141,12 @@ def check_encoders(folder: Path) -> None:
 
 
 def _file(path: Path) -> Recognised:
+    if is_pack(path):
+        pack = open_pack(path)
+        return Recognised(pack.name, path, pack.describe(), pack.size_bytes)
     if path.suffix != ".safetensors":
         raise InputError(
-            f"{path} is not a .safetensors file; pickled weights are not loaded, so get it as .safetensors"
+            f"{path} is not a .safetensors or .gguf file; pickled weights are not loaded, so get it as .safetensors"
         )
     entries, _ = read_header(path)
     types = dtype_text(path, entries)

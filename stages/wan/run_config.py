@@ -96,3 +96,16 @@ class RunConfig:
                 'context_parallel = "ring" needs an attention backend that returns its sums; '
                 'set attention = "_native_flash", or use ulysses'
             )
+
+
+def check_pack_options(run: RunConfig) -> None:
+    """Refuse what a quantised single file cannot do: its weights stay as stored, LoRAs stay beside them."""
+    for name, taken in (
+        ("storage=auto", run.storage == "fp8"),
+        ("fp8_compute=false", run.fp8_compute),
+        ("fuse_qkv=false", run.fuse_qkv),
+        ("compile=false", run.compile),
+        ("context_parallel=none", run.context_parallel != "none"),
+    ):
+        if taken:
+            raise InputError(f"a quantised single file keeps its weights as they are stored; set wan_run.{name}")

@@ -43,8 +43,8 @@ class Weights:
 
     @property
     def is_file(self) -> bool:
-        """Whether the part is one safetensors file, not a folder."""
-        return self.place.suffix == ".safetensors"
+        """Whether the part is one safetensors or GGUF file, not a folder."""
+        return self.place.suffix in (".safetensors", ".gguf")
 
     def installed_path(self, home: Path) -> Path:
         """Absolute path of the part."""
@@ -87,6 +87,28 @@ WEIGHTS = (
         WAN_FOLDER / "transformer-bf16",
         32_850_000_000,
         "counted: 16.40 G parameters, norms in fp32",
+        required=False,
+    ),
+    Weights(
+        "wan-animate-gguf",
+        "wan-animate with its face modules in one GGUF file, for cards of 12 to 24 GB: --model wan-animate-gguf",
+        "Apache-2.0",
+        "QuantStack/Wan2.2-Animate-14B-GGUF",
+        "Wan2.2-Animate-14B-Q3_K_M.gguf",
+        WAN_FOLDER / "animate.gguf",
+        8_600_000_000,
+        "Q3_K_M; the repository has files from 6.5 GB, Q2_K, which models add installs too",
+        required=False,
+    ),
+    Weights(
+        "wan-animate-fp8",
+        "wan-animate with its face modules in one fp8_scaled file, for cards of 24 GB: --model wan-animate-fp8",
+        "Apache-2.0",
+        "Kijai/WanVideo_comfy_fp8_scaled",
+        "Wan22Animate/Wan2_2-Animate-14B_fp8_scaled_e4m3fn_KJ_v2.safetensors",
+        WAN_FOLDER / "animate-fp8.safetensors",
+        17_300_000_000,
+        "published size",
         required=False,
     ),
     Weights(
@@ -170,6 +192,10 @@ GROUPS = {"wan": tuple(weights.name for weights in WEIGHTS if weights.required)}
 """Group name -> names of its parts. `wan` is everything that `emosh generate --backend wan` requires."""
 TRANSFORMERS = ("wan-base", "wan-animate", "wan-i2v")
 """Names of the parts that can be the transformer, the preferred one first."""
+LORAS = ("wan-distill",)
+"""Names of the parts that `wan.loras` can name in place of a path."""
+PACKS = ("wan-animate-gguf", "wan-animate-fp8")
+"""Names of the single files that --model can name in place of the installed transformer."""
 TRANSFORMER = WAN_FOLDER / "transformer"
 """Path in emosh's home of the link to the transformer that is used."""
 

@@ -185,7 +185,7 @@ def provenance(
             "device": device,
             "photo": encoded.notes.get("photo"),
             "packages": {name: version(name) for name in PACKAGES},
-            "model": source.folder.path.name,
+            "model": source.folder.name,
         },
     )
 

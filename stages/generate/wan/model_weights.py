@@ -14,7 +14,7 @@ from stages.wan.digests import file_digests, folder_digests
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import Layout
 from stages.wan.placement import Placement
-from stages.wan.run_config import RunConfig
+from stages.wan.run_config import RunConfig, check_pack_options
 
 PARTS = ("transformer", "vae")
 """Components of the model folder that drawing needs."""
@@ -56,8 +56,9 @@ def hash_source(
     """Check and hash everything that will be loaded. `cache` is the folder of cached digests. Raises as
     `check_source`."""
     check_source(Source(folder, adapter, {}), config)
-    weights = folder_digests(folder, PARTS, cache, progress)
-    extra = {"adapter": adapter} if adapter is not None else {}
+    weights = folder_digests(folder, PARTS if folder.pack is None else ("vae",), cache, progress)
+    extra = {} if folder.pack is None else {"transformer": folder.pack.path}
+    extra |= {"adapter": adapter} if adapter is not None else {}
     extra |= {f"lora_{number}": path for number, (path, _) in enumerate(_loras(config))}
     digests = file_digests(list(extra.values()), cache, progress)
     return Source(folder, adapter, weights | {role: digests[path] for role, path in extra.items()})
@@ -101,6 +102,8 @@ def load_models(source: Source, config: WanConfig, device: str, run_plan: RunPla
     run_plan = run_plan or RunPlan()
     if source.face and run_plan.config.context_parallel != "none":
         raise InputError("context parallel does not work with a face yet; leave wan_run.context_parallel out")
+    if source.folder.pack is not None:
+        check_pack_options(run_plan.config)
     if not context_parallel.is_helper():
         heads = source.folder.config["num_attention_heads"]
         check_runnable(run_plan.config, config.num_inference_steps, heads, device)
@@ -113,7 +116,7 @@ def load_models(source: Source, config: WanConfig, device: str, run_plan: RunPla
             load_adapter(transformer, source.adapter, config.adapter_scale)
         for path, scale in _loras(config):
             stack_lora(transformer, path, scale)
-        if on_cpu_first:
+        if on_cpu_first and source.folder.pack is None:
             fold_adapters(transformer)
         vae = load_vae(source.folder, DTYPES[config.vae_dtype], device)
         if not placement.group_offload:
@@ -166,6 +169,23 @@ def dropped_lora_names(config: WanConfig) -> dict[str, list[str]]:
 
 
 def _loras(config: WanConfig) -> list[tuple[Path, float]]:
+    from stages.body.store import home
     from stages.wan.adapter import parse_lora
+    from stages.wan.weights import LORAS, part
 
-    return [parse_lora(text) for text in config.loras]
+    found = []
+    for text in config.loras:
+        path, scale = parse_lora(text)
+        if str(path) in LORAS and not path.exists():
+            weights = part(str(path))
+            path = weights.installed_path(home())
+            if not weights.installed(home()):
+                raise InputError(f"loras: {weights.name} is not installed; emosh models fetch {weights.name}")
+        found.append((path, scale))
+    return found
+
+
+def lora_bytes(adapter: Path | None, config: WanConfig) -> int:
+    """Bytes of the adapter's and the LoRAs' files."""
+    files = [path for path, _ in _loras(config)] + ([] if adapter is None else [adapter])
+    return sum(path.stat().st_size for path in files)
