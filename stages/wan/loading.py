@@ -20,7 +20,7 @@ from stages.wan.fixed_codec import KIND as BLOCK_CODEC
 from stages.wan.fixed_codec import BlockCodec, load_codec
 from stages.wan.folder import ModelFolder
 from stages.wan.nan_check import check_finite
-from stages.wan.pack_loading import load_pack
+from stages.wan.pack_loading import expanded_values, load_pack
 from stages.wan.part_check import EMBEDDING, check_vae
 from stages.wan.safetensors_headers import read_folder
 from stages.wan.transformer import EmoshTransformer3DModel, zero_embedding
@@ -69,10 +69,11 @@ def load_motion_encoder(folder: ModelFolder, device: torch.device | str = "cpu")
 
     if not folder.has_face:
         raise InputError(f"{folder.path} has no face modules; {FACE_ADVICE}")
-    place = folder.part("transformer")
-    encoder = motion_encoder(folder.config)
-    prefix = "motion_encoder."
-    tensors = {}
+    encoder, prefix = motion_encoder(folder.config), "motion_encoder."
+    if folder.pack is not None:
+        encoder.load_state_dict(expanded_values(folder.pack, prefix))
+        return encoder.requires_grad_(False).eval().to(device)
+    place, tensors = folder.part("transformer"), {}
     for name, entry in read_folder(place).items():
         if name.startswith(prefix):
             with safe_open(str(entry.file), framework="pt") as file:

@@ -69,6 +69,19 @@ def _set(
     module._parameters[last] = nn.Parameter(value, requires_grad=False)
 
 
+def expanded_values(pack: Pack, prefix: str) -> dict[str, Tensor]:
+    """The parameters below `prefix` in float32, by the rest of their names. Raises InputError for nan or inf."""
+    found = {}
+    for packed in pack.originals:
+        names = [name for name, each in pack.tensors.items() if each.name == packed.name and name.startswith(prefix)]
+        if names:
+            scale = None if packed.scale is None else read_scale(pack.path, packed)
+            for name, tensor in convert(packed.name, pack.read(packed)).items():
+                found[name.removeprefix(prefix)] = expand(tensor, scale).float().reshape(pack.tensors[name].shape)
+    check_finite(pack.path, found)
+    return found
+
+
 def packed_linear(weight: Tensor, scale: float | None, bias: bool, dtype: torch.dtype) -> nn.Linear:
     """A linear layer that keeps `weight` as it is stored and multiplies in `dtype`. Its bias has no value yet."""
     if scale is not None:

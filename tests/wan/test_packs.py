@@ -12,7 +12,9 @@ import torch
 from stages.errors import InputError
 from stages.wan.adapter import stack_lora
 from stages.wan.config import WanConfig
-from stages.wan.face_modules import AnimateTransformer3DModel
+from stages.wan.face_modules import AnimateTransformer3DModel, encode_faces
+from stages.wan.folder import ModelFolder
+from stages.wan.loading import load_motion_encoder
 from stages.wan.machine import DEFAULTS
 from stages.wan.pack_headers import read_scale
 from stages.wan.pack_loading import ScaledLinear, expand, load_pack
@@ -67,8 +69,16 @@ def drawn(model: Any, dtype: torch.dtype) -> torch.Tensor:
     """The output for fixed inputs, with motion and face."""
     faces = torch.randn(9, 3, 16, 16, generator=torch.Generator().manual_seed(6)).to(dtype)
     with torch.no_grad():
-        face_motion = model.encode_face(faces)[None]
+        face_motion = encode_faces(model.motion_encoder, faces)[None]
         return model(**inputs(dtype), motion_hidden_states=motion(dtype), face_motion=face_motion).sample
+
+
+def test_the_encoder_of_faces_is_the_twins(pack: Pack, tmp_path: Path) -> None:
+    """The pack's motion encoder alone, in float32, gives its expanded twin's numbers of a face."""
+    folder = ModelFolder(tmp_path, "animate", pack.types()[0], dict(pack.config), True, has_face=True, pack=pack)
+    faces = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(6))
+    expected = encode_faces(twin(pack, torch.float32).motion_encoder, faces)
+    assert torch.equal(encode_faces(load_motion_encoder(folder), faces), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
