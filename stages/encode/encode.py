@@ -61,7 +61,7 @@ def encode(
     rgb = read_photo(photo)
     chunks = plan_chunks(info.frame_count or 0, config.chunk_frames, config.overlap_frames)
     header = _header(photo, cond, info, record, config, weights or {}, faces)
-    face_features = _check_faces(cond, record, folder, faces)
+    face_features = _check_faces(cond, record, folder, faces, header.frames)
     least = declare_latents(header, len(chunks), (0, 0), (0, 0), face_features=face_features).values()
     check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {header.frames} frames")
     image = _image_embeds(rgb, folder, device)
@@ -97,8 +97,11 @@ def encode(
         file.write("pts_seconds", np.array(times))
 
 
-def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Faces | None) -> int:
-    """Numbers per face, 0 where the map needs none. Raises InputError for a map that no model here reads."""
+def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Faces | None, frames: int) -> int:
+    """Numbers per face, 0 where the map needs none.
+
+    Raises InputError for a map that no model here reads, and for another number of faces than the map has frames.
+    """
     drawn = str(record.notes.get("drawing", "mesh"))
     if drawn not in READABLE:
         raise InputError(
@@ -113,6 +116,8 @@ def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Fac
         raise InputError(f"{cond} shows the skeleton, but {folder.path} has no face modules; {FACE_ADVICE}")
     if faces is None:
         raise InputError(f"{cond} shows the skeleton, which needs the face beside it: give --motion NPZ (and --video)")
+    if faces.count != frames:
+        raise InputError(f"{faces.source} gives {faces.count} faces, {cond} has {frames} frames; give its own motion")
     from stages.wan.face_modules import FACE_CONFIG, face_config
 
     return {**FACE_CONFIG, **face_config(folder.config)}["motion_encoder_dim"]
@@ -135,8 +140,6 @@ def _face_motion(
     for number, rgb in enumerate(faces.pictures()):
         found.append(encoded(rgb))
         progress("encoding the face", number + 1, count)
-    if len(found) != count:
-        raise InputError(f"{faces.source} gives {len(found)} faces, the condition map has {count} frames")
     return np.stack([*found, encoded(blank())])
 
 
