@@ -14,6 +14,7 @@ from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file, source_notes
 from stages.artifacts.streamed_safetensors import write_streamed
 from stages.drawing.face import blank
+from stages.drawing.names import MESH, READABLE, SKELETON
 from stages.encode.config import EncodeConfig
 from stages.encode.faces import Faces, resized_face
 from stages.encode.windows import windows
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from stages.wan.folder import ModelFolder
 
 COND = "make one with: emosh render-cond MOTION -o cond.mp4"
-MESH, SKELETON = "mesh", "skeleton"
-READABLE = (MESH, SKELETON)
-"""Drawings that a model here can read: the mesh with an adapter, the skeleton with Wan-Animate's own weights."""
 
 
 def encode(
