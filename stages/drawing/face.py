@@ -58,9 +58,7 @@ def cut_faces(
             )
         yield crop_face(picture.rgb, box_of(posed, width, height)) if posed.seen["body"] else blank()
     if any(frame.index >= len(motion) for frame in frames):
-        raise InputError(
-            f"{video} has more frames than the motion has rows; give the video that it was tracked from"
-        )
+        raise InputError(f"{video} has more frames than the motion has rows; give the video that it was tracked from")
 
 
 def draw_faces(motion: Motion, body: Body, rows: Int[np.ndarray, "picked"] | None = None) -> Iterator[Picture]:
