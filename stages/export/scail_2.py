@@ -29,6 +29,7 @@ from stages.export import file_names
 from stages.export.config import SIDE_STEP
 from stages.export.driving_frames import check_reference, nearest_rows, placed
 from stages.progress import Progress, silent
+from stages.raster.masks import dilate, keep_touching
 from stages.raster.rasterizer import rasterizer
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
@@ -38,6 +39,10 @@ DRIVING, MASK, PHOTO, PHOTO_MASK = file_names.SCAIL_2
 SHADED = "shaded"
 BLUE, BLACK, WHITE = (0, 0, 255), (0, 0, 0), (255, 255, 255)
 """The first person, background that is not to be seen, background that is to be seen."""
+PERSON = 0.5
+"""Least probability of a pixel that shows a person."""
+REACH_M = 0.3
+"""How far from the fitted body a pixel of the person may be, for hair and clothes; metres at the body's depth."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def write_scail_2(
     width, height = picture_size(*size, short_side)
     crop = Crop.centred(size, width, height)
     photo = crop.cut(photo)
-    person = person_mask(photo, None if ref_motion is None else silhouette(ref_motion, body, crop.view(ref_motion)))
+    person = person_mask(photo, ref_motion, body, crop)
     if not person.any():
         advice = "" if ref_motion is not None else ", or say where the person is with --ref-motion NPZ"
         raise InputError(f"{ref} shows no person that can be told from the background; choose another photo{advice}")
@@ -146,21 +151,24 @@ def picture_size(width: int, height: int, short_side: int) -> tuple[int, int]:
 
 
 def person_mask(
-    photo: UInt8[np.ndarray, "height width 3"], body: Bool[np.ndarray, "height width"] | None = None
+    photo: UInt8[np.ndarray, "height width 3"], reference: Motion | None, body: Body, crop: Crop
 ) -> Bool[np.ndarray, "height width"]:
-    """The pixels of the photo that show a person; with the pixels of the fitted body, only what is connected to it."""
-    if body is None:
-        return person_matte(photo) > 0.5
-    if not body.any():
-        return body
-    y, x = np.nonzero(body)
-    return _touching(person_matte(photo, np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])) > 0.5, body)
+    """The pixels of the photo that show a person.
 
-
-def silhouette(reference: Motion, body: Body, view: View) -> Bool[np.ndarray, "height width"]:
-    """The pixels that the body fitted to a photo covers."""
+    With the photo's motion these are its body's, and what the network takes for a person at most REACH_M from them and
+    connected to them; without, all that the network finds. `crop` is the part of the whole photo that `photo` shows.
+    """
+    if reference is None:
+        return person_matte(photo) > PERSON
+    view = crop.view(reference)
     (frame,) = posed_frames(reference, body, view)
-    return rasterizer("numba")(frame.screen.astype(np.float32), body.faces, view.width, view.height).face >= 0
+    fitted = rasterizer("numba")(frame.screen, body.faces, view.width, view.height).face >= 0
+    if not fitted.any():
+        return fitted
+    y, x = np.nonzero(fitted)
+    box = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+    reach_px = REACH_M * float(view.K[0, 0, 0] / np.median(frame.screen[:, 2]))
+    return keep_touching(fitted | (person_matte(photo, box) > PERSON) & dilate(fitted, reach_px), fitted)
 
 
 def coloured(
@@ -168,16 +176,6 @@ def coloured(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A mask as SCAIL-2 reads it: the person blue on the background's colour."""
     return np.where(person[..., None], np.uint8(BLUE), np.uint8(background))
-
-
-def _touching(
-    mask: Bool[np.ndarray, "height width"], seeds: Bool[np.ndarray, "height width"]
-) -> Bool[np.ndarray, "height width"]:
-    """The connected parts of `mask` that share a pixel with `seeds`."""
-    import cv2
-
-    labels = np.asarray(cv2.connectedComponents(mask.astype(np.uint8))[1])
-    return mask & np.isin(labels, np.unique(labels[mask & seeds]))
 
 
 def _provenance(
