@@ -175,7 +175,7 @@ def coloured(
     person: Bool[np.ndarray, "height width"], background: tuple[int, int, int]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A mask as SCAIL-2 reads it: the person blue on the background's colour."""
-    return np.where(person[..., None], np.uint8(BLUE), np.uint8(background))
+    return np.where(person[..., None], np.array(BLUE, np.uint8), np.array(background, np.uint8))
 
 
 def _provenance(
