@@ -16,6 +16,7 @@ from stages.artifacts.streamed_safetensors import write_streamed
 from stages.drawing.names import MESH, READABLE, SKELETON
 from stages.encode.config import EncodeConfig
 from stages.encode.faces import Faces, blank, resized_face
+from stages.encode.fit import fit_to_map
 from stages.encode.windows import windows
 from stages.errors import InputError
 from stages.progress import Progress, silent
@@ -160,20 +161,6 @@ def read_condition_map(cond: Path) -> tuple[VideoInfo, Provenance]:
             f"{cond} is {info.width}x{info.height}; the model reads multiples of {SIZE_STEP}: {COND} --size 512x512"
         )
     return info, record
-
-
-def fit_to_map(rgb: UInt8[np.ndarray, "h w 3"], info: VideoInfo) -> UInt8[np.ndarray, "height width 3"]:
-    """The whole photo scaled into the map's size, centred, with black borders."""
-    from PIL import Image
-
-    picture = Image.fromarray(rgb)
-    scale = min(info.width / picture.width, info.height / picture.height)
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    if size != picture.size:
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    canvas = Image.new("RGB", (info.width, info.height))
-    canvas.paste(picture, ((info.width - size[0]) // 2, (info.height - size[1]) // 2))
-    return np.asarray(canvas)
 
 
 def _header(
