@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.record import Column, Recorder, arguments
-from stages.curate.shots import shot_scores
+from stages.video.shots import shot_scores
 from stages.video.sink import VideoSink
 from stages.video.source import read_frames
 

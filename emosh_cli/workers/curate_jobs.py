@@ -76,7 +76,8 @@ def scan_video(job: VideoJob) -> VideoRecord:
 
 def _scan(job: VideoJob, source: Source) -> VideoRecord:
     from stages.curate.records import VideoRecord, WindowPlace
-    from stages.curate.shots import find_shots, windows_of_shots
+    from stages.curate.windows import windows_of_shots
+    from stages.video.shots import find_shots
 
     shots = find_shots(job.path, job.config.cut_score)
     windows, short = windows_of_shots(shots.starts, shots.frame_count, job.config)

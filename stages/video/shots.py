@@ -11,14 +11,18 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stages.curate.config import CurateConfig
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.video.segment import Moment, checksum
 from stages.video.source import VideoInfo, decoded, opened, probe
 
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
 UNTIMED = -(2**63)
+LABEL = "looking for shots"
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,25 @@ def find_shots(path: Path, cut_score: float, progress: Progress = silent) -> Sho
     if info.is_photo:
         raise InputError(f"{path} is a still picture; give a video")
     starts, times, sums = [0], array("q"), array("I")
-    for score, moment in _scored(path):
-        if score >= cut_score and moment.index:
-            starts.append(moment.index)
-        times.append(UNTIMED if moment.pts is None else moment.pts)
-        sums.append(moment.checksum)
-        progress("looking for shots", len(times), info.frame_count)
+    for index, (score, frame) in enumerate(_scored(path)):
+        if score >= cut_score and index:
+            starts.append(index)
+        times.append(UNTIMED if frame.pts is None else frame.pts)
+        sums.append(checksum(frame))
+        progress(LABEL, len(times), info.frame_count)
     return Shots(info, len(times), tuple(starts), times, sums)
+
+
+def shot_starts(info: VideoInfo, cut_score: float, progress: Progress = silent) -> tuple[int, ...]:
+    """First frame of each shot, beginning with 0. A photo is one shot. Raises InputError as `find_shots`."""
+    if info.is_photo:
+        return (0,)
+    starts = [0]
+    for index, (score, _) in enumerate(_scored(info.path)):
+        if score >= cut_score and index:
+            starts.append(index)
+        progress(LABEL, index + 1, info.frame_count)
+    return tuple(starts)
 
 
 def shot_scores(path: Path) -> list[float]:
@@ -60,8 +76,8 @@ def shot_scores(path: Path) -> list[float]:
     return [score for score, _ in _scored(path)]
 
 
-def _scored(path: Path) -> Iterator[tuple[float, Moment]]:
-    """Every frame's scdet score, 0 to 100, with the frame's number, timestamp and checksum."""
+def _scored(path: Path) -> Iterator[tuple[float, VideoFrame]]:
+    """Every decoded frame with its scdet score, 0 to 100."""
     import av.filter
 
     with opened(path) as (container, stream):
@@ -76,32 +92,5 @@ def _scored(path: Path) -> Iterator[tuple[float, Moment]]:
                 nodes[0].link_to(nodes[1])
                 nodes[1].link_to(nodes[2])
                 graph.configure()
-            moment = Moment(index, frame.pts, checksum(frame))
             graph.push(frame)
-            yield float(graph.pull().metadata.get("lavfi.scd.score", 0.0)), moment
-
-
-@dataclass(frozen=True)
-class Span:
-    """`frames` frames, beginning with frame `first`."""
-
-    first: int
-    frames: int
-
-
-def windows_of_shots(starts: tuple[int, ...], frame_count: int, config: CurateConfig) -> tuple[list[Span], list[Span]]:
-    """The windows of all shots, in order, and the pieces that are too short for a window.
-
-    A shot is cut into windows of `max_frames` from its beginning; the rest is one more window if it has `min_frames`.
-    """
-    windows: list[Span] = []
-    short: list[Span] = []
-    for start, end in zip(starts, [*starts[1:], frame_count], strict=True):
-        at = start + (config.trim_frames if start else 0)
-        last = end - (config.trim_frames if end < frame_count else 0)
-        if at >= last:
-            short.append(Span(start, end - start))
-        for first in range(at, last, config.max_frames):
-            span = Span(first, min(config.max_frames, last - first))
-            (windows if span.frames >= config.min_frames else short).append(span)
-    return windows, short
+            yield float(graph.pull().metadata.get("lavfi.scd.score", 0.0)), frame
