@@ -8,6 +8,7 @@ the picture, and pixel centres lie at half-integers.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -64,6 +65,14 @@ MOTION = Schema(
         Field("emosh_shoulder_width_px", "frames", "float", "shoulder width of the fitted body seen face on"),
         Field("emosh_gates", "frames gates", "float", "one column per gate, see emosh_gate_names", required=False),
         Field("emosh_gate_names", "gates", "text", "names of the gate columns", required=False),
+        Field("emosh_shot", "frames", "int", "number of each row's shot, rising; absent: one shot", required=False),
+        Field(
+            "emosh_shot_shapes",
+            "shots shape",
+            "float",
+            "betas, head betas, head scale, hand scale of each shot, if they show several people",
+            required=False,
+        ),
         Field("emosh_body_model", "", "text", "name of the body file"),
         Field("emosh_body_sha256", "", "text", "sha256 of the body file"),
         Field("emosh_provenance", "", "text", "JSON record"),
@@ -98,6 +107,11 @@ class Motion:
     provenance: Provenance
     gates: Float[np.ndarray, "frames gates"] | None = None
     gate_names: tuple[str, ...] = ()
+    shot: Int[np.ndarray, "frames"] | None = None
+    """Number of each row's shot, rising; None: one shot."""
+    shot_shapes: Float[np.ndarray, "shots shape"] | None = None
+    """betas, head_betas, head_scale, hand_scale of each shot, where shots show several people; `betas` and the others
+    above are then of the shot with most valid rows."""
 
     def __len__(self) -> int:
         """Number of source frames."""
@@ -111,6 +125,19 @@ class Motion:
     def valid_part(self, part: str) -> Bool[np.ndarray, "frames"]:
         """Rows in which one of PARTS is valid."""
         return self.valid[:, PARTS.index(part)]
+
+    @property
+    def shots(self) -> list[slice]:
+        """The rows of each shot, in order."""
+        if self.shot is None:
+            return [slice(0, len(self))]
+        borders = [0, *(np.flatnonzero(np.diff(self.shot)) + 1).tolist(), len(self)]
+        return [slice(first, last) for first, last in itertools.pairwise(borders)]
+
+    @property
+    def cuts(self) -> Bool[np.ndarray, "steps"]:
+        """Steps from one row to the next that cross a cut."""
+        return np.zeros(len(self) - 1, bool) if self.shot is None else np.diff(self.shot) != 0
 
 
 def save_motion(path: Path, motion: Motion) -> None:
@@ -179,6 +206,10 @@ def _arrays(motion: Motion) -> dict[str, np.ndarray]:
     if motion.gates is not None:
         arrays["emosh_gates"] = motion.gates.astype(np.float32)
         arrays["emosh_gate_names"] = np.array(motion.gate_names)
+    if motion.shot is not None:
+        arrays["emosh_shot"] = motion.shot.astype(np.int64)
+    if motion.shot_shapes is not None:
+        arrays["emosh_shot_shapes"] = motion.shot_shapes.astype(np.float32)
     return arrays
 
 
@@ -209,14 +240,20 @@ def _motion(arrays: dict[str, np.ndarray], provenance: Provenance) -> Motion:
         provenance=provenance,
         gates=arrays.get("emosh_gates"),
         gate_names=tuple(str(name) for name in arrays.get("emosh_gate_names", ())),
+        shot=arrays.get("emosh_shot"),
+        shot_shapes=arrays.get("emosh_shot_shapes"),
     )
 
 
 def select_rows(motion: Motion, rows: np.ndarray | slice) -> Motion:
     """The motion with the chosen rows of all per-frame arrays."""
-    per_frame = (
+    return replace(motion, **{name: values[rows] for name, values in per_row(motion).items()})
+
+
+def per_row(motion: Motion) -> dict[str, np.ndarray]:
+    """The arrays with one row per frame, by field name; those that are absent are left out."""
+    names = (
         "trans", "poses", "expression", "K", "frame_index", "pts_seconds",
-        "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px",
+        "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px", "gates", "shot",
     )  # fmt: skip
-    chosen = {name: getattr(motion, name)[rows] for name in per_frame}
-    return replace(motion, **chosen, gates=None if motion.gates is None else motion.gates[rows])
+    return {name: values for name in names if (values := getattr(motion, name)) is not None}

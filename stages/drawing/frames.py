@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.artifacts.motion import PARTS, Motion
+from stages.artifacts.motion_shots import shape_runs
 from stages.body.camera import project
 from stages.body.model import Body, keypoints_from, motion_template, pose_body
 
@@ -68,16 +69,18 @@ def posed_frames(
     shift: metres added to each row's translation, as a camera that moves does it.
     """
     rows = np.arange(len(motion)) if rows is None else rows
-    template = motion_template(body, motion)
+    runs = [(run, shaped, motion_template(body, shaped)) for run, shaped in shape_runs(motion)]
     trans = motion.trans if shift is None else motion.trans + shift
     wanted = np.unique(rows)
     made: dict[int, PosedFrame] = {}
     for row in rows.tolist():
         if row not in made:
+            run, shaped, template = next(each for each in runs if each[0].start <= row < each[0].stop)
             first = int(np.searchsorted(wanted, row))
             some = wanted[first : first + ROWS_AT_ONCE]
+            some = some[some < run.stop]
             posed = pose_body(
-                body, template, motion.poses[some], trans[some], motion.expression[some], motion.head_scale
+                body, template, motion.poses[some], trans[some], motion.expression[some], shaped.head_scale
             )
             keypoints = keypoints_from(body, template, posed)
             made = {

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.artifacts.motion import Motion
+from stages.artifacts.motion_shots import split_shots
 from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, joint_transforms, motion_template
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
@@ -24,6 +25,9 @@ ARMS = {
 }
 SMALL_FACE_PX = 55.0
 """Face height in the driver's picture below which the expression is mostly noise and is damped."""
+
+
+ANCHORED = ("trans", "poses", "expression", "K")
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,18 @@ def anchor_motion(
 ) -> Motion:
     """The target motion in the reference's camera and framing (`framing="ref"`). A row per row of `target`.
 
+    Each shot is placed and smoothed alone, so the person is at their place in the photo again after a cut.
     smoothing: standard deviation in frames. pitch_limit: the most that a lean of the driver is taken away, degrees.
     """
+    options = smoothing, expression_smoothing, pitch_limit
+    parts = [_anchor_shot(part, reference, body, *options) for part in split_shots(target)]
+    anchored = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ANCHORED}
+    return replace(target, **anchored, image_size=reference.image_size)
+
+
+def _anchor_shot(
+    target: Motion, reference: Motion, body: Body, smoothing: float, expression_smoothing: float, pitch_limit: float
+) -> Motion:
     rest_joints = body.J_regressor @ motion_template(body, reference)
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float64))
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
@@ -72,7 +86,6 @@ def anchor_motion(
         trans=trans.astype(np.float32),
         expression=smooth_expressions(target, reference, visible, expression_smoothing),
         K=np.repeat(reference.K[:1], len(target), 0),
-        image_size=reference.image_size,
     )
 
 

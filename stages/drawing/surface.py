@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from stages.artifacts.motion import Motion
-from stages.body.model import Body, motion_template, pose_body
+from stages.body.model import Body, pose_motion
 from stages.drawing.drawings import DrawingOptions, Painter
 from stages.drawing.frames import ROWS_AT_ONCE, PosedFrame, View
 from stages.raster.rasterizer import rasterizer
@@ -68,13 +68,10 @@ def _painter(body: Body, view: View, options: DrawingOptions, values) -> Painter
 
 def _range(motion: Motion, body: Body) -> tuple[float, float]:
     """Metres from the camera to the nearest and the farthest vertex of the rows that show somebody."""
-    template = motion_template(body, motion)
     rows = np.flatnonzero(motion.valid[:, 0])
     near, far = np.inf, -np.inf
     for first in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[first : first + ROWS_AT_ONCE]
-        posed = pose_body(
-            body, template, motion.poses[some], motion.trans[some], motion.expression[some], motion.head_scale
-        )
-        near, far = min(near, float(posed.vertices[..., 2].min())), max(far, float(posed.vertices[..., 2].max()))
+        depth = pose_motion(body, motion, some).vertices[..., 2]
+        near, far = min(near, float(depth.min())), max(far, float(depth.max()))
     return (near, far) if far > near else (0.0, 1.0)

@@ -95,6 +95,7 @@ def _posed_in_shape(motion: Motion, shape: Motion, body: Body) -> _Posed:
         head_betas=shape.head_betas,
         head_scale=shape.head_scale,
         hand_scale=shape.hand_scale,
+        shot_shapes=None,
     )
     template = motion_template(body, shaped)
     lip_and_face = [body.keypoint_names.index(name) for name in (*LIPS, *FACE)]

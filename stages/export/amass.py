@@ -42,6 +42,7 @@ def to_amass(motion: Motion, body: Body, fps: int | None = None, progress: Progr
         "emosh_kind": np.array("amass"),
         "emosh_head_betas": motion.head_betas.astype(np.float32),
         "emosh_valid": samples.valid,
+        "emosh_shot": samples.shot,
         "emosh_provenance": np.array(export_provenance(motion, body, "amass", {"fps": rate}).to_json()),
     }
 

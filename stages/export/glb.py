@@ -20,7 +20,7 @@ from stages.drawing.skin import skin_colours
 from stages.export.amass import export_provenance
 from stages.export.glb_buffer import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, Buffer, write_glb
 from stages.export.skeleton import local_rotations, rest_joints, root_positions
-from stages.export.upright import UprightMotion, upright_motion
+from stages.export.upright import UprightMotion, hold_before_cuts, upright_motion
 from stages.progress import Progress, silent
 from stages.raster.shading import vertex_normals
 
@@ -36,7 +36,7 @@ def export_glb(
 
     Raises InputError for a motion of another body file.
     """
-    samples = upright_motion(motion, body, fps, progress)
+    samples = hold_before_cuts(upright_motion(motion, body, fps, progress))
     buffer = Buffer()
     document = {
         "asset": _asset(export_provenance(motion, body, "glb", {"fps": fps})),

@@ -18,9 +18,10 @@ from jaxtyping import Float, UInt8
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.motion import PARTS, Motion
+from stages.artifacts.motion_shots import shape_runs
 from stages.artifacts.provenance import Provenance, sha256_file
 from stages.body.camera import project
-from stages.body.model import JOINT_NAMES, Body, keypoints_from, motion_template, pose_body
+from stages.body.model import JOINT_NAMES, Body, keypoints_from, motion_template, pose_motion
 from stages.body.same_body import require_same_body
 from stages.errors import InputError
 from stages.progress import Progress, silent
@@ -164,13 +165,11 @@ def _log_row(
 
 def _posed_rows(motion: Motion, body: Body) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Vertices, joints and keypoints of each row, camera frame."""
-    template = motion_template(body, motion)
-    for start in range(0, len(motion), ROWS_AT_ONCE):
-        some = slice(start, start + ROWS_AT_ONCE)
-        posed = pose_body(
-            body, template, motion.poses[some], motion.trans[some], motion.expression[some], motion.head_scale
-        )
-        yield from zip(posed.vertices, posed.joints, keypoints_from(body, template, posed), strict=True)
+    for run, shaped in shape_runs(motion):
+        template = motion_template(body, shaped)
+        for start in range(run.start, run.stop, ROWS_AT_ONCE):
+            posed = pose_motion(body, shaped, slice(start, min(start + ROWS_AT_ONCE, run.stop)))
+            yield from zip(posed.vertices, posed.joints, keypoints_from(body, template, posed), strict=True)
 
 
 def _scale(motion: Motion) -> float:

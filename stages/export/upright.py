@@ -6,11 +6,11 @@ is assumed to be level: with a tilted camera the floor stays tilted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from stages.artifacts.motion import Motion
 from stages.body.camera import UPRIGHT
@@ -20,6 +20,8 @@ from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 
 ROWS_AT_ONCE = 16
+CUT_SECONDS = 1e-3
+"""Time from the held sample to the next shot, in a format that can only interpolate."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class UprightMotion:
     valid: Bool[np.ndarray, "samples 4"]
     times: Float[np.ndarray, "samples"]
     """Seconds from the first sample."""
+    shot: Int[np.ndarray, "samples"]
+    """Number of each sample's shot. Nothing may be interpolated across a cut."""
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -49,7 +53,8 @@ def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress:
     """
     require_same_body("motion", motion, body)
     poses, trans = upright(motion, body)
-    trans[:, 1] -= _lowest(motion, body, progress)
+    for rows, lowest in zip(motion.shots, _lowest(motion, body, progress), strict=True):
+        trans[rows, 1] -= lowest
     times = motion.pts_seconds - motion.pts_seconds[0]
     row, share = np.arange(len(motion)), np.zeros(len(motion))
     if fps is not None:
@@ -64,7 +69,22 @@ def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress:
         head_scale=motion.head_scale,
         valid=motion.valid[np.where(share < 0.5, row, np.minimum(row + 1, len(motion) - 1))],
         times=times.astype(np.float64),
+        shot=np.zeros(len(row), np.int64) if motion.shot is None else motion.shot[row],
     )
+
+
+def hold_before_cuts(samples: UprightMotion) -> UprightMotion:
+    """The samples, and before each cut the last one again, CUT_SECONDS before the next shot: whoever interpolates
+    linearly between samples then shows no movement from one shot to the next."""
+    last = np.flatnonzero(np.diff(samples.shot))
+    chosen = np.sort(np.concatenate([np.arange(len(samples)), last]))
+    times = samples.times[chosen]
+    again = np.flatnonzero(np.diff(chosen) == 0) + 1
+    times[again] = np.maximum(samples.times[last], samples.times[last + 1] - CUT_SECONDS)
+    return replace(
+        samples, trans=samples.trans[chosen], poses=samples.poses[chosen], expression=samples.expression[chosen],
+        valid=samples.valid[chosen], times=times, shot=samples.shot[chosen],
+    )  # fmt: skip
 
 
 def upright(motion: Motion, body: Body) -> tuple[Float[np.ndarray, "frames 165"], Float[np.ndarray, "frames 3"]]:
@@ -76,14 +96,16 @@ def upright(motion: Motion, body: Body) -> tuple[Float[np.ndarray, "frames 165"]
 
 
 def sample_positions(motion: Motion, fps: int) -> tuple[np.ndarray, Float[np.ndarray, "samples"]]:
-    """The row before each sample, and how far the sample is on the way to the next row (0..1), by the rows' times."""
+    """The row before each sample, and how far the sample is on the way to the next row (0..1), by the rows' times.
+    A sample between two shots is the last row before the cut."""
     times = motion.pts_seconds - motion.pts_seconds[0]
     length = motion.duration_seconds or float(1 / (motion.fps or Fraction(1)))
     at = np.minimum(np.arange(max(1, round(length * fps))) / fps, times[-1])
     row = np.clip(np.searchsorted(times, at, side="right") - 1, 0, max(len(times) - 2, 0))
     if len(times) == 1:
         return row, np.zeros(len(at))
-    return row, np.clip((at - times[row]) / np.maximum(times[row + 1] - times[row], 1e-9), 0, 1)
+    share = np.clip((at - times[row]) / np.maximum(times[row + 1] - times[row], 1e-9), 0, 1)
+    return row + (motion.cuts[row] & (share >= 1)), np.where(motion.cuts[row], 0.0, share)
 
 
 def whole_frame_rate(motion: Motion, fps: int | None) -> int:
@@ -91,16 +113,16 @@ def whole_frame_rate(motion: Motion, fps: int | None) -> int:
     return fps or max(1, round(motion.fps))
 
 
-def _lowest(motion: Motion, body: Body, progress: Progress) -> float:
-    """Height of the lowest point over all measured rows, y up, before the person is placed on the floor."""
-    lowest = -np.inf
+def _lowest(motion: Motion, body: Body, progress: Progress) -> list[float]:
+    """Height of the lowest point of each shot over its measured rows, y up, before the person is placed on the floor.
+    Each shot has its own camera."""
+    lowest = np.full(len(motion), -np.inf)
     for start in range(0, len(motion), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        seen = motion.valid[rows, 0] if motion.valid[:, 0].any() else np.ones(len(motion.trans[rows]), bool)
-        if seen.any():
-            lowest = max(lowest, float(pose_motion(body, motion, rows).vertices[seen, :, 1].max()))
+        lowest[rows] = pose_motion(body, motion, rows).vertices[..., 1].max(1)
         progress("finding the floor", min(start + ROWS_AT_ONCE, len(motion)), len(motion))
-    return -lowest
+    seen = motion.valid[:, 0]
+    return [-float(lowest[rows][seen[rows]].max() if seen[rows].any() else lowest[rows].max()) for rows in motion.shots]
 
 
 def _interpolated(values: np.ndarray, row: np.ndarray, share: np.ndarray) -> np.ndarray:

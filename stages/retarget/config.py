@@ -12,4 +12,4 @@ class RetargetConfig:
     disentangle: bool = True
     """Use the reference person's body and head shape. False keeps the driver's shape (the paper's ablation)."""
     keep_head_height: bool = True
-    """Move the whole clip up or down by one constant, so that the head starts at the driver's height (paper 0.B.5)."""
+    """Move every shot up or down by one constant, so that the head starts at the driver's height (paper 0.B.5)."""

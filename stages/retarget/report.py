@@ -27,6 +27,7 @@ class RetargetReport:
     height_after_m: float
     height_ratio: float
     head_offset_y_m: float
+    """Of the first shot."""
     face_in_frame_before: float
     """Share of valid frames in which the whole face is inside the picture."""
     face_in_frame_after: float
@@ -74,7 +75,7 @@ def measure_changes(
     height_before, height_after = (float(np.ptp(motion_template(body, motion)[:, 1])) for motion in (before, after))
     hands = np.abs(_hand_hand(new) - _hand_hand(old))[valid] * 100
     face = np.abs(_hand_face(new) - _hand_face(old))[valid] * 100
-    standing = _standing(old, valid)
+    standing = _standing(old, valid) & ~before.cuts[:, None]
     return RetargetReport(
         height_before_m=height_before,
         height_after_m=height_after,

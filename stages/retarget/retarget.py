@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from stages.artifacts.motion import Motion
+from stages.artifacts.motion_shots import split_shots
 from stages.artifacts.provenance import Provenance, config_dict, source_notes
-from stages.body.model import Body, motion_template, pose_body
+from stages.body.model import Body, pose_motion
 from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 from stages.retarget.config import RetargetConfig
@@ -25,7 +26,7 @@ def retarget(
     config: RetargetConfig = RetargetConfig(),
     progress: Progress = silent,
 ) -> tuple[Motion, RetargetReport]:
-    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`.
+    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`, in every shot.
 
     The driver's scale is kept where the reference does not show it: head_scale without a valid body and face,
     hand_scale without a valid hand. Raises InputError when the motions, or the body, come from different body files.
@@ -33,9 +34,14 @@ def retarget(
     require_same_body("driving motion", driver, body)
     require_same_body("reference motion", reference, body)
     swapped = _with_shape_of(driver, reference) if config.disentangle else driver
-    offset = _head_offset(driver, swapped, body) if config.keep_head_height else 0.0
-    shifted = replace(swapped, trans=swapped.trans + np.array([0, offset, 0], np.float32))
-    report = measure_changes(driver, shifted, body, offset, progress)
+    shifted, offsets = swapped, [0.0]
+    if config.keep_head_height:
+        offsets = [_head_offset(*pair, body) for pair in zip(split_shots(driver), split_shots(swapped), strict=True)]
+        trans = swapped.trans.copy()
+        for rows, offset in zip(driver.shots, offsets, strict=True):
+            trans[rows, 1] += offset
+        shifted = replace(swapped, trans=trans)
+    report = measure_changes(driver, shifted, body, offsets[0], progress)
     provenance = Provenance(
         "retarget",
         config=config_dict(config),
@@ -54,11 +60,13 @@ def _with_shape_of(driver: Motion, reference: Motion) -> Motion:
         head_betas=reference.head_betas,
         head_scale=reference.head_scale if body_seen and face_seen else driver.head_scale,
         hand_scale=reference.hand_scale if left_seen or right_seen else driver.hand_scale,
+        shot_shapes=None,
     )
 
 
 def _head_offset(driver: Motion, swapped: Motion, body: Body) -> float:
-    """Mean y of the head's vertices in the first valid frame, before minus after the swap, metres (paper 0.B.5)."""
+    """Mean y of the head's vertices in the first valid frame of a shot, before minus after the swap, metres (paper
+    0.B.5)."""
     row = int(np.argmax(driver.valid[:, 0])) if driver.valid[:, 0].any() else 0
     head = body.part_vertices("head")
     before, after = (float(_vertices(motion, body, row)[head, 1].mean()) for motion in (driver, swapped))
@@ -66,13 +74,4 @@ def _head_offset(driver: Motion, swapped: Motion, body: Body) -> float:
 
 
 def _vertices(motion: Motion, body: Body, row: int) -> np.ndarray:
-    rows = slice(row, row + 1)
-    posed = pose_body(
-        body,
-        motion_template(body, motion),
-        motion.poses[rows],
-        motion.trans[rows],
-        motion.expression[rows],
-        motion.head_scale,
-    )
-    return posed.vertices[0]
+    return pose_motion(body, motion, slice(row, row + 1)).vertices[0]

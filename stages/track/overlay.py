@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance
 from stages.body.camera import project
-from stages.body.model import Body, motion_template, pose_body
+from stages.body.model import Body, pose_motion
 from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 from stages.raster.rasterizer import rasterizer
@@ -64,15 +64,10 @@ def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[n
 
     require_same_body("motion", motion, body)
     draw = rasterizer("numba")
-    template = motion_template(body, motion)
     vertices: Float[np.ndarray, "rows vertices 3"] = np.empty((0, 0, 3))
     for row, frame in enumerate(read_frames(source)):
         if row % ROWS_AT_ONCE == 0:
-            rows = slice(row, row + ROWS_AT_ONCE)
-            posed = pose_body(
-                body, template, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale
-            )
-            vertices = posed.vertices
+            vertices = pose_motion(body, motion, slice(row, row + ROWS_AT_ONCE)).vertices
         picture = frame.rgb.copy()
         if motion.valid[row, 0]:
             picture = _blend_mesh(picture, vertices[row % ROWS_AT_ONCE], motion.K[row], body, draw)
