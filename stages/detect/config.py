@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stages.video.shots import CUT_SCORE
+
 
 @dataclass(frozen=True)
 class DetectConfig:
@@ -13,3 +15,7 @@ class DetectConfig:
     """Person to follow when several are in the picture: 0 is the largest, 1 the next largest."""
     lanes: int = 2
     """Number of parts of the clip that are read at the same time, each in its own thread."""
+    everyone: bool = False
+    """Follow every person of the clip instead of one."""
+    cut_score: float = CUT_SCORE
+    """A new shot begins at a frame with at least this score from FFmpeg's scdet, 0 to 100. 101 finds no cut."""

@@ -1,6 +1,7 @@
 """The detectors. All follow the person with MediaPipe; the others replace its 2-D points with their own.
 
-A detector is a function `(path, DetectConfig, Progress) -> Observations`, imported when it is chosen.
+A detector is a function `(path, DetectConfig, Progress) -> list[Observations]`, imported when it is chosen. The list
+has one entry, or with `DetectConfig.everyone` one per person.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Detector:
 POSE_FILE = NetworkFile("dwpose", "detectors/dw-ll_ucoco_384.onnx")
 BOX_FILE = NetworkFile("dwpose-det", "detectors/yolox_l.onnx", required=False)
 DETECTORS = {
-    "mediapipe": Detector("stages.detect.holistic:detect"),
-    "dwpose": Detector("stages.detect.dwpose:detect", (POSE_FILE, BOX_FILE)),
+    "mediapipe": Detector("stages.detect.holistic:observe"),
+    "dwpose": Detector("stages.detect.dwpose:observe", (POSE_FILE, BOX_FILE)),
 }
 
 
@@ -66,7 +67,7 @@ def check_files(name: str) -> None:
             )
 
 
-def detector(name: str) -> Callable[[Path, DetectConfig, Progress], Observations]:
+def detector(name: str) -> Callable[[Path, DetectConfig, Progress], list[Observations]]:
     """The function of the detector of that name."""
     module, attribute = DETECTORS[name].function.split(":")
     return getattr(importlib.import_module(module), attribute)

@@ -33,10 +33,10 @@ SAME_PERSON = 0.2
 Chosen here."""
 
 
-def detect(path: Path, config: DetectConfig | None = None, progress: Progress = silent) -> Observations:
-    """Observe one person with MediaPipe, then replace its points with DWPose's where their confidence is high.
+def observe(path: Path, config: DetectConfig, progress: Progress = silent) -> list[Observations]:
+    """Observe people with MediaPipe, then replace its points with DWPose's where their confidence is high.
 
-    Raises InputError as `holistic.detect` does, and for files that are missing or are other networks.
+    Raises InputError as `holistic.observe` does, and for files that are missing or are other networks.
     """
     check_files("dwpose")
     check_network("dwpose", POSE_FILE.where())
@@ -44,22 +44,25 @@ def detect(path: Path, config: DetectConfig | None = None, progress: Progress = 
     if BOX_FILE.where().is_file():
         check_network("dwpose-det", BOX_FILE.where())
         boxes = open_network(BOX_FILE.where())
-    observations = holistic.detect(Path(path), config, progress)
-    return with_keypoints(observations, read_points(Path(path), observations, pose, boxes, progress), "dwpose")
+    people = holistic.observe(Path(path), config, progress)
+    points = read_points(Path(path), people, pose, boxes, progress)
+    return [with_keypoints(each, rows, "dwpose") for each, rows in zip(people, points, strict=True)]
 
 
 def read_points(
-    path: Path, observations: Observations, pose: OnnxNetwork, boxes: OnnxNetwork | None, progress: Progress
-) -> KeypointRows:
-    """The points of every frame in which MediaPipe follows the person; NaN elsewhere."""
-    points = np.full((len(observations), JOINTS, 3), np.nan)
+    path: Path, people: list[Observations], pose: OnnxNetwork, boxes: OnnxNetwork | None, progress: Progress
+) -> list[KeypointRows]:
+    """The points of each person in every frame in which MediaPipe follows them; NaN elsewhere."""
+    points = np.full((len(people), len(people[0]), JOINTS, 3), np.nan)
     for frame in read_frames(path):
-        own = observations.person_box[frame.index].astype(float)
-        if np.isfinite(own).all():
-            box = own if boxes is None else box_of_person(people_boxes(frame.rgb, boxes), own)
-            points[frame.index] = points_in_box(frame.rgb, box, pose)
-        progress("reading dwpose's points", frame.index + 1, len(observations))
-    return wholebody_rows(points)
+        own = [each.person_box[frame.index].astype(float) for each in people]
+        seen = [number for number, box in enumerate(own) if np.isfinite(box).all()]
+        found = people_boxes(frame.rgb, boxes) if seen and boxes is not None else None
+        for number in seen:
+            box = own[number] if found is None else box_of_person(found, own[number])
+            points[number, frame.index] = points_in_box(frame.rgb, box, pose)
+        progress("reading dwpose's points", frame.index + 1, len(people[0]))
+    return [wholebody_rows(rows) for rows in points]
 
 
 def box_of_person(boxes: Float[np.ndarray, "people 4"], own: Box) -> Box:

@@ -7,10 +7,12 @@ Columns as in `observations.EVIDENCE`. They are measured here while the frame is
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from stages.detect.look import Look, look_distance
 from stages.detect.matte import matte_at
 from stages.detect.observations import EVIDENCE
 
@@ -22,11 +24,25 @@ FACE_NOSE = 1
 FACE_TOP, FACE_CHIN = 10, 152
 
 
+@dataclass(frozen=True)
+class Company:
+    """The usual look of the person who is followed, and of everybody else in the shot."""
+
+    own: Look
+    others: tuple[Look, ...]
+
+    def like_another(self, look: Look) -> float:
+        """How much nearer a look is to another person's than to the own one; NaN where they cannot be compared."""
+        others = [apart for other in self.others if np.isfinite(apart := look_distance(other, look))]
+        return look_distance(self.own, look) - min(others) if others else np.nan
+
+
 def evidence_of(
     matte: Float[np.ndarray, "height width"] | None,
     found: dict[str, Float[np.ndarray, "points 3"]],
     expected: tuple[Float[np.ndarray, "2"], float] | None,
-) -> Float[np.ndarray, "3"]:
+    like_another: float,
+) -> Float[np.ndarray, "4"]:
     """One row of `observations.EVIDENCE`, from the frame's matte, its landmarks, and the head's expected centre and
     height in px."""
     row = np.full(len(EVIDENCE), np.nan, np.float32)
@@ -41,6 +57,7 @@ def evidence_of(
     if expected is not None:
         centre, size = expected
         row[2] = np.linalg.norm(pose[:11, :2].mean(0) - centre) / max(size, 1e-6)
+    row[3] = like_another
     return row
 
 

@@ -39,6 +39,9 @@ class GateConfig:
     1.6 at the start or end of a clip."""
     head_off_survey_in_company: float = 0.8
     """The same limit while other people are in the picture."""
+    looks_like_another: float = 4.0
+    """Largest difference between the distances of the look from the own usual look and from another person's. Chosen
+    here, above LOOKS_LIKE_ANOTHER, because the pose of every frame is less sure than that of the survey."""
     size_jump: float = 2.0
     """Largest factor between the size of a body and its median size within one second before and after."""
     torso_visibility: float = 0.5
@@ -146,8 +149,13 @@ def _nobody_there(observations: Observations, config: GateConfig) -> Bool[np.nda
 
 
 def _somebody_else(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
-    limit = config.head_off_survey_in_company if observations.other_people else config.head_off_survey
+    company = np.isfinite(_evidence(observations, "looks_like_another")) | (observations.other_people > 0)
+    limit = np.where(company, config.head_off_survey_in_company, config.head_off_survey)
     return _evidence(observations, "head_where_expected") > limit
+
+
+def _looks_like_another(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    return _evidence(observations, "looks_like_another") > config.looks_like_another
 
 
 def _size_jumps(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
@@ -172,6 +180,7 @@ def _torso_unseen(observations: Observations, config: GateConfig) -> Bool[np.nda
 BODY_RULES: dict[str, Callable[[Observations, GateConfig], Bool[np.ndarray, "frames"]]] = {
     "nobody there": _nobody_there,
     "somebody else": _somebody_else,
+    "looks like another": _looks_like_another,
     "size jumps": _size_jumps,
     "torso unseen": _torso_unseen,
 }

@@ -1,35 +1,41 @@
-"""Landmarks of one person from a video or photo: find the people, follow one, read pose, face and hands.
+"""Landmarks of people from a video or photo: find the people of every shot, follow some, read pose, face and hands.
 
-Two passes over the file, with one frame per lane in memory. The first pass, the survey, finds people in some of the
-frames. The second pass runs MediaPipe Holistic on every frame, in a crop around the person. `gates` rejects doubtful
-results later.
+Three passes over the file, with one frame per lane in memory. The first pass finds the cuts. The second pass, the
+survey, finds people in some of the frames. The third pass runs MediaPipe Holistic on every frame, in a crop around each
+person that is followed. `gates` rejects doubtful results later. Nothing is linked or followed across a cut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.detect.config import DetectConfig
-from stages.detect.crops import Box, clip_box, grown, plan_crops
+from stages.detect.crops import Box, clip_box, grown, overlap, plan_crops
+from stages.detect.evidence import Company
 from stages.detect.lanes import Lane, cut_into_lanes, run_lanes
 from stages.detect.observation_arrays import ObservationArrays
 from stages.detect.observations import Observations
+from stages.detect.people import Followed, follow, people_of_shots, recognise
 from stages.detect.person_detections import PersonDetection, detect_people, face_region, tiles
-from stages.detect.reader import Reader
-from stages.detect.tracklets import LONGEST_ABSENCE, Person, crop_without_others, link_detections, within_frames
+from stages.detect.reader import Reader, Reading
+from stages.detect.tracklets import LONGEST_ABSENCE, Person, crop_without_others, within_frames
 from stages.errors import InputError
 from stages.networks.opened import Networks, is_too_small
 from stages.progress import Progress, silent
+from stages.video.shots import shot_starts
 from stages.video.source import Frame, VideoInfo, probe, read_frames
 
 SURVEY_SECONDS = 0.2
 """Time between two frames of the survey."""
 CROP_MARGIN = 0.15
 """Margin around the boxes of the survey, which sees only some of the frames."""
+SAME_PLACE = 0.1
+"""Least overlap (IoU) of somebody else's box with the place where the followed person would be."""
 EXPECTED_SECONDS = 0.6
 """The head's position is interpolated between detections of the survey up to this time from the nearest one."""
 WARM_UP = 8
@@ -39,29 +45,53 @@ number is in frames at every frame rate, because the network counts pictures."""
 
 
 def detect(path: Path, config: DetectConfig | None = None, progress: Progress = silent) -> Observations:
-    """Observe one person in every frame of a video, or in a photo.
+    """Observe one person in every frame of a video, or in a photo: the person `config.person`.
+
+    Raises InputError as `observe` does.
+    """
+    return observe(path, replace(config or DetectConfig(), everyone=False), progress)[0]
+
+
+def observe(path: Path, config: DetectConfig, progress: Progress = silent) -> list[Observations]:
+    """Observe one person, or with `config.everyone` all people, largest first, in every frame of a video or in a photo.
 
     Raises InputError as `probe` and `read_frames` do, and when there is no person of the number `config.person`.
-    A clip without any person gives rows in which nothing is found.
+    A clip without any person gives one person of whom nothing is found.
     """
-    config = config or DetectConfig()
     info = probe(Path(path))
+    starts = shot_starts(info, config.cut_score, progress)
     lanes = cut_into_lanes(info.frame_count, config.lanes, WARM_UP)
     networks = Networks()
-    frame_count, people = survey(info, lanes, networks, progress)
-    person, others = choose_person(people, config.person, info.path)
-    return _follow(info, frame_count, person, others, lanes, networks, progress)
+    frame_count, surveyed = survey(info, starts, lanes, networks, progress)
+    gap = max(survey_step(info), round(LONGEST_ABSENCE * float(info.fps)))
+    shots = people_of_shots(surveyed, starts, frame_count, gap)
+    known = recognise(shots)
+    if not config.everyone:
+        _require_person(config.person, len(known), info.path)
+    numbers = range(max(1, len(known))) if config.everyone else [config.person]
+    plans = [follow(shots, known, number, alone=config.everyone) for number in numbers]
+    return _follow(info, frame_count, plans, len(known), lanes, networks, progress)
 
 
-def survey(info: VideoInfo, lanes: list[Lane], networks: Networks, progress: Progress) -> tuple[int, list[Person]]:
-    """Count the frames, and find the people in one frame per `SURVEY_SECONDS`."""
-    step = max(1, round(float(info.fps) * SURVEY_SECONDS))
+def survey_step(info: VideoInfo) -> int:
+    """Frames from one surveyed frame to the next."""
+    return max(1, round(float(info.fps) * SURVEY_SECONDS))
+
+
+def survey(
+    info: VideoInfo, starts: tuple[int, ...], lanes: list[Lane], networks: Networks, progress: Progress
+) -> tuple[int, list[list[PersonDetection]]]:
+    """Count the frames, and find the people in the first frame of each shot and one per `SURVEY_SECONDS` after it."""
+    step = survey_step(info)
 
     def look(lane: Lane, frame_done: Callable[[], None]) -> tuple[int, list[list[PersonDetection]]]:
         surveyed, count, misses, last_seen = [], 0, 0, []
         for frame in frames_of(info, lane):
             count = frame.index + 1
-            if frame.index % step == 0 and not is_too_small(frame.rgb):
+            start = max(each for each in starts if each <= frame.index)
+            if frame.index == start:
+                misses, last_seen = 0, []
+            if (frame.index - start) % step == 0 and not is_too_small(frame.rgb):
                 parts = [face_region(_head_box(s)) for s in last_seen]
                 if misses & (misses - 1) == 0:  # in the 1st, 2nd, 3rd, 5th, 9th ... frame without a person: 0.3 s each
                     parts += tiles(info.width, info.height)
@@ -72,10 +102,7 @@ def survey(info: VideoInfo, lanes: list[Lane], networks: Networks, progress: Pro
         return count, surveyed
 
     found = run_lanes(lanes, look, progress, "looking for people", info.frame_count)
-    detections = [detection for _, surveyed in found for detection in surveyed]
-    return max(count for count, _ in found), link_detections(
-        detections, max(step, round(LONGEST_ABSENCE * float(info.fps)))
-    )
+    return max(count for count, _ in found), [detections for _, surveyed in found for detections in surveyed]
 
 
 def frames_of(info: VideoInfo, lane: Lane, before: int = 0) -> Iterator[Frame]:
@@ -92,60 +119,120 @@ def _head_box(detection: PersonDetection) -> Box:
     return np.concatenate([detection.head - half, detection.head + half])
 
 
-def choose_person(people: list[Person], index: int, path: Path) -> tuple[Person | None, list[Person]]:
-    """The person number `index`, and the others. Raises InputError when there are fewer people."""
-    if not people:
-        return None, []
-    if not 0 <= index < len(people):
-        one = "only one person is" if len(people) == 1 else f"{len(people)} people are"
+def _require_person(index: int, count: int, path: Path) -> None:
+    """Raises InputError when there are people, but no person of that number."""
+    if count and not 0 <= index < count:
+        one = "only one person is" if count == 1 else f"{count} people are"
         raise InputError(f"{path}: there is no person {index}: {one} in the picture; the largest person is 0")
-    return people[index], people[:index] + people[index + 1 :]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What the third pass needs for one person of the clip, in one shot."""
+
+    followed: Followed
+    crops: Float[np.ndarray, "segments 4"]
+    segment: Int[np.ndarray, "frames"]
+    """Number of each frame's crop, from the first frame of the shot."""
+    hidden: Bool[np.ndarray, "frames"]
+    """Frames of the shot in which the person is behind or beside somebody else and was not seen."""
+    company: Company | None
+
+    @classmethod
+    def of(cls, followed: Followed, info: VideoInfo) -> Guide:
+        """The guide of a shot."""
+        shot, person, others = followed.shot, followed.person, followed.others
+        segment, crops = crops_for(person, others, shot.first, shot.last, info)
+        hidden = hidden_frames(person, others, shot.first, shot.last, survey_step(info))
+        company = None
+        if person is not None and others:
+            company = Company(person.look, tuple(other.look for other in others))
+        return cls(followed, crops, segment, hidden, company)
+
+    def read(self, reader: Reader, frame: Frame, farthest: int) -> Reading | None:
+        """The reading of a frame of this shot; None where nobody is followed or the person is hidden."""
+        person, row = self.followed.person, frame.index - self.followed.shot.first
+        is_out = person is None or bool(self.hidden[row])
+        if row == 0 or is_out:
+            reader.forget()
+        if person is None or is_out:
+            return None
+        expected = person.head_at(frame.index, farthest)
+        return reader.read(frame.rgb, self.crops[self.segment[row]], expected, self.company)
 
 
 def _follow(
     info: VideoInfo,
     frame_count: int,
-    person: Person | None,
-    others: list[Person],
+    plans: list[list[Followed]],
+    people: int,
     lanes: list[Lane],
     networks: Networks,
     progress: Progress,
-) -> Observations:
-    """The second pass: read the landmarks of every frame in its crop."""
-    rows = ObservationArrays(frame_count)
-    segment, crops = crops_for(person, others, frame_count, info)
+) -> list[Observations]:
+    """The third pass: read the landmarks of every frame in each person's crop."""
+    guides = [[Guide.of(each, info) for each in plan] for plan in plans]
+    arrays = [ObservationArrays(frame_count) for _ in plans]
+    starts = np.array([each.shot.first for each in plans[0]])
     farthest = max(1, round(EXPECTED_SECONDS * float(info.fps)))
 
     def read(lane: Lane, frame_done: Callable[[], None]) -> None:
-        reader = Reader(networks, info.is_photo, float(info.fps))
+        readers = [Reader(networks, info.is_photo, float(info.fps)) for _ in plans]
         for frame in frames_of(info, lane, WARM_UP):
-            reading = None
-            if person is not None:
-                expected = person.head_at(frame.index, farthest)
-                reading = reader.read(frame.rgb, crops[segment[frame.index]], expected)
+            shot = int(np.searchsorted(starts, frame.index, side="right")) - 1
+            for number, (guide, reader, rows) in enumerate(zip(guides, readers, arrays, strict=True)):
+                reading = guide[shot].read(reader, frame, farthest)
+                if lane.holds(frame.index):
+                    rows.put(frame, reading)
+                elif reading is not None:
+                    warming_up[number][frame.index] = reading.points
             if lane.holds(frame.index):
-                rows.put(frame, reading)
                 frame_done()
-            elif reading is not None:
-                warming_up[frame.index] = reading.points
 
-    warming_up: dict[int, dict[str, Float[np.ndarray, "points 3"]]] = {}
+    warming_up: list[dict[int, dict[str, Float[np.ndarray, "points 3"]]]] = [{} for _ in plans]
     run_lanes(lanes, read, progress, "reading landmarks", frame_count)
     for lane in lanes[1:]:
-        rows.cross_fade(warming_up, range(lane.start - WARM_UP, lane.start))
-    return rows.observations(info, len(others))
+        for rows, warm in zip(arrays, warming_up, strict=True):
+            rows.cross_fade(warm, range(lane.start - WARM_UP, lane.start))
+    return [rows.observations(info, plan, people) for rows, plan in zip(arrays, plans, strict=True)]
 
 
 def crops_for(
-    person: Person | None, others: list[Person], frame_count: int, info: VideoInfo
+    person: Person | None, others: list[Person], first: int, last: int, info: VideoInfo
 ) -> tuple[Int[np.ndarray, "frames"], Float[np.ndarray, "segments 4"]]:
-    """The segment of each frame, and the crop of each segment in px, without the heads of other people."""
+    """The segment of each frame of a shot, and the crop of each segment in px, without the heads of other people."""
     if person is None:
-        return np.zeros(frame_count, int), np.array([[0, 0, info.width, info.height]], float)
-    segment, boxes = plan_crops(np.array([s.frame for s in person.detections]), person.boxes(), frame_count)
+        return np.zeros(last - first, int), np.array([[0, 0, info.width, info.height]], float)
+    segment, boxes = plan_crops(np.array([s.frame - first for s in person.detections]), person.boxes(), last - first)
     crops = []
     for number, box in enumerate(boxes):
-        frames = np.flatnonzero(segment == number)
+        frames = first + np.flatnonzero(segment == number)
         own: list[PersonDetection] = within_frames(person, int(frames[0]), int(frames[-1]) + 1).detections
         crops.append(crop_without_others(clip_box(grown(box, CROP_MARGIN), info.width, info.height), own, others))
     return segment, np.array(crops)
+
+
+def hidden_frames(
+    person: Person | None, others: list[Person], first: int, last: int, step: int
+) -> Bool[np.ndarray, "frames"]:
+    """Frames of a shot in which the person was not seen by the survey while somebody else was at the person's place.
+
+    The pose network would read the other one there.
+    """
+    hidden = np.zeros(last - first, bool)
+    if person is None:
+        return hidden
+    seen = np.array([s.frame for s in person.detections])
+    boxes = person.boxes()
+    for other in others:
+        for theirs in other.detections:
+            nearest = np.abs(seen - theirs.frame)
+            if nearest.min() < step:
+                continue
+            box = np.array([np.interp(theirs.frame, seen, column) for column in boxes.T])
+            if overlap(box, theirs.box) > SAME_PLACE:
+                before, after = seen[seen < theirs.frame], seen[seen > theirs.frame]
+                start = first if not len(before) else int(before[-1]) + step // 2 + 1
+                end = last if not len(after) else int(after[0]) - step // 2
+                hidden[start - first : end - first] = True
+    return hidden

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
+from stages.detect.people import NOBODY, Followed
 from stages.detect.reader import Reading
 from stages.errors import InputError
 from stages.video.source import Frame, VideoInfo
@@ -61,21 +62,25 @@ class ObservationArrays:
                 elif share > 0.5:
                     self.points[name][frame] = rows
 
-    def observations(self, info: VideoInfo, other_people: int) -> Observations:
+    def observations(self, info: VideoInfo, plan: list[Followed], people: int) -> Observations:
+        """The arrays as observations. `plan`: who is followed in each shot, of `people` people in the clip."""
         parts = ("pose", *PARTS[1:])
+        lengths = [each.shot.last - each.shot.first for each in plan]
         found = np.stack([np.isfinite(self.points[part][:, 0, 0]) for part in parts], axis=1)
         return Observations(
             image_size=(info.width, info.height),
             fps=float(info.fps),
             is_photo=info.is_photo,
             duration_seconds=info.duration_seconds,
-            other_people=other_people,
+            other_people=people - len({each.identity for each in plan} - {NOBODY}),
             frame_index=np.arange(len(self.times)),
             pts_seconds=self.times,
             found=found,
             score=found.astype(np.float32),
             person_box=self._boxes(info),
             evidence=self.evidence,
+            shot=np.repeat(np.arange(len(plan)), lengths),
+            identity=np.repeat([each.identity for each in plan], lengths),
             **self.points,
         )
 

@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.detect.crops import Box, bounding_box, contains, cut, overlap, union_box
+from stages.detect.look import Look, look_of
 from stages.detect.matte import matte_at, person_matte
 from stages.networks.detection import FAR_FACES, NEAR_FACES, detect
 from stages.networks.opened import Networks, is_too_small
-from stages.networks.pose import find_pose
+from stages.networks.pose import find_pose, find_poses
 
 SURVEY_PIXELS = 640
 """Longer side of the picture that is searched for people."""
@@ -44,31 +45,27 @@ class PersonDetection:
     box: Box
     has_face: bool
     score: float
+    look: Look
 
 
 def detect_people(
     rgb: UInt8[np.ndarray, "height width 3"], frame: int, networks: Networks, closer: list[Box] | None = None
 ) -> list[PersonDetection]:
     """All people in one picture, largest head first. If nobody is found, the regions `closer` are searched too."""
-    height, width = rgb.shape[:2]
-    whole = np.array([0, 0, width, height], float)
     faces = find_faces(rgb, networks)
-    pose = _detect_pose(rgb, whole, networks)
-    bare = None
-    if pose is not None and not any(_is_pose_of(pose, face[0]) for face in faces):
-        bare, pose = _detection_without_face(rgb, frame, pose, networks), None
-    if not faces and bare is None:
+    poses = _detect_poses(rgb, networks)
+    own = [next((pose for pose in poses if _is_pose_of(pose, face[0])), None) for face in faces]
+    faceless = [pose for pose in poses if not any(pose is each for each in own)]
+    bare = _detections_without_face(rgb, frame, faceless, networks)
+    if not faces and not bare:
         faces = _first_sure_faces(rgb, networks, closer or [])
+        own = [None] * len(faces)
     found, lone = [], []
-    for face in faces:
-        own = pose if pose is not None and _is_pose_of(pose, face[0]) else None
-        if own is None:
-            own = _detect_pose(rgb, face_region(face[0]), networks)
-            own = own if own is not None and _is_pose_of(own, face[0]) else None
-        (lone if own is None else found).append(_detection_from_face(frame, face, own, width, height))
+    for face, pose in zip(faces, own, strict=True):
+        pose = _pose_near_face(rgb, face[0], networks) if pose is None else pose
+        (lone if pose is None else found).append(_detection_from_face(rgb, frame, face, pose))
     found += [s for s in lone if s.score >= LONE_FACE_SCORE and not any(contains(o.box, s.head) for o in found)]
-    if bare is not None and all(overlap(bare.box, other.box) < 0.5 for other in found):
-        found.append(bare)
+    found += [each for each in bare if all(overlap(each.box, other.box) < 0.5 for other in found)]
     return sorted(found, key=lambda s: -s.head_height)
 
 
@@ -126,12 +123,20 @@ def face_region(face: Box) -> Box:
     return np.array([x - side * size, y - above * size, x + side * size, y + below * size])
 
 
-def _detect_pose(
-    rgb: UInt8[np.ndarray, "height width 3"], box: Box, networks: Networks
+def _detect_poses(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> list[Float[np.ndarray, "33 3"]]:
+    """The poses in the whole picture."""
+    crop = cut(rgb, np.array([0, 0, rgb.shape[1], rgb.shape[0]]), SURVEY_PIXELS)
+    return [crop.to_source(pose.points) for pose in find_poses(crop.rgb, networks)]
+
+
+def _pose_near_face(
+    rgb: UInt8[np.ndarray, "height width 3"], face: Box, networks: Networks
 ) -> Float[np.ndarray, "33 3"] | None:
-    crop = cut(rgb, box, SURVEY_PIXELS)
-    pose = None if is_too_small(crop.rgb) else find_pose(crop.rgb, networks)
-    return None if pose is None else crop.to_source(pose.points)
+    """The most certain pose in the region of a face, if it is that person's."""
+    crop = cut(rgb, face_region(face), SURVEY_PIXELS)
+    found = None if is_too_small(crop.rgb) else find_pose(crop.rgb, networks)
+    pose = None if found is None else crop.to_source(found.points)
+    return pose if pose is not None and _is_pose_of(pose, face) else None
 
 
 def _is_pose_of(pose: Float[np.ndarray, "33 3"], face: Box) -> bool:
@@ -139,13 +144,19 @@ def _is_pose_of(pose: Float[np.ndarray, "33 3"], face: Box) -> bool:
     return bool(np.linalg.norm(pose[0, :2] - centre) < NEAR_FACE * size)
 
 
-def _detection_from_face(frame: int, face: tuple[Box, float], pose, width: int, height: int) -> PersonDetection:
+def _detection_from_face(
+    rgb: UInt8[np.ndarray, "height width 3"],
+    frame: int,
+    face: tuple[Box, float],
+    pose: Float[np.ndarray, "33 3"] | None,
+) -> PersonDetection:
     box, score = face
-    size = float(box[3] - box[1])
+    size, head = float(box[3] - box[1]), (box[:2] + box[2:]) / 2
     seen = union_box(np.stack([np.asarray(box, float) + 0.5 * size * np.array([-1, -1, 1, 1]), _half_body(box)]))
     if pose is not None:
         seen = union_box(np.stack([seen, _visible_box(pose, size)]))
-    return PersonDetection(frame, (box[:2] + box[2:]) / 2, size, _clipped(seen, width, height), True, score)
+    look = look_of(rgb, head, size, pose)
+    return PersonDetection(frame, head, size, _clipped(seen, rgb.shape[1], rgb.shape[0]), True, score, look)
 
 
 def _half_body(face: Box) -> Box:
@@ -165,22 +176,34 @@ def _clipped(box: Box, width: int, height: int) -> Box:
     return np.clip(box, 0, [width, height, width, height]).astype(float)
 
 
-def _detection_without_face(
-    rgb: UInt8[np.ndarray, "height width 3"], frame: int, pose, networks: Networks
-) -> PersonDetection | None:
-    """A person from a pose without a face, if the matte of the picture shows a person at the torso."""
+def _detections_without_face(
+    rgb: UInt8[np.ndarray, "height width 3"], frame: int, poses: list[Float[np.ndarray, "33 3"]], networks: Networks
+) -> list[PersonDetection]:
+    """People from poses without a face, where the matte shows a person at the torso. Of bodies that overlap the largest
+    is kept: a belly is found as a small body in the true one (f07)."""
     height, width = rgb.shape[:2]
-    size = float(np.linalg.norm(pose[11, :2] - pose[12, :2])) / SHOULDERS_PER_HEAD
-    torso_height = float(np.linalg.norm(pose[[11, 12], :2].mean(0) - pose[[23, 24], :2].mean(0)))
-    size = max(size, torso_height / 2.6)
-    box = _clipped(_visible_box(pose, size), width, height)
-    if size < 8 or np.any(box[2:] - box[:2] < 16):
-        return None
+    found: list[PersonDetection] = []
+    if not poses:
+        return found
     matte = person_matte(rgb, None, networks)
-    rows = _torso_samples(pose)
-    if matte_at(matte, rows) < MATTE_OF_A_BODY:
-        return None
-    return PersonDetection(frame, pose[:11, :2].mean(0), size, box, False, float(pose[TORSO, 2].mean()))
+    for size, pose in sorted(((head_height_of(pose), pose) for pose in poses), key=lambda each: -each[0]):
+        box, head = _clipped(_visible_box(pose, size), width, height), pose[:11, :2].mean(0)
+        if size < 8 or np.any(box[2:] - box[:2] < 16) or any(overlap(box, other.box) > 0.5 for other in found):
+            continue
+        rows = _torso_samples(pose)
+        if matte_at(matte, rows) < MATTE_OF_A_BODY and (
+            matte_at(person_matte(rgb, box, networks), rows) < MATTE_OF_A_BODY
+        ):
+            continue
+        score = float(pose[TORSO, 2].mean())
+        found.append(PersonDetection(frame, head, size, box, False, score, look_of(rgb, head, size, pose)))
+    return found
+
+
+def head_height_of(pose: Float[np.ndarray, "33 3"]) -> float:
+    """Height of the head by the shoulders or the torso, px."""
+    shoulders = float(np.linalg.norm(pose[11, :2] - pose[12, :2])) / SHOULDERS_PER_HEAD
+    return max(shoulders, float(np.linalg.norm(pose[[11, 12], :2].mean(0) - pose[[23, 24], :2].mean(0))) / 2.6)
 
 
 def _torso_samples(pose: Float[np.ndarray, "33 3"]) -> Float[np.ndarray, "samples 2"]:

@@ -11,10 +11,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.detect.crops import Box, Crop, cut
-from stages.detect.evidence import evidence_of
+from stages.detect.evidence import Company, evidence_of
 from stages.detect.hands import assign_hands_to_arms, hand_near_wrist
+from stages.detect.look import look_of
 from stages.detect.matte import person_matte
 from stages.detect.observations import EVIDENCE
+from stages.detect.person_detections import head_height_of
 from stages.networks.holistic import Holistic
 from stages.networks.opened import Networks, is_too_small
 
@@ -37,7 +39,7 @@ class Reading:
     """The landmarks and the evidence of one frame. Parts that were not found are absent."""
 
     points: dict[str, Float[np.ndarray, "points 3"]]
-    evidence: Float[np.ndarray, "3"]
+    evidence: Float[np.ndarray, "4"]
 
 
 class Reader:
@@ -47,6 +49,11 @@ class Reader:
         self.look_again = max(1, round(LOOK_AGAIN_SECONDS * fps))
         self.networks, self.is_photo = networks, is_photo
         self._holistic = Holistic(networks)
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew, as at a cut."""
+        self._holistic.forget()
         self._crop: Box | None = None
         self._misses = {"left_hand": 0, "right_hand": 0}
         self._since_matte = MATTE_EVERY
@@ -56,8 +63,10 @@ class Reader:
         rgb: UInt8[np.ndarray, "height width 3"],
         box: Box,
         expected: tuple[Float[np.ndarray, "2"], float] | None,
+        company: Company | None = None,
     ) -> Reading:
-        """Run Holistic in the crop `box`, search missed hands, and measure the evidence for a person."""
+        """Run Holistic in the crop `box`, search missed hands, and measure the evidence for a person. `company`: the
+        looks of everybody, if somebody else is in the shot."""
         crop = cut(rgb, box, CROP_PIXELS, SMALLEST_CROP)
         if is_too_small(crop.rgb):
             return Reading({}, np.full(len(EVIDENCE), np.nan, np.float32))
@@ -71,7 +80,12 @@ class Reader:
         is_due = "face" not in found or self._since_matte >= MATTE_EVERY
         self._since_matte = 1 if is_due else self._since_matte + 1
         matte = person_matte(rgb, crop.box, self.networks) if is_due and "pose" in found else None
-        return Reading(found, evidence_of(matte, found, expected))
+        like_another = np.nan
+        if company is not None and "pose" in found:
+            pose = found["pose"]
+            size = head_height_of(pose) if expected is None else expected[1]
+            like_another = company.like_another(look_of(rgb, pose[:11, :2].mean(0), size, pose))
+        return Reading(found, evidence_of(matte, found, expected, like_another))
 
     def _find_missed_hands(
         self, rgb: UInt8[np.ndarray, "height width 3"], found: dict[str, Float[np.ndarray, "points 3"]]

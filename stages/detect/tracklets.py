@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.detect.crops import Box, overlap
+from stages.detect.look import SAME_LOOK, Look, look_distance, typical_look
 from stages.detect.person_detections import PersonDetection
 
 LONGEST_JUMP = 1.5
@@ -16,7 +17,12 @@ of the body overlap (standing up, clip d8)."""
 LARGEST_GROWTH = 1.7
 """Largest factor between the head heights of one person in two surveyed frames."""
 LONGEST_ABSENCE = 3.0
-"""A person of the same size who comes back within this many seconds is the same person."""
+"""A person of the same size who comes back within this many seconds is the same person, unless the looks differ. After
+that the looks must agree."""
+RECENT = 5
+"""Number of a person's last detections whose look is compared with new ones: people turn, and arms cover them."""
+LOOKS_LIKE_ANOTHER = 3.0
+"""A detection that is nearer to another person's usual look by this much is not this person."""
 
 
 @dataclass
@@ -39,6 +45,16 @@ class Person:
         """The box of every detection."""
         return np.array([s.box for s in self.detections])
 
+    @property
+    def look(self) -> Look:
+        """The usual look."""
+        return typical_look([s.look for s in self.detections])
+
+    def look_distance(self, detection: PersonDetection) -> float:
+        """Distance of a detection's look from the nearest one of the last detections; NaN if none can be compared."""
+        apart = [look_distance(recent.look, detection.look) for recent in self.detections[-RECENT:]]
+        return min((each for each in apart if np.isfinite(each)), default=np.nan)
+
     def head_at(self, frame: int, farthest: int) -> tuple[Float[np.ndarray, "2"], float] | None:
         """Centre and height of the head, interpolated; None if all detections are over `farthest` frames away."""
         frames = np.array([s.frame for s in self.detections])
@@ -50,26 +66,19 @@ class Person:
 
 
 def link_detections(surveyed: list[list[PersonDetection]], longest_gap: int) -> list[Person]:
-    """Follow people through the surveyed frames, largest first. People seen in very few frames are left out.
+    """Follow people through the surveyed frames of one shot, largest first; people of very few frames are left out.
 
-    A person who was not seen for more than `longest_gap` frames counts as another person.
+    A detection continues a person where place, size and look agree, and where it does not look more like another one.
+    People whose tracks follow each other are joined by `_rejoined`.
     """
     people: list[Person] = []
     for detections in surveyed:
-        pairs = sorted(
-            (
-                (distance, i, j)
-                for i, person in enumerate(people)
-                for j, detection in enumerate(detections)
-                if detection.frame - person.detections[-1].frame <= longest_gap
-                and (distance := _distance(person.detections[-1], detection)) is not None
-            ),
-        )
+        alive = [p for p in people if detections and detections[0].frame - p.detections[-1].frame <= longest_gap]
         taken_people: set[int] = set()
         taken: set[int] = set()
-        for _, i, j in pairs:
+        for _, i, j in sorted(_links(alive, detections)):
             if i not in taken_people and j not in taken:
-                people[i].detections.append(detections[j])
+                alive[i].detections.append(detections[j])
                 taken_people.add(i)
                 taken.add(j)
         people += [Person([detection]) for j, detection in enumerate(detections) if j not in taken]
@@ -78,22 +87,48 @@ def link_detections(surveyed: list[list[PersonDetection]], longest_gap: int) -> 
     return sorted((p for p in people if len(p.detections) >= least), key=lambda p: -p.size)
 
 
+def _links(alive: list[Person], detections: list[PersonDetection]) -> list[tuple[float, int, int]]:
+    """Cost and numbers of every person and detection that may be one."""
+    found = []
+    for j, detection in enumerate(detections):
+        apart = [person.look_distance(detection) for person in alive]
+        usual = [look_distance(person.look, detection.look) for person in alive]
+        for i, person in enumerate(alive):
+            moved = _distance(person.detections[-1], detection)
+            if moved is None or apart[i] > SAME_LOOK:
+                continue
+            others = [other for k, other in enumerate(usual) if k != i and np.isfinite(other)]
+            if others and usual[i] - min(others) > LOOKS_LIKE_ANOTHER:
+                continue
+            found.append((moved + np.nan_to_num(usual[i]) / SAME_LOOK, i, j))
+    return found
+
+
 def _rejoined(people: list[Person], longest_gap: int) -> list[Person]:
-    """Join tracks that follow each other within `longest_gap` frames and have about the same size."""
+    """Join tracks that follow each other and agree in size and look. After more than `longest_gap` frames the looks
+    must be known; before, looks that cannot be compared are no objection."""
     joined: list[Person] = []
     for person in sorted(people, key=lambda p: p.detections[0].frame):
-        first = person.detections[0]
-        before = [
-            other
-            for other in joined
-            if 0 < first.frame - other.detections[-1].frame <= longest_gap
-            and max(other.head_height, person.head_height) < LARGEST_GROWTH * min(other.head_height, person.head_height)
-        ]
-        if before:
-            max(before, key=lambda other: other.detections[-1].frame).detections.extend(person.detections)
+        costs = [(cost, number) for number, other in enumerate(joined)
+                 if (cost := _rejoin_cost(other, person, longest_gap)) is not None]  # fmt: skip
+        if costs:
+            joined[min(costs)[1]].detections.extend(person.detections)
         else:
             joined.append(person)
     return joined
+
+
+def _rejoin_cost(before: Person, after: Person, longest_gap: int) -> float | None:
+    """The difference of two tracks' looks; None if they cannot be one person."""
+    gap = after.detections[0].frame - before.detections[-1].frame
+    sizes = before.head_height, after.head_height
+    if gap <= 0 or max(sizes) > LARGEST_GROWTH * min(sizes):
+        return None
+    looks = [typical_look([s.look for s in some]) for some in (before.detections[-RECENT:], after.detections[:RECENT])]
+    apart = look_distance(*looks)
+    if np.isnan(apart):
+        return SAME_LOOK + gap if gap <= longest_gap else None
+    return apart if apart <= SAME_LOOK else None
 
 
 def _distance(before: PersonDetection, after: PersonDetection) -> float | None:

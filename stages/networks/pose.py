@@ -19,6 +19,8 @@ from stages.networks.smoothing import VISIBILITY_SHARE, OneEuro
 POINTS = 33
 LEAST_SCORE = 0.5
 """Least score of a detected person, and of the presence of a body in a region."""
+SAME_BODY = 0.3
+"""Two trunks are one when the mean distance of their corners is below this share of the trunk's length. Chosen here."""
 GROWTH = 1.25
 """Side of the region relative to the square around the circle through the body's ends."""
 PIXELS, HEATMAP_REACH, HEATMAP_LEAST = 256, 3, 0.5
@@ -39,6 +41,24 @@ def find_pose(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> P
     """The pose of the most certain person in the picture."""
     region = find_region(rgb, networks)
     return None if region is None else read_pose(rgb, region, networks)
+
+
+def find_poses(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> list[Pose]:
+    """The poses of all people that the detector sees in the picture, most certain first. Two regions of one body give
+    one pose."""
+    poses: list[Pose] = []
+    for person in detect(rgb, PEOPLE, networks, LEAST_SCORE):
+        pose = read_pose(rgb, region_of(person.points[:2]), networks)
+        if pose is not None and not any(_is_same_body(pose, other) for other in poses):
+            poses.append(pose)
+    return poses
+
+
+def _is_same_body(one: Pose, other: Pose) -> bool:
+    """Trunks that lie on each other."""
+    trunk = [11, 12, 23, 24]
+    apart = np.linalg.norm(one.points[trunk, :2] - other.points[trunk, :2], axis=1).mean()
+    return bool(apart < SAME_BODY * np.linalg.norm(other.points[11:13, :2].mean(0) - other.points[23:25, :2].mean(0)))
 
 
 def find_region(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> Region | None:

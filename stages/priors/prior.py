@@ -6,7 +6,7 @@ camera frame (x right, y down, z forward). Knows nothing of files (readers.py) n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -51,6 +51,11 @@ class Prior:
     def per_row(self) -> dict[str, np.ndarray]:
         """The arrays with one row per frame, by field name."""
         return {name: getattr(self, name) for name in ("root", "joints", "wrists", "eyelids", "expression")}
+
+    def select(self, rows: slice) -> Prior:
+        """Some of the rows."""
+        index = None if self.frame_index is None else self.frame_index[rows]
+        return replace(self, **{name: values[rows] for name, values in self.per_row.items()}, frame_index=index)
 
 
 def empty_prior(format: str, rows: int, frame_index: np.ndarray | None = None, fps: float | None = None) -> Prior:

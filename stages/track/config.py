@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from stages.detect.detectors import check_detector
 from stages.errors import InputError
+from stages.video.shots import CUT_SCORE
 
 SOLVERS = {"gn": "stages.track.gn", "adamw": "stages.track.adamw"}
 """Name -> module, see `solvers.Solver`."""
@@ -33,6 +34,9 @@ class TrackConfig:
     GVHMR assumes."""
     person: int = 0
     """Person to track when several are in the picture: 0 is the largest, 1 the next largest, and so on."""
+    cut_score: float = CUT_SCORE
+    """A new shot begins at a frame with at least this score from FFmpeg's scdet (0 to 100). Every shot is fitted alone.
+    101 finds no cut."""
 
     betas: int = 10
     """Number of body shape coefficients to fit. The first 10 hold 99.9 % of the variance of the open body."""

@@ -57,17 +57,19 @@ def fit(
     config: TrackConfig = TrackConfig(),
     progress: Progress = silent,
     prior: Prior | None = None,
+    shape: Float[np.ndarray, "shape"] | None = None,
 ) -> Motion:
     """Fit one clip or photo. Frames without a person are filled in from their neighbours and marked invalid.
 
-    prior: the result of another tracker, one row per frame (`stages.priors.prior.align_to_clip`).
+    prior: the result of another tracker, one row per frame (`stages.priors.prior.align_to_clip`). shape: a known shape
+    that is not fitted: betas, head betas, head scale - 1, hand scale - 1.
 
     Linear algebra runs in a single thread: with two threads on a busy machine the small blocks run many times slower.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return _Fit(observations, body, config, progress, prior).motion()
+        return _Fit(observations, body, config, progress, prior, shape).motion()
 
 
 class _Fit:
@@ -80,6 +82,7 @@ class _Fit:
         config: TrackConfig,
         progress: Progress,
         prior: Prior | None = None,
+        shape: Float[np.ndarray, "shape"] | None = None,
     ) -> None:
         check_terms(config.terms_off)
         check_gates(config.gates_off)
@@ -104,12 +107,17 @@ class _Fit:
         self.keypoints = collapsed_parts(body, config)
         self.active = self._active_columns()
         self.active_shape = self._active_shape()
+        if shape is not None:
+            self.guess = replace(self.guess, shape=shape)
+            self.active_shape = np.zeros_like(self.active_shape)
 
     def motion(self) -> Motion:
         """Fit the clip, at once or window by window."""
         frames = len(self.observations)
         if frames <= self.config.window_frames:
             return self._as_motion(self._solve(np.arange(frames), self.active_shape, None))
+        if not self.active_shape.any():
+            return self._as_motion(self._windows())
         chosen = np.unique(np.linspace(0, frames - 1, self.config.identity_frames).astype(int))
         seen = chosen[self.valid[chosen, :2].any(1)]
         settled = self._solve(seen if len(seen) else chosen, self.active_shape, None, "finding the shape")

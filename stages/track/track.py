@@ -1,11 +1,12 @@
-"""The `track` stage as one function: a video or photo becomes a motion by detection, then the fit."""
+"""The `track` stage as functions: a video or photo becomes one motion, or one per person: detection, then the fit."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
@@ -14,12 +15,13 @@ from stages.detect.config import DetectConfig
 from stages.detect.detectors import check_files, detector, weights_of
 from stages.detect.gates import check_gates
 from stages.detect.keypoint_file import read_keypoints, with_keypoints
+from stages.detect.observations import Observations
 from stages.errors import InputError
 from stages.priors.prior import align_to_clip, merge, share_known
 from stages.priors.readers import read_prior
 from stages.progress import Progress, silent
 from stages.track.config import TrackConfig
-from stages.track.fit import fit
+from stages.track.fit_shots import fit_shots
 from stages.track.summary import summarize
 from stages.track.terms import check_terms
 
@@ -40,37 +42,85 @@ def track(
     Raises InputError as `stages.video.source` does, when nobody is found in any frame, and for a file of unknown
     layout or of another clip.
     """
-    check_terms(config.terms_off)
-    check_gates(config.gates_off)
-    check_files(config.detector)
+    check_settings(config)
     read = [(path, read_prior(path)) for path in priors]
     points = None if keypoints is None else read_keypoints(keypoints)
-    observations = detector(config.detector)(source, DetectConfig(person=config.person), progress)
-    if points is not None:
+    detect = DetectConfig(person=config.person, cut_score=config.cut_score)
+    observations = detector(config.detector)(source, detect, progress)[0]
+    inputs, notes = {}, {}
+    if points is not None and keypoints is not None:
         observations = with_keypoints(observations, points, str(keypoints))
+        inputs["keypoints"] = _path_sha256(keypoints)
     prior = merge([align_to_clip(each, observations, str(path)) for path, each in read]) if read else None
-    motion = fit(observations, body, config, progress, prior)
-    if not motion.valid[:, :2].any():
-        raise InputError(f"no person found in {source}; give a file that shows at least the head of one person")
-    from dataclasses import asdict
-
-    role = "photo" if observations.is_photo else "video"
-    notes = {
-        "source": str(source),
-        "other_people": int(observations.other_people),
-        "summary": asdict(summarize(motion)),
-        **motion.provenance.notes,
-    }
-    inputs = {role: sha256_file(source)}
     for number, (path, each) in enumerate(read):
         inputs[f"prior {number}"] = _path_sha256(path)
         notes[f"prior {number}"] = {"path": str(path), "format": each.format}
     if prior is not None:
         notes["prior_share"] = share_known(prior)
-    if keypoints is not None:
-        inputs["keypoints"] = _path_sha256(keypoints)
-    weights = {**motion.provenance.weights, **weights_of(config.detector)}
-    return replace(motion, provenance=replace(motion.provenance, inputs=inputs, weights=weights, notes=notes))
+    motion = fit_shots(observations, body, config, progress, prior)
+    if not motion.valid[:, :2].any():
+        raise InputError(f"no person found in {source}; give a file that shows at least the head of one person")
+    return _described(motion, source, observations, config, inputs, notes)
+
+
+def track_everyone(
+    source: Path, body: Body, config: TrackConfig = TrackConfig(), progress: Progress = silent
+) -> list[Motion]:
+    """Track everyone in a video or a photo, largest first; the file is read as often as for one person.
+
+    Frames and shots without a person are invalid in that person's motion. People of whom nothing is valid are left out.
+    Raises InputError as `track` does, also when nobody is left.
+    """
+    check_settings(config)
+    detect = DetectConfig(everyone=True, cut_score=config.cut_score)
+    people = detector(config.detector)(source, detect, progress)
+    motions = []
+    for number, observations in enumerate(people):
+        own = replace(config, person=number)
+        motion = fit_shots(observations, body, own, progress)
+        if motion.valid[:, :2].any():
+            motions.append(_described(motion, source, observations, own, {}, {}))
+    if not motions:
+        raise InputError(f"no person found in {source}; give a file that shows at least the head of one person")
+    return motions
+
+
+def check_settings(config: TrackConfig) -> None:
+    """Raises InputError for names of terms or gates that do not exist, and for files that a detector lacks."""
+    check_terms(config.terms_off)
+    check_gates(config.gates_off)
+    check_files(config.detector)
+
+
+def _described(
+    motion: Motion, source: Path, observations: Observations, config: TrackConfig, inputs: dict[str, str],
+    notes: dict[str, Any],
+) -> Motion:  # fmt: skip
+    """The motion with the record of how it was made."""
+    record = motion.provenance
+    notes = {
+        "source": str(source),
+        "other_people": int(observations.other_people),
+        "summary": asdict(summarize(motion)),
+        "shots": _shots(observations),
+        **record.notes,
+        **notes,
+    }
+    inputs = {"photo" if observations.is_photo else "video": sha256_file(source), **inputs}
+    weights = {**record.weights, **weights_of(config.detector)}
+    return replace(motion, provenance=replace(record, inputs=inputs, weights=weights, notes=notes))
+
+
+def _shots(observations: Observations) -> list[dict[str, float | int]]:
+    """First frame and time of each shot, and the number of the person who is followed in it; -1 for nobody."""
+    return [
+        {
+            "frame": int(observations.frame_index[rows.start]),
+            "seconds": round(float(observations.pts_seconds[rows.start]), 3),
+            "person": int(observations.identity[rows.start]),
+        }
+        for rows in observations.shots
+    ]
 
 
 def _path_sha256(path: Path) -> str:

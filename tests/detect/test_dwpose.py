@@ -113,12 +113,12 @@ def test_a_photo_is_read_with_and_without_boxes(body: Body, networks: Path, tmp_
     write_png(tmp_path / "photo.png", painted((640, 480), {RED: (300, 200), GREEN: (340, 260), BLUE: (250, 250)}, 20))
     pose = open_network(networks / "pose.onnx")
     for boxes in (None, open_network(networks / "boxes.onnx")):
-        rows = read_points(tmp_path / "photo.png", observations, pose, boxes, silent)
+        rows = read_points(tmp_path / "photo.png", [observations], pose, boxes, silent)[0]
         np.testing.assert_allclose(rows.pose[0, [0, 11, 27], :2] - (300, 200), 0, atol=22)
         np.testing.assert_allclose(rows.left_hand[0, :, :2] - (340, 260), 0, atol=22)
         np.testing.assert_allclose(rows.right_hand[0, :, :2] - (250, 250), 0, atol=22)
     observations.person_box[:] = np.nan
-    assert np.isnan(read_points(tmp_path / "photo.png", observations, pose, None, silent).pose).all()
+    assert np.isnan(read_points(tmp_path / "photo.png", [observations], pose, None, silent)[0].pose).all()
 
 
 def test_wrong_files_are_one_line_errors(networks: Path, tmp_path: Path) -> None:

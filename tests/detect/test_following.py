@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from stages.detect.crops import clip_box, cut, cut_square, overlap, plan_crops
+from stages.detect.holistic import hidden_frames
+from stages.detect.people import follow, people_of_shots, recognise
 from stages.detect.person_detections import PersonDetection
 from stages.detect.tracklets import crop_without_others, link_detections
 
 
-def _detection(frame: int, x: float, height: float = 50.0) -> PersonDetection:
+def _detection(frame: int, x: float, height: float = 50.0, colour: float = 50.0) -> PersonDetection:
     box = np.array([x - 100, 50, x + 100, 400], float)
-    return PersonDetection(frame, np.array([x, 100.0]), height, box, True, 0.9)
+    return PersonDetection(frame, np.array([x, 100.0]), height, box, True, 0.9, np.full((4, 3, 9), colour, np.float32))
 
 
 def test_two_people_are_not_swapped_and_the_larger_is_first():
@@ -27,10 +29,77 @@ def test_two_people_are_not_swapped_and_the_larger_is_first():
 
 
 def test_a_person_who_comes_back_is_the_same_person():
-    """A gap shorter than the longest absence gives one track; a longer gap gives two."""
-    seen = [[_detection(f, 200)] if f < 20 or f >= 60 else [] for f in range(0, 100, 5)]
+    """Without a look a gap shorter than the longest absence gives one track; a longer gap gives two."""
+    seen = [[_detection(f, 200, colour=np.nan)] if f < 20 or f >= 60 else [] for f in range(0, 100, 5)]
     assert len(link_detections(seen, longest_gap=60)) == 1
     assert len(link_detections(seen, longest_gap=20)) == 2
+
+
+def test_a_person_who_looks_the_same_comes_back_after_any_time():
+    """After a long absence a known look gives one track, another look two, and a look that is not seen two."""
+    for colour, tracks in ((50, 1), (80, 2), (np.nan, 2)):
+        seen = [[_detection(f, 200)] for f in range(0, 20, 5)]
+        seen += [[_detection(f, 400, colour=colour)] for f in range(200, 220, 5)]
+        assert len(link_detections(seen, longest_gap=60)) == tracks
+
+
+def test_one_who_passes_in_front_takes_nobody_over():
+    """Two people of one size cross, only the one in front is seen meanwhile: no track has both looks."""
+    surveyed = []
+    for f in range(0, 60, 2):
+        standing, passing = _detection(f, 300, colour=30), _detection(f, 60 + 8 * f, colour=60)
+        is_covered = abs(passing.head[0] - 300) < 90
+        surveyed.append([passing] if is_covered else [standing, passing])
+    people = link_detections(surveyed, longest_gap=60)
+    assert [len({float(s.look[0, 0, 0]) for s in person.detections}) for person in people] == [1, 1]
+    assert sorted(len(person.detections) for person in people) == [19, 30]
+
+
+def test_of_two_who_meet_and_part_each_keeps_the_own_track():
+    """Two people walk to each other, are one detection for a while, and walk back: place alone would exchange them."""
+    surveyed = []
+    for f in range(0, 100, 2):
+        apart = abs(f - 50) * 4
+        one, two = _detection(f, 400 - apart, colour=30), _detection(f, 400 + apart, colour=60)
+        surveyed.append([one, two] if apart > 40 else [])
+    people = link_detections(surveyed, longest_gap=60)
+    assert len(people) == 2
+    for person in people:
+        assert len({float(s.look[0, 0, 0]) for s in person.detections}) == 1
+
+
+def test_a_covered_person_is_not_read():
+    """Frames between two detections are hidden where somebody else is at the place, and only there."""
+    person = link_detections([[_detection(f, 200)] for f in (0, 5, 10, 30, 35)], longest_gap=60)[0]
+    (near,) = link_detections([[_detection(f, 260)] for f in (15, 20, 25)], longest_gap=60)
+    (far,) = link_detections([[_detection(f, 900)] for f in (15, 20, 25)], longest_gap=60)
+    assert np.flatnonzero(hidden_frames(person, [near], 0, 40, 5)).tolist() == list(range(13, 28))
+    assert not hidden_frames(person, [far], 0, 40, 5).any()
+    assert not hidden_frames(None, [near], 0, 40, 5).any()
+
+
+def test_people_are_recognised_across_cuts_by_their_look():
+    """A look of the shot before is the same person, another look is a new one; a shot between does not matter."""
+    surveyed = [[_detection(f, 200, colour=30), _detection(f, 600, 40, colour=60)] for f in range(0, 20, 5)]
+    surveyed += [[_detection(f, 500, colour=90)] for f in range(20, 40, 5)]
+    surveyed += [[_detection(f, 400, colour=62), _detection(f, 800, 40, colour=33)] for f in range(40, 60, 5)]
+    shots = people_of_shots(surveyed, (0, 20, 40), 60, longest_gap=60)
+    known = recognise(shots)
+    colours = [[None if p is None else float(p.look[0, 0, 0]) for p in rows] for rows in known]
+    assert sorted(colours, key=str) == [[30, None, 33], [60, None, 62], [None, 90, None]]
+    number = colours.index([30, None, 33])
+    assert [each.identity == number for each in follow(shots, known, number, alone=True)] == [True, False, True]
+    assert [each.person is None for each in follow(shots, known, number, alone=True)] == [False, True, False]
+    if number == 0:
+        assert follow(shots, known, 0)[1].identity == colours.index([None, 90, None])
+
+
+def test_nobody_is_linked_across_a_cut():
+    """The same place and size in the next shot is another person if the look is; detections stay in their shots."""
+    surveyed = [[_detection(f, 200, colour=30 if f < 20 else 60)] for f in range(0, 40, 5)]
+    shots = people_of_shots(surveyed, (0, 20), 40, longest_gap=60)
+    assert [[s.frame for s in shot.people[0].detections] for shot in shots] == [[0, 5, 10, 15], [20, 25, 30, 35]]
+    assert len(recognise(shots)) == 2
 
 
 def test_people_in_very_few_frames_are_left_out():

@@ -57,7 +57,8 @@ def clip() -> Observations:
         frame_index=np.arange(T), pts_seconds=np.arange(T) / 25, pose=repeat(pose), pose_world=repeat(pose),
         face=repeat(_face(np.eye(3))), left_hand=repeat(_hand(POSE[15])), right_hand=repeat(_hand(POSE[16])),
         found=np.ones((T, 4), bool), score=np.ones((T, 4), np.float32), person_box=np.zeros((T, 4), np.float32),
-        evidence=np.tile(np.array([0.95, 0.1, 0.1], np.float32), (T, 1)),
+        evidence=np.tile(np.array([0.95, 0.1, 0.1, np.nan], np.float32), (T, 1)),
+        shot=np.zeros(T, int), identity=np.zeros(T, int),
     )  # fmt: skip
 
 
@@ -75,9 +76,11 @@ def test_a_faultless_clip_is_valid_throughout(clip):
     assert not any(rows.any() for rows in gates.rejected.values())
 
 
-@pytest.mark.parametrize(("column", "value", "rule"), [(0, 0.01, "nobody there"), (2, 2.5, "somebody else")])
+@pytest.mark.parametrize(
+    ("column", "value", "rule"), [(0, 0.01, "nobody there"), (2, 2.5, "somebody else"), (3, 5.0, "looks like another")]
+)
 def test_a_rejected_body_rejects_all_parts(clip, column, value, rule):
-    """All four parts of a frame are rejected when the matte shows background, or when the head is elsewhere."""
+    """All four parts of a frame are rejected when the matte shows background, the head is elsewhere, or the look another's."""
     gates = gate(_with_evidence(clip, 3, column, value))
     assert gates.valid.all(1).tolist() == [True, True, True, False, True, True]
     assert not gates.valid[3].any()
@@ -221,7 +224,7 @@ def test_an_unknown_gate_is_an_input_error():
 def test_a_clip_without_findings_has_nothing_valid(clip):
     """A clip of NaN passes through every rule without a warning: nothing is valid, scores are 0."""
     points = {name: np.full_like(getattr(clip, name), np.nan) for name in ("pose", "face", "left_hand", "right_hand")}
-    empty = replace(clip, found=np.zeros((T, 4), bool), evidence=np.full((T, 3), np.nan, np.float32), **points)
+    empty = replace(clip, found=np.zeros((T, 4), bool), evidence=np.full((T, 4), np.nan, np.float32), **points)
     gates = gate(empty)
     assert not gates.valid.any()
     assert gates.score.max() == 0

@@ -12,7 +12,8 @@ def _clip(frames: int = 5) -> Observations:
         image_size=(640, 480), fps=25.0, is_photo=False, duration_seconds=0.2, other_people=1,
         frame_index=np.arange(frames), pts_seconds=np.arange(frames) / 25,
         found=np.ones((frames, len(PARTS)), bool), score=np.ones((frames, len(PARTS)), np.float32),
-        person_box=np.zeros((frames, 4), np.float32), evidence=np.zeros((frames, len(EVIDENCE)), np.float32), **points,
+        person_box=np.zeros((frames, 4), np.float32), evidence=np.zeros((frames, len(EVIDENCE)), np.float32),
+        shot=np.zeros(frames, int), identity=np.zeros(frames, int), **points,
     )  # fmt: skip
 
 

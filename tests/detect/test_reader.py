@@ -28,7 +28,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     monkeypatch.setattr(reader, "hand_near_wrist", look)
     monkeypatch.setattr(reader, "holistic_points", points)
     monkeypatch.setattr(reader, "person_matte", lambda *_: None)
-    monkeypatch.setattr(reader, "evidence_of", lambda *_: np.zeros(3, np.float32))
+    monkeypatch.setattr(reader, "evidence_of", lambda *_: np.zeros(4, np.float32))
     return made
 
 

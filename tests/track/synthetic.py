@@ -56,5 +56,7 @@ def observe(body: Body, motion: Motion, noise: float = 0.0, seed: int = 0) -> Ob
         found=np.ones((frames, 4), bool),
         score=np.ones((frames, 4), np.float32),
         person_box=np.tile([0, 0, *motion.image_size], (frames, 1)).astype(np.float32),
-        evidence=np.tile([1.0, 0.0, 0.0], (frames, 1)).astype(np.float32),
+        evidence=np.tile([1.0, 0.0, 0.0, np.nan], (frames, 1)).astype(np.float32),
+        shot=np.zeros(frames, int) if motion.shot is None else motion.shot,
+        identity=np.zeros(frames, int),
     )
