@@ -9,7 +9,16 @@ import typer
 
 from emosh_cli import options
 from emosh_cli.command import STAGES, command
-from emosh_cli.outputs import MOTION, OVERLAY, OVERLAY_OF_PHOTO, PIPE, output_path, require_file
+from emosh_cli.outputs import (
+    MOTION,
+    OVERLAY,
+    OVERLAY_OF_PHOTO,
+    PEOPLE,
+    PIPE,
+    output_folder,
+    output_path,
+    require_file,
+)
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -29,6 +38,12 @@ Keypoints = Annotated[
                  "OpenPose's folder.", show_default=False),
 ]  # fmt: skip
 
+EVERYONE = "all"
+Person = Annotated[
+    str | None,
+    typer.Option("--person", metavar="N|all", help="Which person to track: 0 is the largest, 1 the next. all: "
+                 "everyone, a file each in the folder OUT.", show_default="0"),
+]  # fmt: skip
 Solver = Annotated[
     str | None,
     typer.Option(
@@ -51,7 +66,7 @@ def register(app: typer.Typer) -> None:
         source: Source,
         out: options.Out = None,
         overlay: Overlay = None,
-        person: options.Person = None,
+        person: Person = None,
         solver: Solver = None,
         body: options.Body = "open",
         prior: PriorFiles = [],  # noqa: B006  typer makes the list anew for every call
@@ -61,12 +76,52 @@ def register(app: typer.Typer) -> None:
         """Track one person: body, hands, face and camera, one row per frame.
 
         The result is a .npz with the keys of AMASS. Frames without the person are
-        marked invalid and stay in the file.
+        marked invalid and stay in the file. --person all writes a file per person
+        into a folder.
 
         Example: emosh track drive.mp4 -o drive.npz --overlay overlay.mp4
         """
         others = {"priors": prior, "keypoints": keypoints}
-        _track(run, source, out, overlay, {"person": person, "solver": solver, "detector": detector}, body, others)
+        flags = {"solver": solver, "detector": detector}
+        if person == EVERYONE:
+            _refuse_for_everyone({"--overlay": overlay, "--prior": prior, "--keypoints": keypoints})
+            _track_everyone(run, source, out, flags, body)
+        else:
+            _track(run, source, out, overlay, {"person": _number(person), **flags}, body, others)
+
+
+def _number(person: str | None) -> int | None:
+    """The number given with --person. Raises InputError for anything else."""
+    if person is None:
+        return None
+    if not person.isdecimal():
+        raise InputError(f"--person is '{person}'; give a number from 0, the largest person, or {EVERYONE}")
+    return int(person)
+
+
+def _refuse_for_everyone(flags: dict[str, object]) -> None:
+    """Raises InputError for an option that is of one person."""
+    for name, value in flags.items():
+        if value:
+            raise InputError(f"{name} is for one person; leave it out with --person {EVERYONE}, or choose one person")
+
+
+def _track_everyone(run: Run, source: Path, out: Path | None, flags: dict, body: str) -> None:
+    from emosh_cli.workflows.tracking import PERSON_FILE, track_people
+    from stages.video.source import probe
+
+    if source == PIPE:
+        raise InputError("a video cannot be read from a pipe; name a file")
+    require_file(source, "a video or a photo")
+    folder = output_folder(out, PEOPLE, [source], run.force, source, "-people", PERSON_FILE.format(0))
+    config, described = run.load_config("track", **flags), probe(source)
+    if run.dry_run:
+        plan = f"track everyone in {source} ({described.width}x{described.height}) -> {folder}"
+        run.show_plan([plan], output=str(folder))
+        return
+    made = track_people(run, source, body, config, folder)
+    people = "1 person" if len(made) == 1 else f"{len(made)} people"
+    run.done(folder, f"{people}; {run.seconds:.1f} s", people=[str(path) for path, _ in made])
 
 
 def _track(

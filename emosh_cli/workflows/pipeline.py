@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
 from emosh_cli.workflows.face_input import FaceInput, choose_face
-from emosh_cli.workflows.tracking import note_other_people
+from emosh_cli.workflows.tracking import note_people_and_shots
 from emosh_cli.workflows.work_folder import NOT_MADE, WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
 from stages.drawing.names import REF, SKELETON
@@ -93,7 +93,7 @@ class Pipeline:
 
             motion = track(source, self.body, config, progress=self.console.progress)
             save_motion(output, motion)
-            note_other_people(self.console, motion, source)
+            note_people_and_shots(self.console, motion, source)
 
         output = self.work.folder / name
         self._step(f"track {source.name}", output, "track", config, {role: source}, make, weights_of(config.detector))

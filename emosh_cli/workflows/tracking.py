@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
 from emosh_cli.run import Run
+
+PERSON_FILE = "person-{}.npz"
+MOST_CUTS = 12
+"""Cuts that are named; the file holds all of them."""
 
 if TYPE_CHECKING:
     from stages.artifacts.motion import Motion
@@ -21,8 +26,28 @@ def track_source(run: Run, source: Path, body: str, config: TrackConfig, **other
 
     opened = open_body(body, progress=run.console.progress)
     motion = track(source, opened, config, progress=run.console.progress, **others)
-    note_other_people(run.console, motion, source)
+    note_people_and_shots(run.console, motion, source)
     return motion
+
+
+def track_people(run: Run, source: Path, body: str, config: TrackConfig, folder: Path) -> list[tuple[Path, Motion]]:
+    """Track everyone in a video or a photo; a file each in `folder`, by the person's number."""
+    from stages.artifacts.motion import save_motion
+    from stages.body.store import open_body
+    from stages.track.track import track_everyone
+
+    opened, made = open_body(body, progress=run.console.progress), []
+    for motion in track_everyone(source, opened, config, progress=run.console.progress):
+        if not made:
+            folder.mkdir(exist_ok=True)
+            for old in folder.glob(PERSON_FILE.format("*")):
+                old.unlink()
+            note_shots(run.console, motion)
+        path = folder / PERSON_FILE.format(motion.provenance.config["person"])
+        save_motion(path, motion)
+        run.console.note(f"{path.name}: {summary_of(motion, run.seconds)[0]}")
+        made.append((path, motion))
+    return made
 
 
 def reference_motion(run: Run, ref: Path, body: str, config: TrackConfig) -> Motion:
@@ -32,13 +57,34 @@ def reference_motion(run: Run, ref: Path, body: str, config: TrackConfig) -> Mot
     return load_motion(ref) if ref.suffix == ".npz" else track_source(run, ref, body, config)
 
 
-def note_other_people(console: Console, motion: Motion, source: Path) -> None:
-    """If several people are in the source, print which one was tracked."""
+def note_people_and_shots(console: Console, motion: Motion, source: Path) -> None:
+    """If several people are in the source, print which one was tracked; if it has cuts, where they are."""
     others = motion.provenance.notes.get("other_people", 0)
     person = motion.provenance.config.get("person", 0)
     if others:
         choice = "the largest was tracked" if person == 0 else f"number {person} was tracked (0 is the largest)"
         console.note(f"{1 + others} people in {source}; {choice}; choose another with --person 0 to {others}")
+    note_shots(console, motion)
+
+
+def note_shots(console: Console, motion: Motion) -> None:
+    """If the source has cuts, print their times, and the shots of which somebody else or nobody was tracked."""
+    shots = motion.provenance.notes.get("shots", [])
+    if len(shots) < 2:
+        return
+    times = ", ".join(f"{shot['seconds']:.2f} s" for shot in shots[1 : 1 + MOST_CUTS])
+    more = ", ..." if len(shots) > 1 + MOST_CUTS else ""
+    people = Counter(shot["person"] for shot in shots if shot["person"] >= 0)
+    usual = people.most_common(1)[0][0] if people else -1
+    console.note(f"{len(shots)} shots, each fitted alone: cuts at {times}{more}")
+    for what, chosen in (
+        ("another person was tracked", [shot["person"] not in (usual, -1) for shot in shots]),
+        ("nobody was tracked", [shot["person"] == -1 for shot in shots]),
+    ):
+        numbers = [str(number) for number, is_it in enumerate(chosen, start=1) if is_it]
+        rest = ", ..." if len(numbers) > MOST_CUTS else ""
+        if numbers:
+            console.note(f"{what} in shot {', '.join(numbers[:MOST_CUTS])}{rest}")
 
 
 def summary_of(motion: Motion, seconds: float) -> tuple[str, dict]:

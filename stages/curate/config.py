@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stages.errors import InputError
-from stages.video.shots import CUT_SCORE
 
 THRESHOLDS = (
     "min_side_px", "min_fps", "min_body_share", "min_face_share", "min_face_scale", "min_hand_share", "min_movement",
@@ -28,7 +27,7 @@ class CurateConfig:
     max_frames: int = 154
     """Longest clip in frames; a longer shot is cut into several clips. 154 is two training windows, so that each can
     take its reference from the other, and it is short enough to be tracked at once. Chosen here."""
-    cut_score: float = CUT_SCORE
+    cut_score: float = 10.0
     """A new shot begins at a frame with at least this score from FFmpeg's scdet (0 to 100); 10 is scdet's default. On
     the dev clips it finds 37 of 39 cuts and misses two jumps within a shot; inside shots the highest score is 2.3
     (`benchmarks.curate_shots`)."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages.video.shots import CUT_SCORE
-
 
 @dataclass(frozen=True)
 class DetectConfig:
@@ -17,5 +15,5 @@ class DetectConfig:
     """Number of parts of the clip that are read at the same time, each in its own thread."""
     everyone: bool = False
     """Follow every person of the clip instead of one."""
-    cut_score: float = CUT_SCORE
+    cut_score: float = 5.0
     """A new shot begins at a frame with at least this score from FFmpeg's scdet, 0 to 100. 101 finds no cut."""

@@ -21,6 +21,11 @@ LONGEST_ABSENCE = 3.0
 that the looks must agree."""
 RECENT = 5
 """Number of a person's last detections whose look is compared with new ones: people turn, and arms cover them."""
+ALONE = 2.0
+"""Looks of a person alone may differ by this many times SAME_LOOK: 17.7 in d9 within 0.2 s."""
+IN_PLACE = 0.7
+"""A person whose box overlaps the last one this much (IoU) may have changed the look: people turn (d9: 0.85, two men
+who pass each other in f07: 0.44)."""
 LOOKS_LIKE_ANOTHER = 3.0
 """A detection that is nearer to another person's usual look by this much is not this person."""
 
@@ -69,33 +74,36 @@ def link_detections(surveyed: list[list[PersonDetection]], longest_gap: int) -> 
     """Follow people through the surveyed frames of one shot, largest first; people of very few frames are left out.
 
     A detection continues a person where place, size and look agree, and where it does not look more like another one.
-    People whose tracks follow each other are joined by `_rejoined`.
+    People whose tracks follow each other are joined by `_rejoined`. Where nobody is ever seen beside another
+    person, looks may differ ALONE times as much: people who turn round change their look.
     """
     people: list[Person] = []
+    most = SAME_LOOK * (1 if any(len(detections) > 1 for detections in surveyed) else ALONE)
     for detections in surveyed:
         alive = [p for p in people if detections and detections[0].frame - p.detections[-1].frame <= longest_gap]
         taken_people: set[int] = set()
         taken: set[int] = set()
-        for _, i, j in sorted(_links(alive, detections)):
+        for _, i, j in sorted(_links(alive, detections, most)):
             if i not in taken_people and j not in taken:
                 alive[i].detections.append(detections[j])
                 taken_people.add(i)
                 taken.add(j)
         people += [Person([detection]) for j, detection in enumerate(detections) if j not in taken]
-    people = _rejoined(people, longest_gap)
+    people = _rejoined(people, longest_gap, most)
     least = 0.1 * max((len(p.detections) for p in people), default=0)
     return sorted((p for p in people if len(p.detections) >= least), key=lambda p: -p.size)
 
 
-def _links(alive: list[Person], detections: list[PersonDetection]) -> list[tuple[float, int, int]]:
-    """Cost and numbers of every person and detection that may be one."""
+def _links(alive: list[Person], detections: list[PersonDetection], most: float) -> list[tuple[float, int, int]]:
+    """Cost and numbers of every person and detection that may be one. `most`: largest distance of their looks."""
     found = []
     for j, detection in enumerate(detections):
         apart = [person.look_distance(detection) for person in alive]
         usual = [look_distance(person.look, detection.look) for person in alive]
         for i, person in enumerate(alive):
-            moved = _distance(person.detections[-1], detection)
-            if moved is None or apart[i] > SAME_LOOK:
+            before = person.detections[-1]
+            moved = _distance(before, detection)
+            if moved is None or (apart[i] > most and overlap(before.box, detection.box) < IN_PLACE):
                 continue
             others = [other for k, other in enumerate(usual) if k != i and np.isfinite(other)]
             if others and usual[i] - min(others) > LOOKS_LIKE_ANOTHER:
@@ -104,13 +112,13 @@ def _links(alive: list[Person], detections: list[PersonDetection]) -> list[tuple
     return found
 
 
-def _rejoined(people: list[Person], longest_gap: int) -> list[Person]:
+def _rejoined(people: list[Person], longest_gap: int, most: float) -> list[Person]:
     """Join tracks that follow each other and agree in size and look. After more than `longest_gap` frames the looks
     must be known; before, looks that cannot be compared are no objection."""
     joined: list[Person] = []
     for person in sorted(people, key=lambda p: p.detections[0].frame):
         costs = [(cost, number) for number, other in enumerate(joined)
-                 if (cost := _rejoin_cost(other, person, longest_gap)) is not None]  # fmt: skip
+                 if (cost := _rejoin_cost(other, person, longest_gap, most)) is not None]  # fmt: skip
         if costs:
             joined[min(costs)[1]].detections.extend(person.detections)
         else:
@@ -118,7 +126,7 @@ def _rejoined(people: list[Person], longest_gap: int) -> list[Person]:
     return joined
 
 
-def _rejoin_cost(before: Person, after: Person, longest_gap: int) -> float | None:
+def _rejoin_cost(before: Person, after: Person, longest_gap: int, most: float) -> float | None:
     """The difference of two tracks' looks; None if they cannot be one person."""
     gap = after.detections[0].frame - before.detections[-1].frame
     sizes = before.head_height, after.head_height
@@ -126,9 +134,9 @@ def _rejoin_cost(before: Person, after: Person, longest_gap: int) -> float | Non
         return None
     looks = [typical_look([s.look for s in some]) for some in (before.detections[-RECENT:], after.detections[:RECENT])]
     apart = look_distance(*looks)
-    if np.isnan(apart):
-        return SAME_LOOK + gap if gap <= longest_gap else None
-    return apart if apart <= SAME_LOOK else None
+    if apart <= (most if gap <= longest_gap else SAME_LOOK):
+        return apart
+    return most + gap if gap <= longest_gap and np.isnan(apart) else None
 
 
 def _distance(before: PersonDetection, after: PersonDetection) -> float | None:

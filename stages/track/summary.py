@@ -20,6 +20,7 @@ class TrackSummary:
     """
 
     frames: int
+    shots: int
     valid_body: float
     valid_face: float
     valid_left_hand: float
@@ -40,6 +41,7 @@ class TrackSummary:
             missed = "" if error is None else f" (error {100 * error:.1f} % of {unit})"
             parts.append(f"{part.replace('_', ' ')} {100 * share:.0f} %{missed}")
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
+        frames += f" in {self.shots} shots" if self.shots > 1 else ""
         return f"{frames}, valid: {', '.join(parts)};"
 
 
@@ -60,6 +62,7 @@ def summarize(motion: Motion) -> TrackSummary:
         errors[part] = float(np.median(motion.error_px[rows, column] / size[rows])) if rows.any() else None
     return TrackSummary(
         frames=len(motion),
+        shots=len(motion.shots),
         **{f"valid_{part}": share for part, share in shares.items()},
         **{f"error_{part}": error for part, error in errors.items()},
     )

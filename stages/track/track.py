@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -65,24 +65,23 @@ def track(
 
 def track_everyone(
     source: Path, body: Body, config: TrackConfig = TrackConfig(), progress: Progress = silent
-) -> list[Motion]:
-    """Track everyone in a video or a photo, largest first; the file is read as often as for one person.
+) -> Iterator[Motion]:
+    """Track everyone in a video or a photo; yields a motion per person, largest first, with `config.person` recorded.
 
-    Frames and shots without a person are invalid in that person's motion. People of whom nothing is valid are left out.
-    Raises InputError as `track` does, also when nobody is left.
+    The file is read as often as for one person. Frames and shots without the person are invalid. People of whom nothing
+    is valid are left out. Raises InputError as `track` does, also when nobody is left.
     """
     check_settings(config)
     detect = DetectConfig(everyone=True, cut_score=config.cut_score)
-    people = detector(config.detector)(source, detect, progress)
-    motions = []
+    people, found = detector(config.detector)(source, detect, progress), 0
     for number, observations in enumerate(people):
         own = replace(config, person=number)
         motion = fit_shots(observations, body, own, progress)
         if motion.valid[:, :2].any():
-            motions.append(_described(motion, source, observations, own, {}, {}))
-    if not motions:
+            yield _described(motion, source, observations, own, {}, {})
+            found += 1
+    if not found:
         raise InputError(f"no person found in {source}; give a file that shows at least the head of one person")
-    return motions
 
 
 def check_settings(config: TrackConfig) -> None:

@@ -21,9 +21,6 @@ from stages.video.source import VideoInfo, decoded, opened, probe
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-CUT_SCORE = 10.0
-"""scdet's default. On the dev clips it finds 37 of 39 cuts and misses two jumps within a shot; inside shots the highest
-score is 2.3 (`benchmarks.curate_shots`)."""
 UNTIMED = -(2**63)
 LABEL = "looking for shots"
 

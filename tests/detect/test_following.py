@@ -37,7 +37,7 @@ def test_a_person_who_comes_back_is_the_same_person():
 
 def test_a_person_who_looks_the_same_comes_back_after_any_time():
     """After a long absence a known look gives one track, another look two, and a look that is not seen two."""
-    for colour, tracks in ((50, 1), (80, 2), (np.nan, 2)):
+    for colour, tracks in ((50, 1), (80, 2), (np.nan, 2)):  # more than three seconds later
         seen = [[_detection(f, 200)] for f in range(0, 20, 5)]
         seen += [[_detection(f, 400, colour=colour)] for f in range(200, 220, 5)]
         assert len(link_detections(seen, longest_gap=60)) == tracks

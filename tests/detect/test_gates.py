@@ -80,7 +80,7 @@ def test_a_faultless_clip_is_valid_throughout(clip):
     ("column", "value", "rule"), [(0, 0.01, "nobody there"), (2, 2.5, "somebody else"), (3, 5.0, "looks like another")]
 )
 def test_a_rejected_body_rejects_all_parts(clip, column, value, rule):
-    """All four parts of a frame are rejected when the matte shows background, the head is elsewhere, or the look another's."""
+    """All four parts of a frame are rejected when the matte shows background, or the head or the look is another's."""
     gates = gate(_with_evidence(clip, 3, column, value))
     assert gates.valid.all(1).tolist() == [True, True, True, False, True, True]
     assert not gates.valid[3].any()
