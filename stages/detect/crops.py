@@ -43,7 +43,7 @@ def cut(rgb: UInt8[np.ndarray, "height width 3"], box: Box, most: int, least: in
     part = rgb[y0:y1, x0:x1]
     longer = max(part.shape[:2])
     target = min(max(longer, least), most)
-    if longer == 0 or target == longer:
+    if min(part.shape[:2]) == 0 or target == longer:
         return Crop(np.ascontiguousarray(part), whole)
     scale = target / longer
     size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))

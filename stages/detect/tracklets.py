@@ -14,6 +14,8 @@ from stages.detect.person_detections import PersonDetection
 LONGEST_JUMP = 1.5
 """Largest movement of a head between two surveyed frames, in head heights. The limit is twice as large while the boxes
 of the body overlap (standing up, clip d8)."""
+MOST_STEPS = 3
+"""The limit grows with the time since the last detection, up to this many steps of the survey."""
 LARGEST_GROWTH = 1.7
 """Largest factor between the head heights of one person in two surveyed frames."""
 LONGEST_ABSENCE = 3.0
@@ -79,11 +81,13 @@ def link_detections(surveyed: list[list[PersonDetection]], longest_gap: int) -> 
     """
     people: list[Person] = []
     most = SAME_LOOK * (1 if any(len(detections) > 1 for detections in surveyed) else ALONE)
+    frames = [detections[0].frame for detections in surveyed if detections]
+    step = int(np.diff(frames).min()) if len(frames) > 1 else 1
     for detections in surveyed:
         alive = [p for p in people if detections and detections[0].frame - p.detections[-1].frame <= longest_gap]
         taken_people: set[int] = set()
         taken: set[int] = set()
-        for _, i, j in sorted(_links(alive, detections, most)):
+        for _, i, j in sorted(_links(alive, detections, most, step)):
             if i not in taken_people and j not in taken:
                 alive[i].detections.append(detections[j])
                 taken_people.add(i)
@@ -94,19 +98,20 @@ def link_detections(surveyed: list[list[PersonDetection]], longest_gap: int) -> 
     return sorted((p for p in people if len(p.detections) >= least), key=lambda p: -p.size)
 
 
-def _links(alive: list[Person], detections: list[PersonDetection], most: float) -> list[tuple[float, int, int]]:
-    """Cost and numbers of every person and detection that may be one. `most`: largest distance of their looks."""
+def _links(
+    alive: list[Person], detections: list[PersonDetection], most: float, step: int
+) -> list[tuple[float, int, int]]:
+    """Cost and numbers of every person and detection that may be one. `most`: largest distance of their looks; `step`:
+    frames between two surveyed frames."""
     found = []
     for j, detection in enumerate(detections):
-        apart = [person.look_distance(detection) for person in alive]
         usual = [look_distance(person.look, detection.look) for person in alive]
+        nearest = np.nanmin(usual) if np.isfinite(usual).any() else np.nan
         for i, person in enumerate(alive):
             before = person.detections[-1]
-            moved = _distance(before, detection)
-            if moved is None or (apart[i] > most and overlap(before.box, detection.box) < IN_PLACE):
-                continue
-            others = [other for k, other in enumerate(usual) if k != i and np.isfinite(other)]
-            if others and usual[i] - min(others) > LOOKS_LIKE_ANOTHER:
+            moved = _distance(before, detection, step)
+            is_unlike = person.look_distance(detection) > most and overlap(before.box, detection.box) < IN_PLACE
+            if moved is None or is_unlike or usual[i] - nearest > LOOKS_LIKE_ANOTHER:
                 continue
             found.append((moved + np.nan_to_num(usual[i]) / SAME_LOOK, i, j))
     return found
@@ -139,7 +144,7 @@ def _rejoin_cost(before: Person, after: Person, longest_gap: int, most: float) -
     return most + gap if gap <= longest_gap and np.isnan(apart) else None
 
 
-def _distance(before: PersonDetection, after: PersonDetection) -> float | None:
+def _distance(before: PersonDetection, after: PersonDetection, step: int) -> float | None:
     """Distance of two detections in head heights; None when they cannot be one person."""
     growth = max(after.head_height, before.head_height) / min(after.head_height, before.head_height)
     scale = max(after.head_height, before.head_height)
@@ -147,6 +152,7 @@ def _distance(before: PersonDetection, after: PersonDetection) -> float | None:
     if before.has_face != after.has_face:  # the head of a body without a face is a guess, so compare the boxes too
         return moved if moved < 2 * LONGEST_JUMP and overlap(before.box, after.box) > 0.2 else None
     reach = 2 * LONGEST_JUMP if overlap(before.box, after.box) > 0.3 else LONGEST_JUMP
+    reach *= min(max((after.frame - before.frame) / step, 1), MOST_STEPS)
     return moved if moved < reach and growth < LARGEST_GROWTH else None
 
 

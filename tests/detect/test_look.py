@@ -54,8 +54,9 @@ def test_without_a_pose_the_shirt_is_below_the_face() -> None:
 
 def test_parts_that_are_not_seen_are_left_out() -> None:
     """A person outside the picture has no look; the median of several looks is over those that have the part."""
-    nowhere = look_of(_picture((0, 0, 0)), np.array([-500.0, -500.0]), 60, None)
-    assert np.isnan(nowhere).all()
+    for head in ([-500.0, -500.0], [-500.0, 100.0], [160.0, 900.0]):
+        nowhere = look_of(_picture((0, 0, 0)), np.array(head), 60, None)
+        assert np.isnan(nowhere).all()
     known = np.full((4, 3, 9), 20, np.float32)
     assert np.isnan(look_distance(nowhere, known))
     np.testing.assert_array_equal(typical_look([nowhere, known, known + 2, known + 4]), known + 2)
