@@ -134,6 +134,21 @@ def _another_person(o: Observations, rows: slice, random: np.random.Generator) -
     return PARTS
 
 
+def _another_look(o: Observations, rows: slice, random: np.random.Generator) -> tuple[str, ...]:
+    """Somebody of the same size steps in front, at almost the same place."""
+    for name in ("pose", *PARTS[1:]):
+        getattr(o, name)[rows, :, 0] += 0.6 * _head(o)
+    o.evidence[rows, 3] = 10.0
+    return PARTS
+
+
+def _face_on_its_head(o: Observations, rows: slice, random: np.random.Generator) -> tuple[str, ...]:
+    """The mesh of a face that is upside down, on a body that is not."""
+    centre = o.face[rows].mean(1, keepdims=True)
+    o.face[rows] = centre + (o.face[rows] - centre) * np.array([-1, -1, 1], np.float32)
+    return ("face",)
+
+
 def _giant(o: Observations, rows: slice, random: np.random.Generator) -> tuple[str, ...]:
     middle = o.pose[rows, 11:13, :2].mean(1, keepdims=True)
     o.pose[rows, :, :2] = middle + 2.6 * (o.pose[rows, :, :2] - middle)
@@ -163,7 +178,8 @@ def _lose(o: Observations, rows: slice, *parts: str) -> None:
 
 
 FAILURES: dict[str, Failure] = {
-    "confidence": _doubted_arm, "nobody there": _furniture, "somebody else": _another_person, "size jumps": _giant,
+    "confidence": _doubted_arm, "nobody there": _furniture, "somebody else": _another_person,
+    "looks like another": _another_look, "face upside down": _face_on_its_head, "size jumps": _giant,
     "torso unseen": _no_torso, "face turned away": _face_made_up, "face off the body": _face_on_the_wall,
     "off the arm": _hand_elsewhere, "outside the picture": _hand_beyond_the_edge, "wrong size": _hand_too_large,
     "off the box": _hand_backwards, "is the other hand": _hand_twice, "missed by the fit": _fingers_shuffled,

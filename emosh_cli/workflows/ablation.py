@@ -63,7 +63,7 @@ def all_gates() -> tuple[str, ...]:
     """The names of all gates: the value of track.gates_off for the variant without gates."""
     from stages.detect.gates import HAND_RULES
 
-    return ("face turned away", "face off the body", *HAND_RULES)
+    return ("face turned away", "face upside down", "face off the body", *HAND_RULES)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class GateConfig:
     face_turn_degrees: float = 60.0
     """Largest yaw or pitch. Beyond it the detector invents the far side of the face (notes/tracker)."""
     face_roll_degrees: float = 100.0
-    """Largest roll. The tilted head of clip d3 reaches 63 and is correct. Chosen here."""
+    """Largest roll, in the picture or relative to the trunk, whichever is smaller: if the camera is upside down, the
+    trunk is too (f13). The tilted head of clip d3 reaches 63 and is correct. Chosen here."""
     face_alone_seconds: float = 0.5
     """A face in a single frame, without another face within this time, is rejected. In clip d9 a head at 90 degrees is
     reported at 41 degrees, in frames that depend on where the clip is cut into lanes."""
@@ -95,12 +96,12 @@ def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
     turned = np.abs(angles[:, :2]).max(1) > config.face_turn_degrees
     face = {
         "face turned away": turned
-        | (np.abs(angles[:, 2]) > config.face_roll_degrees)
         | _is_isolated(observations.found[:, 1], config.face_alone_seconds * observations.fps),
+        "face upside down": _rolled(observations, angles[:, 2]) > config.face_roll_degrees,
         "face off the body": _evidence(observations, "face_on_body") > config.face_off_body,
     }
     rejected |= _without_off(config, face)
-    valid = [body, observations.found[:, 1] & body & ~rejected["face turned away"] & ~rejected["face off the body"]]
+    valid = [body, observations.found[:, 1] & body & ~np.any([rejected[name] for name in face], axis=0)]
     for hand in PARTS[2:]:
         rules = _without_off(config, {name: rule(observations, hand, config) for name, rule in HAND_RULES.items()})
         own = {f"{hand}: {name}": rows for name, rows in rules.items()}
@@ -108,6 +109,14 @@ def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
         valid.append(observations.found[:, PARTS.index(hand)] & body & ~np.any(list(own.values()), axis=0))
     valid = np.stack(valid, axis=1)
     return Gates(valid, np.where(valid, _scores(observations, angles, config), 0).astype(np.float32), rejected, angles)
+
+
+def _rolled(observations: Observations, roll: Float[np.ndarray, "frames"]) -> Float[np.ndarray, "frames"]:
+    """The smaller of the face's roll in the picture and its roll relative to the trunk, degrees; NaN without a face."""
+    up = observations.pose[:, [11, 12], :2].mean(1) - observations.pose[:, [23, 24], :2].mean(1)
+    trunk = np.degrees(np.arctan2(up[:, 0], -up[:, 1]))
+    relative = np.abs((roll - trunk + 180) % 360 - 180)
+    return np.fmin(np.abs(roll), relative)
 
 
 def _is_isolated(found: Bool[np.ndarray, "frames"], reach: float) -> Bool[np.ndarray, "frames"]:
@@ -238,7 +247,15 @@ HAND_RULES: dict[str, Callable[[Observations, str, GateConfig], Bool[np.ndarray,
 
 CONFIDENCE, MISSED = "confidence", "missed by the fit"
 """The gate on single pose points, and the gate that needs a finished fit: the tracker applies both."""
-GATES = (CONFIDENCE, *BODY_RULES, "face turned away", "face off the body", *HAND_RULES, MISSED)
+GATES = (
+    CONFIDENCE,
+    *BODY_RULES,
+    "face turned away",
+    "face upside down",
+    "face off the body",
+    *HAND_RULES,
+    MISSED,
+)
 """Names of all gates, for `GateConfig.off`. The name of a hand gate stands for both hands."""
 
 

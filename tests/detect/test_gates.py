@@ -184,12 +184,16 @@ def test_a_hand_outside_the_box_of_the_pose_is_rejected(clip):
 
 
 def test_a_head_upside_down_is_rejected(clip):
-    """A face with 80 degrees of roll is accepted; a face upside down (170 degrees) is rejected."""
-    for degrees, rejected in ((80, False), (170, True)):
+    """A face with 80 degrees of roll is accepted; a face upside down (170 degrees) is rejected, unless the trunk is
+    upside down too, as with a camera that is upside down."""
+    turned = clip.pose.copy()
+    turned[..., 1] = 500 - turned[..., 1]
+    for degrees, pose, rejected in ((80, clip.pose, False), (170, clip.pose, True), (170, turned, False)):
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         face = np.repeat(_face(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]))[None], T, axis=0)
-        gates = gate(replace(clip, face=face))
-        assert gates.rejected["face turned away"].all() == rejected
+        gates = gate(replace(clip, face=face, pose=pose))
+        assert not gates.rejected["face turned away"].any()
+        assert gates.rejected["face upside down"].all() == gates.rejected["face upside down"].any() == rejected
         assert abs(gates.face_angles[0, 2]) == pytest.approx(degrees, abs=1)
 
 
@@ -199,7 +203,7 @@ def _breaking(clip: Observations) -> Observations:
     left[2] = right[2] = _hand((900, 340), size=400)
     face[2] = _face(_rotation(80))
     broken = replace(clip, pose=pose, left_hand=left, right_hand=right, face=face)
-    for column, value in enumerate((0.01, 3.0, 3.0)):
+    for column, value in enumerate((0.01, 3.0, 3.0, 9.0)):
         broken = _with_evidence(broken, 2, column, value)
     return broken
 
