@@ -60,11 +60,18 @@ def reference_motion(run: Run, ref: Path, body: str, config: TrackConfig) -> Mot
 def note_people_and_shots(console: Console, motion: Motion, source: Path) -> None:
     """If several people are in the source, print which one was tracked; if it has cuts, where they are."""
     others = motion.provenance.notes.get("other_people", 0)
-    person = motion.provenance.config.get("person", 0)
-    if others:
+    person = usual_person(motion)
+    if others and person >= 0:
         choice = "the largest was tracked" if person == 0 else f"number {person} was tracked (0 is the largest)"
-        console.note(f"{1 + others} people in {source}; {choice}; choose another with --person 0 to {others}")
+        people = others + len({shot["person"] for shot in motion.provenance.notes["shots"]} - {-1})
+        console.note(f"{people} people in {source}; {choice}; choose another with --person 0 to {people - 1}")
     note_shots(console, motion)
+
+
+def usual_person(motion: Motion) -> int:
+    """The number of the person who was tracked in most shots; -1 if nobody was."""
+    people = Counter(shot["person"] for shot in motion.provenance.notes.get("shots", []) if shot["person"] >= 0)
+    return people.most_common(1)[0][0] if people else -1
 
 
 def note_shots(console: Console, motion: Motion) -> None:
@@ -74,8 +81,7 @@ def note_shots(console: Console, motion: Motion) -> None:
         return
     times = ", ".join(f"{shot['seconds']:.2f} s" for shot in shots[1 : 1 + MOST_CUTS])
     more = ", ..." if len(shots) > 1 + MOST_CUTS else ""
-    people = Counter(shot["person"] for shot in shots if shot["person"] >= 0)
-    usual = people.most_common(1)[0][0] if people else -1
+    usual = usual_person(motion)
     console.note(f"{len(shots)} shots, each fitted alone: cuts at {times}{more}")
     for what, chosen in (
         ("another person was tracked", [shot["person"] not in (usual, -1) for shot in shots]),

@@ -34,6 +34,9 @@ SURVEY_SECONDS = 0.2
 """Time between two frames of the survey."""
 CROP_MARGIN = 0.15
 """Margin around the boxes of the survey, which sees only some of the frames."""
+ON_BODY, AT_HEAD, ALONE_AT_HEAD = 0.5, 0.8, 2.0
+"""A face farther from the pose's nose, or a pose farther from the survey's head (beside other people, or alone), in
+head heights, is a reason to try other crops of a photo. The gates reject beyond the same distances."""
 SAME_PLACE = 0.1
 """Least overlap (IoU) of somebody else's box with the place where the followed person would be."""
 EXPECTED_SECONDS = 0.6
@@ -157,8 +160,22 @@ class Guide:
             reader.forget()
         if person is None or is_out:
             return None
-        expected = person.head_at(frame.index, farthest)
-        return reader.read(frame.rgb, self.crops[self.segment[row]], expected, self.company)
+        crop, expected = self.crops[self.segment[row]], person.head_at(frame.index, farthest)
+        reading = reader.read(frame.rgb, crop, expected, self.company)
+        if not reader.is_photo or expected is None:
+            return reading
+        for other in other_crops(crop, *expected):
+            if self._worth(reading) == 2:
+                break
+            again = reader.read(frame.rgb, other, expected, self.company)
+            reading = again if self._worth(again) > self._worth(reading) else reading
+        return reading
+
+    def _worth(self, reading: Reading) -> int:
+        """1 for a pose where the head is expected, 2 if a face is on it, else 0."""
+        if "pose" not in reading.points or reading.evidence[2] > (ALONE_AT_HEAD if self.company is None else AT_HEAD):
+            return 0
+        return 2 if "face" in reading.points and reading.evidence[1] <= ON_BODY else 1
 
 
 def _follow(
@@ -195,6 +212,13 @@ def _follow(
         for rows, warm in zip(arrays, warming_up, strict=True):
             rows.cross_fade(warm, range(lane.start - WARM_UP, lane.start))
     return [rows.observations(info, plan, people) for rows, plan in zip(arrays, plans, strict=True)]
+
+
+def other_crops(crop: Box, head: Float[np.ndarray, "2"], height: float) -> list[Box]:
+    """Crops of a photo to try after `crop`: half a body, most of a body, and more of the picture."""
+    half = np.concatenate([head - np.array([1.6, 1.2]) * height, head + np.array([1.6, 2.2]) * height])
+    most = np.concatenate([head - np.array([2.4, 1.6]) * height, head + np.array([2.4, 6.0]) * height])
+    return [half, most, grown(crop, 0.3)]
 
 
 def crops_for(

@@ -84,7 +84,11 @@ def find_faces(
     for detector in (FAR_FACES, NEAR_FACES):
         for face in detect(crop.rgb, detector, networks, FACE_SCORE):
             box = crop.to_source(face.box.reshape(2, 2)).ravel().astype(float)
-            faces += _unless_known((box, face.score), faces)
+            known = _same_face(box, faces)
+            if known is None:
+                faces.append((box, face.score))
+            else:
+                faces[known] = (faces[known][0], max(face.score, faces[known][1]))
     return faces
 
 
@@ -99,11 +103,13 @@ def _first_sure_faces(
     return []
 
 
-def _unless_known(face: tuple[Box, float], known: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
-    """The face, unless its centre lies in a known face or the centre of a known face lies in it."""
-    centre = (face[0][:2] + face[0][2:]) / 2
-    is_known = any(contains(face[0], (box[:2] + box[2:]) / 2) or contains(box, centre) for box, _ in known)
-    return [] if is_known else [face]
+def _same_face(box: Box, known: list[tuple[Box, float]]) -> int | None:
+    """The number of the known face that this one is: the centre of one lies in the other."""
+    centre = (box[:2] + box[2:]) / 2
+    for number, (other, _) in enumerate(known):
+        if contains(box, (other[:2] + other[2:]) / 2) or contains(other, centre):
+            return number
+    return None
 
 
 def tiles(width: int, height: int) -> list[Box]:
@@ -134,7 +140,7 @@ def _pose_near_face(
 ) -> Float[np.ndarray, "33 3"] | None:
     """The most certain pose in the region of a face, if it is that person's."""
     crop = cut(rgb, face_region(face), SURVEY_PIXELS)
-    found = None if is_too_small(crop.rgb) else find_pose(crop.rgb, networks)
+    found = None if is_too_small(crop.rgb) else find_pose(crop.rgb, networks, doubtful=True)
     pose = None if found is None else crop.to_source(found.points)
     return pose if pose is not None and _is_pose_of(pose, face) else None
 

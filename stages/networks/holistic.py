@@ -34,7 +34,7 @@ class Holistic:
         (x, y, z px). A photo's pose is not smoothed."""
         if is_photo:
             self.forget()
-        pose = find_pose(rgb, self.networks) if is_photo else self.pose.read(rgb)
+        pose = find_pose(rgb, self.networks, doubtful=True) if is_photo else self.pose.read(rgb)
         if pose is None:
             self.forget()
             return {}

@@ -19,6 +19,9 @@ from stages.networks.smoothing import VISIBILITY_SHARE, OneEuro
 POINTS = 33
 LEAST_SCORE = 0.5
 """Least score of a detected person, and of the presence of a body in a region."""
+DOUBTFUL_SCORE = 0.15
+"""Least score of a person where a face says that somebody is there, and in a photo: a painting has 0.25 (f12). The
+presence of a body in the region is asked all the same."""
 SAME_BODY = 0.3
 """Two trunks are one when the mean distance of their corners is below this share of the trunk's length. Chosen here."""
 GROWTH = 1.25
@@ -37,9 +40,11 @@ class Pose:
     ends: Float[np.ndarray, "2 2"]
 
 
-def find_pose(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> Pose | None:
-    """The pose of the most certain person in the picture."""
+def find_pose(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks, doubtful: bool = False) -> Pose | None:
+    """The pose of the most certain person in the picture; `doubtful`: of a doubtful one if nobody is certain."""
     region = find_region(rgb, networks)
+    if region is None and doubtful:
+        region = find_region(rgb, networks, DOUBTFUL_SCORE)
     return None if region is None else read_pose(rgb, region, networks)
 
 
@@ -61,9 +66,11 @@ def _is_same_body(one: Pose, other: Pose) -> bool:
     return bool(apart < SAME_BODY * np.linalg.norm(other.points[11:13, :2].mean(0) - other.points[23:25, :2].mean(0)))
 
 
-def find_region(rgb: UInt8[np.ndarray, "height width 3"], networks: Networks) -> Region | None:
+def find_region(
+    rgb: UInt8[np.ndarray, "height width 3"], networks: Networks, least: float = LEAST_SCORE
+) -> Region | None:
     """The region of the most certain person in the picture."""
-    people = detect(rgb, PEOPLE, networks, LEAST_SCORE)
+    people = detect(rgb, PEOPLE, networks, least)
     return region_of(people[0].points[:2]) if people else None
 
 

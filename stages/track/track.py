@@ -13,7 +13,7 @@ from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.detect.config import DetectConfig
 from stages.detect.detectors import check_files, detector, weights_of
-from stages.detect.gates import check_gates
+from stages.detect.gates import BODY_RULES, GateConfig, check_gates, gate
 from stages.detect.keypoint_file import read_keypoints, with_keypoints
 from stages.detect.observations import Observations
 from stages.errors import InputError
@@ -39,14 +39,14 @@ def track(
 
     priors: results of other trackers on this clip (`stages.priors.readers`). keypoints: 2-D points of another detector
     (`stages.detect.keypoint_file`) that replace the points of the built-in one.
+    If nothing of person 0 can be tracked, the next person is.
     Raises InputError as `stages.video.source` does, when nobody is found in any frame, and for a file of unknown
     layout or of another clip.
     """
     check_settings(config)
     read = [(path, read_prior(path)) for path in priors]
     points = None if keypoints is None else read_keypoints(keypoints)
-    detect = DetectConfig(person=config.person, cut_score=config.cut_score)
-    observations = detector(config.detector)(source, detect, progress)[0]
+    observations = _observe(source, config, progress)
     inputs, notes = {}, {}
     if points is not None and keypoints is not None:
         observations = with_keypoints(observations, points, str(keypoints))
@@ -59,7 +59,7 @@ def track(
         notes["prior_share"] = share_known(prior)
     motion = fit_shots(observations, body, config, progress, prior)
     if not motion.valid[:, :2].any():
-        raise InputError(f"no person found in {source}; give a file that shows at least the head of one person")
+        raise nothing_tracked(source, observations, motion)
     return _described(motion, source, observations, config, inputs, notes)
 
 
@@ -73,15 +73,51 @@ def track_everyone(
     """
     check_settings(config)
     detect = DetectConfig(everyone=True, cut_score=config.cut_score)
-    people, found = detector(config.detector)(source, detect, progress), 0
+    failed: list[InputError] = []
+    people = detector(config.detector)(source, detect, progress)
     for number, observations in enumerate(people):
         own = replace(config, person=number)
         motion = fit_shots(observations, body, own, progress)
         if motion.valid[:, :2].any():
             yield _described(motion, source, observations, own, {}, {})
-            found += 1
-    if not found:
-        raise InputError(f"no person found in {source}; give a file that shows at least the head of one person")
+        else:
+            failed.append(nothing_tracked(source, observations, motion))
+    if len(failed) == len(people):
+        raise failed[0]
+
+
+def _observe(source: Path, config: TrackConfig, progress: Progress) -> Observations:
+    """What is seen of the person `config.person`. If nothing of person 0 passes the gates, the next person of whom
+    something does."""
+    observe = detector(config.detector)
+    detect = DetectConfig(person=config.person, cut_score=config.cut_score)
+    first = observations = observe(source, detect, progress)[0]
+    others = range(1, 1 + first.other_people) if config.person == 0 else []
+    for number in others:
+        if gate(observations, GateConfig(off=config.gates_off)).valid[:, :2].any():
+            return observations
+        observations = observe(source, replace(detect, person=number), progress)[0]
+    return observations
+
+
+def nothing_tracked(source: Path, observations: Observations, motion: Motion) -> InputError:
+    """The error of a file in which nothing of a person is valid: what was found, and why it was not believed."""
+    people = observations.other_people + int((observations.identity >= 0).any())
+    if not people:
+        return InputError(
+            f"no person found in {source}: neither a face nor a body; give a file that shows at least the head of one "
+            "person, larger or in better light"
+        )
+    rejected = {} if motion.gates is None else dict(zip(motion.gate_names, motion.gates.T, strict=True))
+    counts = {name: int((rejected[name] > 0).sum()) for name in BODY_RULES if name in rejected}
+    unread = int((~observations.found[:, 0]).sum())
+    reasons = [f"no body found at the head in {unread}"] * bool(unread)
+    reasons += [f"{name} in {count}" for name, count in counts.items() if count]
+    seen = "a person is seen" if people == 1 else f"{people} people are seen"
+    return InputError(
+        f"{seen} in {source}, but none can be tracked ({', '.join(reasons)} of {len(observations)} frames); crop the "
+        "picture around one person, or give one that shows more of the person"
+    )
 
 
 def check_settings(config: TrackConfig) -> None:
