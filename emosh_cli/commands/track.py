@@ -91,11 +91,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _number(person: str | None) -> int | None:
-    """The number given with --person. Raises InputError for anything else."""
+    """The number given with --person. Anything else is a usage error."""
     if person is None:
         return None
     if not person.isdecimal():
-        raise InputError(f"--person is '{person}'; give a number from 0, the largest person, or {EVERYONE}")
+        raise typer.BadParameter(f"'{person}' is no number from 0 on and not {EVERYONE}", param_hint="--person")
     return int(person)
 
 

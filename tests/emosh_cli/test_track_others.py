@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.artifacts.motion import load_motion
+from stages.artifacts.motion import load_motion, save_motion
 from tests.command_line import emosh, refused
 from tests.emosh_cli.conftest import Clip
 
@@ -48,3 +48,29 @@ def test_unusable_files_are_refused_before_the_work(clip: Clip, tmp_path: Path) 
     ):
         assert expected in refused("track", clip.drive, "-o", out, flag, tmp_path / name)
     assert not out.exists()
+
+
+def test_everyone_goes_into_a_folder(clip: Clip, tmp_path: Path) -> None:
+    """A file per person, named by number, beside the video without -o; old files of more people are removed."""
+    folder = tmp_path / "people"
+    said = emosh("track", clip.drive, "--person", "all", "-o", folder)
+    assert said.code == 0, said.err
+    assert said.out.strip() == str(folder)
+    one = load_motion(folder / "person-0.npz")
+    assert one.provenance.stage == "track"
+    np.testing.assert_allclose(one.poses, load_motion(clip.work / "drive.npz").poses, atol=1e-5)
+    save_motion(folder / "person-7.npz", one)
+    assert emosh("track", clip.drive, "--person", "all", "-o", folder).code == 0
+    assert [each.name for each in folder.iterdir()] == ["person-0.npz"]
+
+
+def test_options_of_one_person_are_refused_for_everyone(clip: Clip, tmp_path: Path) -> None:
+    """An overlay or keypoints with --person all, a foreign folder, and a file in its place are one line each."""
+    everyone = ("track", clip.drive, "--person", "all", "-o", tmp_path / "people")
+    assert "--overlay is for one person" in refused(*everyone, "--overlay", tmp_path / "o.mp4")
+    assert "--keypoints is for one person" in refused(*everyone, "--keypoints", tmp_path / "k.npz")
+    assert not (tmp_path / "people").exists()
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "letter.txt").write_text("mine")
+    assert "is not a folder of motions" in refused(*everyone)
+    assert "is a file" in refused("track", clip.drive, "--person", "all", "-o", clip.drive)
