@@ -82,7 +82,7 @@ class Gates:
 
 
 def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
-    """Apply the gates to every part in every frame.
+    """Apply the gates to every part in every frame. No rule looks across a cut.
 
     `valid` of the body means that the person is there; `valid` of another part means that it may be fitted to. `score`
     is 0 for a rejected part. Otherwise it is, for the body, the mean visibility of the shoulders and arms inside the
@@ -90,6 +90,9 @@ def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
     for hands from 1 to 0.5 as they move away from the arm's wrist up to the limit.
     """
     config = config or GateConfig()
+    shots = observations.shots
+    if len(shots) > 1:
+        return _joined([gate(observations.select(rows), config) for rows in shots])
     angles = face_angles_degrees(observations.face)
     rejected = _without_off(config, {name: rule(observations, config) for name, rule in BODY_RULES.items()})
     body = observations.found[:, 0] & ~np.any(list(rejected.values()), axis=0)
@@ -109,6 +112,16 @@ def gate(observations: Observations, config: GateConfig | None = None) -> Gates:
         valid.append(observations.found[:, PARTS.index(hand)] & body & ~np.any(list(own.values()), axis=0))
     valid = np.stack(valid, axis=1)
     return Gates(valid, np.where(valid, _scores(observations, angles, config), 0).astype(np.float32), rejected, angles)
+
+
+def _joined(parts: list[Gates]) -> Gates:
+    """The decisions of consecutive shots as those of one clip."""
+    return Gates(
+        np.concatenate([part.valid for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        {name: np.concatenate([part.rejected[name] for part in parts]) for name in parts[0].rejected},
+        np.concatenate([part.face_angles for part in parts]),
+    )
 
 
 def _rolled(observations: Observations, roll: Float[np.ndarray, "frames"]) -> Float[np.ndarray, "frames"]:

@@ -219,6 +219,15 @@ def test_each_gate_can_be_switched_off_alone(clip, name):
         assert after[column].tolist() == expected.tolist(), column
 
 
+def test_no_gate_looks_across_a_cut(clip):
+    """A person three times as large in one frame is rejected in one shot, and accepted in six."""
+    pose = clip.pose.copy()
+    pose[2, :, :2] *= 3
+    large = replace(clip, pose=pose, evidence=np.full((T, 4), np.nan, np.float32))
+    assert gate(large).rejected["size jumps"].any()
+    assert not gate(replace(large, shot=np.arange(T))).rejected["size jumps"].any()
+
+
 def test_an_unknown_gate_is_an_input_error():
     """A misspelt gate is a one-line error that lists the right names."""
     with pytest.raises(InputError, match=r"gates_off names 'off arm'.*off the arm"):
