@@ -20,7 +20,7 @@ SAME_LOOK = 11.0
 """Largest distance of two looks of one person."""
 FEW_PIXELS = 30
 """A part with fewer pixels is not seen."""
-LARGEST_CROP = 256
+LARGEST_CROP = 128
 """Longer side of the picture of a person that is looked at, px."""
 SEEN = 0.5
 """Least visibility of hip and knee of a thigh that is looked at."""
