@@ -80,7 +80,7 @@ def survey(info: VideoInfo, lanes: list[Lane], networks: Networks, progress: Pro
 
 def frames_of(info: VideoInfo, lane: Lane, before: int = 0) -> Iterator[Frame]:
     """The frames of the lane, and up to `before` frames before its first."""
-    for frame in read_frames(info.path, fine=False):
+    for frame in read_frames(info.path):
         if lane.is_past(frame.index):
             return
         if frame.index >= lane.start - before:

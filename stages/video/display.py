@@ -25,13 +25,10 @@ class Upright:
     """Turns the frames of one stream upright. Size and display matrix are read from the first frame.
 
     `pixel_ratio` is the width of a pixel divided by its height; None or 0 means not stated, and pixels are square.
-    `fine` interpolates the colour of every pixel, which takes five times as long and moves the mean value by 1.3.
     """
 
-    def __init__(self, first: VideoFrame, pixel_ratio: Fraction | None, fine: bool = True) -> None:
+    def __init__(self, first: VideoFrame, pixel_ratio: Fraction | None) -> None:
         from av.video.reformatter import VideoReformatter
-
-        self.fine = fine
 
         self._reformatter = VideoReformatter()
         self._coded = (first.width, first.height)
@@ -68,7 +65,6 @@ class Upright:
         """RGB with square pixels, before turning and mirroring."""
         from av.video.reformatter import Colorspace, Interpolation
 
-        fine = Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
         has_alpha = any(component.is_alpha for component in frame.format.components)
         guessed = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
         converted = self._reformatter.reformat(
@@ -78,7 +74,7 @@ class Upright:
             format="rgba" if has_alpha else "rgb24",
             src_colorspace=guessed if frame.colorspace == UNSPECIFIED_COLORSPACE else None,
             **(_bt709_target() if frame.color_trc in HDR_TRANSFERS else {}),
-            interpolation=Interpolation.BICUBIC | (fine if self.fine else 0),
+            interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
             threads=1,
         )
         pixels = converted.to_ndarray()

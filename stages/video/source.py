@@ -92,10 +92,9 @@ def probe(path: Path) -> VideoInfo:
     )  # fmt: skip
 
 
-def read_frames(path: Path, fine: bool = True) -> Iterator[Frame]:
+def read_frames(path: Path) -> Iterator[Frame]:
     """Yield every frame in display order, with one frame in memory at a time. A photo yields one frame.
 
-    fine: colours are interpolated between the pixels that carry them, for pictures that are shown or measured.
     Raises InputError as `probe` does before the first frame; later, naming the frame, when a frame cannot be decoded or
     has another size.
     """
@@ -109,16 +108,16 @@ def read_frames(path: Path, fine: bool = True) -> Iterator[Frame]:
         if "mp4" not in container.format.name:
             _packet_times(path, container, stream)  # refuses a file that ends early
     with opened(path) as (container, stream):
-        yield from _upright_frames(path, container, stream, fine)
+        yield from _upright_frames(path, container, stream)
 
 
-def _upright_frames(path: Path, container: InputContainer, stream: VideoStream, fine: bool) -> Iterator[Frame]:
+def _upright_frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
     rate = float(stream.guessed_rate or PHOTO_FPS)
     start, upright = 0.0, None
     for index, frame in enumerate(decoded(path, container, stream)):
         seconds = index / rate if frame.time is None else frame.time
         if upright is None:
-            start, upright = seconds, Upright(frame, stream.sample_aspect_ratio, fine)
+            start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
         elif not upright.fits(frame):
             raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
         yield Frame(partial(upright.rgb, frame), index, max(0.0, seconds - start))

@@ -85,18 +85,6 @@ def test_colours_are_kept_and_tagged(tmp_path):
     assert tags == (1, 1, 1, 1, "yuv420p")
 
 
-def test_colours_without_interpolation_are_near(tmp_path):
-    """`fine=False` shows the same brightness everywhere, and the same colours away from the edges between colours."""
-    path = tmp_path / "colours.mp4"
-    with VideoSink(path, 64, 32, Fraction(25)) as sink:
-        sink.write(quadrants())
-    fine, fast = (next(read_frames(path, fine=each)).rgb.astype(int) for each in (True, False))
-    apart = np.abs(fine - fast)
-    assert apart.max() > 0
-    assert apart[:8, :8].max() <= 3
-    assert apart.mean() < 6
-
-
 def test_odd_sizes_grow_by_a_repeated_edge(tmp_path):
     """An odd picture gains one column and one row, like its edge, because 4:2:0 has no half pixels."""
     path = tmp_path / "odd.mp4"
