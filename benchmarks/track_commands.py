@@ -1,8 +1,9 @@
 """Whole commands of this checkout against those of another one, in pairs: `emosh track` of clips and of a photo.
 
-    python -m benchmarks.track_commands VIDEO PHOTO --against TREE --python TREE/.venv/bin/python [--pairs 5] [--write]
+    python -m benchmarks.track_commands VIDEO PHOTO --against TREE --python TREE/.venv/bin/python
+        [--pairs 5] [--seconds 3 11] [--write]
 
-VIDEO is played to and fro and scaled to clips of 3 and 11 seconds at 640x480 and 1280x720. TREE is a checkout of the
+VIDEO is played to and fro and scaled to clips of --seconds at 640x480 and 1280x720. TREE is a checkout of the
 commit to compare with, and --python an environment with its packages. In each pair both commands run one after the
 other, and the ratio of the pair counts, so that a machine's other work weighs on both. Times are of the whole process:
 wall, and processor time of all its threads.
@@ -26,7 +27,7 @@ import numpy as np
 from benchmarks.record import Column, Recorder, arguments
 
 HERE = Path(__file__).resolve().parents[1]
-SIZES, SECONDS = ((640, 480), (1280, 720)), (3, 11)
+SIZES = (640, 480), (1280, 720)
 COLUMNS = (
     Column("what", "input"), Column("frames", "frames", digits=0),
     Column("old_wall", "before, wall", "s", 2), Column("new_wall", "now, wall", "s", 2),
@@ -71,12 +72,13 @@ def main() -> None:
     parser.add_argument("--against", type=Path, required=True, metavar="TREE")
     parser.add_argument("--python", default=sys.executable, help="the other checkout's Python")
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seconds", type=int, nargs="+", default=[3, 11], help="lengths of the clips")
     options = parser.parse_args()
     what = "Whole commands against those of the commit before the networks ran without MediaPipe's graph."
     with Recorder(what, *COLUMNS, keep=options) as found, tempfile.TemporaryDirectory() as folder:
         work, inputs = Path(folder), []
         for width, height in SIZES:
-            for seconds in SECONDS:
+            for seconds in options.seconds:
                 path = work / f"{seconds}s_{width}x{height}.mp4"
                 inputs.append(
                     (f"{seconds} s, {width}x{height}", path, make_clip(options.video, (width, height), seconds, path))
