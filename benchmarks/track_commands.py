@@ -32,7 +32,7 @@ COLUMNS = (
     Column("what", "input"), Column("frames", "frames", digits=0),
     Column("old_wall", "before, wall", "s", 2), Column("new_wall", "now, wall", "s", 2),
     Column("old_cpu", "before, processor", "s", 2), Column("new_cpu", "now, processor", "s", 2),
-    Column("wall", "wall, before / now", "", 2), Column("cpu", "processor, before / now", "", 2),
+    Column("wall", "wall, before over now", "", 2), Column("cpu", "processor, before over now", "", 2),
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ EXTRAS = {
     "c2pa-python": ("sign", "emosh sign"),
     "rerun-sdk": ("view", "emosh view"),
     "ray": ("ray", "emosh curate --engine ray"),
+    "gguf": ("gguf", "emosh generate --model FILE.gguf"),
 }
 """Package -> (the extra of emosh that installs it, what it is for)."""
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")
