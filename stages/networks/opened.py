@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,12 @@ class Networks:
 
 
 def runtime() -> Any:
-    """The module onnxruntime, told to send nothing: its Windows builds record events for the system's telemetry."""
+    """The module onnxruntime, told to send nothing.
+
+    From 1.29 on it reports usage on every system unless the variable is set before it is loaded (microsoft/onnxruntime,
+    pull request 27379). Older builds for Windows record events for the system's own telemetry.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     with quiet():
         import onnxruntime
 
