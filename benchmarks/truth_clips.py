@@ -23,6 +23,7 @@ from stages.body.landmarks import open_template
 from stages.body.model import Body, keypoints_from, motion_template, pose_motion
 from stages.detect.gates import PALMS
 from stages.detect.observations import PARTS, Observations
+from stages.detect.sides import SIDES, with_sides_exchanged
 from stages.raster.rasterizer import rasterizer
 
 RUN = 4
@@ -156,6 +157,15 @@ def _doubted_arm(o: Observations, rows: slice, random: np.random.Generator) -> t
     return ("left_hand",)
 
 
+def _sides_exchanged(o: Observations, rows: slice, random: np.random.Generator) -> tuple[str, ...]:
+    """The network sees the person from behind: no face, and left is called right. Nothing is lost but the face."""
+    _lose(o, rows, "face")
+    hurt = with_sides_exchanged(o, np.isin(np.arange(len(o)), np.arange(rows.start, rows.stop)))
+    for name in ("pose", "pose_world", "left_hand", "right_hand", "found"):
+        getattr(o, name)[rows] = getattr(hurt, name)[rows]
+    return ("face",)
+
+
 def _lose(o: Observations, rows: slice, *parts: str) -> None:
     for part in parts:
         getattr(o, part)[rows] = np.nan
@@ -163,7 +173,8 @@ def _lose(o: Observations, rows: slice, *parts: str) -> None:
 
 
 FAILURES: dict[str, Failure] = {
-    "confidence": _doubted_arm, "nobody there": _furniture, "somebody else": _another_person, "size jumps": _giant,
+    "confidence": _doubted_arm, SIDES: _sides_exchanged,
+    "nobody there": _furniture, "somebody else": _another_person, "size jumps": _giant,
     "torso unseen": _no_torso, "face turned away": _face_made_up, "face off the body": _face_on_the_wall,
     "off the arm": _hand_elsewhere, "outside the picture": _hand_beyond_the_edge, "wrong size": _hand_too_large,
     "off the box": _hand_backwards, "is the other hand": _hand_twice, "missed by the fit": _fingers_shuffled,

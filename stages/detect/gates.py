@@ -18,6 +18,7 @@ from stages.detect.face_angle import face_angles_degrees
 from stages.detect.hands import WRISTS, duplicate_hand
 from stages.detect.observations import EVIDENCE, PARTS, Observations
 from stages.detect.person_detections import SHOULDERS_PER_HEAD
+from stages.detect.sides import SIDES
 from stages.errors import InputError
 
 TORSO = [11, 12, 23, 24]
@@ -228,8 +229,8 @@ HAND_RULES: dict[str, Callable[[Observations, str, GateConfig], Bool[np.ndarray,
 }
 
 CONFIDENCE, MISSED = "confidence", "missed by the fit"
-"""The gate on single pose points, and the gate that needs a finished fit: the tracker applies both."""
-GATES = (CONFIDENCE, *BODY_RULES, "face turned away", "face off the body", *HAND_RULES, MISSED)
+"""The gate on single pose points, and the gate that needs a finished fit: the tracker applies both, and SIDES."""
+GATES = (CONFIDENCE, SIDES, *BODY_RULES, "face turned away", "face off the body", *HAND_RULES, MISSED)
 """Names of all gates, for `GateConfig.off`. The name of a hand gate stands for both hands."""
 
 

@@ -19,8 +19,9 @@ from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
-from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, Gates, check_gates, gate
+from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, check_gates, gate
 from stages.detect.observations import Observations
+from stages.detect.sides import SIDES, exchanged_sides, with_sides_exchanged
 from stages.priors.prior import Prior
 from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
@@ -83,6 +84,7 @@ class _Fit:
     ) -> None:
         check_terms(config.terms_off)
         check_gates(config.gates_off)
+        observations, self.exchanged = _with_sides_repaired(observations, config)
         self.observations, self.body, self.config, self.progress = observations, body, config, progress
         self.gates = gate(observations, GateConfig(off=config.gates_off))
         self.valid = self.gates.valid
@@ -244,8 +246,14 @@ class _Fit:
                 weights={"body": self.body.sha256},
                 notes={"losses": self._losses(state)},
             ),
-            gates=np.concatenate([_gate_columns(self.gates), missed, self._doubted_counts()], 1).astype(np.float32),
-            gate_names=(*GATE_ANGLES, *self.gates.rejected, *(f"{hand}: {MISSED}" for hand in PARTS[2:]), DOUBTED),
+            gates=self._gate_columns(missed),
+            gate_names=(
+                *GATE_ANGLES,
+                *self.gates.rejected,
+                *(f"{hand}: {MISSED}" for hand in PARTS[2:]),
+                SIDES,
+                DOUBTED,
+            ),
         )
 
     def _errors(self, state: State) -> Float[np.ndarray, "frames 4"]:
@@ -270,6 +278,14 @@ class _Fit:
         size = np.where(face_height > 0, face_height, FACE_PER_SHOULDERS * shoulder_width)
         return (errors[:, 2:] > HAND_MISSED_SHARE * size[:, None]) & (MISSED not in self.config.gates_off)
 
+    def _gate_columns(self, missed: Bool[np.ndarray, "frames 2"]) -> Float[np.ndarray, "frames gates"]:
+        """Face angles in degrees (0 where unseen), one column per gate (1 where it rejected or repaired something), and
+        the number of doubted points."""
+        angles = np.nan_to_num(self.gates.face_angles)
+        rejected = np.stack(list(self.gates.rejected.values()), -1)
+        columns = [angles, rejected, missed, self.exchanged[:, None], self._doubted_counts()]
+        return np.concatenate(columns, 1, dtype=np.float32)
+
     def _doubted_counts(self) -> Float[np.ndarray, "frames 1"]:
         """Number of pose points of a valid body that the confidence gate rejected."""
         low = np.nan_to_num(self.observations.pose[:, list(BODY_POINTS), 2]) <= VISIBILITY_MIN
@@ -284,6 +300,17 @@ class _Fit:
         return (self.focal_px * width / np.maximum(pair[..., 2].mean(1), 0.1)).astype(np.float32)
 
 
+def _with_sides_repaired(
+    observations: Observations, config: TrackConfig
+) -> tuple[Observations, Bool[np.ndarray, "frames"]]:
+    """The observations with the right labels of left and right, and the frames in which they were exchanged."""
+    if SIDES in config.gates_off:
+        return observations, np.zeros(len(observations), bool)
+    valid = gate(observations, GateConfig(off=config.gates_off)).valid
+    exchanged = exchanged_sides(observations, valid[:, 0], valid[:, 1])
+    return with_sides_exchanged(observations, exchanged) if exchanged.any() else observations, exchanged
+
+
 def focal_length(width: int, height: int, config: TrackConfig) -> float:
     """Focal length in pixels: the setting, else from the field of view, else the diagonal of the picture."""
     if config.focal_px > 0:
@@ -291,13 +318,6 @@ def focal_length(width: int, height: int, config: TrackConfig) -> float:
     if config.fov_degrees > 0:
         return width / 2 / float(np.tan(np.radians(config.fov_degrees) / 2))
     return float(np.hypot(width, height))
-
-
-def _gate_columns(gates: Gates) -> Float[np.ndarray, "frames gates"]:
-    """Face angles in degrees (0 where unseen), then one column per gate: 1 in every frame that it rejected."""
-    angles = np.nan_to_num(gates.face_angles)
-    rejected = [rows.astype(float) for rows in gates.rejected.values()]
-    return np.concatenate([angles, np.stack(rejected, -1)], 1).astype(np.float32)
 
 
 def _face_height(observations: Observations, seen: Bool[np.ndarray, "frames"]) -> Float[np.ndarray, "frames"]:

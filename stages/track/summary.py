@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.artifacts.motion import PARTS, Motion
+from stages.detect.sides import SIDES
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class TrackSummary:
     """Share of the face height."""
     error_left_hand: float | None
     error_right_hand: float | None
+    sides_exchanged: int
+    """Frames in which the detector had exchanged left and right; they are repaired."""
 
     def __str__(self) -> str:
         """The line that the command line prints."""
@@ -40,7 +43,8 @@ class TrackSummary:
             missed = "" if error is None else f" (error {100 * error:.1f} % of {unit})"
             parts.append(f"{part.replace('_', ' ')} {100 * share:.0f} %{missed}")
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
-        return f"{frames}, valid: {', '.join(parts)};"
+        repaired = f" left and right exchanged in {self.sides_exchanged};" if self.sides_exchanged else ""
+        return f"{frames}, valid: {', '.join(parts)};{repaired}"
 
 
 FACE_PER_SHOULDERS = 0.5
@@ -62,7 +66,14 @@ def summarize(motion: Motion) -> TrackSummary:
         frames=len(motion),
         **{f"valid_{part}": share for part, share in shares.items()},
         **{f"error_{part}": error for part, error in errors.items()},
+        sides_exchanged=_exchanged_frames(motion),
     )
+
+
+def _exchanged_frames(motion: Motion) -> int:
+    if motion.gates is None or SIDES not in motion.gate_names:
+        return 0
+    return int(motion.gates[:, motion.gate_names.index(SIDES)].sum())
 
 
 def mean_errors(motion: Motion) -> dict[str, float | None]:

@@ -59,9 +59,9 @@ def test_errors_have_their_size(clip: View) -> None:
     near[:, 4, 2] -= 0.03
     found = errors(near, clip, False)
     assert found.mpjpe == pytest.approx(30 / 12)
-    assert found.along > 3 * found.across
+    assert found.along > found.across
     assert found.parts["wrists"] == pytest.approx(15, rel=0.1)
-    assert found.parts["ankles"] < 1
+    assert all(value < found.parts["wrists"] / 4 for part, value in found.parts.items() if part != "wrists")
     shaking = clip.points
     shaking[::2, 4, 0] += 0.01
     shaking[1::2, 4, 0] -= 0.01
