@@ -1,4 +1,4 @@
-"""Repair of exchanged labels: frames in which the pose network calls the left side right.
+"""How the pose moves from frame to frame, whatever its labels: exchanged sides are repaired, lone jumps are found.
 
 On a person seen from behind, or whose face is hidden, the network may turn the person round for some frames: every
 point stays where it is, and left and right are exchanged. Each frame is kept or exchanged by the cheapest path through
@@ -24,9 +24,9 @@ POSE_ORDER = (0, 4, 5, 6, 1, 2, 3, *(number + 1 if number % 2 else number - 1 fo
 MOST_MOVEMENT = 0.5
 """Movement of one point between two frames counts up to this, in torso lengths: where another person or shot follows,
 both labellings move far and neither is favoured."""
-SWITCH_PRICE = 0.15
+SWITCH_PRICE = 0.05
 """Price of a change of the labelling, in torso lengths. On nine dev clips and three views of real truth an exchange
-between two frames would cost 0.12 to 0.6 without it; where the network exchanged the sides (beam cam02) it gains 0.4
+between two frames would cost 0.12 to 0.6 without it; where the network exchanged the sides (beam cam02) it gains 0.3
 to 0.6."""
 EXCHANGED_PRICE = 0.005
 """Price of every exchanged frame: where the clip does not say which labelling is right, most frames keep theirs."""
@@ -34,13 +34,17 @@ FACE_PRICE = 0.1
 """Price of an exchanged frame with a face: where a face is seen the network hardly errs. Chosen here."""
 LONGEST_GAP = 0.5
 """Seconds without the person after which movement says nothing."""
+JUMP, JUMP_RATIO = 0.3, 1.5
+"""A lone jump is farther than the first from both neighbours, and by the second factor farther than these are from each
+other. A steady movement has a factor of 0.5. Between two labellings the network gives such frames, with the shoulders
+on top of each other (beam cam02)."""
 
 
 def exchanged_sides(
     observations: Observations, body: Bool[np.ndarray, "frames"], face: Bool[np.ndarray, "frames"]
 ) -> Bool[np.ndarray, "frames"]:
     """Frames whose labels are exchanged. `body` and `face`: the frames in which the gates accept them."""
-    rows = np.flatnonzero(body & np.isfinite(observations.pose[:, 11, 0]))
+    rows = np.flatnonzero(body & _has_pose(observations))
     exchanged = np.zeros(len(observations), bool)
     if len(rows) < 2:
         return exchanged
@@ -48,6 +52,23 @@ def exchanged_sides(
     price = EXCHANGED_PRICE + FACE_PRICE * face[rows]
     exchanged[rows] = _cheapest_path(kept, crossed, price)
     return exchanged
+
+
+def lone_jumps(observations: Observations) -> Bool[np.ndarray, "frames"]:
+    """Frames whose pose is far from both neighbours, which are near each other, whatever the labels."""
+    rows, jumps = np.flatnonzero(_has_pose(observations)), np.zeros(len(observations), bool)
+    if len(rows) < 3:
+        return jumps
+    step, beyond = np.minimum(*_movement(observations, rows)), np.empty(len(rows) - 2)
+    for start in (0, 1):
+        beyond[start::2] = np.minimum(*_movement(observations, rows[start::2]))
+    nearer = np.minimum(step[:-1], step[1:])
+    jumps[rows[1:-1]] = (nearer > JUMP) & (nearer > JUMP_RATIO * beyond)
+    return jumps
+
+
+def _has_pose(observations: Observations) -> Bool[np.ndarray, "frames"]:
+    return np.isfinite(observations.pose[:, 11, 0])
 
 
 def with_sides_exchanged(observations: Observations, rows: Bool[np.ndarray, "frames"]) -> Observations:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.truth_clips import truth_clip
 from stages.body.model import Body
 from stages.detect.observations import Observations
-from stages.detect.sides import POSE_ORDER, exchanged_sides, with_sides_exchanged
+from stages.detect.sides import POSE_ORDER, exchanged_sides, lone_jumps, with_sides_exchanged
 from tests.track.synthetic import observe
 
 FRAMES = 40
@@ -74,6 +74,18 @@ def test_a_cut_to_another_person_is_no_exchange(clean: Observations) -> None:
     pose = clean.pose.copy()
     pose[20:, :, :2] += 400
     assert not exchanged_sides(replace(clean, pose=pose), ALL, NONE).any()
+
+
+def test_a_lone_jump_is_found(clean: Observations) -> None:
+    """A single frame with another pose is found, also beside an exchange; steady or quick movement is none."""
+    pose = clean.pose.copy()
+    pose[9, :, :2] += 150 * np.random.default_rng(0).normal(size=(33, 2))
+    hurt = with_sides_exchanged(replace(clean, pose=pose), frames(8))
+    np.testing.assert_array_equal(lone_jumps(hurt), frames(9))
+    moving = clean.pose.copy()
+    moving[:, :, 0] += 60 * np.arange(FRAMES)[:, None]
+    assert not lone_jumps(replace(clean, pose=moving)).any()
+    assert not lone_jumps(clean.select(slice(0, 2))).any()
 
 
 def test_a_face_speaks_against_an_exchange(clean: Observations) -> None:
