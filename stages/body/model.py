@@ -274,6 +274,14 @@ def pose_motion(body: Body, motion: Motion, rows: slice = slice(None)) -> Posed:
     return pose_body(body, template, motion.poses[rows], motion.trans[rows], motion.expression[rows], motion.head_scale)
 
 
+def rest_keypoints(body: Body) -> Float[np.ndarray, "keypoints 3"]:
+    """The named keypoints of the mean shape in the rest pose, metres."""
+    weighted = body.keypoint_value[:, None].astype(float) * body.v_template[body.keypoint_column]
+    points = np.zeros((len(body.keypoint_names), 3))
+    np.add.at(points, body.keypoint_row, weighted)
+    return points
+
+
 def keypoints_from(
     body: Body, template: Float[np.ndarray, "vertices 3"], posed: Posed
 ) -> Float[np.ndarray, "frames keypoints 3"]:

@@ -44,6 +44,7 @@ from stages.track.targets import (
     collapsed_parts,
     inside_picture,
     target_groups,
+    with_mean_size,
 )
 from stages.track.terms import NO_WEIGHT, check_terms, groups_without, priors_without
 
@@ -88,6 +89,7 @@ class _Fit:
         self.observations, self.body, self.config, self.progress = observations, body, config, progress
         self.gates = gate(observations, GateConfig(off=config.gates_off))
         self.valid = self.gates.valid
+        observations = with_mean_size(observations, self.valid[:, 0], body)
         self.columns = shape_columns(body, config.betas, config.head_betas)
         self.skeleton = skeleton_of(body, self.columns)
         self.priors = priors_of(body, config)

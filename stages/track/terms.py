@@ -89,7 +89,8 @@ def gn_losses(problem: Problem, groups: dict[str, TargetGroup], state: State) ->
     losses = {name: np.zeros(len(state)) for name in TERMS if name not in ("limit_scale", "limit_depth")}
     del losses["smooth_vertices"]
     for name, group in groups.items():
-        pixels, depth = group_losses(problem, group, pose_keypoints(group.keypoints, pose, state).points)
+        points = pose_keypoints(group.keypoints, pose, state).points
+        pixels, depth = group_losses(problem, group, points, state.shape)
         losses[f"keypoints_{_part_of_group(name)}"] += pixels
         if depth is not None:
             losses[f"align_{_part_of_group(name)}"] += depth
