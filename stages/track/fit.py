@@ -26,9 +26,10 @@ from stages.priors.prior import Prior
 from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
 from stages.track.config import TrackConfig
+from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal
 from stages.track.initial_guess import first_guess
 from stages.track.jacobian import pose_keypoints
-from stages.track.objective import Problem
+from stages.track.objective import Problem, Stature
 from stages.track.overlay import DOUBTED, GATE_ANGLES
 from stages.track.prior_targets import priors_around, priors_of_rows, start_from_prior, with_prior_depth
 from stages.track.regularizers import priors_of
@@ -59,17 +60,19 @@ def fit(
     config: TrackConfig = TrackConfig(),
     progress: Progress = silent,
     prior: Prior | None = None,
+    metadata_px: float | None = None,
 ) -> Motion:
     """Fit one clip or photo. Frames without a person are filled in from their neighbours and marked invalid.
 
-    prior: the result of another tracker, one row per frame (`stages.priors.prior.align_to_clip`).
+    prior: the result of another tracker, one row per frame (`stages.priors.prior.align_to_clip`). metadata_px: the
+    focal length in pixels that the file states (`stages.video.lens`).
 
     Linear algebra runs in a single thread: with two threads on a busy machine the small blocks run many times slower.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return _Fit(observations, body, config, progress, prior).motion()
+        return _Fit(observations, body, config, progress, prior, metadata_px).motion()
 
 
 class _Fit:
@@ -82,6 +85,7 @@ class _Fit:
         config: TrackConfig,
         progress: Progress,
         prior: Prior | None = None,
+        metadata_px: float | None = None,
     ) -> None:
         check_terms(config.terms_off)
         check_gates(config.gates_off)
@@ -94,7 +98,8 @@ class _Fit:
         self.skeleton = skeleton_of(body, self.columns)
         self.priors = priors_of(body, config)
         width, height = observations.image_size
-        self.focal_px = focal_length(width, height, config)
+        self.focal = known_focal((width, height), config, metadata_px) or self._estimated_focal()
+        self.focal_px = self.focal.px
         self.centre_px = (width / 2, height / 2)
         self.guess, self.scene = first_guess(
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
@@ -104,6 +109,9 @@ class _Fit:
             self.priors = priors_around(self.priors, prior, body, config)
             observations = with_prior_depth(observations, prior, self.guess, body, self.scene.px_per_m)
         self.priors = priors_without(self.priors, config.terms_off)
+        self.stature = stature_of(body, self.columns, config.height_cm) if config.height_cm else None
+        if self.stature is not None:
+            self.guess = replace(self.guess, shape=shape_of_stature(self.stature, self.guess.shape))
         self.targets = observations
         self.keypoints = collapsed_parts(body, config)
         self.active = self._active_columns()
@@ -113,12 +121,26 @@ class _Fit:
         """Fit the clip, at once or window by window."""
         frames = len(self.observations)
         if frames <= self.config.window_frames:
-            return self._as_motion(self._solve(np.arange(frames), self.active_shape, None))
+            return self._as_motion(self.solved())
         chosen = np.unique(np.linspace(0, frames - 1, self.config.identity_frames).astype(int))
         seen = chosen[self.valid[chosen, :2].any(1)]
         settled = self._solve(seen if len(seen) else chosen, self.active_shape, None, "finding the shape")
         self.guess = replace(self.guess, shape=settled.shape)
         return self._as_motion(self._windows())
+
+    def _estimated_focal(self) -> Focal:
+        """The focal length from short fits of some frames."""
+        short = replace(self.config, terms_off=(), **SHORT_FIT)
+
+        def losses_at(observations: Observations, focal_px: float) -> dict[str, float]:
+            one = _Fit(observations, self.body, replace(short, focal_px=focal_px), silent)
+            return one.losses(one.solved())
+
+        return estimated_focal(self.observations, self.valid[:, 0], losses_at)
+
+    def solved(self) -> State:
+        """All frames fitted at once."""
+        return self._solve(np.arange(len(self.observations)), self.active_shape, None)
 
     def _windows(self) -> State:
         """Fit window by window with the shape fixed."""
@@ -157,6 +179,7 @@ class _Fit:
             self.skeleton, (), priors_of_rows(self.priors, rows), self.focal_px, self.centre_px, first.root, sigma_root,
             first.transl[:, 2], seconds[rows], robust_depth=False,
             before=before and before.rows(slice(-1, None)), gap_before=float(seconds[rows[0]] - seconds[rows[0] - 1]),
+            stature=self.stature,
         )  # fmt: skip
         return Task(problem, self._groups(rows), start, self.active, shape, self.body, config)
 
@@ -172,7 +195,7 @@ class _Fit:
         frames, step = len(self.observations), self.config.window_frames
         return [np.arange(at, min(at + step, frames)) for at in range(0, frames, step)]
 
-    def _losses(self, state: State) -> dict[str, float]:
+    def losses(self, state: State) -> dict[str, float]:
         """Each term of the objective at the end of the fit, mean over frames."""
         found: dict[str, list[np.ndarray]] = defaultdict(list)
         for rows in self._window_rows():
@@ -246,7 +269,7 @@ class _Fit:
                 "track",
                 config=config_dict(self.config),
                 weights={"body": self.body.sha256},
-                notes={"losses": self._losses(state)},
+                notes={"losses": self.losses(state), "focal_source": self.focal.source},
             ),
             gates=self._gate_columns(missed),
             gate_names=(
@@ -313,13 +336,19 @@ def _with_sides_repaired(
     return with_sides_exchanged(observations, exchanged) if exchanged.any() else observations, exchanged
 
 
-def focal_length(width: int, height: int, config: TrackConfig) -> float:
-    """Focal length in pixels: the setting, else from the field of view, else the diagonal of the picture."""
-    if config.focal_px > 0:
-        return config.focal_px
-    if config.fov_degrees > 0:
-        return width / 2 / float(np.tan(np.radians(config.fov_degrees) / 2))
-    return float(np.hypot(width, height))
+def stature_of(body: Body, columns: np.ndarray, height_cm: float) -> Stature:
+    """The height over the soles in the rest pose, as a linear function of the fitted shape columns."""
+    up = body.v_template[:, 1]
+    ends = np.array([int(up.argmax()), int(up.argmin())])
+    slope = body.shapedirs[ends, 1][:, columns].astype(float)
+    return Stature(float(up[ends[0]] - up[ends[1]]), slope[0] - slope[1], height_cm / 100)
+
+
+def shape_of_stature(stature: Stature, shape: Float[np.ndarray, "shape"]) -> Float[np.ndarray, "shape"]:
+    """The shape with the first coefficient, the overall size, that gives the known height."""
+    out = shape.copy()
+    out[0] -= (stature.mean_m + float(stature.slope @ shape) - stature.target_m) / stature.slope[0]
+    return out
 
 
 def _face_height(observations: Observations, seen: Bool[np.ndarray, "frames"]) -> Float[np.ndarray, "frames"]:

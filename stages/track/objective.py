@@ -22,9 +22,24 @@ from stages.track.threads import on_all_cores
 FRAMES_AT_ONCE = 32
 """Number of frames whose Jacobians one core holds in memory at the same time."""
 NEAR_M = 0.1
+SIGMA_STATURE_M = 0.01
+"""Expected error of a height that the user gives."""
 TURN_WIDTH = 2.0
 """Cauchy width, in sigmas, of the change of the root from frame to frame. With a squared loss a full turn in 2 seconds
 was 53 degrees behind at its ends."""
+
+
+@dataclass(frozen=True)
+class Stature:
+    """A known height: metres of the mean shape in the rest pose, their derivative by the shape, and the target."""
+
+    mean_m: float
+    slope: Float[np.ndarray, "shape"]
+    target_m: float
+
+    def residual(self, shape: Float[np.ndarray, "shape"]) -> float:
+        """Error of the height, in sigmas."""
+        return (self.mean_m + float(self.slope @ shape) - self.target_m) / SIGMA_STATURE_M
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,8 @@ class Problem:
     """The fitted frame before the first one, if any: the link to it keeps the border of two windows smooth."""
     gap_before: float = 0.0
     """Seconds from `before` to the first frame."""
+    stature: Stature | None = None
+    """The known height of the person, if any."""
     terms: dict[str, float] = field(default_factory=dict)
 
     def link_sigma(self) -> Float[np.ndarray, "links columns"]:
@@ -278,8 +295,13 @@ def link_residuals(problem: Problem, state: State) -> Float[np.ndarray, "links c
 def _prior_cost(problem: Problem, state: State) -> float:
     prior, limit = prior_losses(problem, state)
     total = float(prior.sum() + limit.sum()) + float((link_residuals(problem, state) ** 2).sum())
-    sigma = problem.priors.shape_sigma
-    return total + len(state) * float(((state.shape / sigma) ** 2).sum())
+    return total + len(state) * shape_loss(problem, state)
+
+
+def shape_loss(problem: Problem, state: State) -> float:
+    """Squared residuals of the shape prior and of a known height. They count once per frame."""
+    known = 0.0 if problem.stature is None else problem.stature.residual(state.shape) ** 2
+    return float(((state.shape / problem.priors.shape_sigma) ** 2).sum()) + known
 
 
 def _cauchy_weight(links: Float[np.ndarray, "links columns"]) -> Float[np.ndarray, "links columns"]:
@@ -323,6 +345,10 @@ def _add_priors(problem: Problem, state: State, columns, entries, normal: Normal
     precision = len(state) / problem.priors.shape_sigma[entries] ** 2
     normal.shape_block += np.diag(precision)
     normal.shape_gradient -= precision * state.shape[entries]
+    if problem.stature is not None:
+        slope = problem.stature.slope[entries] / SIGMA_STATURE_M
+        normal.shape_block += len(state) * np.outer(slope, slope)
+        normal.shape_gradient -= len(state) * problem.stature.residual(state.shape) * slope
 
 
 def _kinematics_rows(pose: Kinematics, rows: np.ndarray) -> Kinematics:

@@ -33,6 +33,11 @@ class TrackSummary:
     error_right_hand: float | None
     sides_exchanged: int
     """Frames in which the detector had exchanged left and right; they are repaired."""
+    focal_px: float
+    focal_source: str
+    """given, metadata, estimated or assumed; empty for a motion that no tracker made."""
+    degrees_across: float
+    """Horizontal field of view."""
 
     def __str__(self) -> str:
         """The line that the command line prints."""
@@ -44,7 +49,9 @@ class TrackSummary:
             parts.append(f"{part.replace('_', ' ')} {100 * share:.0f} %{missed}")
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
         repaired = f" left and right exchanged in {self.sides_exchanged};" if self.sides_exchanged else ""
-        return f"{frames}, valid: {', '.join(parts)};{repaired}"
+        source = f"{self.focal_source}, " if self.focal_source else ""
+        lens = f" focal length {self.focal_px:.0f} px, {source}{self.degrees_across:.0f} degrees across;"
+        return f"{frames}, valid: {', '.join(parts)};{repaired}{lens}"
 
 
 FACE_PER_SHOULDERS = 0.5
@@ -67,6 +74,9 @@ def summarize(motion: Motion) -> TrackSummary:
         **{f"valid_{part}": share for part, share in shares.items()},
         **{f"error_{part}": error for part, error in errors.items()},
         sides_exchanged=_exchanged_frames(motion),
+        focal_px=float(motion.K[0, 0, 0]),
+        focal_source=str(motion.provenance.notes.get("focal_source", "")),
+        degrees_across=float(np.degrees(2 * np.arctan(motion.image_size[0] / 2 / motion.K[0, 0, 0]))),
     )
 
 

@@ -22,6 +22,7 @@ from stages.track.config import TrackConfig
 from stages.track.fit import fit
 from stages.track.summary import summarize
 from stages.track.terms import check_terms
+from stages.video.lens import metadata_focal_px
 
 
 def track(
@@ -49,7 +50,8 @@ def track(
     if points is not None:
         observations = with_keypoints(observations, points, str(keypoints))
     prior = merge([align_to_clip(each, observations, str(path)) for path, each in read]) if read else None
-    motion = fit(observations, body, config, progress, prior)
+    stated = metadata_focal_px(source, observations.image_size, observations.is_photo)
+    motion = fit(observations, body, config, progress, prior, stated)
     if not motion.valid[:, :2].any():
         raise InputError(f"no person found in {source}; give a file that shows at least the head of one person")
     from dataclasses import asdict

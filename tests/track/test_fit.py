@@ -11,7 +11,7 @@ from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.body.model import Body, keypoints_from, motion_template, pose_motion
 from stages.track.config import TrackConfig
-from stages.track.fit import fit, focal_length
+from stages.track.fit import fit
 from stages.track.summary import summarize
 from tests.motions import joint, standing
 from tests.track.synthetic import observe
@@ -170,10 +170,3 @@ def test_the_fit_is_deterministic(body: Body, truth: Motion) -> None:
     """The same observations fitted twice give exactly the same poses."""
     observations = observe(body, truth, noise=1.0)
     np.testing.assert_array_equal(fit(observations, body).poses, fit(observations, body).poses)
-
-
-def test_focal_length_options() -> None:
-    """A focal length in pixels comes before a field of view, which comes before the picture's diagonal."""
-    assert focal_length(640, 480, TrackConfig()) == pytest.approx(800)
-    assert focal_length(640, 480, TrackConfig(fov_degrees=90)) == pytest.approx(320)
-    assert focal_length(640, 480, TrackConfig(fov_degrees=90, focal_px=500)) == 500

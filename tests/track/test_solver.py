@@ -93,12 +93,14 @@ def fitted(body: Body, noise: float = 1.0):
 @pytest.mark.parametrize("part", ["body", "left_hand"])
 def test_the_gradient_of_every_residual_is_exact(body: Body, part: str) -> None:
     """The gradient of the normal equations equals central differences of the cost: also for depths of bodies, which are
-    scaled by the fitted size, and of hands, which are scaled by their distance."""
+    scaled by the fitted size, of hands, which are scaled by their distance, and for a known height."""
+    from stages.track.fit import stature_of
     from stages.track.objective import NormalEquations, cost, normal_equations, with_groups
 
     task = fitted(body)[1]
     group = replace(task.groups[part], robust=np.inf)
-    problem = with_groups(task.problem, (group,), robust_depth=False)
+    known = stature_of(body, shape_columns(body, 10, 25), 170.0)
+    problem = replace(with_groups(task.problem, (group,), robust_depth=False), stature=known)
     state, columns, shape = task.start, np.ones(task.start.width, bool), np.ones(len(task.start.shape), bool)
     normal = NormalEquations.zeros(3, state.width, len(shape))
     normal_equations(problem, state, columns, shape, normal)
