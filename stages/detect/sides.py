@@ -81,7 +81,7 @@ def with_sides_exchanged(observations: Observations, rows: Bool[np.ndarray, "fra
     found, score = observations.found.copy(), observations.score.copy()
     left, right = PARTS.index("left_hand"), PARTS.index("right_hand")
     for array in (found, score):
-        array[np.ix_(rows, [left, right])] = array[np.ix_(rows, [right, left])]
+        array[rows, left], array[rows, right] = array[rows, right], array[rows, left]
     return replace(observations, **points, found=found, score=score)
 
 
