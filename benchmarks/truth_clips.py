@@ -23,6 +23,7 @@ from stages.body.landmarks import open_template
 from stages.body.model import Body, keypoints_from, motion_template, pose_motion
 from stages.detect.gates import PALMS
 from stages.detect.observations import PARTS, Observations
+from stages.detect.sides import SIDES, with_sides_exchanged
 from stages.raster.rasterizer import rasterizer
 
 RUN = 4
@@ -43,10 +44,19 @@ def damaged(
     starts = np.linspace(2, max(2, frames - RUN - 2), len(failures)).astype(int)
     for start, fail in zip(starts, failures.values(), strict=True):
         rows = slice(int(start), int(start) + RUN)
-        for part in fail(hurt, rows, random):
-            truth[rows, PARTS.index(part)] = False
-        touched[rows] = True
+        parts = fail(hurt, rows, random)
+        changed = rows.start + np.flatnonzero(_differ(hurt, observations, names, rows))
+        for part in parts:
+            truth[changed, PARTS.index(part)] = False
+        touched[changed] = True
     return hurt, truth, touched
+
+
+def _differ(a: Observations, b: Observations, names: tuple[str, ...], rows: slice) -> Bool[np.ndarray, "rows"]:
+    """Rows in which any of the arrays differ."""
+    pairs = [(getattr(a, name)[rows], getattr(b, name)[rows]) for name in names]
+    equal = [((x == y) | (np.isnan(x) & np.isnan(y))).reshape(len(x), -1).all(1) for x, y in pairs]
+    return ~np.all(equal, axis=0)
 
 
 def with_drop_outs(observations: Observations, seed: int, share: float = 0.08) -> Observations:
@@ -171,6 +181,21 @@ def _doubted_arm(o: Observations, rows: slice, random: np.random.Generator) -> t
     return ("left_hand",)
 
 
+def _jumping(o: Observations, rows: slice, random: np.random.Generator) -> tuple[str, ...]:
+    """A single frame has another pose, as between two labellings."""
+    o.pose[rows.start + 1, :, :2] += 1.5 * _head(o) * random.normal(size=(33, 2))
+    return PARTS
+
+
+def _sides_exchanged(o: Observations, rows: slice, random: np.random.Generator) -> tuple[str, ...]:
+    """The network sees the person from behind: no face, and left is called right. Nothing is lost but the face."""
+    _lose(o, rows, "face")
+    hurt = with_sides_exchanged(o, np.isin(np.arange(len(o)), np.arange(rows.start, rows.stop)))
+    for name in ("pose", "pose_world", "left_hand", "right_hand", "found"):
+        getattr(o, name)[rows] = getattr(hurt, name)[rows]
+    return ("face",)
+
+
 def _lose(o: Observations, rows: slice, *parts: str) -> None:
     for part in parts:
         getattr(o, part)[rows] = np.nan
@@ -178,9 +203,10 @@ def _lose(o: Observations, rows: slice, *parts: str) -> None:
 
 
 FAILURES: dict[str, Failure] = {
-    "confidence": _doubted_arm, "nobody there": _furniture, "somebody else": _another_person,
-    "looks like another": _another_look, "face upside down": _face_on_its_head, "size jumps": _giant,
-    "torso unseen": _no_torso, "face turned away": _face_made_up, "face off the body": _face_on_the_wall,
+    "confidence": _doubted_arm, SIDES: _sides_exchanged, "nobody there": _furniture,
+    "somebody else": _another_person, "looks like another": _another_look, "size jumps": _giant,
+    "torso unseen": _no_torso, "pose jumps": _jumping, "face turned away": _face_made_up,
+    "face upside down": _face_on_its_head, "face off the body": _face_on_the_wall,
     "off the arm": _hand_elsewhere, "outside the picture": _hand_beyond_the_edge, "wrong size": _hand_too_large,
     "off the box": _hand_backwards, "is the other hand": _hand_twice, "missed by the fit": _fingers_shuffled,
 }  # fmt: skip

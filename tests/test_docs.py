@@ -31,7 +31,8 @@ PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for
         "files-and-formats", "troubleshooting", "architecture", "benchmarks"))
 )}  # fmt: skip
 TASKS = [name for name in PAGES if not name.endswith(("README.md", "benchmarks.md"))]
-BY_OTHER_COMMANDS = {"house.svg", "learning.png", "learning_curve.png", "track_ablation.png"}
+BY_OTHER_COMMANDS = {"house.svg", "learning.png", "learning_curve.png", "track_ablation.png",
+                     "track_real.webp"}  # fmt: skip
 """Pictures that `make docs-map` and the benchmarks draw."""
 PICTURE_KB, ANIMATION_KB, ALL_KB = 400, 3000, 6000
 FRAMES, FPS = 6, 10

@@ -50,6 +50,20 @@ Solver = Annotated[
         "--solver", metavar="gn|adamw", help="gn: Gauss-Newton, fast. adamw: the paper's recipe.", show_default="gn"
     ),
 ]
+Fov = Annotated[
+    float | None,
+    typer.Option("--fov", metavar="DEGREES", help="The camera's horizontal field of view.",
+                 show_default="from the file, else estimated"),
+]  # fmt: skip
+FocalPx = Annotated[
+    float | None,
+    typer.Option("--focal-px", metavar="PX", help="The camera's focal length in pixels, instead of --fov.",
+                 show_default=False),
+]  # fmt: skip
+HeightCm = Annotated[
+    float | None,
+    typer.Option("--height-cm", metavar="CM", help="How tall the person is.", show_default="estimated"),
+]  # fmt: skip
 Detector = Annotated[
     str | None,
     typer.Option("--detector", metavar="mediapipe|dwpose", help="What finds the 2-D points. dwpose runs your own ONNX "
@@ -67,6 +81,9 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         overlay: Overlay = None,
         person: Person = None,
+        fov: Fov = None,
+        focal_px: FocalPx = None,
+        height_cm: HeightCm = None,
         solver: Solver = None,
         body: options.Body = "open",
         prior: PriorFiles = [],  # noqa: B006  typer makes the list anew for every call
@@ -81,13 +98,18 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh track drive.mp4 -o drive.npz --overlay overlay.mp4
         """
+        if fov is not None and focal_px is not None:
+            raise InputError("--fov and --focal-px say the same; give one of them")
         others = {"priors": prior, "keypoints": keypoints}
-        flags = {"solver": solver, "detector": detector}
+        flags = {"solver": solver, "detector": detector, "fov_degrees": fov}
+        flags["focal_px"] = 0.0 if fov is not None else focal_px
         if person == EVERYONE:
-            _refuse_for_everyone({"--overlay": overlay, "--prior": prior, "--keypoints": keypoints})
+            one = {"--overlay": overlay, "--prior": prior, "--keypoints": keypoints, "--height-cm": height_cm}
+            _refuse_for_everyone(one)
             _track_everyone(run, source, out, flags, body)
         else:
-            _track(run, source, out, overlay, {"person": _number(person), **flags}, body, others)
+            flags |= {"person": _number(person), "height_cm": height_cm}
+            _track(run, source, out, overlay, flags, body, others)
 
 
 def _number(person: str | None) -> int | None:

@@ -283,6 +283,14 @@ def pose_motion(body: Body, motion: Motion, rows: slice | Int[np.ndarray, "chose
     return Posed(*(np.concatenate([getattr(each, field.name) for each in made]) for field in fields(Posed)))
 
 
+def rest_keypoints(body: Body) -> Float[np.ndarray, "keypoints 3"]:
+    """The named keypoints of the mean shape in the rest pose, metres."""
+    weighted = body.keypoint_value[:, None].astype(float) * body.v_template[body.keypoint_column]
+    points = np.zeros((len(body.keypoint_names), 3))
+    np.add.at(points, body.keypoint_row, weighted)
+    return points
+
+
 def keypoints_from(
     body: Body, template: Float[np.ndarray, "vertices 3"], posed: Posed
 ) -> Float[np.ndarray, "frames keypoints 3"]:

@@ -18,6 +18,7 @@ from stages.detect.face_angle import face_angles_degrees
 from stages.detect.hands import WRISTS, duplicate_hand
 from stages.detect.observations import EVIDENCE, PARTS, Observations
 from stages.detect.person_detections import SHOULDERS_PER_HEAD
+from stages.detect.sides import SIDES, lone_jumps
 from stages.errors import InputError
 
 TORSO = [11, 12, 23, 24]
@@ -192,6 +193,11 @@ def _size_jumps(observations: Observations, config: GateConfig) -> Bool[np.ndarr
     return (ratio > config.size_jump) | (ratio < 1 / config.size_jump)
 
 
+def _jumps(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
+    """The pose of a single frame is far from those before and after it, which are near each other."""
+    return lone_jumps(observations)
+
+
 def _torso_unseen(observations: Observations, config: GateConfig) -> Bool[np.ndarray, "frames"]:
     """Neither a face nor shoulders nor hips are visible."""
     visibility = observations.pose[:, TORSO, 2]
@@ -205,6 +211,7 @@ BODY_RULES: dict[str, Callable[[Observations, GateConfig], Bool[np.ndarray, "fra
     "looks like another": _looks_like_another,
     "size jumps": _size_jumps,
     "torso unseen": _torso_unseen,
+    "pose jumps": _jumps,
 }
 
 
@@ -259,9 +266,10 @@ HAND_RULES: dict[str, Callable[[Observations, str, GateConfig], Bool[np.ndarray,
 }
 
 CONFIDENCE, MISSED = "confidence", "missed by the fit"
-"""The gate on single pose points, and the gate that needs a finished fit: the tracker applies both."""
+"""The gate on single pose points, and the gate that needs a finished fit: the tracker applies both, and SIDES."""
 GATES = (
     CONFIDENCE,
+    SIDES,
     *BODY_RULES,
     "face turned away",
     "face upside down",

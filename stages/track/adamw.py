@@ -22,7 +22,7 @@ from stages.track.collapse import shape_columns
 from stages.track.config import TrackConfig
 from stages.track.solvers import Losses, Task
 from stages.track.state import EXPRESSION_START, JOINTS_START, ROOT_COLUMNS, State
-from stages.track.targets import BODY_POINTS, TargetGroup
+from stages.track.targets import BODY_POINTS, FROM_WRIST, TargetGroup
 
 PARTS = ("body", "face", "left_hand", "right_hand")
 CORE_POINTS = (11, 12, 13, 14, 15, 16, 23, 24)
@@ -163,26 +163,28 @@ class Target:
     """Rows of its keypoints among all points of the body."""
     pixels: Float[Tensor, "keypoints frames 2"]
     per_pixel: Float[Tensor, "keypoints frames"]
-    depth: Float[Tensor, "keypoints frames"]
-    per_metre: Float[Tensor, "keypoints frames"]
-    base: tuple[int, ...]
+    depth: Float[Tensor, "depths frames"]
+    per_metre: Float[Tensor, "depths frames"]
+    differences: Float[Tensor, "depths keypoints"]
     hand: Float[Tensor, "keypoints frames 3"]
     """Keypoints relative to the first one, metres at the depth of the first guess: the target of L3D for hands."""
 
     @staticmethod
     def of(group: TargetGroup, first_row: int, px_per_m: Float[np.ndarray, "frames"], gain: np.ndarray) -> Target:
         """The tensors of a group. `gain` multiplies the reprojection weight of each keypoint."""
-        nothing = np.zeros_like(group.per_pixel)
+        frames, keypoints = group.per_pixel.shape
+        nothing, none = np.zeros((frames, 0)), np.zeros((0, keypoints))
         depth = nothing if group.depth is None else group.depth
         flat = (group.pixels - group.pixels[:, :1]) / px_per_m[:, None, None]
+        deep = depth if group.differences is FROM_WRIST else np.zeros_like(group.per_pixel)
         return Target(
             slice(first_row, first_row + len(group.keypoints)),
             tensor(group.pixels).transpose(0, 1).contiguous(),
             tensor(group.per_pixel * gain).T.contiguous(),
             tensor(depth).T.contiguous(),
             tensor(nothing if group.per_metre is None else group.per_metre).T.contiguous(),
-            group.base,
-            tensor(np.concatenate([flat, depth[..., None]], -1)).transpose(0, 1).contiguous(),
+            tensor(none if group.differences is None else group.differences),
+            tensor(np.concatenate([flat, deep[..., None]], -1)).transpose(0, 1).contiguous(),
         )
 
 
@@ -250,7 +252,7 @@ class Objective:
             "keypoints_body": flat["body"],
             "keypoints_face": flat["face"],
             "keypoints_hands": flat["left_hand"] + flat["right_hand"],
-            "align_body": loss_terms.relative_depth(points[body.rows], body.depth, body.per_metre, body.base),
+            "align_body": loss_terms.relative_depth(points[body.rows], body.depth, body.per_metre, body.differences),
             "align_hands": hands[0] + hands[1],
         }
 

@@ -14,11 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from stages.body.model import Body
+from stages.body.model import JOINT_NAMES, Body
 
 PAIR_WEIGHT_MIN = 1e-3
 """Pairs with less weight than this are dropped and the other pairs of the keypoint are rescaled. The error is at most
 0.05 mm, see the test."""
+
+
+SIZE_BONES = tuple(
+    (f"{side}_{above}", f"{side}_{below}")
+    for side in ("left", "right")
+    for above, below in (
+        ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("shoulder", "hip"),
+    )
+)  # fmt: skip
+"""Bones whose lengths measure the size of a body."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,17 @@ class Skeleton:
     parents: Int[np.ndarray, "55"]
     joints: Float[np.ndarray, "55 3"]
     joint_dirs: Float[np.ndarray, "55 3 shape"]
+
+    def size(self, shape: Float[np.ndarray, "shape"]) -> tuple[float, Float[np.ndarray, "shape"]]:
+        """Mean length of the bones of arms and legs and of the shoulders' height over the hips against that of the mean
+        shape, and its derivative by the shape."""
+        bones = np.array([[JOINT_NAMES.index(name) for name in pair] for pair in SIZE_BONES])
+        joints = self.joints + self.joint_dirs @ shape
+        away = joints[bones[:, 1]] - joints[bones[:, 0]]
+        dirs = self.joint_dirs[bones[:, 1]] - self.joint_dirs[bones[:, 0]]
+        length = np.linalg.norm(away, axis=1)
+        mean = np.linalg.norm(self.joints[bones[:, 1]] - self.joints[bones[:, 0]], axis=1).sum()
+        return float(length.sum() / mean), np.einsum("bc,bcs->s", away / length[:, None], dirs) / mean
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,17 @@ from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
-from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, Gates, check_gates, gate
+from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, check_gates, gate
 from stages.detect.observations import Observations
+from stages.detect.sides import SIDES, exchanged_sides, with_sides_exchanged
 from stages.priors.prior import Prior
 from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
 from stages.track.config import TrackConfig
+from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal
 from stages.track.initial_guess import first_guess
 from stages.track.jacobian import pose_keypoints
-from stages.track.objective import Problem
+from stages.track.objective import Problem, Stature
 from stages.track.overlay import DOUBTED, GATE_ANGLES
 from stages.track.prior_targets import priors_around, priors_of_rows, start_from_prior, with_prior_depth
 from stages.track.regularizers import priors_of
@@ -43,6 +45,7 @@ from stages.track.targets import (
     collapsed_parts,
     inside_picture,
     target_groups,
+    with_mean_size,
 )
 from stages.track.terms import NO_WEIGHT, check_terms, groups_without, priors_without
 
@@ -58,18 +61,20 @@ def fit(
     progress: Progress = silent,
     prior: Prior | None = None,
     shape: Float[np.ndarray, "shape"] | None = None,
+    metadata_px: float | None = None,
 ) -> Motion:
     """Fit one clip or photo. Frames without a person are filled in from their neighbours and marked invalid.
 
     prior: the result of another tracker, one row per frame (`stages.priors.prior.align_to_clip`). shape: a known shape
-    that is not fitted: betas, head betas, head scale - 1, hand scale - 1.
+    that is not fitted: betas, head betas, head scale - 1, hand scale - 1. metadata_px: the focal length in pixels that
+    the file states (`stages.video.lens`).
 
     Linear algebra runs in a single thread: with two threads on a busy machine the small blocks run many times slower.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return _Fit(observations, body, config, progress, prior, shape).motion()
+        return _Fit(observations, body, config, progress, prior, shape, metadata_px).motion()
 
 
 class _Fit:
@@ -83,17 +88,21 @@ class _Fit:
         progress: Progress,
         prior: Prior | None = None,
         shape: Float[np.ndarray, "shape"] | None = None,
+        metadata_px: float | None = None,
     ) -> None:
         check_terms(config.terms_off)
         check_gates(config.gates_off)
+        observations, self.exchanged = _with_sides_repaired(observations, config)
         self.observations, self.body, self.config, self.progress = observations, body, config, progress
         self.gates = gate(observations, GateConfig(off=config.gates_off))
         self.valid = self.gates.valid
+        observations = with_mean_size(observations, self.valid[:, 0], body)
         self.columns = shape_columns(body, config.betas, config.head_betas)
         self.skeleton = skeleton_of(body, self.columns)
         self.priors = priors_of(body, config)
         width, height = observations.image_size
-        self.focal_px = focal_length(width, height, config)
+        self.focal = known_focal((width, height), config, metadata_px) or self._estimated_focal()
+        self.focal_px = self.focal.px
         self.centre_px = (width / 2, height / 2)
         self.guess, self.scene = first_guess(
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
@@ -103,6 +112,9 @@ class _Fit:
             self.priors = priors_around(self.priors, prior, body, config)
             observations = with_prior_depth(observations, prior, self.guess, body, self.scene.px_per_m)
         self.priors = priors_without(self.priors, config.terms_off)
+        self.stature = stature_of(body, self.columns, config.height_cm) if config.height_cm else None
+        if self.stature is not None:
+            self.guess = replace(self.guess, shape=shape_of_stature(self.stature, self.guess.shape))
         self.targets = observations
         self.keypoints = collapsed_parts(body, config)
         self.active = self._active_columns()
@@ -115,7 +127,7 @@ class _Fit:
         """Fit the clip, at once or window by window."""
         frames = len(self.observations)
         if frames <= self.config.window_frames:
-            return self._as_motion(self._solve(np.arange(frames), self.active_shape, None))
+            return self._as_motion(self.solved())
         if not self.active_shape.any():
             return self._as_motion(self._windows())
         chosen = np.unique(np.linspace(0, frames - 1, self.config.identity_frames).astype(int))
@@ -123,6 +135,20 @@ class _Fit:
         settled = self._solve(seen if len(seen) else chosen, self.active_shape, None, "finding the shape")
         self.guess = replace(self.guess, shape=settled.shape)
         return self._as_motion(self._windows())
+
+    def _estimated_focal(self) -> Focal:
+        """The focal length from short fits of some frames."""
+        short = replace(self.config, terms_off=(), **SHORT_FIT)
+
+        def losses_at(observations: Observations, focal_px: float) -> dict[str, float]:
+            one = _Fit(observations, self.body, replace(short, focal_px=focal_px), silent)
+            return one.losses(one.solved())
+
+        return estimated_focal(self.observations, self.valid[:, 0], losses_at)
+
+    def solved(self) -> State:
+        """All frames fitted at once."""
+        return self._solve(np.arange(len(self.observations)), self.active_shape, None)
 
     def _windows(self) -> State:
         """Fit window by window with the shape fixed."""
@@ -161,6 +187,7 @@ class _Fit:
             self.skeleton, (), priors_of_rows(self.priors, rows), self.focal_px, self.centre_px, first.root, sigma_root,
             first.transl[:, 2], seconds[rows], robust_depth=False,
             before=before and before.rows(slice(-1, None)), gap_before=float(seconds[rows[0]] - seconds[rows[0] - 1]),
+            stature=self.stature,
         )  # fmt: skip
         return Task(problem, self._groups(rows), start, self.active, shape, self.body, config)
 
@@ -176,7 +203,7 @@ class _Fit:
         frames, step = len(self.observations), self.config.window_frames
         return [np.arange(at, min(at + step, frames)) for at in range(0, frames, step)]
 
-    def _losses(self, state: State) -> dict[str, float]:
+    def losses(self, state: State) -> dict[str, float]:
         """Each term of the objective at the end of the fit, mean over frames."""
         found: dict[str, list[np.ndarray]] = defaultdict(list)
         for rows in self._window_rows():
@@ -250,10 +277,16 @@ class _Fit:
                 "track",
                 config=config_dict(self.config),
                 weights={"body": self.body.sha256},
-                notes={"losses": self._losses(state)},
+                notes={"losses": self.losses(state), "focal_source": self.focal.source},
             ),
-            gates=np.concatenate([_gate_columns(self.gates), missed, self._doubted_counts()], 1).astype(np.float32),
-            gate_names=(*GATE_ANGLES, *self.gates.rejected, *(f"{hand}: {MISSED}" for hand in PARTS[2:]), DOUBTED),
+            gates=self._gate_columns(missed),
+            gate_names=(
+                *GATE_ANGLES,
+                *self.gates.rejected,
+                *(f"{hand}: {MISSED}" for hand in PARTS[2:]),
+                SIDES,
+                DOUBTED,
+            ),
         )
 
     def _errors(self, state: State) -> Float[np.ndarray, "frames 4"]:
@@ -278,6 +311,14 @@ class _Fit:
         size = np.where(face_height > 0, face_height, FACE_PER_SHOULDERS * shoulder_width)
         return (errors[:, 2:] > HAND_MISSED_SHARE * size[:, None]) & (MISSED not in self.config.gates_off)
 
+    def _gate_columns(self, missed: Bool[np.ndarray, "frames 2"]) -> Float[np.ndarray, "frames gates"]:
+        """Face angles in degrees (0 where unseen), one column per gate (1 where it rejected or repaired something), and
+        the number of doubted points."""
+        angles = np.nan_to_num(self.gates.face_angles)
+        rejected = np.stack(list(self.gates.rejected.values()), -1)
+        columns = [angles, rejected, missed, self.exchanged[:, None], self._doubted_counts()]
+        return np.concatenate(columns, 1, dtype=np.float32)
+
     def _doubted_counts(self) -> Float[np.ndarray, "frames 1"]:
         """Number of pose points of a valid body that the confidence gate rejected."""
         low = np.nan_to_num(self.observations.pose[:, list(BODY_POINTS), 2]) <= VISIBILITY_MIN
@@ -292,20 +333,30 @@ class _Fit:
         return (self.focal_px * width / np.maximum(pair[..., 2].mean(1), 0.1)).astype(np.float32)
 
 
-def focal_length(width: int, height: int, config: TrackConfig) -> float:
-    """Focal length in pixels: the setting, else from the field of view, else the diagonal of the picture."""
-    if config.focal_px > 0:
-        return config.focal_px
-    if config.fov_degrees > 0:
-        return width / 2 / float(np.tan(np.radians(config.fov_degrees) / 2))
-    return float(np.hypot(width, height))
+def _with_sides_repaired(
+    observations: Observations, config: TrackConfig
+) -> tuple[Observations, Bool[np.ndarray, "frames"]]:
+    """The observations with the right labels of left and right, and the frames in which they were exchanged."""
+    if SIDES in config.gates_off:
+        return observations, np.zeros(len(observations), bool)
+    valid = gate(observations, GateConfig(off=config.gates_off)).valid
+    exchanged = exchanged_sides(observations, valid[:, 0], valid[:, 1])
+    return with_sides_exchanged(observations, exchanged) if exchanged.any() else observations, exchanged
 
 
-def _gate_columns(gates: Gates) -> Float[np.ndarray, "frames gates"]:
-    """Face angles in degrees (0 where unseen), then one column per gate: 1 in every frame that it rejected."""
-    angles = np.nan_to_num(gates.face_angles)
-    rejected = [rows.astype(float) for rows in gates.rejected.values()]
-    return np.concatenate([angles, np.stack(rejected, -1)], 1).astype(np.float32)
+def stature_of(body: Body, columns: np.ndarray, height_cm: float) -> Stature:
+    """The height over the soles in the rest pose, as a linear function of the fitted shape columns."""
+    up = body.v_template[:, 1]
+    ends = np.array([int(up.argmax()), int(up.argmin())])
+    slope = body.shapedirs[ends, 1][:, columns].astype(float)
+    return Stature(float(up[ends[0]] - up[ends[1]]), slope[0] - slope[1], height_cm / 100)
+
+
+def shape_of_stature(stature: Stature, shape: Float[np.ndarray, "shape"]) -> Float[np.ndarray, "shape"]:
+    """The shape with the first coefficient, the overall size, that gives the known height."""
+    out = shape.copy()
+    out[0] -= (stature.mean_m + float(stature.slope @ shape) - stature.target_m) / stature.slope[0]
+    return out
 
 
 def _face_height(observations: Observations, seen: Bool[np.ndarray, "frames"]) -> Float[np.ndarray, "frames"]:

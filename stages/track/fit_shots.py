@@ -30,11 +30,13 @@ def fit_shots(
     config: TrackConfig = TrackConfig(),
     progress: Progress = silent,
     prior: Prior | None = None,
+    metadata_px: float | None = None,
 ) -> Motion:
-    """Fit one person in every shot of a clip; see `fit`. Shots without the person hold a neighbour's pose, invalid."""
+    """Fit one person in every shot of a clip; see `fit`. Each shot has its own focal length. Shots without the person
+    hold a neighbour's pose, invalid."""
     shots = observations.shots
     if len(shots) == 1:
-        return fit(observations, body, config, progress, prior)
+        return fit(observations, body, config, progress, prior, metadata_px=metadata_px)
     parts = [observations.select(rows) for rows in shots]
     seen = [_frames_seen(part, config) for part in parts]
     shapes: dict[int, Float[np.ndarray, "shape"]] = {}
@@ -44,7 +46,8 @@ def fit_shots(
         if seen[number] or not shapes:
             own = None if prior is None else prior.select(rows)
             done = _after(progress, rows.start, len(observations))
-            motion = motions[number] = fit(parts[number], body, config, done, own, shapes.get(identity))
+            shape = shapes.get(identity)
+            motion = motions[number] = fit(parts[number], body, config, done, own, shape, metadata_px)
             shapes.setdefault(identity, _fitted_shape(motion))
     return join_shots(_filled(motions, parts))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from stages.body.model import JOINT_NAMES, Body
+from stages.body.model import JOINT_NAMES, Body, rest_keypoints
 from stages.body.rotations import matrix_from_rotvec, rotation_aligning, rotvec_from_matrix
 from stages.detect.observations import Observations
 from stages.track.collapse import Skeleton
@@ -70,7 +70,7 @@ def first_guess(
 def _head_from_face(observations: Observations, seen: Bool[np.ndarray, "frames"], body: Body) -> Head:
     """The head from the rigid points of the face mesh, which MediaPipe gives in pixels, with depth."""
     wanted = [body.keypoint_names.index(f"face_{number:03d}") for number in RIGID_FACE_POINTS]
-    model = np.array([_rest_keypoint(body, row) for row in wanted])
+    model = rest_keypoints(body)[wanted]
     weights = np.ones(len(model))
     count = len(observations)
     rotation, scale, centre = np.tile(FACING, (count, 1, 1)), np.full(count, np.nan), np.full((count, 2), np.nan)
@@ -83,11 +83,6 @@ def _head_from_face(observations: Observations, seen: Bool[np.ndarray, "frames"]
         scale[row] = (flat * turned[:, :2]).sum() / (turned[:, :2] ** 2).sum()
         centre[row] = points[:, :2].mean(0)
     return Head(rotation, scale, centre)
-
-
-def _rest_keypoint(body: Body, row: int) -> Float[np.ndarray, "3"]:
-    entries = body.keypoint_row == row
-    return body.keypoint_value[entries].astype(float) @ body.v_template[body.keypoint_column[entries]]
 
 
 def _root_from_torso(observations, body_seen, face_seen, head) -> Float[np.ndarray, "frames 3 3"]:

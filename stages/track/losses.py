@@ -27,13 +27,12 @@ def reprojection(
 
 def relative_depth(
     points: Float[Tensor, "keypoints frames 3"],
-    depth: Float[Tensor, "keypoints frames"],
-    per_metre: Float[Tensor, "keypoints frames"],
-    base: tuple[int, ...],
+    depth: Float[Tensor, "depths frames"],
+    per_metre: Float[Tensor, "depths frames"],
+    differences: Float[Tensor, "depths keypoints"],
 ) -> Float[Tensor, "frames"]:
-    """Depth behind the mean of the `base` keypoints, against the observed depth, L1."""
-    behind = points[..., 2] - points[list(base), :, 2].mean(0)
-    return ((behind - depth).abs() * per_metre).sum(0)
+    """Differences of depth between keypoints against the observed ones, L1."""
+    return ((differences @ points[..., 2] - depth).abs() * per_metre).sum(0)
 
 
 def hand_alignment(

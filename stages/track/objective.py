@@ -22,9 +22,24 @@ from stages.track.threads import on_all_cores
 FRAMES_AT_ONCE = 32
 """Number of frames whose Jacobians one core holds in memory at the same time."""
 NEAR_M = 0.1
+SIGMA_STATURE_M = 0.01
+"""Expected error of a height that the user gives."""
 TURN_WIDTH = 2.0
 """Cauchy width, in sigmas, of the change of the root from frame to frame. With a squared loss a full turn in 2 seconds
 was 53 degrees behind at its ends."""
+
+
+@dataclass(frozen=True)
+class Stature:
+    """A known height: metres of the mean shape in the rest pose, their derivative by the shape, and the target."""
+
+    mean_m: float
+    slope: Float[np.ndarray, "shape"]
+    target_m: float
+
+    def residual(self, shape: Float[np.ndarray, "shape"]) -> float:
+        """Error of the height, in sigmas."""
+        return (self.mean_m + float(self.slope @ shape) - self.target_m) / SIGMA_STATURE_M
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,8 @@ class Problem:
     """The fitted frame before the first one, if any: the link to it keeps the border of two windows smooth."""
     gap_before: float = 0.0
     """Seconds from `before` to the first frame."""
+    stature: Stature | None = None
+    """The known height of the person, if any."""
     terms: dict[str, float] = field(default_factory=dict)
 
     def link_sigma(self) -> Float[np.ndarray, "links columns"]:
@@ -90,31 +107,46 @@ def cost(problem: Problem, state: State) -> float:
     pose = kinematics(problem.skeleton, state, derivatives=False)
     total = 0.0
     for group in problem.groups:
-        pixels, depth = group_losses(problem, group, pose_keypoints(group.keypoints, pose, state).points)
+        points = pose_keypoints(group.keypoints, pose, state).points
+        pixels, depth = group_losses(problem, group, points, state.shape)
         total += float(pixels.sum()) + (0.0 if depth is None else float(depth.sum()))
     return total + _prior_cost(problem, state)
 
 
 def group_losses(
-    problem: Problem, group: TargetGroup, points: Float[np.ndarray, "frames keypoints 3"]
+    problem: Problem,
+    group: TargetGroup,
+    points: Float[np.ndarray, "frames keypoints 3"],
+    shape: Float[np.ndarray, "shape"],
 ) -> tuple[Float[np.ndarray, "frames"], Float[np.ndarray, "frames"] | None]:
     """Robust losses of reprojection and of depth of one group, summed over its keypoints."""
-    pixels, depth = residuals(problem, group, points)
+    pixels, depth = residuals(problem, group, points, shape)
     flat = _geman_mcclure((pixels**2).sum(-1), group.robust).sum(1)
     return flat, None if depth is None else _geman_mcclure(depth**2, _depth_width(problem, group)).sum(1)
 
 
 def residuals(
-    problem: Problem, group: TargetGroup, points: Float[np.ndarray, "frames keypoints 3"]
-) -> tuple[Float[np.ndarray, "frames keypoints 2"], Float[np.ndarray, "frames keypoints"] | None]:
+    problem: Problem,
+    group: TargetGroup,
+    points: Float[np.ndarray, "frames keypoints 3"],
+    shape: Float[np.ndarray, "shape"],
+) -> tuple[Float[np.ndarray, "frames keypoints 2"], Float[np.ndarray, "frames depths"] | None]:
     """Errors of reprojection and of relative depth, both in sigmas."""
     z = np.maximum(points[..., 2:], NEAR_M)
     projected = problem.focal_px * points[..., :2] / z + np.array(problem.centre_px)
     pixels = (projected - group.pixels) * group.per_pixel[..., None]
     if group.depth is None or group.per_metre is None:
         return pixels, None
-    relative = points[..., 2] - points[:, list(group.base), 2].mean(1, keepdims=True)
-    return pixels, (relative - group.depth) * group.per_metre
+    assert group.differences is not None
+    found = points[..., 2] @ group.differences.T * _depth_scale(problem, group, points, shape)
+    return pixels, (found - group.depth) * group.per_metre
+
+
+def _depth_scale(problem: Problem, group: TargetGroup, points, shape) -> Float[np.ndarray, "frames 1"]:
+    """Factor from depths of the fit to the scale of the group's targets, see `TargetGroup.depth_at`."""
+    if group.depth_at is not None:
+        return group.depth_at[:, None] / np.maximum(points[:, :1, 2], NEAR_M)
+    return np.full((len(points), 1), 1 / problem.skeleton.size(shape)[0])
 
 
 def normal_equations(
@@ -171,10 +203,9 @@ def _add_group(
 def _linearised(problem: Problem, group: TargetGroup, placed: PosedKeypoints, pose: Kinematics, state: State):
     """Weighted residual rows and their derivatives: two pixel rows per keypoint, then a depth row if it has one."""
     points = placed.points
-    pixels, depth = residuals(problem, group, points)
+    pixels, depth = residuals(problem, group, points, state.shape)
     z = np.maximum(points[..., 2], NEAR_M)
-    rows = 2 if depth is None else 3
-    direction = np.zeros((*points.shape[:2], rows, 3))
+    direction = np.zeros((*points.shape[:2], 2 if depth is None else 3, 3))
     scale = problem.focal_px / z * group.per_pixel
     direction[..., 0, 0] = direction[..., 1, 1] = scale
     direction[..., 0, 2] = -scale * points[..., 0] / z
@@ -183,15 +214,30 @@ def _linearised(problem: Problem, group: TargetGroup, placed: PosedKeypoints, po
         direction[..., 2, 2] = 1.0
     jacobian = keypoint_jacobian(group.keypoints, pose, placed, state, direction)
     weight = np.sqrt(_geman_mcclure_weight((pixels**2).sum(-1), group.robust))
-    jacobian[:, :, :2] *= weight[..., None, None]
-    residual = pixels * weight[..., None]
-    if depth is not None and group.per_metre is not None:
-        jacobian[:, :, 2] -= jacobian[:, list(group.base), 2].mean(1, keepdims=True)
-        depth_weight = np.sqrt(_geman_mcclure_weight(depth**2, _depth_width(problem, group)))
-        jacobian[:, :, 2] *= (depth_weight * group.per_metre)[..., None]
-        residual = np.concatenate([residual, (depth * depth_weight)[..., None]], -1)
     frames = len(points)
-    return residual.reshape(frames, -1), jacobian.reshape(frames, residual[0].size, -1)
+    flat = (jacobian[:, :, :2] * weight[..., None, None]).reshape(frames, 2 * points.shape[1], -1)
+    residual = (pixels * weight[..., None]).reshape(frames, -1)
+    if depth is None or group.per_metre is None:
+        return residual, flat
+    depth_weight = np.sqrt(_geman_mcclure_weight(depth**2, _depth_width(problem, group)))
+    deep = _depth_jacobian(problem, group, points, state.shape, jacobian[:, :, 2])
+    deep *= (depth_weight * group.per_metre)[..., None]
+    return np.concatenate([residual, depth * depth_weight], 1), np.concatenate([flat, deep], 1)
+
+
+def _depth_jacobian(
+    problem: Problem, group: TargetGroup, points, shape, rows: Float[np.ndarray, "frames keypoints columns"]
+) -> Float[np.ndarray, "frames depths columns"]:
+    """Derivatives of the scaled differences of depth from the derivatives `rows` of the depths."""
+    assert group.differences is not None
+    scale = _depth_scale(problem, group, points, shape)
+    found = (points[..., 2] @ group.differences.T * scale)[..., None]
+    out = group.differences @ rows * scale[..., None]
+    if group.depth_at is not None:
+        return out - found / np.maximum(points[:, :1, 2:], NEAR_M) * rows[:, :1]
+    size, slope = problem.skeleton.size(shape)
+    out[..., -len(shape) :] -= found / size * slope
+    return out
 
 
 def _depth_width(problem: Problem, group: TargetGroup) -> float:
@@ -249,8 +295,13 @@ def link_residuals(problem: Problem, state: State) -> Float[np.ndarray, "links c
 def _prior_cost(problem: Problem, state: State) -> float:
     prior, limit = prior_losses(problem, state)
     total = float(prior.sum() + limit.sum()) + float((link_residuals(problem, state) ** 2).sum())
-    sigma = problem.priors.shape_sigma
-    return total + len(state) * float(((state.shape / sigma) ** 2).sum())
+    return total + len(state) * shape_loss(problem, state)
+
+
+def shape_loss(problem: Problem, state: State) -> float:
+    """Squared residuals of the shape prior and of a known height. They count once per frame."""
+    known = 0.0 if problem.stature is None else problem.stature.residual(state.shape) ** 2
+    return float(((state.shape / problem.priors.shape_sigma) ** 2).sum()) + known
 
 
 def _cauchy_weight(links: Float[np.ndarray, "links columns"]) -> Float[np.ndarray, "links columns"]:
@@ -294,6 +345,10 @@ def _add_priors(problem: Problem, state: State, columns, entries, normal: Normal
     precision = len(state) / problem.priors.shape_sigma[entries] ** 2
     normal.shape_block += np.diag(precision)
     normal.shape_gradient -= precision * state.shape[entries]
+    if problem.stature is not None:
+        slope = problem.stature.slope[entries] / SIGMA_STATURE_M
+        normal.shape_block += len(state) * np.outer(slope, slope)
+        normal.shape_gradient -= len(state) * problem.stature.residual(state.shape) * slope
 
 
 def _kinematics_rows(pose: Kinematics, rows: np.ndarray) -> Kinematics:

@@ -13,6 +13,7 @@ from stages.artifacts.provenance import Provenance
 from stages.body.camera import project
 from stages.body.model import Body, pose_motion
 from stages.body.same_body import require_same_body
+from stages.detect.sides import SIDES
 from stages.progress import Progress, silent
 from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate, vertex_normals
@@ -77,14 +78,17 @@ def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[n
 
 
 def gate_lines(motion: Motion, row: int) -> list[str]:
-    """Text lines about one frame: the angles of the face if known, each gate that rejected it, doubted pose points."""
+    """Text lines about one frame: the angles of the face if known, each gate that rejected it, repaired sides, doubted
+    pose points."""
     if motion.gates is None:
         return []
     found = dict(zip(motion.gate_names, motion.gates[row].tolist(), strict=True))
     angles = [found.pop(name, 0.0) for name in GATE_ANGLES]
     doubted = round(found.pop(DOUBTED, 0.0))
+    repaired = found.pop(SIDES, 0.0)
     lines = ["yaw {:.0f} pitch {:.0f} roll {:.0f}".format(*angles)] if any(angles) else []
     lines += [f"no: {name.replace('_', ' ')}" for name, rejected in found.items() if rejected]
+    lines += [f"{SIDES}: repaired"] if repaired else []
     return [*lines, f"{doubted} pose points doubted"] if doubted else lines
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.artifacts.motion import PARTS, Motion
+from stages.detect.sides import SIDES
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class TrackSummary:
     """Share of the face height."""
     error_left_hand: float | None
     error_right_hand: float | None
+    sides_exchanged: int
+    """Frames in which the detector had exchanged left and right; they are repaired."""
+    focal_px: float
+    focal_source: str
+    """given, metadata, estimated or assumed; empty for a motion that no tracker made."""
+    degrees_across: float
+    """Horizontal field of view."""
 
     def __str__(self) -> str:
         """The line that the command line prints."""
@@ -42,7 +50,10 @@ class TrackSummary:
             parts.append(f"{part.replace('_', ' ')} {100 * share:.0f} %{missed}")
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
         frames += f" in {self.shots} shots" if self.shots > 1 else ""
-        return f"{frames}, valid: {', '.join(parts)};"
+        repaired = f" left and right exchanged in {self.sides_exchanged};" if self.sides_exchanged else ""
+        source = f"{self.focal_source}, " if self.focal_source else ""
+        lens = f" focal length {self.focal_px:.0f} px, {source}{self.degrees_across:.0f} degrees across;"
+        return f"{frames}, valid: {', '.join(parts)};{repaired}{lens}"
 
 
 FACE_PER_SHOULDERS = 0.5
@@ -65,7 +76,17 @@ def summarize(motion: Motion) -> TrackSummary:
         shots=len(motion.shots),
         **{f"valid_{part}": share for part, share in shares.items()},
         **{f"error_{part}": error for part, error in errors.items()},
+        sides_exchanged=_exchanged_frames(motion),
+        focal_px=float(motion.K[0, 0, 0]),
+        focal_source=str(motion.provenance.notes.get("focal_source", "")),
+        degrees_across=float(np.degrees(2 * np.arctan(motion.image_size[0] / 2 / motion.K[0, 0, 0]))),
     )
+
+
+def _exchanged_frames(motion: Motion) -> int:
+    if motion.gates is None or SIDES not in motion.gate_names:
+        return 0
+    return int(motion.gates[:, motion.gate_names.index(SIDES)].sum())
 
 
 def mean_errors(motion: Motion) -> dict[str, float | None]:

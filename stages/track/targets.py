@@ -1,4 +1,4 @@
-"""The detector's points as weighted targets of the fit: pixels, and depths relative to a base point.
+"""The detector's points as weighted targets of the fit: pixels, and differences of depth.
 
 Sigmas are given in metres at the person and converted to pixels once, at the distance of the first guess. With sigmas
 from the current distance the fit moves the person away from the camera (notes/tracker 4, "objective drift").
@@ -6,12 +6,12 @@ from the current distance the fit moves the person away from the camera (notes/t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from stages.body.model import Body
+from stages.body.model import Body, rest_keypoints
 from stages.detect.gates import CONFIDENCE
 from stages.detect.observations import PARTS, Observations
 from stages.track.collapse import CollapsedKeypoints, collapse, shape_columns
@@ -35,6 +35,33 @@ GUESSED_SHARE, GUESSED_REACH = 0.25, 0.5
 which they are used. Without them the hips of photo p2 were too low by the length of a thigh and the arms of clip d3
 stood away from the body. Of the legs outside the picture only an ankle below a visible knee is used: without it the
 shin of p2 was raised in front of his chest."""
+BONES = ((11, 13), (13, 15), (12, 14), (14, 16), (23, 25), (25, 27), (24, 26), (26, 28), (11, 23), (12, 24))
+"""Pairs of pose points that measure the size of a person."""
+SEEN = 0.5
+"""Least visibility of both ends of such a bone."""
+DEPTHS = (
+    ((11,), (12,)), ((23,), (24,)), ((23, 24), (11, 12)),
+    *(((number,), (11, 12)) for number in range(13, 17)), *(((number,), (23, 24)) for number in range(25, 33)),
+)  # fmt: skip
+"""Differences of depth that the detector's world landmarks give: of the first points and the second, means. The lean of
+the torso is one of them, apart from arms against shoulders and legs against hips: it is the worst of them, because the
+detector takes a person whom the camera looks down on for upright."""
+LEAN = 2
+"""The row of the lean. The rows before it are turns of shoulders and hips, those behind it limbs."""
+
+
+def _differences() -> Float[np.ndarray, "depths keypoints"]:
+    """DEPTHS as a matrix over BODY_POINTS."""
+    rows = np.zeros((len(DEPTHS), len(BODY_POINTS)))
+    for row, (first, second) in zip(rows, DEPTHS, strict=True):
+        row[[BODY_POINTS.index(number) for number in first]] += 1 / len(first)
+        row[[BODY_POINTS.index(number) for number in second]] -= 1 / len(second)
+    return rows
+
+
+DIFFERENCES = _differences()
+FROM_WRIST = np.eye(21) - np.eye(21)[:1]
+"""The depths of a hand's points behind the first one."""
 ARMS = ((13, 15, "left_hand"), (14, 16, "right_hand"))
 
 
@@ -48,11 +75,16 @@ class TargetGroup:
     """1 / sigma in pixels."""
     robust: float
     """Geman-McClure width in sigmas."""
-    depth: Float[np.ndarray, "frames keypoints"] | None = None
-    """Metres further from the camera than the mean of `base`."""
-    per_metre: Float[np.ndarray, "frames keypoints"] | None = None
-    base: tuple[int, ...] = ()
+    depth: Float[np.ndarray, "frames depths"] | None = None
+    """Differences of depth, metres of a person of mean size (see `depth_at`)."""
+    per_metre: Float[np.ndarray, "frames depths"] | None = None
+    differences: Float[np.ndarray, "depths keypoints"] | None = None
+    """Which differences: each row sums to 0."""
     robust_depth: float = np.inf
+    depth_at: Float[np.ndarray, "frames"] | None = None
+    """Depths of the fit are brought to the scale of the target before they are compared, because depths in metres make
+    a person small whose target depths are flat. With a distance here, metres, by this distance over that of the first
+    keypoint: for targets that come in pixels. Without one, by the size of the mean body over that of the fitted one."""
 
     def rows(self, rows: slice | np.ndarray) -> TargetGroup:
         """The same targets in a subset of the frames."""
@@ -60,7 +92,7 @@ class TargetGroup:
             self.keypoints, self.pixels[rows], self.per_pixel[rows], self.robust,
             None if self.depth is None else self.depth[rows],
             None if self.per_metre is None else self.per_metre[rows],
-            self.base, self.robust_depth,
+            self.differences, self.robust_depth, None if self.depth_at is None else self.depth_at[rows],
         )  # fmt: skip
 
 
@@ -115,6 +147,23 @@ def target_groups(
     return groups
 
 
+def with_mean_size(observations: Observations, body_seen: Bool[np.ndarray, "frames"], body: Body) -> Observations:
+    """The observations with the world landmarks in metres of the mean body: the detector's own idea of a person's size
+    is removed. Measured on bones of arms, legs and torso in the frames in which both ends are visible."""
+    rest = dict(zip(body.keypoint_names, rest_keypoints(body), strict=True))
+    seen = observations.pose[..., 2] > SEEN
+    ours = theirs = 0.0
+    for a, b in BONES:
+        rows = body_seen & seen[:, a] & seen[:, b]
+        if rows.any():
+            world = observations.pose_world[rows].astype(float)
+            ours += float(np.linalg.norm(rest[f"pose_{a:02d}"] - rest[f"pose_{b:02d}"]))
+            theirs += float(np.median(np.linalg.norm(world[:, a] - world[:, b], axis=-1)))
+    if not theirs:
+        return observations
+    return replace(observations, pose_world=observations.pose_world * np.float32(ours / theirs))
+
+
 def _body(keypoints, observations, valid, scene, config) -> TargetGroup:
     points = observations.pose[:, list(BODY_POINTS)]
     visibility = np.nan_to_num(points[..., 2])
@@ -132,17 +181,17 @@ def _body(keypoints, observations, valid, scene, config) -> TargetGroup:
     phantom = _phantom_wrists(observations, valid, pictured)
     used &= ~(np.isin(BODY_POINTS, HEAD_POINTS)[None] & valid[:, 1:2]) & ~phantom
     per_pixel = np.where(used, believed / (sigma * scene.px_per_m[:, None]), 0.0)
-    world = observations.pose_world[:, list(BODY_POINTS), 2]
-    base = tuple(BODY_POINTS.index(number) for number in SHOULDERS)
-    depth = np.nan_to_num(world - world[:, list(base)].mean(1, keepdims=True))
-    depth_sigma = np.where(visibility > 0.5, config.sigma_body_depth_m, config.sigma_hidden_depth_m)
-    seen = (
-        valid[:, :1] & inside_picture(points, observations.image_size, 0.2) & ~np.isin(BODY_POINTS, HEAD_POINTS)[None]
+    depth = np.nan_to_num(observations.pose_world[:, list(BODY_POINTS), 2].astype(float)) @ DIFFERENCES.T
+    usable = valid[:, :1] & inside_picture(points, observations.image_size, 0.2) & ~phantom
+    seen, known = (
+        np.stack([good[:, row != 0].all(1) for row in DIFFERENCES], 1) for good in (visibility > 0.5, usable)
     )
-    seen &= ~phantom
+    depth_sigma = np.full(len(DEPTHS), config.sigma_limb_depth_m)
+    depth_sigma[:LEAN], depth_sigma[LEAN] = config.sigma_turn_m, config.sigma_lean_m
+    depth_sigma = np.where(seen, depth_sigma, np.maximum(depth_sigma, config.sigma_hidden_depth_m))
     return TargetGroup(
         keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_body,
-        depth.astype(float), np.where(seen, 1 / depth_sigma, 0.0), base, config.robust_depth,
+        depth, np.where(known, 1 / depth_sigma, 0.0), DIFFERENCES, config.robust_depth,
     )  # fmt: skip
 
 
@@ -183,7 +232,8 @@ def _hand(points, seen, scene, keypoints, config) -> TargetGroup:
     depth = np.nan_to_num(points[..., 2]) / scene.px_per_m[:, None]
     return TargetGroup(
         keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_hand,
-        depth - depth[:, :1], np.where(used, 1 / config.sigma_hand_depth_m, 0.0), (0,), config.robust_depth,
+        depth - depth[:, :1], np.where(used, 1 / config.sigma_hand_depth_m, 0.0), FROM_WRIST, config.robust_depth,
+        scene.depth_m,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from stages.errors import InputError
 from stages.track.jacobian import pose_keypoints
-from stages.track.objective import Problem, group_losses, link_residuals, prior_losses, with_groups
+from stages.track.objective import Problem, group_losses, link_residuals, prior_losses, shape_loss, with_groups
 from stages.track.regularizers import Priors
 from stages.track.state import EXPRESSION_START, ROOT_COLUMNS, State, kinematics
 from stages.track.targets import TargetGroup
@@ -26,7 +26,7 @@ TERMS: dict[str, str] = {
     "align_hands": "3-D hand points against the observed hand; depth weighs lambda_z (L3D, paper eq. 9)",
     "prior_pose": "distance of joints and root from their likely pose",
     "prior_expression": "distance of the expression from zero",
-    "prior_shape": "distance of body shape, head shape and scales from the mean",
+    "prior_shape": "distance of body shape, head shape and scales from the mean, and of the stature from a given one",
     "limit_joints": "soft limits of jaw, elbows, knees and fingers",
     "limit_expression": "soft limit of the expression: ReLU(|psi| - 4), and [0, 1] where it has a range",
     "limit_scale": "soft limit of head and hand scale (adamw; gn has a hard limit)",
@@ -89,7 +89,8 @@ def gn_losses(problem: Problem, groups: dict[str, TargetGroup], state: State) ->
     losses = {name: np.zeros(len(state)) for name in TERMS if name not in ("limit_scale", "limit_depth")}
     del losses["smooth_vertices"]
     for name, group in groups.items():
-        pixels, depth = group_losses(problem, group, pose_keypoints(group.keypoints, pose, state).points)
+        points = pose_keypoints(group.keypoints, pose, state).points
+        pixels, depth = group_losses(problem, group, points, state.shape)
         losses[f"keypoints_{_part_of_group(name)}"] += pixels
         if depth is not None:
             losses[f"align_{_part_of_group(name)}"] += depth
@@ -99,7 +100,7 @@ def gn_losses(problem: Problem, groups: dict[str, TargetGroup], state: State) ->
     losses["prior_expression"] = prior[:, faces].sum(1)
     losses["limit_joints"] = limit[:, :EXPRESSION_START].sum(1)
     losses["limit_expression"] = limit[:, faces].sum(1)
-    losses["prior_shape"][:] = ((state.shape / problem.priors.shape_sigma) ** 2).sum()
+    losses["prior_shape"][:] = shape_loss(problem, state)
     links = np.zeros((len(state), state.width))
     steps = link_residuals(problem, state)
     links[len(state) - len(steps) :] = steps**2

@@ -24,6 +24,7 @@ from stages.track.config import TrackConfig
 from stages.track.fit_shots import fit_shots
 from stages.track.summary import summarize
 from stages.track.terms import check_terms
+from stages.video.lens import metadata_focal_px
 
 
 def track(
@@ -57,7 +58,8 @@ def track(
         notes[f"prior {number}"] = {"path": str(path), "format": each.format}
     if prior is not None:
         notes["prior_share"] = share_known(prior)
-    motion = fit_shots(observations, body, config, progress, prior)
+    stated = metadata_focal_px(source, observations.image_size, observations.is_photo)
+    motion = fit_shots(observations, body, config, progress, prior, stated)
     if not motion.valid[:, :2].any():
         raise nothing_tracked(source, observations, motion)
     return _described(motion, source, observations, config, inputs, notes)
@@ -75,9 +77,10 @@ def track_everyone(
     detect = DetectConfig(everyone=True, cut_score=config.cut_score)
     failed: list[InputError] = []
     people = detector(config.detector)(source, detect, progress)
+    stated = metadata_focal_px(source, people[0].image_size, people[0].is_photo)
     for number, observations in enumerate(people):
         own = replace(config, person=number)
-        motion = fit_shots(observations, body, own, progress)
+        motion = fit_shots(observations, body, own, progress, metadata_px=stated)
         if motion.valid[:, :2].any():
             yield _described(motion, source, observations, own, {}, {})
         else:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from stages.detect.face_angle import RIGID_FACE, face_angles_degrees
-from stages.detect.gates import GATES, GateConfig, check_gates, gate, head_height, point_weights
+from stages.detect.gates import CONFIDENCE, GATES, MISSED, GateConfig, check_gates, gate, head_height, point_weights
 from stages.detect.hands import assign_hands_to_arms
 from stages.detect.observations import Observations
+from stages.detect.sides import SIDES
 from stages.errors import InputError
 
 T = 6
@@ -208,7 +209,7 @@ def _breaking(clip: Observations) -> Observations:
     return broken
 
 
-@pytest.mark.parametrize("name", [name for name in GATES if name not in ("confidence", "missed by the fit")])
+@pytest.mark.parametrize("name", [name for name in GATES if name not in (CONFIDENCE, MISSED, SIDES)])
 def test_each_gate_can_be_switched_off_alone(clip, name):
     """A gate that is off rejects nothing; every other gate rejects what it rejected before."""
     broken = _breaking(clip)

@@ -59,7 +59,12 @@ COMMANDS = {
     | OUT
     | WORK
     | TALK,
-    "track": {"--overlay", "--person", "--solver", "--prior", "--keypoints", "--detector"} | BODY | OUT | WORK | TALK,
+    "track": {"--overlay", "--person", "--fov", "--focal-px", "--height-cm", "--solver", "--prior", "--keypoints"}
+    | {"--detector"}
+    | BODY
+    | OUT
+    | WORK
+    | TALK,
     "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid"} | BODY | OUT | WORK | TALK,
     "encode": {"--ref", "--cond", "--manifest", "--jobs", "--workers", "--model", "--device"}

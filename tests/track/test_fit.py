@@ -11,7 +11,7 @@ from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.body.model import Body, keypoints_from, motion_template, pose_motion
 from stages.track.config import TrackConfig
-from stages.track.fit import fit, focal_length
+from stages.track.fit import fit
 from stages.track.summary import summarize
 from tests.motions import joint, standing
 from tests.track.synthetic import observe
@@ -86,6 +86,19 @@ def test_frames_without_a_person_keep_their_rows(body: Body, truth: Motion) -> N
     assert min(head[4], head[7]) - 0.05 <= head[5] <= max(head[4], head[7]) + 0.05
 
 
+def test_the_size_of_the_detectors_world_is_not_believed(body: Body, truth: Motion) -> None:
+    """World landmarks that are a fifth smaller change nothing: the person does not shrink."""
+    observations = observe(body, truth)
+    found, small = (fit(replace(observations, pose_world=f * observations.pose_world), body) for f in (1.0, 0.8))
+    np.testing.assert_allclose(small.betas, found.betas, atol=0.02)
+    flat = observations.pose_world * np.array([1, 1, 0.6], np.float32)
+    tall = [
+        motion_template(body, motion)[:, 1] for motion in (found, fit(replace(observations, pose_world=flat), body))
+    ]
+    heights = [rows.max() - rows.min() for rows in tall]
+    assert abs(heights[1] / heights[0] - 1) < 0.04
+
+
 def test_a_face_alone_does_not_shrink_the_head(body: Body, truth: Motion) -> None:
     """Without shoulders head_scale stays 1, because it could make up for a wrong depth (notes/tracker)."""
     observations = observe(body, truth)
@@ -148,7 +161,7 @@ def test_windows_agree_with_the_whole_fit(body: Body, truth: Motion) -> None:
     assert len(cut) == 12
     a, b = (pose_motion(body, motion).joints for motion in (whole, cut))
     a, b = a - a[:, 12:13], b - b[:, 12:13]
-    assert np.linalg.norm(a - b, axis=-1)[:, :22].mean() < 0.02
+    assert np.linalg.norm(a - b, axis=-1)[:, :22].mean() < 0.025
     steps = np.linalg.norm(np.diff(b, axis=0), axis=-1)[:, :22].mean(1)
     assert steps[5] < 2.5 * np.median(steps)
 
@@ -157,10 +170,3 @@ def test_the_fit_is_deterministic(body: Body, truth: Motion) -> None:
     """The same observations fitted twice give exactly the same poses."""
     observations = observe(body, truth, noise=1.0)
     np.testing.assert_array_equal(fit(observations, body).poses, fit(observations, body).poses)
-
-
-def test_focal_length_options() -> None:
-    """A focal length in pixels comes before a field of view, which comes before the picture's diagonal."""
-    assert focal_length(640, 480, TrackConfig()) == pytest.approx(800)
-    assert focal_length(640, 480, TrackConfig(fov_degrees=90)) == pytest.approx(320)
-    assert focal_length(640, 480, TrackConfig(fov_degrees=90, focal_px=500)) == 500

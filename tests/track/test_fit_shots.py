@@ -96,6 +96,7 @@ def detected(monkeypatch: pytest.MonkeyPatch, body: Body, tmp_path: Path) -> dic
         tracking, "detector",
         lambda _: lambda _, config, __: list(people.values()) if config.everyone else [people[config.person]],
     )  # fmt: skip
+    monkeypatch.setattr(tracking, "metadata_focal_px", lambda *_: None)
     (tmp_path / "clip.mp4").write_bytes(b"nothing")
     return people
 

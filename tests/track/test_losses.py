@@ -28,9 +28,10 @@ PIXELS = seen(points(seed=9))
 ROTATION = torch.linalg.qr(torch.randn(3, 3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64))[0]
 LOW, HIGH = -0.5 * torch.ones(3, dtype=torch.float64), 0.5 * torch.ones(3, dtype=torch.float64)
 
+FROM_FIRST_TWO = torch.eye(4, dtype=torch.float64) - torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64)
 TERMS = {
     "reprojection": lambda x: losses.reprojection(x, PIXELS, ONES, 500.0, CENTRE),
-    "relative_depth": lambda x: losses.relative_depth(x, 0.3 * ONES, ONES, (0, 1)),
+    "relative_depth": lambda x: losses.relative_depth(x, 0.3 * ONES, ONES, FROM_FIRST_TWO),
     "hand_alignment": lambda x: losses.hand_alignment(x, points(seed=5), ONES, 10.0),
     "distance_from_mean": lambda x: losses.distance_from_mean(x[0], HIGH, HIGH),
     "outside_limits": lambda x: losses.outside_limits(x[0], LOW, HIGH, HIGH),
@@ -54,7 +55,7 @@ def test_a_perfect_fit_costs_nothing() -> None:
     still = space[:, :1].expand(-1, 3, -1)
     values = [
         losses.reprojection(space, seen(space), ONES, 500.0, CENTRE),
-        losses.relative_depth(space, depth, ONES, (0, 1)),
+        losses.relative_depth(space, depth, ONES, FROM_FIRST_TWO),
         losses.hand_alignment(space, space - space[:1], ONES, 10.0),
         losses.distance_from_mean(HIGH[None], HIGH, HIGH),
         losses.outside_limits(HIGH[None], LOW, HIGH, HIGH),

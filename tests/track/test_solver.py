@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,59 @@ def test_jacobian_equals_finite_differences(body: Body, collapsed: CollapsedKeyp
         (step[0] if entry is None else shape_step)[column if entry is None else entry] = 1e-6
         numeric = (measured(state.after_step(step, shape_step)) - measured(state.after_step(-step, -shape_step))) / 2e-6
         np.testing.assert_allclose(analytic[..., place_of], numeric, atol=2e-6, err_msg=f"column {place_of}")
+
+
+def fitted(body: Body, noise: float = 1.0):
+    """A fit of three noisy frames before it has begun, and its targets."""
+    from stages.track.config import TrackConfig
+    from stages.track.fit import _Fit
+    from tests.track.synthetic import observe
+
+    work = _Fit(observe(body, standing(body, 3, seed=1), noise=noise), body, TrackConfig(), lambda *words: None)
+    return work, work._task(random_state(body), np.arange(3), work._active_shape(), None)
+
+
+@pytest.mark.parametrize("part", ["body", "left_hand"])
+def test_the_gradient_of_every_residual_is_exact(body: Body, part: str) -> None:
+    """The gradient of the normal equations equals central differences of the cost: also for depths of bodies, which are
+    scaled by the fitted size, of hands, which are scaled by their distance, and for a known height."""
+    from stages.track.fit import stature_of
+    from stages.track.objective import NormalEquations, cost, normal_equations, with_groups
+
+    task = fitted(body)[1]
+    group = replace(task.groups[part], robust=np.inf)
+    known = stature_of(body, shape_columns(body, 10, 25), 170.0)
+    problem = replace(with_groups(task.problem, (group,), robust_depth=False), stature=known)
+    state, columns, shape = task.start, np.ones(task.start.width, bool), np.ones(len(task.start.shape), bool)
+    normal = NormalEquations.zeros(3, state.width, len(shape))
+    normal_equations(problem, state, columns, shape, normal)
+    random = np.random.default_rng(0)
+    for _ in range(4):
+        step, shape_step = random.normal(size=(3, state.width)), random.normal(size=len(shape))
+        slope = -2 * float((normal.gradient * step).sum() + normal.shape_gradient @ shape_step)
+        ahead, back = (cost(problem, state.after_step(h * step, h * shape_step)) for h in (1e-6, -1e-6))
+        assert slope == pytest.approx((ahead - back) / 2e-6, rel=2e-3)
+
+
+def test_depth_residuals_do_not_know_the_scale(body: Body) -> None:
+    """A hand twice as large at twice the distance has the same residuals; a body of another size, whose depths are as
+    much larger, too."""
+    from stages.track.objective import residuals
+
+    work, task = fitted(body)
+    random = np.random.default_rng(0)
+    hand, whole = task.groups["left_hand"], task.groups["body"]
+    points = np.array([0, 0, 2.0]) + 0.1 * random.normal(size=(3, 21, 3))
+    shape = np.zeros(len(task.start.shape))
+    near, far = (residuals(task.problem, hand, factor * points, shape)[1] for factor in (1, 2))
+    np.testing.assert_allclose(near, far, atol=1e-9)
+    larger = shape.copy()
+    larger[0] = 1.0
+    size = work.skeleton.size(larger)[0]
+    assert abs(size - 1) > 0.03
+    points = np.array([0, 0, 2.0]) + 0.3 * random.normal(size=(3, len(whole.keypoints), 3))
+    mean, scaled = (residuals(task.problem, whole, f * points, s)[1] for f, s in ((1, shape), (size, larger)))
+    np.testing.assert_allclose(mean, scaled, atol=1e-9)
 
 
 def test_block_arrow_solver_equals_a_dense_solve() -> None:

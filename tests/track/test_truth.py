@@ -9,6 +9,7 @@ from benchmarks.truth_clips import FAILURES, damaged, truth_clip
 from stages.body.model import Body
 from stages.detect.gates import CONFIDENCE, GATES, MISSED, GateConfig, gate
 from stages.detect.observations import PARTS, Observations
+from stages.detect.sides import SIDES
 from tests.track.synthetic import observe
 
 
@@ -23,7 +24,7 @@ def test_every_gate_has_its_failure() -> None:
     assert set(FAILURES) == set(GATES)
 
 
-@pytest.mark.parametrize("name", [name for name in GATES if name not in (CONFIDENCE, MISSED)])
+@pytest.mark.parametrize("name", [name for name in GATES if name not in (CONFIDENCE, MISSED, SIDES)])
 def test_a_gate_alone_rejects_its_own_failure(clean: Observations, name: str) -> None:
     """With every other gate off, damaged parts are rejected in over 70 % of the damaged frames, and nowhere else."""
     alone = GateConfig(off=tuple(other for other in GATES if other != name))

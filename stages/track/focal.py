@@ -1,0 +1,88 @@
+"""The focal length of a clip: given, from the file's metadata, or estimated together with the person.
+
+A wrong focal length stretches or flattens what is near: a hand in front of a webcam looks large, and the fit reaches
+the arm forward to explain it. So a short fit of some frames is repeated with several focal lengths, and the losses of
+body and hand keypoints are compared. The face is left out: its loss prefers wrong lengths (notes/real_truth). Errors of
+one clip are alike from frame to frame, so the mean loss of a frame counts like that of few frames, beside a prior on
+the logarithm of the focal length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from stages.detect.observations import Observations
+from stages.track.config import TrackConfig
+
+RATIOS = (0.42, 0.52, 0.64, 0.79, 0.97, 1.2, 1.48, 1.83)
+"""Focal lengths that are tried, in diagonals of the picture: 100 to 31 degrees across the diagonal."""
+USUAL_RATIO, SIGMA_LOG = 0.75, 0.4
+"""Prior: the middle of phones (24 to 30 mm of 35 mm film: 0.55 to 0.7), webcams (60 to 90 degrees across: 0.44 to 0.75)
+and film (35 to 85 mm: 0.8 to 2.0), and its spread."""
+FRAMES = 12
+"""Frames, spread over the clip, that are fitted."""
+FRAMES_OF_EVIDENCE = 2.0
+"""The mean loss of a frame counts like that of this many independent frames. Chosen here."""
+LEAST_EVIDENCE = 1.0
+"""Difference of loss between the focal lengths below which nothing was measured and the usual length is assumed."""
+SHORT_FIT = {"rigid_iterations": 4, "joint_iterations": 8, "solver": "gn"}
+TERMS = ("keypoints_body", "keypoints_hands")
+
+
+@dataclass(frozen=True)
+class Focal:
+    """A focal length in pixels and where it comes from: given, metadata, estimated or assumed."""
+
+    px: float
+    source: str
+
+    def degrees_across(self, width: int) -> float:
+        """Horizontal field of view of a picture of this width."""
+        return float(np.degrees(2 * np.arctan(width / 2 / self.px)))
+
+
+def known_focal(size: tuple[int, int], config: TrackConfig, metadata_px: float | None) -> Focal | None:
+    """The focal length of the settings, else that of the file's metadata, else None."""
+    if config.focal_px > 0:
+        return Focal(config.focal_px, "given")
+    if config.fov_degrees > 0:
+        return Focal(size[0] / 2 / float(np.tan(np.radians(config.fov_degrees) / 2)), "given")
+    return None if metadata_px is None else Focal(metadata_px, "metadata")
+
+
+def estimated_focal(
+    observations: Observations,
+    seen: Bool[np.ndarray, "frames"],
+    losses_at: Callable[[Observations, float], dict[str, float]],
+) -> Focal:
+    """The focal length of a clip or photo. `seen`: frames with a body; `losses_at` fits observations with a focal
+    length in pixels and returns the mean of each term per frame."""
+    diagonal = float(np.hypot(*observations.image_size))
+    rows = _spread(np.flatnonzero(seen))
+    if not len(rows):
+        return Focal(USUAL_RATIO * diagonal, "assumed")
+    some = observations.select(rows)
+    losses = [losses_at(some, ratio * diagonal) for ratio in RATIOS]
+    measured = np.array([sum(each[term] for term in TERMS) for each in losses])
+    weight = FRAMES_OF_EVIDENCE if len(rows) > 1 else 1.0
+    ratio = posterior_ratio(weight * measured)
+    return Focal(ratio * diagonal, "estimated" if weight * np.ptp(measured) > LEAST_EVIDENCE else "assumed")
+
+
+def posterior_ratio(losses: Float[np.ndarray, "ratios"]) -> float:
+    """Mean of the logarithm over RATIOS, weighted by exp(-loss / 2) and by the prior."""
+    logarithms = np.log(RATIOS)
+    cost = losses - losses.min() + ((logarithms - np.log(USUAL_RATIO)) / SIGMA_LOG) ** 2
+    weights = np.exp(-cost / 2)
+    return float(np.exp((weights * logarithms).sum() / weights.sum()))
+
+
+def _spread(rows: Int[np.ndarray, "chosen"]) -> Int[np.ndarray, "some"]:
+    """At most FRAMES of the rows, evenly spread."""
+    if len(rows) <= FRAMES:
+        return rows
+    return rows[np.unique(np.linspace(0, len(rows) - 1, FRAMES).round().astype(int))]

@@ -1,0 +1,99 @@
+"""The focal length: given, stated by the file, or estimated with the person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.truth_clips import truth_clip
+from stages.artifacts.motion import Motion, select_rows
+from stages.body.model import Body, motion_template
+from stages.detect.observations import Observations
+from stages.errors import InputError
+from stages.track.config import TrackConfig
+from stages.track.fit import fit
+from stages.track.focal import RATIOS, USUAL_RATIO, estimated_focal, known_focal, posterior_ratio
+from stages.track.summary import summarize
+from tests.track.synthetic import observe
+
+
+def filmed(body: Body, ratio: float, near: float = 1.0) -> Motion:
+    """A gesturing person filmed with a focal length of `ratio` diagonals, as large in the picture as with any other."""
+    motion = truth_clip(body, 60, 1)
+    focal = ratio * float(np.hypot(*motion.image_size))
+    K, trans = motion.K.copy(), motion.trans.copy()
+    trans[:, 2] *= near * focal / K[:, 0, 0]
+    K[:, 0, 0] = K[:, 1, 1] = focal
+    return select_rows(replace(motion, K=K, trans=trans), slice(0, 60, 5))
+
+
+def test_a_given_focal_length_comes_first() -> None:
+    """Pixels come before the field of view, which comes before the file's metadata."""
+    size, both = (640, 480), TrackConfig(focal_px=500, fov_degrees=90)
+    assert known_focal(size, both, 700.0) == known_focal(size, TrackConfig(focal_px=500), None)
+    given = known_focal(size, TrackConfig(fov_degrees=90), 700.0)
+    assert given is not None
+    assert (given.px, given.source) == (pytest.approx(320), "given")
+    assert given.degrees_across(640) == pytest.approx(90)
+    stated = known_focal(size, TrackConfig(), 700.0)
+    assert stated is not None
+    assert (stated.px, stated.source) == (700.0, "metadata")
+    assert known_focal(size, TrackConfig(), None) is None
+
+
+def test_what_is_not_measured_is_assumed(body: Body) -> None:
+    """Equal losses, or no frame with a body, give the usual length; a clear loss moves it."""
+    seen = observe(body, truth_clip(body, 12, 1))
+    flat = lambda observations, focal: {"keypoints_body": 1.0, "keypoints_hands": 2.0}  # noqa: E731
+    for rows in (np.ones(12, bool), np.zeros(12, bool)):
+        found = estimated_focal(seen, rows, flat)
+        assert found.source == "assumed"
+        assert found.px / np.hypot(*seen.image_size) == pytest.approx(USUAL_RATIO, rel=0.1)
+    at = np.abs(np.log(RATIOS) - np.log(RATIOS[1]))
+    assert posterior_ratio(40 * at) == pytest.approx(RATIOS[1], rel=0.1)
+
+
+@pytest.mark.parametrize("ratio", [0.48, 1.3])
+def test_the_focal_length_is_found_with_the_person(body: Body, ratio: float) -> None:
+    """A webcam and a long lens are told apart, each within a third, from keypoints with the detector's noise."""
+    motion = filmed(body, ratio)
+    found = fit(observe(body, motion, noise=1.0), body)
+    summary = summarize(found)
+    assert summary.focal_px / float(motion.K[0, 0, 0]) == pytest.approx(1, abs=0.33)
+    assert summary.focal_source == "estimated"
+    assert f"focal length {summary.focal_px:.0f} px, estimated, {summary.degrees_across:.0f} degrees across" in str(
+        summary
+    )
+
+
+def test_a_photo_without_hands_or_arms_is_assumed(body: Body) -> None:
+    """Where only a face is seen nothing is measured."""
+    one = observe(body, select_rows(truth_clip(body, 3, 1), slice(0, 1)))
+    hidden = without_body(one)
+    assert summarize(fit(hidden, body)).focal_source == "assumed"
+
+
+def without_body(seen: Observations) -> Observations:
+    """Only the face and the shoulders."""
+    pose, found = seen.pose.copy(), seen.found.copy()
+    pose[:, 13:, 2], found[:, 2:] = 0.0, False
+    nothing = np.full_like(seen.left_hand, np.nan)
+    return replace(seen, pose=pose, found=found, left_hand=nothing, right_hand=nothing)
+
+
+def test_a_given_height_is_kept(body: Body) -> None:
+    """--height-cm: the body has it within 1 cm, with both solvers' starting shape."""
+    seen = observe(body, filmed(body, 0.69), noise=1.0)
+    for height in (155.0, 190.0):
+        found = fit(seen, body, TrackConfig(height_cm=height, focal_px=1000.0))
+        up = motion_template(body, found)[:, 1]
+        assert 100 * (up.max() - up.min()) == pytest.approx(height, abs=1.0)
+
+
+@pytest.mark.parametrize("wrong", [{"focal_px": -1.0}, {"fov_degrees": 180.0}, {"height_cm": 30.0}])
+def test_impossible_cameras_and_heights_are_refused(wrong: dict[str, float]) -> None:
+    """A negative focal length, half a turn across, a person of 30 cm."""
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        TrackConfig(**wrong)  # type: ignore[arg-type]
