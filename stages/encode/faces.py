@@ -16,9 +16,9 @@ from stages.body.same_body import require_same_body
 from stages.drawing.face import FACE_PX, box_of, crop_face, draw_face
 from stages.drawing.frames import View, posed_frames
 from stages.encode.config import BODY, DRIVER
+from stages.encode.tracked_video import check_tracked_video, tracked_frames
 from stages.errors import InputError
 from stages.raster.rasterizer import rasterizer
-from stages.video.source import probe, read_frames
 
 Picture = UInt8[np.ndarray, "512 512 3"]
 
@@ -38,35 +38,19 @@ class Faces:
 def driver_faces(video: Path, motion: Motion, body: Body) -> Faces:
     """Cut from the driving video around the face of its own motion (drive.npz, not the retargeted one).
 
-    Raises InputError for a motion without a face and a video of another size; as the pictures are read, for a video
-    with another number of frames than the motion has rows.
+    Raises InputError for a motion without a face, and for a video of another size or length than the motion; for a video
+    with more frames, after they are read.
     """
     require_same_body("face", motion, body)
-    info, (width, height) = probe(video), motion.image_size
-    if (info.width, info.height) != (width, height):
-        raise InputError(
-            f"{video} is {info.width}x{info.height}, the motion was tracked in {width}x{height}; give the video that "
-            "it was tracked from"
-        )
+    check_tracked_video(video, motion)
     if not motion.valid_part("face").any():
         raise InputError(f"no frame of {video} shows a face; use --face body")
 
     def pictures() -> Iterator[Picture]:
-        frames = read_frames(video)
-        view = View.own(motion)
-        for frame in posed_frames(motion, body, view):
-            picture = next(frames, None)
-            if picture is None:
-                raise InputError(
-                    f"{video} has {frame.row} frames, but the motion {len(motion)} rows; give the video that it was "
-                    "tracked from"
-                )
-            seen = frame.seen["body"]
-            yield crop_face(picture.rgb, box_of(frame, width, height)) if seen else blank()
-        if next(frames, None) is not None:
-            raise InputError(
-                f"{video} has more frames than the motion has rows; give the video that it was tracked from"
-            )
+        width, height = motion.image_size
+        frames = tracked_frames(video, motion)
+        for frame, rgb in zip(posed_frames(motion, body, View.own(motion)), frames, strict=True):
+            yield crop_face(rgb, box_of(frame, width, height)) if frame.seen["body"] else blank()
 
     inputs = {"face_video": sha256_file(video), "face_motion": motion.provenance.fingerprint()}
     return Faces(DRIVER, len(motion), str(video), pictures, inputs)
