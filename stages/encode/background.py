@@ -1,4 +1,4 @@
-"""The driving video without its person, for Wan-Animate's replacement mode: what is kept, and where the new person goes.
+"""The driving video without its person, and where the new person goes, for Wan-Animate's replacement mode.
 
 Pictures have the condition map's size, with the same black borders. The mask is made as in Wan-Animate's preprocess
 (`get_mask_body_img` and `get_aug_mask`): the person, grown, then widened to the cells of a grid over their box, so that
@@ -50,10 +50,12 @@ class Background:
     """A clip's pictures without the person, and the masks of the person, one of each per frame.
 
     `frames` takes the condition map's properties and the number of mask cells along each side of the person's box. It
-    yields (picture, black in the mask; mask with one value per 8 x 8 pixels). `source` names them in messages.
+    yields `count` times (picture, black in the mask; mask with one value per 8 x 8 pixels). `source` names them in
+    messages.
     """
 
     source: str
+    count: int
     frames: Callable[[VideoInfo, int], Iterator[tuple[Picture, LatentMask]]]
     inputs: dict[str, str] = field(default_factory=dict)
     """sha256 or fingerprint of what they are made from, by role."""
@@ -82,7 +84,7 @@ def driver_background(video: Path, motion: Motion, body: Body, target: Motion | 
             mask = widened(person & inside, cells) & by_latents(inside)
             yield rgb * ~in_pixels(mask)[..., None], mask
 
-    return Background(str(video), frames, inputs)
+    return Background(str(video), len(motion), frames, inputs)
 
 
 def widened(person: Mask, cells: int) -> LatentMask:

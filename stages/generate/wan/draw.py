@@ -62,12 +62,13 @@ def draw_chunk(
     generator = torch.Generator()
     generator.set_state(carried.noise_state)
     start = noise(slots, header.height // 8, header.width // 8, generator, device)
-    known = _known(latents, carried, models)
+    known = _known(latents, chunk, carried, models)
     known_slots = condition(
         slots,
         _tensor(latents.read("reference_latents"), device),
         carried.anchor.to(device) if slots.anchor and carried.anchor is not None else None,
         known.to(device),
+        read_kept(latents, chunk),
     )
     motion = _tensor(latents.motion(chunk.number), device)
     denoised = denoise(
@@ -87,13 +88,29 @@ def read_faces(latents: Latents, chunk: Chunk) -> FaceMotion | None:
     """The faces of exactly the chunk's frames; past the clip's end they turn back with the condition map."""
     if not latents.has("face_motion"):
         return None
-    header, faces = latents.header, latents.read("face_motion")
-    rows = [source_row(chunk.start + number, header.frames) for number in range(header.chunk_frames)]
-    return FaceMotion(_tensor(faces[rows]), _tensor(latents.read("blank_face_motion")))
+    faces = latents.read("face_motion")
+    return FaceMotion(_tensor(faces[_rows(latents, chunk)]), _tensor(latents.read("blank_face_motion")))
 
 
-def _known(latents: Latents, carried: Carried, models: Models) -> Float[Tensor, "1 16 video h w"]:
-    """Known latents: the encoding of the last frames of the chunk before, or of a grey clip for chunk 1."""
+def read_kept(latents: Latents, chunk: Chunk) -> Float[Tensor, "frames h w"] | None:
+    """1 where the background is kept, for exactly the chunk's frames; None for a clip without one."""
+    if not latents.has("replace_mask"):
+        return None
+    return 1 - torch.from_numpy(latents.frames("replace_mask", _rows(latents, chunk))).float()
+
+
+def _rows(latents: Latents, chunk: Chunk) -> list[int]:
+    """The clip's frame at each frame of the chunk; past the clip's end they turn back."""
+    header = latents.header
+    return [source_row(chunk.start + number, header.frames) for number in range(header.chunk_frames)]
+
+
+def _known(latents: Latents, chunk: Chunk, carried: Carried, models: Models) -> Float[Tensor, "1 16 video h w"]:
+    """Known latents: the encoding of the last frames of the chunk before, then grey, or the background to keep."""
+    if latents.has("background"):
+        shown = codec.pixels(torch.from_numpy(latents.frames("background", _rows(latents, chunk))))
+        before = [] if carried.tail is None else [carried.tail]
+        return codec.encode(models.vae, torch.cat([*before, shown[:, :, chunk.known :]], dim=2))
     if carried.tail is None:
         return _tensor(latents.read("grey_latents"), models.device)
     return codec.known_latents(models.vae, carried.tail, latents.header.chunk_frames)
