@@ -181,6 +181,6 @@ def _person(rgb: Picture, drawn: Mask, there: bool, reach_px: float, networks: N
 
     if not drawn.any():
         return drawn
-    box = bounding_box(np.argwhere(drawn)[:, ::-1])
+    box = bounding_box(np.argwhere(drawn)[:, ::-1].astype(float))
     found = (person_matte(rgb, box, networks) > PERSON) & dilate(drawn, reach_px)
     return keep_touching(found | drawn, drawn) if there else found

@@ -106,4 +106,4 @@ def condition(
     assert known.shape[2] == layout.video
     slots = [reference, *([] if anchor is None else [anchor.to(reference)]), known.to(reference)]
     latents = torch.cat(slots, dim=2)
-    return torch.cat([mask(layout, *latents.shape[3:], kept).to(latents), latents], dim=1)
+    return torch.cat([mask(layout, *latents.shape[3:], kept=kept).to(latents), latents], dim=1)
