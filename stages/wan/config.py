@@ -40,8 +40,8 @@ class WanConfig:
     adapter_scale: float = 1.0
     """Strength of the adapter's LoRA: 1 is full, 0 is off. Its motion embedding is always applied in full."""
     loras: tuple[str, ...] = ()
-    """Further LoRA files, such as a step-distillation LoRA. Each is PATH or PATH:SCALE; wan-distill is the installed
-    one."""
+    """Further LoRA files, such as a step-distillation LoRA. Each is PATH or PATH:SCALE; wan-distill and wan-relight are
+    the installed ones."""
     lossless: bool = False
     """Write lossless RGB H.264 instead of lossy yuv420p H.264, which every player reads."""
     watermark: bool = True
