@@ -21,8 +21,8 @@ from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
 from stages.drawing.frames import PosedFrame, View, posed_frames
+from stages.drawing.tracked_video import check_tracked_video, tracked_frames
 from stages.encode.fit import fit_to_map
-from stages.encode.tracked_video import check_tracked_video, tracked_frames
 from stages.errors import InputError
 from stages.raster.rasterizer import Rasterizer, rasterizer
 from stages.video.source import VideoInfo

@@ -13,10 +13,11 @@ from stages.artifacts.disk import check_room
 from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file, source_notes
 from stages.artifacts.streamed_safetensors import StreamedWriter, write_streamed
+from stages.drawing.face import blank
 from stages.drawing.names import MESH, READABLE, SKELETON
 from stages.encode.background import Background
 from stages.encode.config import EncodeConfig
-from stages.encode.faces import Faces, blank, resized_face
+from stages.encode.faces import Faces, resized_face
 from stages.encode.fit import fit_to_map
 from stages.encode.windows import windows
 from stages.errors import InputError

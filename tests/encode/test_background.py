@@ -197,7 +197,7 @@ def test_what_is_refused(body: Body, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"small\.mp4 is 160x64, the motion was tracked in 320x128; give the video"):
         driver_background(small, motion, body)
     short = write_driver(tmp_path / "short.mp4", FRAMES - 1)
-    with pytest.raises(InputError, match=r"short\.mp4 has 3 frames, but the motion 4 rows; give the video"):
+    with pytest.raises(InputError, match=r"short\.mp4 has 3 frames, but the motion has 4 rows; give the video"):
         driver_background(short, motion, body)
     long = driver_background(write_driver(tmp_path / "long.mp4", FRAMES + 1), motion, body)
     info = probe(write_cond(tmp_path / "cond.mp4", FRAMES, SIZE))

@@ -105,7 +105,7 @@ def encoded(
     total = clip_frames(overlap) if count is None else count
     out, config = place / "clip.safetensors", EncodeConfig(chunk_frames=LENGTH, overlap_frames=overlap)
     cond = write_cond(place / "cond.mp4", total, drawing="skeleton")
-    faces = Faces("driver", "drive.mp4", lambda: iter(face_pictures(total)))
+    faces = Faces("driver", total, "drive.mp4", lambda: iter(face_pictures(total)))
     background = kept_background(total) if replaces else None
     encode(write_photo(place / "photo.png"), cond, folder, config, out, faces=faces, background=background)
     return Latents(out)
@@ -250,7 +250,7 @@ def test_backgrounds_that_do_not_fit(folder: ModelFolder, tmp_path: Path) -> Non
     """A background of another length, and one beside a mesh: one line each, before a network is loaded; no file."""
     photo, out = write_photo(tmp_path / "photo.png"), tmp_path / "clip.safetensors"
     cond = write_cond(tmp_path / "cond.mp4", 20, drawing="skeleton")
-    faces = Faces("driver", "drive.mp4", lambda: iter(face_pictures(20)))
+    faces = Faces("driver", 20, "drive.mp4", lambda: iter(face_pictures(20)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "load_image_encoder", None)
         with pytest.raises(InputError, match=r"drive\.mp4 has 19 frames, but .*cond\.mp4 has 20; draw it anew"):
@@ -278,8 +278,8 @@ def test_a_skeleton_needs_a_face(folder: ModelFolder, tmp_path: Path) -> None:
     cond = write_cond(tmp_path / "cond.mp4", 20, drawing="skeleton")
     with pytest.raises(InputError, match="needs the face beside it"):
         encode(photo, cond, folder, config, out)
-    short = Faces("driver", "drive.mp4", lambda: iter(face_pictures(19)))
-    with pytest.raises(InputError, match=r"drive\.mp4 gives 19 faces, the condition map has 20 frames"):
+    short = Faces("driver", 19, "drive.mp4", lambda: iter(face_pictures(19)))
+    with pytest.raises(InputError, match=r"drive\.mp4 gives 19 faces, .*cond\.mp4 has 20 frames"):
         encode(photo, cond, folder, config, out, faces=short)
     with pytest.raises(InputError, match="has no face modules"):
         encode(photo, cond, replace(folder, has_face=False), config, out, faces=short)

@@ -50,4 +50,4 @@ def _check_size(video: Path, size: tuple[int, int], motion: Motion) -> None:
 
 
 def _refuse_fewer(video: Path, frames: int, motion: Motion) -> NoReturn:
-    raise InputError(f"{video} has {frames} frames, but the motion {len(motion)} rows; {ADVICE}")
+    raise InputError(f"{video} has {frames} frames, but the motion has {len(motion)} rows; {ADVICE}")
