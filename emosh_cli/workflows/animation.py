@@ -11,13 +11,14 @@ from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.pipeline import SECTIONS, Pipeline
 from emosh_cli.workflows.work_folder import WORK_ENDING, WorkFolder
-from stages.drawing.names import FRAMINGS, SKELETON
+from stages.drawing.names import DRIVE, FRAMINGS, SKELETON
 from stages.errors import InputError
 
 if TYPE_CHECKING:
     from emosh_cli.console import Console
     from stages.artifacts.motion import Motion
     from stages.artifacts.provenance import Provenance
+    from stages.render_cond.config import RenderCondConfig
 
 FRAMING_SECTION = {"puppet": "puppet", "wan": "render_cond"}
 """Backend -> the section whose `framing` it reads."""
@@ -90,11 +91,21 @@ def open_pipeline(run: Run, request: Request, plan_only: bool = False) -> Pipeli
         if drawing == SKELETON and not configs["render_cond"].hybrid:
             raise InputError("--no-hybrid leaves out lines of the mesh, and the skeleton has none; add --drawing mesh")
         configs["render_cond"] = replace(configs["render_cond"], drawing=drawing)
+        if configs["encode"].replace:
+            check_replaceable(configs["render_cond"])
         model.check(configs)
         if not plan_only:
             model.check_runnable(configs)
     work = WorkFolder(request.out, run.console, run.force, run.dry_run or plan_only)
     return Pipeline(request.ref, request.out, configs, request.body, run.console, work, name, model)
+
+
+def check_replaceable(drawn: RenderCondConfig) -> None:
+    """Raise InputError for a condition map that cannot show the place of the person in the driving video."""
+    if drawn.drawing != SKELETON:
+        raise InputError("--replace is what Wan-Animate's own weights can do; use --drawing skeleton")
+    if drawn.framing != DRIVE:
+        raise InputError("--replace puts the person into the driving video; leave --framing out")
 
 
 def backend_flags(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -14,11 +14,8 @@ from stages.drawing.names import AUTO, MESH, READABLE, SKELETON
 from stages.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emosh_cli.workflows.face_input import FaceInput
+    from emosh_cli.workflows.driver_input import Beside
     from stages.artifacts.latents import Latents
-    from stages.body.model import Body
     from stages.generate.wan.model_weights import Source
     from stages.wan.config import WanConfig
     from stages.wan.folder import ModelFolder
@@ -73,17 +70,8 @@ class DiffusionModel:
         self.console.note(f"drawing: {drawing}, read by {self.folder.name} with {weights}")
         return drawing, model
 
-    def encode(
-        self,
-        work: WorkFolder,
-        photo: Path,
-        cond: Path,
-        config: Any,
-        output: Path,
-        face: FaceInput | None,
-        body: Callable[[], Body],
-    ) -> None:
-        """Bring the latents of a photo, a condition map and its face up to date. `body` opens the body file."""
+    def encode(self, work: WorkFolder, photo: Path, cond: Path, config: Any, output: Path, beside: Beside) -> None:
+        """Bring the latents of a photo, a condition map and what is beside it up to date."""
         weights = self.encode_weights()
 
         def make(path: Path) -> None:
@@ -93,11 +81,11 @@ class DiffusionModel:
             with explained_out_of_memory(None, "encoding"):
                 encode(
                     photo, cond, self.folder, config, path,
-                    device=self.device, cache=self.cache, weights=weights,
-                    faces=None if face is None else face.faces(body()), progress=self.console.progress,
+                    device=self.device, cache=self.cache, weights=weights, progress=self.console.progress,
+                    **beside.pictures(),
                 )  # fmt: skip
 
-        files = {"photo": photo, "cond": cond, **({} if face is None else face.files())}
+        files = {"photo": photo, "cond": cond, **beside.files()}
         inputs = {role: work.digest(path) for role, path in files.items()}
         expected = Provenance("encode", config_dict(config), inputs, {**weights, "code": code_digest()})
         work.step("encode", output, expected, make)

@@ -27,6 +27,8 @@ class EncodeConfig:
     fitted body; `auto`, driver where the video is at hand."""
     vae_dtype: str = "float32"
     """Number type of the VAE: float32 (as in Wan's own code), bfloat16 or float16."""
+    replace: bool = False
+    """Put the photo's person into the driving video in the place of the one in it, and keep that background."""
     mask_cells: int = 8
     """Replacement: cells along each side of the old person's box, the steps of the mask's outline. 1 is the whole box,
     as in Wan-Animate's preprocess; more cells keep more of the background."""
