@@ -115,9 +115,9 @@ def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Fac
         raise InputError(f"{cond} shows the skeleton, but {folder.path} has no face modules; {FACE_ADVICE}")
     if faces is None:
         raise InputError(f"{cond} shows the skeleton, which needs the face beside it: give --motion NPZ (and --video)")
-    from stages.wan.face_modules import FACE_CONFIG, face_config
+    from stages.wan.face_modules import with_defaults
 
-    return {**FACE_CONFIG, **face_config(folder.config)}["motion_encoder_dim"]
+    return with_defaults(folder.config)["motion_encoder_dim"]
 
 
 def _face_motion(

@@ -64,3 +64,7 @@ class WanConfig:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected one of: {', '.join(DTYPES)}")
         if not 0 <= self.seed < 2**63:
             raise InputError(f"seed is {self.seed}, expected 0 to 2^63 - 1")
+
+    def uses_sac(self, face: bool) -> bool:
+        """Whether later chunks see chunk 1; `face`: of a clip with a face, so drawn by Wan-Animate's own weights."""
+        return not face if self.sac is None else self.sac

@@ -47,9 +47,14 @@ def face_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: config[key] for key in FACE_CONFIG if key in config}
 
 
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every key that the face modules read, with the config's values or diffusers' defaults."""
+    return {**FACE_CONFIG, **face_config(config)}
+
+
 def motion_encoder(config: Mapping[str, Any]) -> WanAnimateMotionEncoder:
     """The encoder of face pictures that a config describes, without its weights."""
-    face = {**FACE_CONFIG, **face_config(config)}
+    face = with_defaults(config)
     return WanAnimateMotionEncoder(
         size=face["motion_encoder_size"],
         style_dim=face["motion_style_dim"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stages.wan.config import WanConfig
 from stages.wan.device_speeds import Device, known_device, measured_device
 from stages.wan.plan import Clip, Networks, Plan, choose_plan
-from stages.wan.run_config import RunConfig, check_pack_options
+from stages.wan.run_config import RunConfig, check_face_options, check_pack_options
 
 if TYPE_CHECKING:
     from stages.wan.folder import ModelFolder
@@ -19,24 +19,32 @@ HOST_SHARE = 0.9
 
 
 def plan_for_device(
-    folder: ModelFolder, clip: Clip, wan: WanConfig, run: RunConfig, device: str, lora_bytes: int = 0
+    folder: ModelFolder,
+    clip: Clip,
+    wan: WanConfig,
+    run: RunConfig,
+    device: str,
+    lora_bytes: int = 0,
+    face: bool = False,
 ) -> Plan:
-    """The plan of a clip with this model on this machine; `lora_bytes` are those of its LoRAs.
+    """The plan of a clip with this model on this machine; `lora_bytes` are those of its LoRAs, `face`: it has a face.
 
-    Raises InputError where it does not fit, and for options that a quantised single file does not take.
+    Raises InputError where it does not fit, and for options that a quantised single file or a face does not take.
     """
     if folder.pack is not None:
         check_pack_options(run)
+    if face:
+        check_face_options(run)
     host = HOST_SHARE * free_host_bytes()
     card = free_card_bytes(device) if device.startswith("cuda") else host
-    return choose_plan(networks_of(folder, wan, lora_bytes), clip, run, card, host, device_speed(device))
+    return choose_plan(networks_of(folder, wan, lora_bytes, face), clip, run, card, host, device_speed(device))
 
 
-def networks_of(folder: ModelFolder, wan: WanConfig, lora_bytes: int = 0) -> Networks:
+def networks_of(folder: ModelFolder, wan: WanConfig, lora_bytes: int = 0, face: bool = False) -> Networks:
     """The folder's transformer and VAE, by their configs. CLIP and UMT5 are no longer in memory when drawing begins."""
     path = folder.path / "vae" / "config.json"
     vae = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return Networks({**DEFAULTS, **folder.config}, vae, wan, pack=folder.pack, lora_bytes=lora_bytes)
+    return Networks({**DEFAULTS, **folder.config}, vae, wan, pack=folder.pack, lora_bytes=lora_bytes, face=face)
 
 
 DEFAULTS = {

@@ -132,7 +132,7 @@ def fit_to_drawing(source: Source, config: WanConfig, latents: Latents) -> tuple
     Wan-Animate's own weights were never trained with SAC.
     """
     face = latents.has("face_motion")
-    return replace(source, face=face), replace(config, sac=not face if config.sac is None else config.sac)
+    return replace(source, face=face), replace(config, sac=config.uses_sac(face))
 
 
 def check_inputs(latents: Latents, source: Source, config: WanConfig) -> None:
