@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 from stages.wan.fixed_codec import KIND as BLOCK_CODEC
 from stages.wan.fixed_codec import BlockCodec
-from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEMPORAL_FACTOR, TEXT_TOKENS, Layout
+from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout, chunk_frames
 from stages.wan.packs import stays_float32
 
 BLOCKS_COUNTED = 2
@@ -94,11 +94,6 @@ def face_operations(config: Mapping[str, Any], layout: Layout, tokens: int) -> O
     adapters, keys = config["num_layers"] // face["inject_face_latents_blocks"], layout.slots * (heads + 1)
     adapter = 2 * (tokens + keys) * d * d
     return Operations(2.0 * (encoder + adapters * adapter), 2.0 * adapters * 2 * tokens * (heads + 1) * d)
-
-
-def chunk_frames(layout: Layout) -> int:
-    """Number of the chunk's own frames."""
-    return TEMPORAL_FACTOR * (layout.video - 1) + 1
 
 
 @dataclass(frozen=True)
@@ -175,9 +170,7 @@ def transformer_peak_bytes(
 
 
 @lru_cache
-def _transformer_peak(
-    described: str, layout: Layout, height: int, width: int, dtype: torch.dtype, face: bool
-) -> int:
+def _transformer_peak(described: str, layout: Layout, height: int, width: int, dtype: torch.dtype, face: bool) -> int:
     config = json.loads(described)
     model = meta_transformer(config, dtype, face)
     inputs = meta_inputs(config, layout, height, width, dtype, face)

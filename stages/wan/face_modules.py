@@ -114,6 +114,7 @@ class AnimateTransformer3DModel(EmoshTransformer3DModel):
 
     _keys_to_ignore_on_load_unexpected = ["norm_added_q"]  # noqa: RUF012
     _keep_in_fp32_modules = [*(WanTransformer3DModel._keep_in_fp32_modules or ()), "motion_synthesis_weight"]  # noqa: RUF012
+    _skip_layerwise_casting_patterns = [*WanTransformer3DModel._skip_layerwise_casting_patterns, "face_encoder"]  # noqa: RUF012
     _no_split_modules = ["WanTransformerBlock", "FaceBlock", "MotionEncoderResBlock"]  # noqa: RUF012
     _repeated_blocks = ["WanTransformerBlock", "FaceBlock"]  # noqa: RUF012
 

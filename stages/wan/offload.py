@@ -64,15 +64,16 @@ def _offload(transformer: Any, device: torch.device) -> None:
 
 
 @contextmanager
-def explained_out_of_memory(placement: Placement | None, step: str) -> Iterator[None]:
-    """Turn out of card memory into an InputError that names the option to change. `placement` is None for encoding."""
+def explained_out_of_memory(placement: Placement | None, step: str, packed: bool = False) -> Iterator[None]:
+    """Turn out of card memory into an InputError that names the option to change. `placement` is None for encoding;
+    `packed`: the transformer is a quantised single file."""
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise InputError(f"out of card memory while {step}; {remedy(placement)}") from error
+        raise InputError(f"out of card memory while {step}; {remedy(placement, packed)}") from error
 
 
-def remedy(placement: Placement | None) -> str:
+def remedy(placement: Placement | None, packed: bool = False) -> str:
     """The next option to change that needs less memory."""
     if placement is None:
         return f"{SMALLER_MAP}, or use --device cpu"
@@ -80,6 +81,6 @@ def remedy(placement: Placement | None) -> str:
         return "set wan_run.vae_tiling=on, or give --vram the GB that are really free"
     if not placement.group_offload:
         return "set wan_run.offload=group, or give --vram the GB that are really free"
-    if not placement.fp8_storage:
+    if not placement.fp8_storage and not packed:
         return "set wan_run.storage=fp8"
     return SMALLER_MAP

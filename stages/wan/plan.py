@@ -245,7 +245,7 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
     encoding, decoding = vae_costs(
         networks.vae, clip.chunk_frames, clip.height, clip.width, vae_dtype, placement.vae_tiling
     )
-    resident = _resident(networks, placement)
+    resident = resident_bytes(networks, placement) + networks.vae_bytes
     frames_bytes = 3 * clip.chunk_frames * clip.height * clip.width * vae_dtype.itemsize
     passes = wan.num_inference_steps * (2 if wan.guidance_scale > 1 else 1)
     steps = [_step(f"{name} encoding", 1, size, 0, 0.0, 0.0) for name, size in networks.encoder_bytes.items() if size]
@@ -260,7 +260,9 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
         face, weights = networks.motion_encoder
         held = networks.vae_bytes + weights
         seconds = _time(face.operations, None if device is None else device.convolution("float32"))
-        steps.append(_step("encoding the face of a frame", clip.frames, held, face.peak_bytes, face.operations, seconds))
+        steps.append(
+            _step("encoding the face of a frame", clip.frames, held, face.peak_bytes, face.operations, seconds)
+        )
     kinds = [("step of chunk 1", 1, layout(clip.chunk_frames, clip.overlap_frames, True, networks.sac))]
     if len(chunks) > 1:
         later = layout(clip.chunk_frames, clip.overlap_frames, False, networks.sac)
@@ -368,8 +370,8 @@ def _transformer_bytes(networks: Networks, placement: Placement) -> int:
     return networks.fp8_bytes if placement.fp8_storage else networks.transformer_bytes
 
 
-def _resident(networks: Networks, placement: Placement) -> int:
-    """Bytes of weights on the card while a chunk is denoised."""
+def resident_bytes(networks: Networks, placement: Placement) -> int:
+    """Bytes of the transformer's weights on the card while a chunk is denoised."""
     whole = _transformer_bytes(networks, placement)
     if placement.group_offload:
         share = whole / networks.transformer_bytes
@@ -378,7 +380,7 @@ def _resident(networks: Networks, placement: Placement) -> int:
         whole -= round(share * away)
     elif placement.fp8_storage:
         whole += networks.block_bytes  # the block that computes, converted back
-    return whole + networks.vae_bytes
+    return whole
 
 
 def _inputs_bytes(config: Mapping[str, Any], slots: Layout, clip: Clip) -> int:

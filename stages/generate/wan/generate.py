@@ -25,6 +25,7 @@ from stages.progress import Progress, silent
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
 from stages.wan.layout import LAYOUT_VERSION, TEXT_TOKENS, layout
+from stages.wan.run_config import RunConfig, check_face_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,10 +65,9 @@ def generate(
     from stages.video.sink import VideoSink
     from stages.wan.offload import explained_out_of_memory
 
-    latents = Latents(path)
+    latents, run_plan = Latents(path), run_plan or RunPlan()
     source, config = fit_to_drawing(source, config, latents)
-    check_inputs(latents, source, config)
-    run_plan = run_plan or RunPlan()
+    check_inputs(latents, source, config, run_plan.config)
     record = provenance(path, latents, source, config, device, run_plan)
     store = ChunkStore(work, f"{record.fingerprint()}-{code}")
     progressed = store.resumed(before_first_chunk(config.seed))
@@ -87,7 +87,8 @@ def generate(
             frames = store.frames(chunk.number)
             if chunk.number >= progressed.done:
                 models = models or _load(source, config, device, run_plan, latents)
-                with explained_out_of_memory(run_plan.placement, f"drawing chunk {chunk.number + 1}"):
+                packed, step = source.folder.pack is not None, f"drawing chunk {chunk.number + 1}"
+                with explained_out_of_memory(run_plan.placement, step, packed):
                     drawn, carried = draw_chunk(
                         latents,
                         chunk,
@@ -122,7 +123,8 @@ def _load(source: Source, config: WanConfig, device: str, run_plan: RunPlan, lat
     lengths = [layout(header.chunk_frames, header.overlap_frames, True, config.sac is not False)]
     if header.frames > header.chunk_frames:
         lengths.append(layout(header.chunk_frames, header.overlap_frames, False, config.sac is not False))
-    compile_models(models, run_plan, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
+    tokens, features = latents.sizes["image_tokens"], latents.sizes.get("face_features", 0)
+    compile_models(models, run_plan, tuple(lengths), header.height, header.width, tokens, features)
     return models
 
 
@@ -135,8 +137,8 @@ def fit_to_drawing(source: Source, config: WanConfig, latents: Latents) -> tuple
     return replace(source, face=face), replace(config, sac=config.uses_sac(face))
 
 
-def check_inputs(latents: Latents, source: Source, config: WanConfig) -> None:
-    """Refuse latents that do not fit the model or the config, before anything heavy is loaded."""
+def check_inputs(latents: Latents, source: Source, config: WanConfig, run: RunConfig) -> None:
+    """Refuse latents that do not fit the model or the settings, before anything heavy is loaded."""
     path, base = latents.path, source.folder.config
     if latents.header.layout != LAYOUT_VERSION:
         raise InputError(
@@ -159,6 +161,8 @@ def check_inputs(latents: Latents, source: Source, config: WanConfig) -> None:
             f"guidance_scale {config.guidance_scale:g} needs latents with a negative prompt; "
             "encode again with --set negative_prompt=TEXT, or leave guidance off"
         )
+    if source.face:
+        check_face_options(run)
     check_source(source, config)
     latents.check_values()
 
