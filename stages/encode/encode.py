@@ -195,6 +195,7 @@ def _header(
             "colours": record.notes.get("colours"),
             "face": None if faces is None else faces.kind,
             "hybrid": record.config.get("hybrid"),
+            "frontal_frames": record.notes.get("frontal_frames"),
             **source_notes(record),
         },
     )

@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict, source_notes
+from stages.body.head_yaw import frontal_rows
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
 from stages.drawing.drawings import DrawingOptions, drawing
@@ -25,7 +26,10 @@ from stages.render_cond.config import RenderCondConfig
 def write_condition(
     motion: Motion, body: Body, config: RenderCondConfig, out: Path, progress: Progress = silent
 ) -> None:
-    """Write the map as a lossless mp4 with the frame times of the motion. Raises InputError as `render_frames` does."""
+    """Write the map as a lossless mp4 with the frame times of the motion. Raises InputError as `render_frames` does.
+
+    Its notes say in which frames the head faces the camera (`frontal_rows`), for the choice of an anchor.
+    """
     from stages.video.sink import VideoSink
 
     provenance = Provenance(
@@ -37,6 +41,7 @@ def write_condition(
             "kind": "condition-map",
             "drawing": config.drawing,
             "colours": drawing(config.drawing).version,
+            "frontal_frames": frontal_rows(motion, body),
             **source_notes(motion.provenance),
         },
     )

@@ -129,12 +129,40 @@ def _load(source: Source, config: WanConfig, device: str, run_plan: RunPlan, lat
 
 
 def fit_to_drawing(source: Source, config: WanConfig, latents: Latents) -> tuple[Source, WanConfig]:
-    """Load the face modules for a clip with faces; leave SAC off for it unless it is asked for.
+    """Load the face modules for a clip with faces; leave SAC off for it unless it is asked for; name the anchor frame.
 
-    Wan-Animate's own weights were never trained with SAC.
+    Wan-Animate's own weights were never trained with SAC. Raises InputError for an anchor frame that cannot be used.
     """
     face = latents.has("face_motion")
-    return replace(source, face=face), replace(config, sac=config.uses_sac(face))
+    fitted = replace(config, sac=config.uses_sac(face))
+    return replace(source, face=face), replace(fitted, anchor_frame=_anchor_frame(fitted, latents))
+
+
+def _anchor_frame(config: WanConfig, latents: Latents) -> int | str:
+    """The number of the anchor frame, or `first`."""
+    if config.anchor_frame == "first":
+        return "first"
+    if not config.sac:
+        raise InputError(
+            f"anchor_frame {config.anchor_frame} has no effect without SAC; set wan.sac=true, or anchor_frame=first"
+        )
+    count = min(latents.header.chunk_frames, latents.header.frames)
+    if config.anchor_frame == "frontal":
+        frontal = latents.header.provenance.notes.get("frontal_frames")
+        if not isinstance(frontal, list) or not all(isinstance(frame, int) for frame in frontal):
+            raise InputError(
+                f"{latents.path} does not say where the head faces the camera; draw the condition map again "
+                "(emosh render-cond), encode it again, or give a frame's number as anchor_frame"
+            )
+        found = max((frame for frame in frontal if 0 <= frame < count), default=None)
+        if found is None:
+            raise InputError(f"{latents.path} shows nobody in its first {count} frames; set wan.anchor_frame=first")
+        return found
+    if int(config.anchor_frame) >= count:
+        raise InputError(
+            f"anchor_frame is {config.anchor_frame}, expected 0 to {count - 1}, a frame of the first chunk"
+        )
+    return config.anchor_frame
 
 
 def check_inputs(latents: Latents, source: Source, config: WanConfig, run: RunConfig) -> None:

@@ -130,9 +130,7 @@ def test_drift_is_measured_and_colours_are_held(
     assert not np.array_equal(shown[0][LENGTH:], shown[1][LENGTH:])
 
 
-def test_another_face_is_another_video(
-    model_folder: ModelFolder, clip: Path, source: Source, tmp_path: Path
-) -> None:
+def test_another_face_is_another_video(model_folder: ModelFolder, clip: Path, source: Source, tmp_path: Path) -> None:
     """With other faces beside the same skeleton, every chunk changes."""
     other = face_clip(model_folder, tmp_path, overlap_of(clip), seed=9)
     exact = replace(CONFIG, lossless=True, watermark=False)
