@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.wan.config import WanConfig
@@ -63,16 +64,29 @@ def free_card_bytes(device: str) -> float:
     return float(free)
 
 
-def free_host_bytes() -> float:
-    """Host memory that is free or only caches files, in bytes."""
+def free_host_bytes(container: Path = Path("/sys/fs/cgroup")) -> float:
+    """Host memory that is free or only caches files, in bytes; in a container, no more than its limit leaves.
+
+    `container` is the folder of the process's control group (version 2).
+    """
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:
                 if line.startswith("MemAvailable:"):
-                    return float(line.split()[1]) * 1024
+                    return min(float(line.split()[1]) * 1024, _left_in_container(container))
     except OSError:
         pass
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def _left_in_container(folder: Path) -> float:
+    """Bytes below the memory limit of a control group, infinite without one. Cached files can be dropped."""
+    try:
+        limit, used = (float((folder / f"memory.{name}").read_text(encoding="ascii")) for name in ("max", "current"))
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+        return max(0.0, limit - used + float(statistics["inactive_file"]))
+    except (OSError, ValueError, KeyError):  # no control group, or "max": no limit
+        return float("inf")
 
 
 def device_speed(device: str) -> Device:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from stages.errors import InputError
+from stages.wan.pinned import lock_weights
 from stages.wan.placement import Placement
 
 SMALLER_MAP = "draw a smaller condition map (emosh render-cond --size 384x384)"
@@ -50,8 +51,11 @@ def apply_placement(
 
 
 def _offload(transformer: Any, device: torch.device) -> None:
-    """Keep the blocks in host memory. Where the card has streams, the next block is copied while one computes."""
+    """Keep the blocks in host memory. Where the card has streams, the next block is copied while one computes, from
+    page-locked memory."""
     streams = device.type in ("cuda", "xpu")
+    if streams:
+        lock_weights(transformer)
     transformer.enable_group_offload(
         onload_device=device,
         offload_device=torch.device("cpu"),

@@ -36,6 +36,8 @@ ROUNDING = 1.08
 """Estimated factor on activations for rounding and fragmentation in torch's allocator."""
 BLOCKS_ON_CARD, FACE_ADAPTERS_ON_CARD = 2, 1
 """Blocks on the card with group offload: the one that computes and the next one; and the adapter between them."""
+HOST_ROUNDING = 1.03
+"""Most that page-locked memory for offload takes over the weights' own bytes (`stages.wan.pinned`)."""
 LOSSY_MARGIN = 1.5
 """8-bit storage is chosen instead of lossless offload only where it is this many times faster."""
 
@@ -289,7 +291,7 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
             encoding.peak_bytes, encoding.operations, _time(encoding.operations, convolution),
         )
     )  # fmt: skip
-    host = _transformer_bytes(networks, placement) if placement.group_offload else 0
+    host = round(HOST_ROUNDING * _transformer_bytes(networks, placement)) if placement.group_offload else 0
     return Plan(clip, placement, _parts(networks, placement), tuple(steps), host, device)
 
 

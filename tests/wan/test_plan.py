@@ -23,7 +23,7 @@ from stages.wan.cost import (
 from stages.wan.device_speeds import DEVICES, known_device, measured_device
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import layout
-from stages.wan.machine import plan_for_device
+from stages.wan.machine import free_host_bytes, plan_for_device
 from stages.wan.plan import Clip, Networks, Placement, choose_plan, make_plan, resident_bytes
 from stages.wan.run_config import NO_EFFECT, RunConfig
 from tests.wan.tiny import VAE
@@ -188,6 +188,16 @@ def test_what_does_not_fit_is_one_line(networks: Networks) -> None:
         choose_plan(networks, CLIP, RunConfig(vram_gb=24, offload="none", storage="full"), 0, 64e9)
     with pytest.raises(InputError, match="GB of host memory"):
         choose_plan(networks, CLIP, RunConfig(vram_gb=24, offload="group"), 0, 1e9)
+
+
+def test_a_container_s_limit_counts(tmp_path: Path) -> None:
+    """In a container, free memory is what its limit leaves, cached files included; without a limit it is the host's."""
+    host = free_host_bytes(tmp_path / "none")
+    for name, text in (("max", "2000000"), ("current", "1500000"), ("stat", "anon 5\ninactive_file 300000\n")):
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert free_host_bytes(tmp_path) == 800_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_host_bytes(tmp_path) == pytest.approx(host, rel=0.5)
 
 
 def test_cards_are_found_by_name() -> None:
