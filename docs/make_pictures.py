@@ -31,7 +31,9 @@ from stages.curate.filters import FILTERS
 from stages.curate.histogram import histogram
 from stages.detect.holistic import detect
 from stages.evaluate.report import REPORT
+from stages.export.scail_2 import write_scail_2
 from stages.export.upright import upright_motion
+from stages.export.wan_animate import write_wan_animate
 from stages.people.clips import draw_frames, make_person, write_person
 from stages.people.config import PeopleConfig
 from stages.raster.rasterizer import rasterizer
@@ -250,6 +252,30 @@ def export(material: Material, out: Path) -> None:
     _save(out, _row(panels, 360))
 
 
+def comfyui(material: Material, out: Path) -> None:
+    """One moment as each model reads it: what `emosh export` and `emosh render-cond` write."""
+    clip, driver = material.person(SLIM, "three_quarters")
+    photo, person = material.person(BROAD, "three_quarters")
+    work, row, body = material.work / "comfyui", 24, material.body
+    work.mkdir(exist_ok=True)
+    write_png(work / "photo.png", _frames(photo)[0])
+    reference = select_rows(person, slice(1))
+    target, _ = retarget(driver, reference, body)
+    write_wan_animate(work / "wan", target, body, work / "photo.png", video=clip, video_motion=driver,
+                      fps=round(driver.fps))  # fmt: skip
+    write_scail_2(work / "scail", target, body, work / "photo.png", ref_motion=reference)
+    size = dict(zip(("width", "height"), target.image_size, strict=True))
+    drawn = {name: list(render_frames(target, body, RenderCondConfig(drawing=name, **size)))[row]
+             for name in ("openpose", "depth")}  # fmt: skip
+    panels = [
+        ("driving video", _frames(clip)[row]), ("photo", _frames(photo)[0]),
+        *((name, _frames(work / "wan" / name)[row]) for name in ("src_pose.mp4", "src_face.mp4")),
+        *((f"{name}.mp4", picture) for name, picture in drawn.items()),
+        *((name, _frames(work / "scail" / name)[row]) for name in ("rendered_v2.mp4", "rendered_mask_v2.mp4")),
+    ]  # fmt: skip
+    _save(out, np.vstack([_row(panels[:4], CELL), _row(panels[4:], CELL)]))
+
+
 def sheet(material: Material, out: Path) -> None:
     """The demo's contact sheet, three moments of it."""
     _sheet(out, _columns(material), 3)
@@ -281,6 +307,7 @@ PICTURES: dict[str, Callable[[Material, Path], None]] = {
     "curation.svg": curation,
     "evaluate-over-time.svg": evaluate_over_time,
     "export.webp": export,
+    "comfyui.webp": comfyui,
     "sheet.webp": sheet,
     "files.webp": files,
     "refused.webp": refused,

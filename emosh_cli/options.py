@@ -63,7 +63,7 @@ Backend = Annotated[
         "--backend",
         metavar="auto|wan|puppet",
         help="What draws the video. wan: the diffusion model. puppet: a fast preview from the photo. "
-        "auto: wan if weights, adapter and a GPU are there, else puppet.",
+        "auto: wan if its weights and a GPU are there, else puppet.",
     ),
 ]
 Framing = Annotated[
@@ -71,8 +71,8 @@ Framing = Annotated[
     typer.Option(
         "--framing",
         metavar="ref|drive",
-        help="For puppet. ref: keep the framing of the photo. drive: follow the driver's camera.",
-        show_default="ref",
+        help="ref: keep the framing of the photo. drive: follow the driver's camera.",
+        show_default="ref for puppet, drive for wan",
     ),
 ]
 TableJobs = Annotated[
@@ -103,6 +103,22 @@ Device = Annotated[
         "--device", metavar="auto|cpu|cuda[:N]", help="Device that the model runs on.", rich_help_panel=DIFFUSION
     ),
 ]
+Drawing = Annotated[
+    str | None,
+    typer.Option(
+        "--drawing", metavar="mesh|skeleton", help="What the model reads. mesh: the paper's map, for a trained "
+        "adapter. skeleton: Wan-Animate's own, with the face beside it.", show_default="what the model was trained on",
+        rich_help_panel=DIFFUSION,
+    ),
+]  # fmt: skip
+Face = Annotated[
+    str | None,
+    typer.Option(
+        "--face", metavar="driver|body", help="With the skeleton. driver: cut the face out of the driving video. "
+        "body: draw it from the fitted body, so that nothing of the driver's looks is used.",
+        show_default="driver where the video is at hand", rich_help_panel=DIFFUSION,
+    ),
+]  # fmt: skip
 Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", help="Seed of the noise. The same seed gives the same video.", show_default="0",

@@ -51,6 +51,7 @@ GALLERY = OutputKind("gallery", (".html",), ("gallery",))
 RECORDING = OutputKind("recording", (".rrd",), ("view",))
 BVH = OutputKind("BVH export", (".bvh",), ())
 WAN_ANIMATE = OutputKind("Wan-Animate folder", ("",), ("export",))
+SCAIL_2 = OutputKind("SCAIL-2 folder", ("",), ("export",))
 
 
 def output_path(
@@ -88,11 +89,12 @@ def output_folder(
     beside: Path,
     ending: str,
     stamped_file: str,
+    other_files: Iterable[str] = (),
 ) -> Path:
     """The folder to write: `out`, or else the stem of `beside` + `ending`. `stamped_file` in it holds the provenance.
 
-    Raises InputError for a pipe, for a file, for a folder that holds an input, and, without --force, for an existing
-    folder that emosh did not write. Half-written files (.part) of a killed run are ignored.
+    Raises InputError for a pipe, for a file, for an input that is one of the files to write, and, without --force, for
+    an existing folder that emosh did not write. Half-written files (.part) of a killed run are ignored.
     """
     if out == PIPE or (out is None and beside == PIPE):
         raise InputError(f"a {kind.name} cannot be written to a pipe; name a folder with -o")
@@ -100,7 +102,7 @@ def output_folder(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; a {kind.name} is a folder, choose another -o")
     for given in inputs:
-        if given != PIPE and given.resolve().parent == out.resolve() and given.name.startswith("src_"):
+        if given != PIPE and given.resolve().parent == out.resolve() and given.name in (stamped_file, *other_files):
             raise InputError(f"{given} is an input of this command and lies in {out}; choose another output with -o")
     _check_folder(out)
     if out.is_dir() and not force and any(".part" not in each.suffixes for each in out.iterdir()):

@@ -27,6 +27,8 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         backend: options.Backend = "auto",
         framing: options.Framing = None,
+        drawing: options.Drawing = None,
+        face: options.Face = None,
         person: options.Person = None,
         no_disentangle: options.NoDisentangle = False,
         model: options.Model = None,
@@ -55,12 +57,13 @@ def register(app: typer.Typer) -> None:
         flags = {
             "track": {"person": person},
             "retarget": {"disentangle": False if no_disentangle else None},
-            "puppet": {"framing": animation.check_framing(framing)},
+            "render_cond": {"drawing": drawing},
+            "encode": {"face": face},
             "wan": {"seed": seed},
             "wan_run": {"vram_gb": vram},
         }
         choice = animation.ModelChoice(model, adapter, device)
-        request = animation.Request(ref, target, backend, body, flags, choice)
+        request = animation.Request(ref, target, backend, body, flags, choice, framing)
         pipeline = animation.open_pipeline(run, request, plan_only=plan)
         if plan:
             run.show_plan(pipeline.plan_lines(frames))

@@ -15,6 +15,16 @@ from stages.errors import InputError
 
 Ref = Annotated[Path | None, typer.Option("--ref", metavar="PHOTO", help="The reference: a photo of the person.")]
 Cond = Annotated[Path | None, typer.Option("--cond", metavar="MP4", help="The condition map, from emosh render-cond.")]
+DriverMotion = Annotated[
+    Path | None,
+    typer.Option(
+        "--motion", metavar="NPZ", help="For a skeleton: the motion whose face is drawn. With --video: the driver's."
+    ),
+]  # fmt: skip
+Video = Annotated[
+    Path | None,
+    typer.Option("--video", metavar="VIDEO", help="For a skeleton: cut the face out of this driving video."),
+]
 Manifest = Annotated[
     Path | None,
     typer.Option(
@@ -33,6 +43,8 @@ Jobs = Annotated[
     ),
 ]
 
+FACE_FILES = ("a motion .npz", "the driving video")
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -42,6 +54,8 @@ def register(app: typer.Typer) -> None:
         run: Run,
         ref: Ref = None,
         cond: Cond = None,
+        motion: DriverMotion = None,
+        video: Video = None,
         manifest: Manifest = None,
         jobs: Jobs = 0,
         out: options.Out = None,
@@ -53,44 +67,60 @@ def register(app: typer.Typer) -> None:
 
         With --manifest a folder of clips becomes a training cache with one file
         per clip. A stopped run continues with the missing clips. A clip that
-        cannot be encoded is named and left out.
+        cannot be encoded is named and left out. A skeleton needs --motion too,
+        and with --video the face is the driver's own.
         Next: emosh train cache/ -o run/
 
         Example: emosh encode --ref photo.png --cond cond.mp4 -o clip.safetensors
         """
         if manifest is not None:
-            if ref is not None or cond is not None:
-                raise InputError("--manifest encodes whole clips; leave --ref and --cond out")
+            if any(each is not None for each in (ref, cond, motion, video)):
+                raise InputError("--manifest encodes whole clips; leave --ref, --cond, --motion and --video out")
             from emosh_cli.workflows.training_set import encode_manifest
 
             encode_manifest(run, manifest, out, model, device, body, jobs)
             return
         if ref is None or cond is None:
             raise InputError("give --ref and --cond for one clip, or --manifest for a training set")
-        _encode(run, ref, cond, out, model, device)
+        _encode(run, ref, cond, (motion, video), out, model, device, body)
 
 
-def _encode(run: Run, ref: Path, cond: Path, out: Path | None, model: str | None, device: str) -> None:
+def _encode(
+    run: Run,
+    ref: Path,
+    cond: Path,
+    face: tuple[Path | None, Path | None],
+    out: Path | None,
+    model: str | None,
+    device: str,
+    body: str,
+) -> None:
+    """`face`: the motion and the driving video that the face is made of."""
     require_file(ref, "a photo of a person")
     require_file(cond, "a condition map")
-    target = output_path(out, LATENTS, [ref, cond], run.force, beside=cond, ending=f"-{ref.stem}")
+    given = [require_file(path, what) for path, what in zip(face, FACE_FILES, strict=True) if path is not None]
+    target = output_path(out, LATENTS, [ref, cond, *given], run.force, beside=cond, ending=f"-{ref.stem}")
     config = run.load_config("encode")
-    from emosh_cli.workflows import diffusion_model
+    from emosh_cli.workflows import diffusion_model, face_input
     from emosh_cli.workflows.animation import check_photo
+    from stages.body.store import open_body
     from stages.encode.encode import encode, read_condition_map
     from stages.wan.offload import explained_out_of_memory
 
     check_photo(ref)
-    info, _ = read_condition_map(cond)
-    opened = diffusion_model.open_model(model, "none", device, run.console, uses_adapter=False)
+    info, record = read_condition_map(cond)
+    opened = diffusion_model.open_model(model, "none", device, run.console)
     opened.check_encoding(config.prompt)
+    shown = face_input.face_of_map(record, cond, *face, config.face, run.console)
     if run.dry_run:
         size = f"{info.width}x{info.height}"
         run.show_plan([f"encode {ref} and {cond}, {info.frame_count} frames of {size} -> {target}"], output=str(target))
         return
+    faces = None if shown is None else shown.faces(open_body(body, progress=run.console.progress))
     with explained_out_of_memory(None, "encoding"):
         encode(
             ref, cond, opened.folder, config, target,
-            device=opened.device, cache=opened.cache, weights=opened.encode_weights(), progress=run.console.progress,
+            device=opened.device, cache=opened.cache, weights=opened.encode_weights(), faces=faces,
+            progress=run.console.progress,
         )  # fmt: skip
     run.done(target, f"{info.frame_count} frames, {info.width}x{info.height}, encoded in {run.seconds:.1f} s")

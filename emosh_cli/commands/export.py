@@ -11,7 +11,18 @@ import typer
 
 from emosh_cli import options, pipes
 from emosh_cli.command import FILES, command
-from emosh_cli.outputs import AMASS, BVH, GLB, PIPE, WAN_ANIMATE, OutputKind, output_folder, output_path, require_file
+from emosh_cli.outputs import (
+    AMASS,
+    BVH,
+    GLB,
+    PIPE,
+    SCAIL_2,
+    WAN_ANIMATE,
+    OutputKind,
+    output_folder,
+    output_path,
+    require_file,
+)
 from emosh_cli.run import Run
 from stages.errors import InputError
 
@@ -20,13 +31,18 @@ if TYPE_CHECKING:
     from stages.body.model import Body
     from stages.export.config import ExportConfig
 
-OUTPUT_KINDS: dict[str, OutputKind] = {"amass": AMASS, "glb": GLB, "bvh": BVH, "wan-animate": WAN_ANIMATE}
+OUTPUT_KINDS: dict[str, OutputKind] = {
+    "amass": AMASS, "glb": GLB, "bvh": BVH, "wan-animate": WAN_ANIMATE, "scail-2": SCAIL_2,
+}  # fmt: skip
+FOLDERS = ("wan-animate", "scail-2")
+"""Formats that are a folder, made with the photo."""
 To = Annotated[
     str | None,
     typer.Option(
         "--to",
         metavar="FORMAT",
-        help="amass, glb, bvh or wan-animate. Without it: chosen by the suffix of -o (.npz, .glb, .bvh, a folder).",
+        help="amass, glb, bvh, wan-animate or scail-2. Without it: chosen by the suffix of -o (.npz, .glb, .bvh; "
+        "wan-animate for a folder).",
         show_default=False,
     ),
 ]
@@ -41,20 +57,33 @@ Fps = Annotated[
         show_default="the motion's own, rounded",
     ),
 ]
+FOR_MODELS = "For wan-animate and scail-2"
+"""Panel of the help page."""
 Photo = Annotated[
     Path | None,
-    typer.Option("--ref", metavar="PHOTO", help="wan-animate: the photo to animate. It decides the size.",
-                 show_default=False),
+    typer.Option("--ref", metavar="PHOTO", help="The photo to animate. It decides the size.", show_default=False,
+                 rich_help_panel=FOR_MODELS),
+]  # fmt: skip
+RefMotion = Annotated[
+    Path | None,
+    typer.Option("--ref-motion", metavar="NPZ", help="The motion tracked in the photo: for --framing ref, and to find "
+                 "the person for scail-2's mask.", show_default=False, rich_help_panel=FOR_MODELS),
+]  # fmt: skip
+Framing = Annotated[
+    str | None,
+    typer.Option("--framing", metavar="ref|drive", help="ref: the person moves where the photo shows them. drive: "
+                 "follow the driver's camera.", show_default="drive", rich_help_panel=FOR_MODELS),
 ]  # fmt: skip
 Video = Annotated[
     Path | None,
-    typer.Option(
-        "--video",
-        metavar="VIDEO",
-        help="wan-animate: cut the face out of this driving video. Without it: the face is drawn from the fitted body.",
-        show_default=False,
-    ),
-]
+    typer.Option("--video", metavar="VIDEO", help="wan-animate: cut the face out of this driving video. Without it: "
+                 "the face is drawn from the fitted body.", show_default=False, rich_help_panel=FOR_MODELS),
+]  # fmt: skip
+VideoMotion = Annotated[
+    Path | None,
+    typer.Option("--video-motion", metavar="NPZ", help="The motion tracked in --video, if MOTION is retargeted: it "
+                 "tells where the driver's face is.", show_default=False, rich_help_panel=FOR_MODELS),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,7 +92,19 @@ class ExportOptions:
 
     config: ExportConfig
     ref: Path | None = None
+    ref_motion: Motion | None = None
     video: Path | None = None
+    video_motion: Motion | None = None
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """The files of wan-animate and scail-2, as they were named."""
+
+    ref: Path | None
+    ref_motion: Path | None
+    video: Path | None
+    video_motion: Path | None
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +117,10 @@ def register(app: typer.Typer) -> None:
         to: To = None,
         fps: Fps = None,
         ref: Photo = None,
+        ref_motion: RefMotion = None,
+        framing: Framing = None,
         video: Video = None,
+        video_motion: VideoMotion = None,
         out: options.Out = None,
         body: options.Body = "open",
     ) -> None:
@@ -88,11 +132,13 @@ def register(app: typer.Typer) -> None:
 
         .bvh: the skeleton alone, in centimetres.
 
-        a folder: the input of Wan-Animate's generate.py; it needs --ref PHOTO.
+        a folder: the input of Wan-Animate's generate.py, or with --to scail-2
+        that of SCAIL-2; both need --ref PHOTO.
 
         Example: emosh export drive.npz -o drive.glb
         """
-        _export(run, motion, choose_format(to, out), fps, ref, video, out, body)
+        given = ModelInputs(ref, ref_motion, video, video_motion)
+        _export(run, motion, choose_format(to, out), {"fps": fps, "framing": framing}, given, out, body)
 
 
 def choose_format(to: str | None, out: Path | None) -> str:
@@ -101,12 +147,12 @@ def choose_format(to: str | None, out: Path | None) -> str:
         raise InputError(f"export knows no format '{to}'; choose one of: {', '.join(OUTPUT_KINDS)}")
     if to is not None or out is None or out == PIPE:
         return to or "amass"
-    by_suffix = {suffix: name for name, kind in OUTPUT_KINDS.items() for suffix in kind.suffixes}
+    if not out.suffix:
+        return "wan-animate"
+    by_suffix = {kind.suffixes[0]: name for name, kind in OUTPUT_KINDS.items() if name not in FOLDERS}
     found = by_suffix.get(out.suffix.lower())
-    if found is None and not out.suffix:
-        found = "wan-animate"
     if found is None:
-        known = ", ".join(f"{suffix} ({name})" for suffix, name in by_suffix.items() if suffix)
+        known = ", ".join(f"{suffix} ({name})" for suffix, name in by_suffix.items())
         raise InputError(
             f"{out}: no format is written as {out.suffix}; end it in {known}, or name the format with --to"
         )
@@ -114,24 +160,16 @@ def choose_format(to: str | None, out: Path | None) -> str:
 
 
 def _export(
-    run: Run,
-    motion: Path,
-    to: str,
-    fps: int | None,
-    ref: Path | None,
-    video: Path | None,
-    out: Path | None,
-    body: str,
+    run: Run, motion: Path, to: str, flags: dict[str, Any], files: ModelInputs, out: Path | None, body: str
 ) -> None:
     require_file(motion, "a motion .npz")
-    given = [motion, *_check_inputs(to, ref, video)]
-    if to == "wan-animate":
-        target = output_folder(out, WAN_ANIMATE, given, run.force, motion, "-wan-animate", stamped_file="src_pose.mp4")
-    else:
-        target = output_path(
-            out, OUTPUT_KINDS[to], given, run.force, beside=motion, ending="-amass" if to == "amass" else ""
-        )
-    choices = ExportOptions(run.load_config("export", fps=fps), ref, video)
+    given = [motion, *_check_inputs(to, files, flags["framing"])]
+    target = _target(run, motion, to, given, out)
+    config = run.load_config("export", **flags)
+    if to in FOLDERS:
+        from stages.export.config import require_reference
+
+        require_reference(config.framing, files.ref_motion is not None)
     if run.dry_run:
         run.show_plan([f"export {motion} as {to} -> {target}"], output=str(target))
         return
@@ -140,27 +178,52 @@ def _export(
 
     with pipes.readable(motion) as readable:
         loaded = load_motion(readable)
+    ref_motion, video_motion = (
+        None if each is None else load_motion(each) for each in (files.ref_motion, files.video_motion)
+    )
+    choices = ExportOptions(config, files.ref, ref_motion, files.video, video_motion)
+    if choices.video is not None:
+        from stages.export.wan_animate import face_motion
+
+        face_motion(loaded, video_motion)
     summary, figures = WRITERS[to](run, loaded, open_body(body, progress=run.console.progress), target, choices)
     run.done(None if target == PIPE else target, summary, to=to, **figures)
 
 
-def _check_inputs(to: str, ref: Path | None, video: Path | None) -> list[Path]:
-    """The input files besides the motion. Raises InputError for a file that the format does not use, or lacks."""
-    if to != "wan-animate" and (ref is not None or video is not None):
-        flag = "--ref" if ref is not None else "--video"
-        raise InputError(f"{flag} is only for --to wan-animate; {to} is made from the motion alone")
-    if to == "wan-animate" and ref is None:
-        raise InputError("wan-animate needs the photo to animate: --ref PHOTO")
-    given = []
-    if ref is not None:
-        from stages.video.photo import photo_size
+def _target(run: Run, motion: Path, to: str, given: list[Path], out: Path | None) -> Path:
+    """The file or folder to write. Raises InputError as `output_path` and `output_folder` do."""
+    kind = OUTPUT_KINDS[to]
+    if to not in FOLDERS:
+        return output_path(out, kind, given, run.force, beside=motion, ending="-amass" if to == "amass" else "")
+    from stages.export import file_names
 
-        if photo_size(require_file(ref, "a photo of a person")) is None:
-            raise InputError(f"{ref} is not a photo; --ref takes a photo of the person to animate")
-        given.append(ref)
-    if video is not None:
-        given.append(require_file(video, "the driving video"))
-    return given
+    stamped, *others = file_names.WAN_ANIMATE if to == "wan-animate" else file_names.SCAIL_2
+    return output_folder(out, kind, given, run.force, motion, f"-{to}", stamped, others)
+
+
+def _check_inputs(to: str, files: ModelInputs, framing: str | None) -> list[Path]:
+    """The input files besides the motion. Raises InputError for a file that the format does not use, or lacks."""
+    flags = {"--ref": files.ref, "--ref-motion": files.ref_motion, "--framing": framing, "--video": files.video,
+             "--video-motion": files.video_motion}  # fmt: skip
+    for flag, value in flags.items():
+        used_by = FOLDERS[:1] if flag.startswith("--video") else FOLDERS
+        if value is not None and to not in used_by:
+            raise InputError(f"{flag} is only for --to {' and '.join(used_by)}; leave it out for {to}")
+    if to not in FOLDERS:
+        return []
+    if files.ref is None:
+        raise InputError(f"{to} needs the photo to animate: --ref PHOTO")
+    if files.video_motion is not None and files.video is None:
+        raise InputError("--video-motion is the motion tracked in --video VIDEO; give both")
+    from stages.video.photo import photo_size
+
+    if photo_size(require_file(files.ref, "a photo of a person")) is None:
+        raise InputError(f"{files.ref} is not a photo; --ref takes a photo of the person to animate")
+    described = {
+        "the motion tracked in the photo": files.ref_motion, "the driving video": files.video,
+        "the motion tracked in the driving video": files.video_motion,
+    }  # fmt: skip
+    return [files.ref, *(require_file(path, what) for what, path in described.items() if path is not None)]
 
 
 Summary = tuple[str, dict[str, Any]]
@@ -206,8 +269,10 @@ def _wan_animate(run: Run, motion: Motion, body: Body, target: Path, choices: Ex
     config = choices.config
     area = config.area_width * config.area_height
     made = write_wan_animate(
-        target, motion, body, choices.ref, choices.video, config.fps or FPS, area, run.console.progress
-    )
+        target, motion, body, choices.ref, video=choices.video, video_motion=choices.video_motion,
+        ref_motion=choices.ref_motion, framing=config.framing, fps=config.fps or FPS, area=area,
+        progress=run.console.progress,
+    )  # fmt: skip
     if made.faces_outside:
         run.console.note(
             f"the face is outside the picture in {made.faces_outside} frames; src_face.mp4 is black in them"
@@ -216,9 +281,23 @@ def _wan_animate(run: Run, motion: Motion, body: Body, target: Path, choices: Ex
     return summary, {"frames": made.frames, "fps": made.fps, "width": made.width, "height": made.height}
 
 
+def _scail_2(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOptions) -> Summary:
+    from stages.export.scail_2 import write_scail_2
+
+    assert choices.ref is not None
+    config = choices.config
+    made = write_scail_2(
+        target, motion, body, choices.ref, ref_motion=choices.ref_motion, framing=config.framing, fps=config.fps,
+        short_side=config.short_side, progress=run.console.progress,
+    )  # fmt: skip
+    summary = f"{made.frames} frames at {float(made.fps):g} frames/s, {made.width}x{made.height}"
+    return summary, {"frames": made.frames, "fps": float(made.fps), "width": made.width, "height": made.height}
+
+
 WRITERS: dict[str, Callable[[Run, Motion, Body, Path, ExportOptions], Summary]] = {
     "amass": _amass,
     "glb": _glb,
     "bvh": _bvh,
     "wan-animate": _wan_animate,
+    "scail-2": _scail_2,
 }

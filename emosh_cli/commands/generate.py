@@ -42,6 +42,8 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         backend: options.Backend = "auto",
         framing: options.Framing = None,
+        drawing: options.Drawing = None,
+        face: options.Face = None,
         no_sac: options.NoSac = False,
         no_hybrid: options.NoHybrid = False,
         no_disentangle: options.NoDisentangle = False,
@@ -63,12 +65,14 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh generate --ref photo.png --motion drive.npz -o out.mp4
         """
-        from emosh_cli.workflows.animation import ModelChoice, check_framing
+        from emosh_cli.workflows.animation import ModelChoice
 
         choice = ModelChoice(model, adapter, device)
         sampling = {"seed": seed, "sac": False if no_sac else None, "color_anchor": color_anchor or None}
         if latents is not None:
-            refuse_beside_latents(ref, motion, backend, framing, no_hybrid or no_disentangle)
+            before = {"--framing": framing, "--drawing": drawing, "--face": face,
+                      "--no-hybrid": no_hybrid or None, "--no-disentangle": no_disentangle or None}  # fmt: skip
+            refuse_beside_latents(ref, motion, backend, before)
             _from_latents(run, latents, out, choice, {"wan": sampling, "wan_run": {"vram_gb": vram}}, plan)
             return
         if ref is None or motion is None:
@@ -76,24 +80,26 @@ def register(app: typer.Typer) -> None:
             raise InputError(f"generate needs {missing}; for example: emosh generate --ref a.png --motion drive.npz")
         flags = {
             "retarget": {"disentangle": False if no_disentangle else None},
-            "render_cond": {"hybrid": False if no_hybrid else None},
-            "puppet": {"framing": check_framing(framing)},
+            "render_cond": {"hybrid": False if no_hybrid else None, "drawing": drawing},
+            "encode": {"face": face},
             "wan": sampling,
             "wan_run": {"vram_gb": vram},
         }
-        _from_motion(run, ref, motion, out, plan, backend=backend, body=body, flags=flags, choice=choice)
+        drawn_with = {"backend": backend, "body": body, "flags": flags, "choice": choice, "framing": framing}
+        _from_motion(run, ref, motion, out, plan, **drawn_with)
 
 
 def refuse_beside_latents(
-    ref: Path | None, motion: Path | None, backend: str, framing: str | None, ablated: bool
+    ref: Path | None, motion: Path | None, backend: str, before: dict[str, str | bool | None]
 ) -> None:
     """Raise InputError for options that change photo or condition map, which are already encoded in the latents."""
     if ref is not None or motion is not None:
         raise InputError("--latents already holds photo and motion; leave --ref and --motion out")
-    if backend == "puppet" or framing is not None:
+    if backend == "puppet":
         raise InputError("--latents are drawn by the wan backend; the puppet takes --ref PHOTO --motion NPZ")
-    if ablated:
-        raise InputError("--no-hybrid and --no-disentangle act before encoding; use them with --ref and --motion")
+    given = [option for option, value in before.items() if value is not None]
+    if given:
+        raise InputError(f"{given[0]} acts before encoding; use it with --ref and --motion")
 
 
 def _from_latents(
@@ -129,6 +135,6 @@ def _from_motion(run: Run, ref: Path, motion: Path, out: Path | None, plan: bool
         if plan:
             run.show_plan(pipeline.plan_lines(len(loaded)))
             return
-        audio_from = animation.find_audio(loaded.provenance, motion, run.console)
-        result = animation.generate_from_motion(pipeline, driver, loaded, audio_from)
+        video, missing = animation.find_video(loaded.provenance, motion, run.console)
+        result = animation.generate_from_motion(pipeline, driver, loaded, video, missing)
         animation.report_result(run, pipeline, result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from emosh_cli import options, pipes
 from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import CONDITION, output_path, require_file
 from emosh_cli.run import Run
+from stages.drawing.names import MESH
 from stages.errors import InputError
 
 Size = Annotated[
@@ -26,6 +27,23 @@ Zoom = Annotated[
         help="Move the camera nearer. 2 halves its distance; 1:2 does so over the clip.",
     ),
 ]
+Drawing = Annotated[
+    str | None,
+    typer.Option(
+        "--drawing", metavar="NAME", help="mesh, skeleton, openpose, depth, normal or shaded.", show_default="mesh"
+    ),
+]
+Framing = Annotated[
+    str | None,
+    typer.Option(
+        "--framing", metavar="ref|drive", help="ref: the person's place in the photo. drive: the driver's camera.",
+        show_default="drive",
+    ),
+]  # fmt: skip
+PhotoMotion = Annotated[
+    Path | None,
+    typer.Option("--ref", metavar="PHOTO|NPZ", help="For --framing ref: the photo, or the motion tracked from it."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,27 +56,47 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         size: Size = None,
         zoom: Zoom = None,
+        drawing: Drawing = None,
+        framing: Framing = None,
+        ref: PhotoMotion = None,
         no_hybrid: options.NoHybrid = False,
         body: options.Body = "open",
     ) -> None:
         """Draw a motion as a condition map: a lossless mp4 with one frame per motion row.
 
+        mesh is the paper's map, and skeleton what Wan-Animate reads. The others
+        are for other generators: openpose (DWPose's points), depth, normal, and
+        shaded (a neutral body).
+
         Example: emosh render-cond target.npz -o cond.mp4 --size 512x512
         """
-        _render(run, motion, out, size, zoom, no_hybrid, body)
+        if framing == "ref" and ref is None:
+            raise InputError("--framing ref places the person as in the photo; give the photo: --ref PHOTO or ref.npz")
+        if framing != "ref" and ref is not None:
+            raise InputError("--ref is for --framing ref; leave it out for the driver's camera")
+        flags = {"hybrid": False if no_hybrid else None, "zoom": zoom, "drawing": drawing, "framing": framing}
+        _render(run, motion, out, size, ref, flags, body)
 
 
 def _render(
-    run: Run, motion: Path, out: Path | None, size: str | None, zoom: str | None, no_hybrid: bool, body: str
+    run: Run, motion: Path, out: Path | None, size: str | None, ref: Path | None, flags: dict[str, Any], body: str
 ) -> None:
     require_file(motion, "a motion .npz")
-    target = output_path(out, CONDITION, [motion], run.force, beside=motion, ending="-cond")
     width, height = parsed_size(size)
-    flags = {"width": width, "height": height, "hybrid": False if no_hybrid else None, "zoom": zoom}
-    config = run.load_config("render_cond", **flags)
+    flags |= {"width": width, "height": height}
+    configs = run.load_configs(("render_cond", "track"), {"render_cond": flags})
+    config = configs["render_cond"]
+    from stages.drawing.drawings import drawing
+
+    name = drawing(config.drawn).name
+    inputs = [motion] if ref is None else [motion, require_file(ref, "a photo, or its tracked motion")]
+    target = output_path(
+        out, CONDITION, inputs, run.force, beside=motion, ending="-cond" if name == MESH else f"-{name}"
+    )
     if run.dry_run:
-        run.show_plan([f"draw {motion} at {config.width}x{config.height} -> {target}"], output=str(target))
+        run.show_plan([f"draw {motion} as {name}, {config.width}x{config.height} -> {target}"], output=str(target))
         return
+    from emosh_cli.workflows.tracking import reference_motion
     from stages.artifacts.motion import load_motion
     from stages.body.store import open_body
     from stages.render_cond.render import write_condition
@@ -66,9 +104,12 @@ def _render(
     with pipes.readable(motion) as readable:
         loaded = load_motion(readable)
     opened = open_body(body, progress=run.console.progress)
-    write_condition(loaded, opened, config, target, run.console.progress)
+    reference = None if ref is None else reference_motion(run, ref, body, configs["track"])
+    write_condition(loaded, opened, config, target, run.console.progress, reference)
     pace = 1000 * run.seconds / len(loaded)
-    run.done(target, f"{len(loaded)} frames, {config.width}x{config.height}, {pace:.0f} ms per frame in total")
+    run.done(
+        target, f"{len(loaded)} frames of {name}, {config.width}x{config.height}, {pace:.0f} ms per frame in total"
+    )
 
 
 def parsed_size(text: str | None) -> tuple[int | None, int | None]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from emosh_cli.console import Console
 from emosh_cli.outputs import REPORT, output_path
 from emosh_cli.run import Run
-from emosh_cli.workflows import animation, tables
+from emosh_cli.workflows import animation, diffusion_model, tables
 from emosh_cli.workflows.animation import ModelChoice, Request
 from emosh_cli.workflows.pipeline import SECTIONS
 from stages.artifacts.names import checked_utf8, refuse_links
+from stages.drawing.names import MESH
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,26 +35,27 @@ class Variant:
     flags: dict[str, dict[str, Any]] = field(default_factory=dict)
     gates: bool = True
     only: str | None = None
-    """The only backend that has this part; None: both."""
+    """The only backend, or the only drawing, that has this part; None: all."""
     why: str = ""
-    """Why the other backend does not have it."""
+    """Why the others do not have it."""
 
 
 FULL = Variant("full", "full")
 VARIANTS = (
     FULL,
-    Variant("without SAC", "no-sac", {"wan": {"sac": False}}, only="wan", why="only the diffusion model has an anchor"),
-    Variant("without hybrid motion", "no-hybrid", {"render_cond": {"hybrid": False}}, only="wan",
-            why="the puppet is posed by the motion itself and reads no condition map"),
+    Variant("without SAC", "no-sac", {"wan": {"sac": False}}, only=MESH,
+            why="only a model that reads the mesh was trained with it"),
+    Variant("without hybrid motion", "no-hybrid", {"render_cond": {"hybrid": False}}, only=MESH,
+            why="only the mesh has key lines"),
     Variant("without disentanglement", "no-disentangle", {"retarget": {"disentangle": False}}, only="wan",
             why="the puppet is cut from the photo and always has the shape in the photo"),
     Variant("without tracker gates", "no-gates", gates=False),
 )  # fmt: skip
 
 
-def variants_for_backend(backend: str) -> tuple[list[Variant], dict[str, str]]:
-    """The variants that a backend can draw, and the reason for each other variant (name -> reason)."""
-    usable = [each for each in VARIANTS if each.only in (None, backend)]
+def variants_for(backend: str, drawing: str | None) -> tuple[list[Variant], dict[str, str]]:
+    """The variants that a backend can draw with this drawing, and the reason for each other (name -> reason)."""
+    usable = [each for each in VARIANTS if each.only in (None, backend, drawing)]
     return usable, {each.name: each.why for each in VARIANTS if each not in usable}
 
 
@@ -93,12 +95,19 @@ def ablate(run: Run, folder: Path, out: Path | None, options: DrawOptions, jobs:
     target = output_path(out, REPORT, [], run.force, beside=folder.resolve(), ending="-ablation")
     beside = {name: target.with_suffix(suffix) for name, suffix in tables.OTHER_FORMATS.items()}
     tables.refuse_foreign_files(beside, target, run.force)
-    name, why = choose(options.backend, home(), options.choice.model is not None, options.choice.device)
+    name, why = choose(
+        options.backend, home(), options.choice.model is not None, options.choice.adapter, options.choice.device
+    )
     run.console.note(f"backend: {name}, {why}")
     options = replace(options, backend=name)
     _require_section_names(run.settings)
     configs = run.load_configs(("evaluate", *SECTIONS[name]))
-    variants, left_out = variants_for_backend(name)
+    drawing = None
+    if name == "wan":
+        choice = options.choice
+        model = diffusion_model.open_model(choice.model, choice.adapter, choice.device, run.console)
+        drawing, _ = model.for_drawing(configs["render_cond"].drawing, choice.adapter)
+    variants, left_out = variants_for(name, drawing)
     for variant, reason in left_out.items():
         run.console.note(f"left out: {variant}: {reason}")
     if run.dry_run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.pipeline import SECTIONS, Pipeline
 from emosh_cli.workflows.work_folder import WORK_ENDING, WorkFolder
+from stages.drawing.names import FRAMINGS, SKELETON
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from stages.artifacts.motion import Motion
     from stages.artifacts.provenance import Provenance
 
+FRAMING_SECTION = {"puppet": "puppet", "wan": "render_cond"}
+"""Backend -> the section whose `framing` it reads."""
 BACKEND_SECTIONS = {"puppet": ("puppet",), "wan": ("encode", "wan", "wan_run")}
 """Backend -> the sections of settings that only it reads."""
 
@@ -33,7 +36,10 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class Request:
-    """The inputs and options of a result. `flags` are the command's own flags, by section of the settings."""
+    """The inputs and options of a result. `flags` are the command's own flags, by section of the settings.
+
+    `framing` belongs to another section for each backend.
+    """
 
     ref: Path
     out: Path
@@ -41,6 +47,7 @@ class Request:
     body: str = "open"
     flags: dict[str, dict[str, Any]] = field(default_factory=dict)
     choice: ModelChoice = ModelChoice()
+    framing: str | None = None
 
 
 def check_photo(ref: Path) -> None:
@@ -55,8 +62,8 @@ def check_photo(ref: Path) -> None:
 
 def check_framing(framing: str | None) -> str | None:
     """`framing`, if it is ref, drive or None. Raises InputError for anything else."""
-    if framing not in (None, "ref", "drive"):
-        raise InputError(f"--framing {framing}: choose ref or drive")
+    if framing is not None and framing not in FRAMINGS:
+        raise InputError(f"--framing {framing}: choose {' or '.join(FRAMINGS)}")
     return framing
 
 
@@ -69,12 +76,20 @@ def open_pipeline(run: Run, request: Request, plan_only: bool = False) -> Pipeli
     from stages.generate.backends import choose
 
     choice = request.choice
-    name, why = choose(request.backend, home(), choice.model is not None, choice.device)
+    name, why = choose(request.backend, home(), choice.model is not None, choice.adapter, choice.device)
     run.console.note(f"backend: {name}, {why}")
-    configs = run.load_configs(SECTIONS[name], backend_flags(name, request.flags))
+    flags = backend_flags(name, request.flags)
+    framed = FRAMING_SECTION[name]
+    configs = run.load_configs(
+        SECTIONS[name], {**flags, framed: {**flags.get(framed, {}), "framing": check_framing(request.framing)}}
+    )
     model = None
     if name == "wan":
-        model = diffusion_model.open_model(choice.model, choice.adapter, choice.device, run.console)
+        opened = diffusion_model.open_model(choice.model, choice.adapter, choice.device, run.console)
+        drawing, model = opened.for_drawing(configs["render_cond"].drawing, choice.adapter)
+        if drawing == SKELETON and not configs["render_cond"].hybrid:
+            raise InputError("--no-hybrid leaves out lines of the mesh, and the skeleton has none; add --drawing mesh")
+        configs["render_cond"] = replace(configs["render_cond"], drawing=drawing)
         model.check(configs)
         if not plan_only:
             model.check_runnable(configs)
@@ -90,10 +105,14 @@ def backend_flags(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, d
             name = given[0].replace("_", "-")
             raise InputError(f"--{name} is an option of the {other} backend; choose it with --backend {other}")
     if backend == "puppet":
-        for section, key in (("retarget", "disentangle"), ("render_cond", "hybrid")):
-            if flags.get(section, {}).get(key) is False:
+        for section, key, option in (
+            ("retarget", "disentangle", "--no-disentangle"),
+            ("render_cond", "hybrid", "--no-hybrid"),
+            ("render_cond", "drawing", "--drawing"),
+        ):
+            if flags.get(section, {}).get(key) is not None:
                 raise InputError(
-                    f"--no-{key} has no effect on the puppet, which is cut from the photo and reads no condition map; "
+                    f"{option} has no effect on the puppet, which is cut from the photo and reads no condition map; "
                     "use it with --backend wan"
                 )
     return {section: each for section, each in flags.items() if section in SECTIONS[backend]}
@@ -104,21 +123,17 @@ def animate(pipeline: Pipeline, drive: Path) -> Path:
     """Track the photo and the driving video, and draw the result. Returns its path."""
     driver = pipeline.track(drive, "drive.npz", "video")
     reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
-    return retarget_and_draw(pipeline, driver, reference, drive)
+    return pipeline.generate(reference, pipeline.retarget(driver, reference), pipeline.driver(driver, drive))
 
 
-def generate_from_motion(pipeline: Pipeline, driver: Path, loaded: Motion, audio_from: Path | None) -> Path:
-    """Draw a motion that lies in `driver`, with the sound of `audio_from`."""
+def generate_from_motion(
+    pipeline: Pipeline, motion: Path, loaded: Motion, video: Path | None, missing: str = ""
+) -> Path:
+    """Draw a motion that lies in `motion`, with the sound of its `video`. `missing` says why there is none."""
+    driver = pipeline.driver(motion, video, loaded.provenance.stage == "retarget", missing)
     reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
-    if is_retargeted(loaded, reference, pipeline):
-        return pipeline.generate(reference, driver, pipeline.render(driver), audio_from)
-    return retarget_and_draw(pipeline, driver, reference, audio_from)
-
-
-def retarget_and_draw(pipeline: Pipeline, driver: Path, reference: Path, audio_from: Path | None) -> Path:
-    """Retarget, render the condition map, and generate."""
-    target = pipeline.retarget(driver, reference)
-    return pipeline.generate(reference, target, pipeline.render(target), audio_from)
+    target = motion if is_retargeted(loaded, reference, pipeline) else pipeline.retarget(motion, reference)
+    return pipeline.generate(reference, target, driver)
 
 
 def is_retargeted(motion: Motion, reference: Path, pipeline: Pipeline) -> bool:
@@ -144,31 +159,31 @@ def is_retargeted(motion: Motion, reference: Path, pipeline: Pipeline) -> bool:
     return False
 
 
-def find_audio(record: Provenance, given: Path, console: Console) -> Path | None:
-    """The video that a motion or latents come from, for its sound: beside `given` (or the work folder that `given` lies
-    in) under the recorded name, with the recorded sha256. No other file is read.
+def find_video(record: Provenance, given: Path, console: Console) -> tuple[Path | None, str]:
+    """(the video that a motion or latents come from, "") or (None, why there is none).
 
-    A note says which file is used, or why none is.
+    It lies beside `given` (or the work folder that `given` lies in) under the recorded name, with the recorded sha256.
+    No other file is read. A note says which file gives the sound, or why none does.
     """
     from stages.artifacts.provenance import sha256_file, source_name, source_notes
     from stages.video.source import probe
 
     name, sha256 = source_name(record), source_notes(record)["source_sha256"]
     if name is None or ("photo" in record.inputs and record.stage == "track"):
-        return None
+        return None, f"{given} does not come from a video"
     there = [] if given == PIPE else [folder / name for folder in _beside(given) if (folder / name).is_file()]
     same = next((path for path in there if sha256_file(path) == sha256), None)
     if same is None:
-        why = "has other bytes than the one that was tracked" if there else f"is not beside {given}"
-        console.note(f"no sound: {name} {why}; put the video there, or use: emosh animate --drive VIDEO")
-        return None
+        why = f"{name} has other bytes than the one that was tracked" if there else f"{name} is not beside {given}"
+        console.note(f"no sound: {why}; put the video there, or use: emosh animate --drive VIDEO")
+        return None, why
     try:
-        if not probe(same).has_audio:
-            return None
-    except InputError:
-        return None
-    console.note(f"sound: {same}")
-    return same
+        has_audio = probe(same).has_audio
+    except InputError as error:
+        return None, str(error)
+    if has_audio:
+        console.note(f"sound: {same}")
+    return same, ""
 
 
 def _beside(given: Path) -> list[Path]:

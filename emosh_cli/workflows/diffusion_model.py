@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 from emosh_cli.console import Console
 from emosh_cli.workflows.work_folder import WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
+from stages.drawing.names import AUTO, MESH, READABLE, SKELETON
 from stages.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emosh_cli.workflows.face_input import FaceInput
     from stages.artifacts.latents import Latents
+    from stages.body.model import Body
     from stages.generate.wan.model_weights import Source
     from stages.wan.config import WanConfig
     from stages.wan.folder import ModelFolder
@@ -39,8 +44,46 @@ class DiffusionModel:
 
         return home() / "cache"
 
-    def encode(self, work: WorkFolder, label: str, photo: Path, cond: Path, config: Any, output: Path) -> None:
-        """Bring the latents of a photo and a condition map up to date."""
+    def for_drawing(self, asked: str, adapter: str | None) -> tuple[str, DiffusionModel]:
+        """(the drawing that the model reads, the model without an adapter that reads another one). A note says which.
+
+        `asked` is a name or auto, `adapter` the option --adapter. Raises InputError for a drawing that the model was
+        not made for.
+        """
+        path = self.folder.path if self.folder.pack is None else self.folder.pack.path
+        face = self.folder.has_face
+        reads_mesh = self.adapter is not None or self.folder.drawing is not None
+        drawing = asked if asked != AUTO else SKELETON if face and not reads_mesh else MESH
+        if drawing not in READABLE:
+            raise InputError(f"no model of emosh reads the drawing {drawing}; choose {' or '.join(READABLE)}")
+        if drawing == MESH and not reads_mesh and adapter != "none":
+            instead = "take --drawing skeleton, which it was trained on" if face else "use Wan2.2-Animate-14B"
+            raise InputError(
+                f"{path} has no adapter, so it has never seen the mesh; {instead}, or give --adapter FILE, or "
+                "--adapter none to try it all the same"
+            )
+        if drawing == SKELETON and not face:
+            from stages.wan.loading import FACE_ADVICE
+
+            raise InputError(f"{path} has no face modules, which the skeleton needs; {FACE_ADVICE}")
+        if drawing == SKELETON and adapter not in (None, "none"):
+            raise InputError(f"{adapter} was trained on the mesh, not on the skeleton; leave --adapter out")
+        model = replace(self, adapter=None) if drawing == SKELETON else self
+        weights = "its own weights" if model.adapter is None else model.adapter.name
+        self.console.note(f"drawing: {drawing}, read by {self.folder.name} with {weights}")
+        return drawing, model
+
+    def encode(
+        self,
+        work: WorkFolder,
+        photo: Path,
+        cond: Path,
+        config: Any,
+        output: Path,
+        face: FaceInput | None,
+        body: Callable[[], Body],
+    ) -> None:
+        """Bring the latents of a photo, a condition map and its face up to date. `body` opens the body file."""
         weights = self.encode_weights()
 
         def make(path: Path) -> None:
@@ -50,12 +93,14 @@ class DiffusionModel:
             with explained_out_of_memory(None, "encoding"):
                 encode(
                     photo, cond, self.folder, config, path,
-                    device=self.device, cache=self.cache, weights=weights, progress=self.console.progress,
+                    device=self.device, cache=self.cache, weights=weights,
+                    faces=None if face is None else face.faces(body()), progress=self.console.progress,
                 )  # fmt: skip
 
-        inputs = {"photo": work.digest(photo), "cond": work.digest(cond)}
+        files = {"photo": photo, "cond": cond, **({} if face is None else face.files())}
+        inputs = {role: work.digest(path) for role, path in files.items()}
         expected = Provenance("encode", config_dict(config), inputs, {**weights, "code": code_digest()})
-        work.step(label, output, expected, make)
+        work.step("encode", output, expected, make)
 
     def encode_weights(self) -> dict[str, str]:
         """Identifies the encoders: VAE and CLIP by sha256, the text encoder by the names and sizes of its files."""
@@ -182,13 +227,8 @@ def read_report(path: Path) -> dict[str, Any]:
         return {}
 
 
-def open_model(
-    model: str | None, adapter: str | None, device: str, console: Console, uses_adapter: bool = True
-) -> DiffusionModel:
-    """Open a model folder and an adapter, reading only configs and headers. Raises InputError.
-
-    With `uses_adapter`, a note says if there is no adapter.
-    """
+def open_model(model: str | None, adapter: str | None, device: str, console: Console) -> DiffusionModel:
+    """Open a model folder and an adapter, reading only configs and headers. Raises InputError."""
     from stages.body.store import home
     from stages.wan.folder import open_folder, open_with_pack
     from stages.wan.weights import model_folder
@@ -196,8 +236,6 @@ def open_model(
     named = model_folder(home()) if model is None else _model_path(model, home())
     folder = open_with_pack(named, model_folder(home())) if named.is_file() else open_folder(named)
     found = _adapter_file(adapter, model is None, home())
-    if found is None and uses_adapter:
-        console.note("no adapter: a base model that emosh did not train has never seen emosh's condition maps")
     return DiffusionModel(folder, found, choose_device(device), console)
 
 

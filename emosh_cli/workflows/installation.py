@@ -20,6 +20,7 @@ EXTRAS = {
     "onnxruntime": ("onnx", "--detector dwpose, an ONNX ArcFace in evaluate"),
     "rerun-sdk": ("view", "emosh view"),
     "ray": ("ray", "emosh curate --engine ray"),
+    "gguf": ("gguf", "emosh generate --model FILE.gguf"),
 }
 """Package -> (the extra of emosh that installs it, what it is for)."""
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")

@@ -8,8 +8,9 @@ from typing import Any
 
 from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
-from emosh_cli.workflows.animation import ModelChoice, find_audio
+from emosh_cli.workflows.animation import ModelChoice, find_video
 from emosh_cli.workflows.diffusion_model import DiffusionModel
+from emosh_cli.workflows.pipeline import sound_of
 from emosh_cli.workflows.work_folder import WorkFolder
 from stages.artifacts.latents import Latents
 
@@ -30,10 +31,10 @@ class LatentsToVideo:
         """Open latents and model, and check that they fit. Raises InputError before any work begins."""
         opened = Latents(latents)
         model = diffusion_model.open_model(choice.model, choice.adapter, choice.device, run.console)
+        _, model = model.for_drawing(opened.drawing, choice.adapter)
         model.check(configs, opened)
-        return LatentsToVideo(
-            run, latents, find_audio(opened.header.provenance, latents, run.console), out, model, configs
-        )
+        video, _ = find_video(opened.header.provenance, latents, run.console)
+        return LatentsToVideo(run, latents, sound_of(video), out, model, configs)
 
     def plan_lines(self) -> list[str]:
         """The plan as lines: memory and time."""

@@ -10,9 +10,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
+from emosh_cli.workflows.face_input import FaceInput, choose_face
 from emosh_cli.workflows.tracking import note_other_people
 from emosh_cli.workflows.work_folder import NOT_MADE, WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
+from stages.drawing.names import REF, SKELETON
+from stages.encode.config import DRIVER
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +29,22 @@ SECTIONS = {
     "wan": ("track", "retarget", "render_cond", "encode", "wan", "wan_run"),
 }
 """Backend -> the sections of the settings that its pipeline reads."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driving side of a result: its motion and its video. `face` is driver, body, or empty where none is read."""
+
+    motion: Path
+    video: Path | None
+    face: str = ""
+
+
+def sound_of(video: Path | None) -> Path | None:
+    """The video, if it has sound."""
+    from stages.video.source import probe
+
+    return video if video is not None and probe(video).has_audio else None
 
 
 @dataclass
@@ -99,26 +118,40 @@ class Pipeline:
         )
         return output
 
-    def render(self, target: Path) -> Path:
-        """Draw the condition map."""
+    def render(self, target: Path, reference: Path) -> Path:
+        """Draw the condition map, in the framing of the reference if that is set."""
+        config, inputs = self.configs["render_cond"], {"motion": target}
+        if config.framing == REF:
+            inputs["reference"] = reference
 
         def make(output: Path) -> None:
             from stages.render_cond.render import write_condition
 
-            write_condition(self._load(target), self.body, self.configs["render_cond"], output, self.console.progress)
+            photo = self._load(reference) if config.framing == REF else None
+            write_condition(self._load(target), self.body, config, output, self.console.progress, photo)
 
         output = self.work.folder / "cond.mp4"
-        self._step("render-cond", output, "render_cond", self.configs["render_cond"], {"motion": target}, make)
+        self._step("render-cond", output, "render_cond", config, inputs, make)
         return output
 
-    def generate(self, reference: Path, target: Path, cond: Path, audio_from: Path | None) -> Path:
-        """Draw the result with the chosen backend."""
+    def driver(self, motion: Path, video: Path | None, retargeted: bool = False, missing: str = "") -> Driver:
+        """The driving side; `missing` says why there is no video. Raises InputError for --face driver without both."""
+        if self.diffusion is None or self.configs["render_cond"].drawn != SKELETON:
+            return Driver(motion, video)
+        asked = self.configs["encode"].face
+        return Driver(motion, video, choose_face(asked, retargeted, video, missing, self.console))
+
+    def generate(self, reference: Path, target: Path, driver: Driver) -> Path:
+        """Draw the result with the chosen backend, and the condition map before it."""
+        cond = self.render(target, reference)
         if self.diffusion is None:
-            return self.puppet(reference, target, audio_from)
-        latents = self.work.folder / "clip.safetensors"
-        self.diffusion.encode(self.work, "encode", self.ref, cond, self.configs["encode"], latents)
+            return self.puppet(reference, target, sound_of(driver.video))
+        latents, face = self.work.folder / "clip.safetensors", None
+        if driver.face:
+            face = FaceInput(driver.motion, driver.video) if driver.face == DRIVER else FaceInput(target)
+        self.diffusion.encode(self.work, self.ref, cond, self.configs["encode"], latents, face, lambda: self.body)
         self.reports |= self.diffusion.generate(
-            self.work, latents, self.configs["wan"], self.configs["wan_run"], self.out, audio_from
+            self.work, latents, self.configs["wan"], self.configs["wan_run"], self.out, sound_of(driver.video)
         )
         return self.out
 

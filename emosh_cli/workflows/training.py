@@ -26,7 +26,7 @@ def train(run: Run, cache: Path, out: Path | None, validation: Path | None, mode
     configs = run.load_configs(("train", "wan"))
     config, opened_cache = configs["train"], TrainingCache(cache)
     target = output_folder(out, RUN, [], True, cache, "-run", "adapter.safetensors")
-    opened = diffusion_model.open_model(model, "none", device, run.console, uses_adapter=False)
+    opened = diffusion_model.open_model(model, "none", device, run.console)
     pairs = [] if validation is None else validation_pairs(validation)
     found = make_training_plan(config, opened_cache, opened.folder.config, None, opened.device)
     run.console.note(found.line())

@@ -18,6 +18,7 @@ from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.diffusion_model import DiffusionModel
 from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
+from stages.drawing.names import MESH
 from stages.errors import InputError
 
 SECTIONS = ("encode", "cache", "render_cond")
@@ -38,10 +39,14 @@ def encode_manifest(
     size = configs["render_cond"].width, configs["render_cond"].height
     if any(side % SIZE_STEP for side in size):
         raise InputError(f"render_cond is {size[0]} wide and {size[1]} high; the model reads multiples of {SIZE_STEP}")
+    if configs["render_cond"].drawn != MESH:
+        raise InputError(
+            f"emosh trains on the {MESH}; leave render_cond.drawing out, not {configs['render_cond'].drawing}"
+        )
     used = [clip for clip in read_manifest(manifest) if clip.reason is None]
     if not used:
         raise InputError(f"{manifest}: every clip is rejected; there is nothing to encode")
-    opened = diffusion_model.open_model(model, "none", device, run.console, uses_adapter=False)
+    opened = diffusion_model.open_model(model, "none", device, run.console)
     opened.check_encoding(configs["encode"].prompt)
     if run.dry_run:
         run.show_plan([f"encode {len(used)} clips of {manifest} -> {target}"], output=str(target))
@@ -115,6 +120,7 @@ def _write_common(opened: DiffusionModel, settings: CacheSettings, target: Path)
 def _write_index(target: Path, settings: CacheSettings, files: list[str], skipped: int) -> int:
     """Write the list of all clips. Returns the number of windows."""
     from stages.artifacts.training_cache import CacheIndex, count_windows
+    from stages.drawing.drawings import drawing
     from stages.wan.layout import LAYOUT_VERSION
 
     clips = tuple((name, count_windows(target / name)) for name in files)
@@ -122,6 +128,6 @@ def _write_index(target: Path, settings: CacheSettings, files: list[str], skippe
     whole = Provenance("encode", configs, dict.fromkeys(files, "clip"), settings.weights)
     CacheIndex(
         settings.render_cond.width, settings.render_cond.height, settings.encode.chunk_frames,
-        settings.encode.overlap_frames, LAYOUT_VERSION, clips, skipped, whole.fingerprint(),
+        settings.encode.overlap_frames, LAYOUT_VERSION, clips, skipped, whole.fingerprint(), drawing(MESH).version,
     ).write(target)  # fmt: skip
     return sum(count for _, count in clips)

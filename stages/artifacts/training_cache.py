@@ -70,6 +70,8 @@ class CacheIndex:
     clips: tuple[tuple[str, int], ...]
     skipped: int
     fingerprint: str
+    drawing: str = "hybrid-1"
+    """Version of the drawing of its condition maps. Caches of versions before there were several show the mesh."""
 
     def write(self, folder: Path) -> None:
         """Write index.json into the cache folder."""

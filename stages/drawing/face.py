@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Float, UInt8
+from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from stages.artifacts.motion import Motion
 from stages.body.model import Body
-from stages.drawing.frames import PosedFrame
+from stages.drawing.frames import PosedFrame, View, posed_frames
 from stages.drawing.skin import skin_colours
-from stages.raster.rasterizer import Rasterizer
+from stages.errors import InputError
+from stages.raster.rasterizer import Rasterizer, rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
+from stages.video.source import read_frames
 
 FACE_PX = 512
 AMBIENT, DIFFUSE = 0.35, 0.65
@@ -21,8 +27,50 @@ FACE_POINTS = tuple(f"face_{number:03d}" for number in (*JAW, *BROWS))
 FACE_AREA = 1.3
 """Area of the face box over that of the points' bounding box; three quarters of the added height are above."""
 
+Picture = UInt8[np.ndarray, "512 512 3"]
 FaceBox = tuple[int, int, int, int]
 """left, right, top, bottom in pixels, cut to the picture; empty if the face is outside the picture."""
+
+
+def cut_faces(
+    video: Path, motion: Motion, body: Body, rows: Int[np.ndarray, "picked"] | None = None
+) -> Iterator[Picture]:
+    """The face in the picked rows of the driving video, in rising order (all without `rows`); black without a person.
+
+    `motion` is the video's own, not a retargeted one: another head has another box. Raises InputError, as the pictures
+    are read, for a video with another number of frames than the motion has rows, or of another size.
+    """
+    frames, picture = read_frames(video), None
+    for posed in posed_frames(motion, body, View.own(motion), rows):
+        while picture is None or picture.index < posed.row:
+            count = 0 if picture is None else picture.index + 1
+            picture = next(frames, None)
+            if picture is None:
+                raise InputError(
+                    f"{video} has {count} frames, but the motion has {len(motion)} rows; give the video that it was "
+                    "tracked from"
+                )
+        height, width = picture.rgb.shape[:2]
+        if (width, height) != tuple(motion.image_size):
+            raise InputError(
+                f"{video} is {width}x{height}, the motion was tracked in {motion.image_size[0]}x"
+                f"{motion.image_size[1]}; give the video that it was tracked from"
+            )
+        yield crop_face(picture.rgb, box_of(posed, width, height)) if posed.seen["body"] else blank()
+    if any(frame.index >= len(motion) for frame in frames):
+        raise InputError(f"{video} has more frames than the motion has rows; give the video that it was tracked from")
+
+
+def draw_faces(motion: Motion, body: Body, rows: Int[np.ndarray, "picked"] | None = None) -> Iterator[Picture]:
+    """The fitted body's face in the picked rows (all without `rows`); black without a person."""
+    draw = rasterizer("numba")
+    for posed in posed_frames(motion, body, View.own(motion), rows):
+        yield draw_face(posed, box_of(posed, *motion.image_size), body, draw) if posed.seen["body"] else blank()
+
+
+def blank() -> Picture:
+    """No face: black, as Wan-Animate's own preprocess leaves it."""
+    return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
 
 
 def box_of(frame: PosedFrame, width: int, height: int) -> FaceBox:
@@ -43,21 +91,21 @@ def face_box(points: Float[np.ndarray, "points 2"], width: int, height: int) -> 
     )
 
 
-def crop_face(rgb: UInt8[np.ndarray, "h w 3"], box: FaceBox) -> UInt8[np.ndarray, "512 512 3"]:
+def crop_face(rgb: UInt8[np.ndarray, "h w 3"], box: FaceBox) -> Picture:
     """The picture inside the box, stretched to 512 x 512; black if the face is outside the picture."""
     import cv2
 
     left, right, top, bottom = box
     if right <= left or bottom <= top:
-        return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
+        return blank()
     return cv2.resize(np.ascontiguousarray(rgb[top:bottom, left:right]), (FACE_PX, FACE_PX))
 
 
-def draw_face(frame: PosedFrame, box: FaceBox, body: Body, draw: Rasterizer) -> UInt8[np.ndarray, "512 512 3"]:
+def draw_face(frame: PosedFrame, box: FaceBox, body: Body, draw: Rasterizer) -> Picture:
     """The fitted body inside the box, lit from the camera: shows expression and gaze, not the driver's looks."""
     left, right, top, bottom = box
     if right <= left or bottom <= top:
-        return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
+        return blank()
     size = SUPERSAMPLE * FACE_PX
     scale = np.array([size / (right - left), size / (bottom - top), 1])
     screen = ((frame.screen - [left, top, 0]) * scale).astype(np.float32)

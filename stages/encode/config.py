@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from stages.errors import InputError
 
+DRIVER, BODY = "driver", "body"
+FACES = ("auto", DRIVER, BODY)
+
 
 @dataclass(frozen=True)
 class EncodeConfig:
@@ -19,16 +22,21 @@ class EncodeConfig:
     """Prompt that the model reads. The default is Wan-Animate's: "the people in the video are doing actions"."""
     negative_prompt: str = ""
     """Text that describes what to avoid. Needed only for wan.guidance_scale above 1. Empty: none is encoded."""
+    face: str = "auto"
+    """Face that Wan-Animate reads beside the skeleton: `driver`, cut out of the driving video; `body`, drawn from the
+    fitted body; `auto`, driver where the video is at hand."""
     vae_dtype: str = "float32"
     """Number type of the VAE: float32 (as in Wan's own code), bfloat16 or float16."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for lengths that are not 4n + 1, and for an unknown number type."""
+        """Raises InputError for lengths that are not 4n + 1, and for an unknown face or number type."""
         for name in ("chunk_frames", "overlap_frames"):
             frames = getattr(self, name)
             if frames < 1 or frames % 4 != 1:
                 raise InputError(f"{name} is {frames}, expected 4n + 1, such as 5 or 77")
         if self.overlap_frames >= self.chunk_frames:
             raise InputError(f"overlap_frames is {self.overlap_frames}, expected less than chunk_frames")
+        if self.face not in FACES:
+            raise InputError(f"face is {self.face!r}, expected one of: {', '.join(FACES)}")
         if self.vae_dtype not in ("float32", "bfloat16", "float16"):
             raise InputError(f"vae_dtype is {self.vae_dtype!r}, expected float32, bfloat16 or float16")

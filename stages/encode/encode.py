@@ -13,8 +13,10 @@ from stages.artifacts.disk import check_room
 from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file, source_notes
 from stages.artifacts.streamed_safetensors import write_streamed
+from stages.drawing.names import MESH, READABLE, SKELETON
 from stages.encode.config import EncodeConfig
 from stages.encode.faces import Faces, blank, resized_face
+from stages.encode.fit import fit_to_map
 from stages.encode.windows import windows
 from stages.errors import InputError
 from stages.progress import Progress, silent
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
     from stages.wan.folder import ModelFolder
 
 COND = "make one with: emosh render-cond MOTION -o cond.mp4"
-MESH, SKELETON = "mesh", "skeleton"
-READABLE = (MESH, SKELETON)
-"""Drawings that a model here can read: the mesh with an adapter, the skeleton with Wan-Animate's own weights."""
 
 
 def encode(
@@ -63,7 +62,7 @@ def encode(
     rgb = read_photo(photo)
     chunks = plan_chunks(info.frame_count or 0, config.chunk_frames, config.overlap_frames)
     header = _header(photo, cond, info, record, config, weights or {}, faces)
-    face_features = _check_faces(cond, record, folder, faces)
+    face_features = _check_faces(cond, record, folder, faces, header.frames)
     least = declare_latents(header, len(chunks), (0, 0), (0, 0), face_features=face_features).values()
     check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {header.frames} frames")
     image = _image_embeds(rgb, folder, device)
@@ -99,8 +98,11 @@ def encode(
         file.write("pts_seconds", np.array(times))
 
 
-def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Faces | None) -> int:
-    """Numbers per face, 0 where the map needs none. Raises InputError for a map that no model here reads."""
+def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Faces | None, frames: int) -> int:
+    """Numbers per face, 0 where the map needs none.
+
+    Raises InputError for a map that no model here reads, and for another number of faces than the map has frames.
+    """
     drawn = str(record.notes.get("drawing", "mesh"))
     if drawn not in READABLE:
         raise InputError(
@@ -115,6 +117,8 @@ def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Fac
         raise InputError(f"{cond} shows the skeleton, but {folder.path} has no face modules; {FACE_ADVICE}")
     if faces is None:
         raise InputError(f"{cond} shows the skeleton, which needs the face beside it: give --motion NPZ (and --video)")
+    if faces.count != frames:
+        raise InputError(f"{faces.source} gives {faces.count} faces, {cond} has {frames} frames; give its own motion")
     from stages.wan.face_modules import with_defaults
 
     return with_defaults(folder.config)["motion_encoder_dim"]
@@ -137,8 +141,6 @@ def _face_motion(
     for number, rgb in enumerate(faces.pictures()):
         found.append(encoded(rgb))
         progress("encoding the face", number + 1, count)
-    if len(found) != count:
-        raise InputError(f"{faces.source} gives {len(found)} faces, the condition map has {count} frames")
     return np.stack([*found, encoded(blank())])
 
 
@@ -159,20 +161,6 @@ def read_condition_map(cond: Path) -> tuple[VideoInfo, Provenance]:
             f"{cond} is {info.width}x{info.height}; the model reads multiples of {SIZE_STEP}: {COND} --size 512x512"
         )
     return info, record
-
-
-def fit_to_map(rgb: UInt8[np.ndarray, "h w 3"], info: VideoInfo) -> UInt8[np.ndarray, "height width 3"]:
-    """The whole photo scaled into the map's size, centred, with black borders."""
-    from PIL import Image
-
-    picture = Image.fromarray(rgb)
-    scale = min(info.width / picture.width, info.height / picture.height)
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    if size != picture.size:
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    canvas = Image.new("RGB", (info.width, info.height))
-    canvas.paste(picture, ((info.width - size[0]) // 2, (info.height - size[1]) // 2))
-    return np.asarray(canvas)
 
 
 def _header(

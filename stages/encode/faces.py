@@ -15,13 +15,12 @@ from stages.body.model import Body
 from stages.body.same_body import require_same_body
 from stages.drawing.face import FACE_PX, box_of, crop_face, draw_face
 from stages.drawing.frames import View, posed_frames
+from stages.encode.config import BODY, DRIVER
 from stages.errors import InputError
 from stages.raster.rasterizer import rasterizer
-from stages.video.source import read_frames
+from stages.video.source import probe, read_frames
 
 Picture = UInt8[np.ndarray, "512 512 3"]
-DRIVER, BODY = "driver", "body"
-KINDS = (DRIVER, BODY)
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Faces:
     """Pictures of a clip's face, one per frame. `kind` is driver or body; `source` names them in messages."""
 
     kind: str
+    count: int
     source: str
     pictures: Callable[[], Iterator[Picture]]
     inputs: dict[str, str] = field(default_factory=dict)
@@ -38,9 +38,18 @@ class Faces:
 def driver_faces(video: Path, motion: Motion, body: Body) -> Faces:
     """Cut from the driving video around the face of its own motion (drive.npz, not the retargeted one).
 
-    Raises InputError, as the pictures are read, for a video with another number of frames than the motion has rows.
+    Raises InputError for a motion without a face and a video of another size; as the pictures are read, for a video
+    with another number of frames than the motion has rows.
     """
     require_same_body("face", motion, body)
+    info, (width, height) = probe(video), motion.image_size
+    if (info.width, info.height) != (width, height):
+        raise InputError(
+            f"{video} is {info.width}x{info.height}, the motion was tracked in {width}x{height}; give the video that "
+            "it was tracked from"
+        )
+    if not motion.valid_part("face").any():
+        raise InputError(f"no frame of {video} shows a face; use --face body")
 
     def pictures() -> Iterator[Picture]:
         frames = read_frames(video)
@@ -52,12 +61,6 @@ def driver_faces(video: Path, motion: Motion, body: Body) -> Faces:
                     f"{video} has {frame.row} frames, but the motion {len(motion)} rows; give the video that it was "
                     "tracked from"
                 )
-            height, width = picture.rgb.shape[:2]
-            if (width, height) != tuple(motion.image_size):
-                raise InputError(
-                    f"{video} is {width}x{height}, the motion was tracked in {motion.image_size[0]}x"
-                    f"{motion.image_size[1]}; give the video that it was tracked from"
-                )
             seen = frame.seen["body"]
             yield crop_face(picture.rgb, box_of(frame, width, height)) if seen else blank()
         if next(frames, None) is not None:
@@ -66,7 +69,7 @@ def driver_faces(video: Path, motion: Motion, body: Body) -> Faces:
             )
 
     inputs = {"face_video": sha256_file(video), "face_motion": motion.provenance.fingerprint()}
-    return Faces(DRIVER, str(video), pictures, inputs)
+    return Faces(DRIVER, len(motion), str(video), pictures, inputs)
 
 
 def body_faces(motion: Motion, body: Body) -> Faces:
@@ -80,7 +83,7 @@ def body_faces(motion: Motion, body: Body) -> Faces:
             seen = frame.seen["body"]
             yield draw_face(frame, box_of(frame, width, height), body, draw) if seen else blank()
 
-    return Faces(BODY, "the motion", pictures, {"face_motion": motion.provenance.fingerprint()})
+    return Faces(BODY, len(motion), "the motion", pictures, {"face_motion": motion.provenance.fingerprint()})
 
 
 def blank() -> Picture:

@@ -22,7 +22,8 @@ from stages.artifacts.training_cache import CLIP, COMMON, COMMON_FILE, cache_met
 from stages.encode.augment import augment
 from stages.encode.cache_config import CacheConfig
 from stages.encode.config import EncodeConfig
-from stages.encode.encode import cached_or_new_prompt, fit_to_map, read_condition_map, to_array, to_pixels
+from stages.encode.encode import cached_or_new_prompt, read_condition_map, to_array, to_pixels
+from stages.encode.fit import fit_to_map
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.video.source import VideoInfo, read_frames

@@ -2,37 +2,40 @@
 
 The folder is for the animation mode (Wan-Video/Wan2.2, `preprocess_data.py` without --replace_flag), so that
 `generate.py --task animate-14B --src_root_path FOLDER` reads it. Sizes and the choice of frames follow that code. All
-pictures have the reference's aspect ratio and at most the given area. The pose is drawn at the driving video's size and
-padded to the size of the pictures. Each output frame takes the row nearest in time.
+pictures have the reference's aspect ratio and at most the given area. With framing `drive` the pose is drawn at the
+driving video's size and padded to the size of the pictures. With framing `ref` (--retarget_flag there) it is drawn
+where the photo shows the person, on the photo as generate.py pads it. Each frame takes the row nearest in time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.provenance import Provenance, sha256_file
+from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
-from stages.drawing.face import FACE_PX, box_of, crop_face, draw_face
-from stages.drawing.frames import View, posed_frames
+from stages.drawing.face import FACE_PX, cut_faces, draw_faces
+from stages.drawing.frames import PosedFrame, View, posed_frames
+from stages.drawing.names import DRIVE, REF
 from stages.drawing.skeleton import draw_skeleton
 from stages.drawing.whole_body import point_finder
 from stages.errors import InputError
+from stages.export import file_names
+from stages.export.driving_frames import check_reference, nearest_rows, placed
 from stages.progress import Progress, silent
-from stages.raster.rasterizer import rasterizer
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
-from stages.video.source import read_frames, read_photo
+from stages.video.source import read_photo
 
 FPS = 30
-POSE, FACE, REF = "src_pose.mp4", "src_face.mp4", "src_ref.png"
+POSE, FACE, PHOTO = file_names.WAN_ANIMATE
 DIVISOR, WIDTH_DIVISOR = 16, 64
 """The preprocess wants sides that are multiples of 16, but it tries only widths that are multiples of 64."""
 
@@ -54,41 +57,81 @@ def write_wan_animate(
     motion: Motion,
     body: Body,
     ref: Path,
+    *,
     video: Path | None = None,
+    video_motion: Motion | None = None,
+    ref_motion: Motion | None = None,
+    framing: str = DRIVE,
     fps: int = FPS,
     area: int = 1280 * 720,
     progress: Progress = silent,
 ) -> WanAnimateFiles:
     """Write the three files into `folder`, which is created if needed; each file is written atomically.
 
-    `video` is the driving video. With it the face is cropped from its pictures; without it the face is drawn from the
-    fitted body. Raises InputError for a motion of another body file, or a video with fewer frames than the motion has
-    rows.
+    `video` is the driving video, and `video_motion` the motion tracked in it, which a retargeted motion needs. With
+    them the face is cut out of the video; without, it is drawn from the fitted body. `ref_motion` is the motion of the
+    photo, for framing `ref`. Raises InputError for a motion of another body file, a missing motion, one that is not of
+    its video or photo, and as `cut_faces` does.
     """
-    require_same_body("motion", motion, body)
+    own = None if video is None else face_motion(motion, video_motion)
+    for name, each in (("motion", motion), ("motion of the video", own)):
+        if each is not None:
+            require_same_body(name, each, body)
     photo = read_photo(ref)
+    check_reference(ref_motion, photo, framing, body)
     width, height = picture_size(photo.shape[1], photo.shape[0], area)
     rows = nearest_rows(motion, fps)
-    comment = {"comment": _provenance(motion, body, ref, video, fps, area).to_json()}
+    inputs = {"video_motion": own, "ref_motion": ref_motion if framing == REF else None}
+    comment = {"comment": _provenance(motion, inputs, body, ref, video, framing, fps, area).to_json()}
     folder.mkdir(exist_ok=True)
-    draw, outside = rasterizer("numba"), 0
-    faces = _driving_pictures(video, rows, len(motion)) if video is not None else None
+    drawn, outside = placed(motion, ref_motion, framing, body), 0
+    view, paint = _pose_painter(drawn, body, framing, width, height)
+    faces = draw_faces(motion, body, rows) if own is None or video is None else cut_faces(video, own, body, rows)
     with ExitStack() as open_files:
         pose_sink, face_sink = (
             open_files.enter_context(VideoSink(folder / name, *size, fps, metadata=comment))  # type: ignore[arg-type]
             for name, size in ((POSE, (width, height)), (FACE, (FACE_PX, FACE_PX)))
         )
-        view = View.own(motion)
-        whole = point_finder(body, view)
-        for count, frame in enumerate(posed_frames(motion, body, view, rows)):
-            pose_sink.write(letterboxed(draw_skeleton(whole(frame), *motion.image_size), width, height))
-            box = box_of(frame, *motion.image_size)
-            picture = draw_face(frame, box, body, draw) if faces is None else crop_face(next(faces), box)
-            face_sink.write(picture)
-            outside += not picture.any()
+        for count, (frame, face) in enumerate(zip(posed_frames(drawn, body, view, rows), faces, strict=True)):
+            pose_sink.write(paint(frame))
+            face_sink.write(face)
+            outside += not face.any()
             progress("drawing Wan-Animate's input", count + 1, len(rows))
-        write_png(folder / REF, photo)
+        write_png(folder / PHOTO, photo)
     return WanAnimateFiles(len(rows), fps, width, height, outside)
+
+
+def face_motion(motion: Motion, video_motion: Motion | None) -> Motion:
+    """The motion whose face has its box in the driving video: `video_motion`, or `motion` if it was not retargeted.
+
+    Raises InputError for a retargeted motion: the box of another head cuts another part of the picture.
+    """
+    if video_motion is None and motion.provenance.stage == "retarget":
+        raise InputError(
+            "the motion is retargeted, so its head is not the one in the video; give the motion tracked in the video: "
+            "--video-motion NPZ"
+        )
+    own = motion if video_motion is None else video_motion
+    if own.provenance.stage == "retarget":
+        raise InputError("--video-motion is retargeted; give the motion that emosh track made of the video")
+    if len(own) != len(motion):
+        raise InputError(
+            f"--video-motion has {len(own)} rows, but the motion {len(motion)}; give the one that was retargeted"
+        )
+    return own
+
+
+def _pose_painter(
+    motion: Motion, body: Body, framing: str, width: int, height: int
+) -> tuple[View, Callable[[PosedFrame], UInt8[np.ndarray, "height width 3"]]]:
+    """The picture in which the motion is posed, and what draws its skeleton at the size of the result."""
+    view = View.fitted(motion, width, height) if framing == REF else View.own(motion)
+    whole = point_finder(body, view)
+
+    def paint(frame: PosedFrame) -> UInt8[np.ndarray, "height width 3"]:
+        return letterboxed(draw_skeleton(whole(frame), view.width, view.height), width, height)
+
+    return view, paint
 
 
 def picture_size(width: int, height: int, area: int) -> tuple[int, int]:
@@ -113,15 +156,6 @@ def picture_size(width: int, height: int, area: int) -> tuple[int, int]:
     return min(found, key=lambda size: (-size[0] * size[1], abs(size[0] / size[1] - ratio)))
 
 
-def nearest_rows(motion: Motion, fps: int) -> Int[np.ndarray, "picked"]:
-    """The row nearest in time to each frame at `fps`; a tie goes to the even row, as numpy rounds."""
-    rate = float(motion.fps)
-    count = max(1, int(len(motion) / rate * fps))
-    times = motion.pts_seconds - motion.pts_seconds[0]
-    place = np.interp(np.arange(count) / fps, times, np.arange(len(motion)))
-    return np.clip(np.round(np.round(place, 6)).astype(int), 0, len(motion) - 1)
-
-
 def letterboxed(rgb: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
     """The picture resized with its aspect ratio and centred on a black picture of `width` x `height`."""
     import cv2
@@ -135,32 +169,19 @@ def letterboxed(rgb: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> UIn
     return canvas
 
 
-def _driving_pictures(video: Path, rows: Int[np.ndarray, "picked"], count: int) -> Iterator[np.ndarray]:
-    """The driving video's pictures of the picked rows, one in memory at a time."""
-    frames = read_frames(video)
-    index, rgb = -1, np.zeros((0, 0, 3), np.uint8)
-    for row in rows.tolist():
-        while index < row:
-            frame = next(frames, None)
-            if frame is None:
-                raise InputError(
-                    f"{video} has {index + 1} frames but the motion has {count} rows; "
-                    "give the video that the motion was tracked in"
-                )
-            index, rgb = frame.index, frame.rgb
-        yield rgb
-
-
-def _provenance(motion: Motion, body: Body, ref: Path, video: Path | None, fps: int, area: int) -> Provenance:
+def _provenance(
+    motion: Motion, others: dict[str, Motion | None], body: Body, ref: Path, video: Path | None, framing: str, fps: int,
+    area: int,
+) -> Provenance:  # fmt: skip
     inputs = {"motion": motion.provenance.fingerprint(), "ref": sha256_file(ref)}
+    inputs |= {role: each.provenance.fingerprint() for role, each in others.items() if each is not None}
     if video is not None:
         inputs["video"] = sha256_file(video)
     face = "drawn from the fitted body" if video is None else "cut out of the driving video"
-    notes = {"face": face, "source": motion.provenance.notes.get("source"), "ref": str(ref)}
     return Provenance(
         "export",
-        config={"to": "wan-animate", "fps": fps, "area": area},
+        config={"to": "wan-animate", "framing": framing, "fps": fps, "area": area},
         inputs=inputs,
         weights={"body": body.sha256},
-        notes=notes,
+        notes={"face": face, "ref": str(ref), **source_notes(motion.provenance)},
     )

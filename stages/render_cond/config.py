@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stages.drawing.names import AUTO, DRIVE, FRAMINGS, MESH
+from stages.errors import InputError
+
 
 @dataclass(frozen=True)
 class RenderCondConfig:
     """How the condition map is drawn."""
 
-    drawing: str = "mesh"
-    """What is drawn: mesh (the paper's map), skeleton (Wan-Animate's), openpose, depth, normal or shaded."""
+    drawing: str = AUTO
+    """What is drawn: mesh (the paper's map), skeleton (Wan-Animate's), openpose, depth, normal or shaded. auto: what
+    the model reads; the mesh where no model is named."""
+    framing: str = DRIVE
+    """Camera of the map: `drive` uses the driving video's camera (the paper), `ref` keeps the framing of the photo."""
     width: int = 512
     """Width of the condition map, in pixels."""
     height: int = 512
@@ -23,3 +29,13 @@ class RenderCondConfig:
     """Samples per pixel along each side, averaged against jagged edges."""
     rasterizer: str = "numba"
     """Code that turns triangles into pixels: numba, numpy (slow, for comparison) or pytorch3d (if installed)."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for an unknown framing."""
+        if self.framing not in FRAMINGS:
+            raise InputError(f"framing is {self.framing!r}, expected one of: {', '.join(FRAMINGS)}")
+
+    @property
+    def drawn(self) -> str:
+        """Name of the drawing, where `auto` is the mesh."""
+        return MESH if self.drawing == AUTO else self.drawing

@@ -18,29 +18,40 @@ from stages.body.model import Body
 from stages.body.same_body import require_same_body
 from stages.drawing.drawings import DrawingOptions, drawing
 from stages.drawing.frames import View, posed_frames
+from stages.drawing.names import REF
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.render_cond.config import RenderCondConfig
 
 
 def write_condition(
-    motion: Motion, body: Body, config: RenderCondConfig, out: Path, progress: Progress = silent
+    motion: Motion,
+    body: Body,
+    config: RenderCondConfig,
+    out: Path,
+    progress: Progress = silent,
+    reference: Motion | None = None,
 ) -> None:
-    """Write the map as a lossless mp4 with the frame times of the motion. Raises InputError as `render_frames` does.
+    """Write the map as a lossless mp4 with the frame times of the motion.
 
-    Its notes say in which frames the head faces the camera (`frontal_rows`), for the choice of an anchor.
+    `reference` is the photo's motion, which the framing `ref` needs. Raises InputError as `render_frames` does, and for
+    a framing `ref` without the photo's motion.
+    The notes say in which frames the head faces the camera (`frontal_rows`), for the choice of an anchor.
     """
     from stages.video.sink import VideoSink
 
+    inputs = {"motion": motion.provenance.fingerprint()}
+    if config.framing == REF:
+        motion, inputs["reference"] = _in_photo(motion, reference, body)
     provenance = Provenance(
         "render-cond",
         config=config_dict(config),
-        inputs={"motion": motion.provenance.fingerprint()},
+        inputs=inputs,
         weights={"body": body.sha256},
         notes={
             "kind": "condition-map",
-            "drawing": config.drawing,
-            "colours": drawing(config.drawing).version,
+            "drawing": config.drawn,
+            "colours": drawing(config.drawn).version,
             "frontal_frames": frontal_rows(motion, body),
             **source_notes(motion.provenance),
         },
@@ -59,6 +70,17 @@ def write_condition(
             progress("drawing the condition map", row + 1, len(motion))
 
 
+def _in_photo(motion: Motion, reference: Motion | None, body: Body) -> tuple[Motion, str]:
+    """(the motion in the photo's camera and place, fingerprint of the photo's motion)."""
+    from stages.drawing.framing import anchor_motion
+
+    if reference is None or len(reference) != 1:
+        raise InputError("framing ref places the person as in the photo; give the motion of the photo: --ref ref.npz")
+    for name, each in (("motion", motion), ("motion of the photo", reference)):
+        require_same_body(name, each, body)
+    return anchor_motion(motion, reference, body), reference.provenance.fingerprint()
+
+
 def render_frames(
     motion: Motion, body: Body, config: RenderCondConfig
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
@@ -70,7 +92,7 @@ def render_frames(
     _check_drawable(motion, body, config)
     view = View.fitted(motion, config.width, config.height)
     options = DrawingOptions(config.supersample, config.rasterizer, config.hybrid)
-    paint = drawing(config.drawing).painter(motion, body, view, options)
+    paint = drawing(config.drawn).painter(motion, body, view, options)
     black = np.zeros((config.height, config.width, 3), np.uint8)
     for frame in posed_frames(motion, body, view, shift=_zoom_shift(motion, config.zoom)):
         yield paint(frame) if frame.seen["body"] else black.copy()
@@ -85,7 +107,7 @@ def _check_drawable(motion: Motion, body: Body, config: RenderCondConfig) -> Non
             "width and height must be 16 or more, supersample 1 or more"
         )
     _zoom_range(config.zoom)
-    drawing(config.drawing)
+    drawing(config.drawn)
 
 
 def _zoom_range(zoom: str) -> tuple[float, float]:

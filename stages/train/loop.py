@@ -19,6 +19,8 @@ from torch import Tensor
 
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.artifacts.training_cache import TrainingCache
+from stages.drawing.drawings import drawing, drawn_by
+from stages.drawing.names import MESH
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.train import checkpoint as store
@@ -105,7 +107,7 @@ def train(
         trained = _steps(run, begun, found[-1].adapter if found else None, progress)
         if config.tune == "all" and accelerator.is_main_process:
             with mean.applied(plain) if mean is not None else nullcontext():
-                write_folder(out / MODEL, plain, folder)
+                write_folder(out / MODEL, plain, folder, cache.index.drawing)
     except RuntimeError as error:
         raise _explained(error, accelerator, out) from error
     finally:
@@ -159,6 +161,12 @@ def check_inputs(folder: ModelFolder, cache: TrainingCache, config: TrainConfig,
     """Refuse data, weights and settings that do not fit together, before anything is loaded."""
     if cache.index.layout != LAYOUT_VERSION:
         raise InputError(f"{cache.folder} was encoded for slot layout {cache.index.layout}, expected {LAYOUT_VERSION}")
+    if cache.index.drawing != drawing(MESH).version:
+        shown = drawn_by(cache.index.drawing)
+        raise InputError(
+            f"{cache.folder} shows {cache.index.drawing if shown is None else shown.name}, and emosh trains on the "
+            f"{MESH} ({drawing(MESH).version}); encode the manifest again"
+        )
     text_dim = folder.config.get("text_dim")
     if text_dim is not None and cache.prompt_embeds.shape[1] != text_dim:
         raise InputError(

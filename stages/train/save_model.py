@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-from stages.wan.folder import ModelFolder
+from stages.wan.folder import TRAINED_ON, ModelFolder
 
 MODEL = "model"
 
 
-def write_folder(place: Path, model: Any, base: ModelFolder) -> Path:
-    """Write the transformer and copies of the base's other parts to `place`, replacing a folder there in one step."""
+def write_folder(place: Path, model: Any, base: ModelFolder, drawing: str) -> Path:
+    """Write the transformer and copies of the base's other parts to `place`, replacing a folder there in one step.
+
+    `drawing` is the version of the drawing that it was trained on.
+    """
     part, old = place.with_name(f".{place.name}.part"), place.with_name(f".{place.name}.old")
     for each in (part, old):
         shutil.rmtree(each, ignore_errors=True)
     model.save_pretrained(part / "transformer")
+    config = part / "transformer" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text(encoding="utf-8")), TRAINED_ON: drawing}, indent=2))
     for other in sorted(base.path.iterdir()):
         if other.is_dir() and other.name != "transformer":
             shutil.copytree(other, part / other.name)

@@ -25,6 +25,8 @@ KINDS = {
     "AnimateTransformer3DModel": "animate",
 }
 """Class in transformer/config.json -> kind of base."""
+TRAINED_ON = "emosh_drawing"
+"""Key of transformer/config.json in a folder that emosh trained as a whole."""
 EXPECTED = "give a diffusers folder, such as Wan2.2-Animate-14B-Diffusers"
 
 
@@ -40,6 +42,8 @@ class ModelFolder:
     """Whether the folder has motion embedding weights. A plain Wan2.1-I2V has none."""
     has_face: bool = False
     """Whether the folder has Wan-Animate's face modules."""
+    drawing: str | None = None
+    """Version of the drawing that all of the folder's weights were trained on; None for a base of others."""
     pack: Pack | None = None
     """The quantised single file that is the transformer, instead of `transformer/`."""
 
@@ -79,7 +83,8 @@ def open_folder(path: Path) -> ModelFolder:
     entries = read_folder(path / "transformer")
     check_transformer(path / "transformer", config, entries)
     embedded = f"{EMBEDDING}.weight" in entries
-    return ModelFolder(path, kind, _dtype(path, entries), config, embedded, has_face(entries))
+    drawing = config.get(TRAINED_ON)
+    return ModelFolder(path, kind, _dtype(path, entries), config, embedded, has_face(entries), drawing)
 
 
 def open_with_pack(file: Path, path: Path) -> ModelFolder:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emosh_cli.workflows.ablation import FULL, VARIANTS, all_gates, variants_for_backend
+from emosh_cli.workflows.ablation import FULL, VARIANTS, all_gates, variants_for
 from stages.artifacts.motion import load_motion
 from stages.detect.gates import GATES
 from stages.video.metadata import read_metadata
@@ -31,7 +31,7 @@ def puppets(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluate", "ablate", folder / "pairs", "-o", folder / "a.json", "--backend", "puppet", *SMALL, *JUDGED
     )
     assert said.code == 0, said.err
-    assert "left out: without SAC: only the diffusion model" in said.err
+    assert "left out: without SAC: only a model that reads the mesh" in said.err
     return folder
 
 
@@ -56,7 +56,7 @@ def test_the_puppets_table(puppets: Path) -> None:
 def test_the_variants_are_kept_and_differ_by_their_switch(puppets: Path) -> None:
     """One video a variant, as long as the driver; the motion without gates was tracked with them off."""
     work = puppets / "a.emosh"
-    videos = {each.folder: work / each.folder / "one.mp4" for each in variants_for_backend("puppet")[0]}
+    videos = {each.folder: work / each.folder / "one.mp4" for each in variants_for("puppet", None)[0]}
     assert all(probe(path).frame_count == FRAMES for path in videos.values())
     motions = [load_motion(path) for path in sorted((work / "motions").glob("one-*.npz"))]
     off = sorted(len(each.provenance.config["gates_off"]) for each in motions)
@@ -83,7 +83,7 @@ def test_all_switches_with_the_diffusion_model(clip: Clip, tmp_path: Path) -> No
     (tmp_path / "pairs" / "drive").mkdir(parents=True)
     shutil.copy(clip.drive, tmp_path / "pairs" / "drive" / "one.mp4")
     said = emosh("evaluate", "ablate", tmp_path / "pairs", "-o", tmp_path / "a.json", "--backend", "wan",
-                 "--model", model, *WAN, *JUDGED)  # fmt: skip
+                 "--model", model, "--adapter", "none", "--set", "render_cond.drawing=mesh", *WAN, *JUDGED)  # fmt: skip
     assert said.code == 0, said.err
     report = json.loads((tmp_path / "a.json").read_text())
     assert [row["method"] for row in report["tables"][0]["rows"]] == [each.name for each in VARIANTS]
@@ -99,10 +99,11 @@ def test_all_switches_with_the_diffusion_model(clip: Clip, tmp_path: Path) -> No
 
 def test_every_variant_is_told_apart() -> None:
     """Five rows for the diffusion model, the whole method and four switches; gates that exist."""
-    assert [each.name for each in variants_for_backend("wan")[0]] == [each.name for each in VARIANTS]
+    assert [each.name for each in variants_for("wan", "mesh")[0]] == [each.name for each in VARIANTS]
     assert len(VARIANTS) == 5
-    assert variants_for_backend("wan")[1] == {}
-    assert variants_for_backend("puppet")[0][0] is FULL
+    assert variants_for("wan", "mesh")[1] == {}
+    assert variants_for("puppet", None)[0][0] is FULL
+    assert set(variants_for("wan", "skeleton")[1]) == {"without SAC", "without hybrid motion"}
     assert all(name in GATES for name in all_gates())
 
 

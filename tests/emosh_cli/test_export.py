@@ -47,10 +47,18 @@ def test_a_run_again(own_folder: Path, motion_file: Path, clip: Clip) -> None:
     ("words", "expected"),
     [
         (["-o", "a.fbx"], "no format is written as .fbx"),
-        (["--to", "fbx"], "choose one of: amass, glb, bvh, wan-animate"),
+        (["--to", "fbx"], "choose one of: amass, glb, bvh, wan-animate, scail-2"),
         (["-o", "a.npz", "--to", "glb"], "a GLB export is written as .glb"),
         (["-o", "wan"], "needs the photo to animate: --ref PHOTO"),
-        (["-o", "a.glb", "--ref", "a.png"], "--ref is only for --to wan-animate"),
+        (["-o", "a.glb", "--ref", "a.png"], "--ref is only for --to wan-animate and scail-2; leave it out for glb"),
+        (["-o", "a.bvh", "--framing", "ref"], "--framing is only for --to wan-animate and scail-2"),
+        (["--to", "scail-2", "--ref", "a.png", "--video", "a.mp4"], "--video is only for --to wan-animate"),
+        (["--to", "scail-2"], "scail-2 needs the photo to animate: --ref PHOTO"),
+        (["-o", "wan", "--ref", "a.png", "--framing", "ref"], "the motion tracked in the photo: --ref-motion NPZ"),
+        (["-o", "wan", "--ref", "a.png", "--framing", "left"], "framing is 'left', expected one of: ref, drive"),
+        (["-o", "wan", "--ref", "a.png", "--video-motion", "d.npz"], "--video VIDEO; give both"),
+        (["-o", "wan", "--ref", "a.png", "--ref-motion", "r.npz"], "r.npz does not exist, expected the motion"),
+        (["--to", "scail-2", "--ref", "a.png", "--set", "short_side=500"], "choose a multiple of 32"),
         (["-o", "wan", "--ref", "a.mp4"], "does not exist"),
         (["--to", "glb", "-o", "-"], "cannot be written to a pipe"),
         (["-o", "a.bvh", "--set", "bvh_units_per_metre=0"], "choose a number above 0"),
@@ -75,3 +83,38 @@ def test_inspect_tells_what_made_it(own_folder: Path, motion_file: Path) -> None
 def test_a_video_is_no_photo(motion_file: Path, clip: Clip) -> None:
     """--ref takes a photo, and says so of a video."""
     assert "is not a photo" in refused("export", motion_file, "-o", "wan", "--ref", clip.drive)
+
+
+def test_scail_2_is_asked_for_by_name(own_folder: Path, motion_file: Path, clip: Clip) -> None:
+    """--to scail-2 writes its folder beside the motion; again over its own, but neither over another folder nor over
+    its own input."""
+    words = ["export", motion_file, "--to", "scail-2", "--ref", clip.photo, "--set", "short_side=64"]
+    planned = emosh(*words, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert not motion_file.with_name("motion-scail-2").exists()
+    for _ in range(2):
+        said = emosh(*words, "--json")
+        assert said.code == 0, said.err
+        assert said.json["output"] == str(motion_file.with_name("motion-scail-2"))
+        assert (said.json["to"], said.json["frames"], said.json["width"]) == ("scail-2", 6, 64)
+    (own_folder / "mine").mkdir()
+    write_png(own_folder / "mine" / "ref.png", np.zeros((64, 64, 3), np.uint8))
+    assert "is not a SCAIL-2 folder" in refused(*words, "-o", "mine")
+    own = [*words[:4], "--ref", "mine/ref.png", "-o", "mine", "--force"]
+    assert "ref.png is an input of this command" in refused(*own)
+
+
+def test_the_face_of_a_retargeted_motion_needs_the_videos_motion(own_folder: Path, clip: Clip) -> None:
+    """With --video a retargeted motion is refused in one line, before anything is made; --video-motion makes it."""
+    target, driver = clip.work / "target.npz", clip.work / "drive.npz"
+    words = ["export", target, "-o", "wan", "--ref", clip.photo, "--video", clip.drive, "--set", "area_width=256",
+             "--set", "area_height=256"]  # fmt: skip
+    assert "give the motion tracked in the video: --video-motion NPZ" in refused(*words)
+    assert not (own_folder / "wan").exists()
+    reference = [path for path in clip.work.glob("*.npz") if path not in (target, driver)]
+    assert len(reference) == 1
+    made = emosh(*words, "--video-motion", driver, "--ref-motion", reference[0], "--framing", "ref", "--json")
+    assert made.code == 0, made.err
+    shown = emosh("inspect", "wan/src_face.mp4", "--json").json["provenance"]
+    assert shown["config"]["framing"] == "ref"
+    assert set(shown["inputs"]) == {"motion", "ref", "video", "video_motion", "ref_motion"}

@@ -60,7 +60,7 @@ def rows() -> dict[str, Any]:
 
 def generate(files: dict[str, Path], *words: object) -> tuple[object, ...]:
     """The command that draws the latents in two steps."""
-    return ("generate", "--latents", files["latents"], "--backend", "wan", "--device", "cpu",
+    return ("generate", "--latents", files["latents"], "--backend", "wan", "--device", "cpu", "--adapter", "none",
             "--set", "num_inference_steps=2", "--set", "dtype=float32", *words)  # fmt: skip
 
 
@@ -89,7 +89,8 @@ def test_a_pack_is_added_listed_and_drawn_with(files: dict[str, Path], home: Pat
 def test_fast_animate_draws_in_six_steps(files: dict[str, Path], home: Path, tmp_path: Path) -> None:
     """The preset takes the installed step-distillation LoRA by name, beside the pack's weights."""
     out, small = tmp_path / "out.mp4", ("--set", "dtype=float32", "--device", "cpu")
-    command = ("generate", "--latents", files["latents"], "--model", files["gguf"], "--config", "fast-animate", *small)
+    command = ("generate", "--latents", files["latents"], "--model", files["gguf"], "--config", "fast-animate",
+               "--adapter", "none", *small)  # fmt: skip
     assert "wan-distill is not installed; emosh models fetch wan-distill" in refused(*command, "-o", out)
     assert emosh("models", "add", lora(tmp_path / "distill.safetensors")).code == 0
     said = emosh(*command, "-o", out)

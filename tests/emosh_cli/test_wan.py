@@ -32,12 +32,15 @@ def steps(said) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def drawn(clip: Clip, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole chain with the wan backend: `generate --ref --motion --backend wan`."""
+    """The whole chain with the wan backend: `generate --ref --motion --backend wan`, by default with the skeleton."""
     out = tmp_path_factory.mktemp("wan") / "out.mp4"
     said = emosh("generate", "--ref", clip.photo, "--motion", clip.work / "drive.npz", "--backend", "wan",
                  "--model", model, "-o", out, "--json", *QUICK)  # fmt: skip
     assert said.code == 0, said.err
     assert list(steps(said)) == ["track photo.png", "retarget", "render-cond", "encode", "generate (wan)"]
+    assert "drawing: skeleton, read by Tiny-Animate with its own weights" in said.err
+    assert f"face: drawn from the fitted body, because {clip.drive.name} is not beside" not in said.err
+    assert f"face: cut out of {clip.drive}" in said.err
     assert said.json["backend"] == "wan"
     assert len(said.json["chunks"]) == 1
     return out
@@ -55,8 +58,8 @@ def test_the_chain_with_wan(clip: Clip, drawn: Path) -> None:
 
 
 def test_a_rerun_and_a_changed_setting(clip: Clip, model: Path, drawn: Path) -> None:
-    """A rerun is cached to the last step; another seed or --no-sac draws again but encodes nothing anew; --no-hybrid
-    starts at the map, --no-disentangle at retargeting."""
+    """A rerun is cached to the last step; another seed or --no-sac draws again but encodes nothing anew; another face
+    encodes again, another drawing or framing starts at the map, --no-disentangle at retargeting."""
     command = ("generate", "--ref", clip.photo, "--motion", clip.work / "drive.npz", "--backend", "wan",
                "--model", model, "-o", drawn, "--dry-run", "--json", *QUICK)  # fmt: skip
 
@@ -66,7 +69,10 @@ def test_a_rerun_and_a_changed_setting(clip: Clip, model: Path, drawn: Path) -> 
 
     assert made() == []
     assert made("--seed", 5) == made("--no-sac") == made("--color-anchor") == ["generate (wan)"]
-    assert made("--no-hybrid") == ["render-cond", "encode", "generate (wan)"]
+    assert made("--face", "body") == ["encode", "generate (wan)"]
+    assert made("--framing", "ref") == ["render-cond", "encode", "generate (wan)"]
+    mesh = ("--drawing", "mesh", "--adapter", "none")
+    assert made(*mesh) == made(*mesh, "--no-hybrid") == ["render-cond", "encode", "generate (wan)"]
     assert made("--no-disentangle") == ["retarget", "render-cond", "encode", "generate (wan)"]
     assert made("--set", "encode.prompt=a dance") == ["encode", "generate (wan)"]
 
@@ -74,7 +80,8 @@ def test_a_rerun_and_a_changed_setting(clip: Clip, model: Path, drawn: Path) -> 
 def test_stage_by_stage(clip: Clip, model: Path, drawn: Path, tmp_path: Path) -> None:
     """encode and generate --latents give the bytes that the chain gave, with sound; inspect shows what latents are."""
     work, latents, out = drawn.with_suffix(".emosh"), tmp_path / "clip.safetensors", tmp_path / "out.mp4"
-    said = emosh("encode", "--ref", clip.photo, "--cond", work / "cond.mp4", "--model", model, "-o", latents,
+    said = emosh("encode", "--ref", clip.photo, "--cond", work / "cond.mp4", "--motion", clip.work / "drive.npz",
+                 "--video", clip.drive, "--model", model, "-o", latents,
                  "--set", "chunk_frames=5", "--set", "overlap_frames=1", "--device", "cpu")  # fmt: skip
     assert said.out == f"{latents}\n", said.err
     assert latents.read_bytes() == (work / "clip.safetensors").read_bytes()
@@ -88,6 +95,66 @@ def test_stage_by_stage(clip: Clip, model: Path, drawn: Path, tmp_path: Path) ->
     assert (shown["kind"], shown["figures"]["frames"], shown["problem"]) == ("latents", str(FRAMES), None)
     assert all(meaning for *_, meaning in shown["rows"])
     assert shown["provenance"]["stage"] == "encode"
+
+
+def test_the_mesh_is_drawn_without_an_adapter_only_when_asked(
+    clip: Clip, model: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """`render-cond` draws the mesh; its latents need --adapter none, with which they are drawn; a face is refused."""
+    cond, latents, out = tmp_path / "cond.mp4", tmp_path / "clip.safetensors", tmp_path / "out.mp4"
+    assert emosh("render-cond", drawn.with_suffix(".emosh") / "target.npz", "-o", cond, "--size", "64").code == 0
+    command = ("encode", "--ref", clip.photo, "--cond", cond, "--model", model, "-o", latents, "--device", "cpu",
+               "--set", "chunk_frames=5", "--set", "overlap_frames=1")  # fmt: skip
+    assert "leave --motion and --video out" in refused(*command, "--motion", clip.work / "drive.npz")
+    assert emosh(*command).code == 0
+    draw = ("generate", "--latents", latents, "--model", model, "-o", out, "--device", "cpu",
+            "--set", "num_inference_steps=1")  # fmt: skip
+    assert "has never seen the mesh" in refused(*draw)
+    said = emosh(*draw, "--adapter", "none")
+    assert said.code == 0, said.err
+    assert probe(out).frame_count == FRAMES
+
+
+def test_a_skeleton_is_not_encoded_without_its_face(clip: Clip, model: Path, drawn: Path, tmp_path: Path) -> None:
+    """A skeleton without --motion, a video beside a retargeted motion, and a motion of other rows are one line each."""
+    work = drawn.with_suffix(".emosh")
+    command = ("encode", "--ref", clip.photo, "--cond", work / "cond.mp4", "--model", model, "-o",
+               tmp_path / "clip.safetensors", "--device", "cpu")  # fmt: skip
+    assert "needs the face beside it: give --motion NPZ" in refused(*command)
+    retargeted = ("--motion", work / "target.npz", "--video", clip.drive)
+    assert "is retargeted; with --video give the driver's own motion" in refused(*command, *retargeted)
+    one_row = ("--motion", work / "ref.npz")
+    assert f"gives 1 faces, {work / 'cond.mp4'} has {FRAMES} frames" in refused(*command, *one_row)
+    assert "gives it" not in refused(*command, "--set", "face=driver", "--motion", clip.work / "drive.npz")
+
+
+@pytest.mark.parametrize("drawing", ["skeleton", "openpose", "depth", "normal", "shaded"])
+def test_a_drawing_is_named(clip: Clip, tmp_path: Path, drawing: str) -> None:
+    """`render-cond --drawing` names the file and its record after the drawing, in the driver's or the photo's frame."""
+    work, motion = clip.work, tmp_path / "target.npz"
+    shutil.copy(work / "target.npz", motion)
+    said = emosh("render-cond", motion, "--drawing", drawing, "--size", "64", "--framing", "ref",
+                 "--ref", work / "ref.npz")  # fmt: skip
+    assert said.out == f"{tmp_path / f'target-{drawing}.mp4'}\n", said.err
+    record = json.loads(read_metadata(tmp_path / f"target-{drawing}.mp4")["comment"])
+    assert (record["notes"]["drawing"], record["config"]["framing"]) == (drawing, "ref")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--drawing", "stick"], "no drawing is called 'stick'"),
+        (["--framing", "ref"], "give the photo: --ref"),
+        (["--ref", "REF"], "--ref is for --framing ref"),
+        (["--framing", "ref", "--ref", "DRIVE"], "give the motion of the photo"),
+    ],
+)
+def test_a_drawing_that_is_refused(clip: Clip, tmp_path: Path, words: list[str], said: str) -> None:
+    """An unknown drawing, and a framing without the photo's motion, are one line."""
+    places = {"REF": clip.work / "ref.npz", "DRIVE": clip.work / "drive.npz"}
+    spelt = [str(places.get(word, word)) for word in words]
+    assert said in refused("render-cond", clip.work / "target.npz", *spelt, "-o", tmp_path / "cond.mp4")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_in_models(
@@ -108,13 +175,14 @@ def test_a_name_in_models(
     ("words", "said"),
     [
         (["--latents", "LATENTS", "--ref", "PHOTO"], "leave --ref and --motion out"),
-        (["--latents", "LATENTS", "--framing", "ref"], "drawn by the wan backend"),
-        (["--latents", "LATENTS", "--no-hybrid"], "act before encoding"),
+        (["--latents", "LATENTS", "--backend", "puppet"], "drawn by the wan backend"),
+        (["--latents", "LATENTS", "--framing", "ref"], "--framing acts before encoding"),
+        (["--latents", "LATENTS", "--no-hybrid"], "--no-hybrid acts before encoding"),
         (["--latents", "MOTION", "--model", "MODEL"], "not a safetensors file"),
         (["--latents", "LATENTS", "--model", "nowhere"], "not a folder"),
         (["--latents", "LATENTS", "--model", "MODEL/transformer"], "give the folder that holds it"),
         (["--latents", "LATENTS", "--model", "MODEL", "--adapter", "none.safetensors"], "does not exist"),
-        (["--latents", "LATENTS", "--model", "MODEL", "--adapter", "LATENTS"], "is not an emosh adapter"),
+        (["--latents", "LATENTS", "--model", "MODEL", "--adapter", "LATENTS"], "was trained on the mesh, not on"),
         (["--latents", "LATENTS", "--model", "MODEL", "--device", "tpu"], "choose auto, cpu, cuda"),
         (["--latents", "LATENTS", "--model", "MODEL", "--set", "guidance_scale=3"], "negative prompt"),
         (["--latents", "LATENTS", "--model", "MODEL", "--set", "loras=['a.pt']"], "a.pt does not exist"),
@@ -140,7 +208,24 @@ def test_a_name_in_models(
             "mag_ratios has 2 numbers for 20 steps",
         ),
         (["--ref", "PHOTO", "--motion", "MOTION", "--backend", "puppet", "--no-sac"], "an option of the wan backend"),
-        (["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--framing", "ref"], "of the puppet backend"),
+        (["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--framing", "photo"], "choose ref or drive"),
+        (["--ref", "PHOTO", "--motion", "MOTION", "--backend", "puppet", "--face", "body"], "of the wan backend"),
+        (
+            ["--ref", "PHOTO", "--motion", "MOTION", "--backend", "puppet", "--drawing", "mesh"],
+            "no effect on the puppet",
+        ),
+        (
+            ["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--drawing", "mesh"],
+            "it has never seen the mesh",
+        ),
+        (["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--drawing", "depth"], "no model of emosh reads"),
+        (["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--no-hybrid"], "the skeleton has none"),
+        (["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--face", "mine"], "face is 'mine'"),
+        (
+            ["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--drawing", "mesh", "--adapter", "PHOTO"],
+            "only .safetensors files are read",
+        ),
+        (["--ref", "PHOTO", "--motion", "ALONE", "--model", "MODEL", "--face", "driver"], "use --face body"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -150,7 +235,8 @@ def test_what_does_not_fit_is_refused(
     2, before a weight is hashed."""
     monkeypatch.setattr("stages.wan.digests.file_digests", lambda *given: pytest.fail("weights were read"))
     places = {"LATENTS": drawn.with_suffix(".emosh") / "clip.safetensors", "PHOTO": clip.photo, "MODEL": model,
-              "MOTION": clip.work / "drive.npz"}  # fmt: skip
+              "MOTION": clip.work / "drive.npz", "ALONE": tmp_path / "alone.npz"}  # fmt: skip
+    shutil.copy(places["MOTION"], places["ALONE"])
     spelt = [word if "/" in word else str(places.get(word, word)) for word in words]
     spelt = [word.replace("MODEL", str(model)) if word.startswith("MODEL/") else word for word in spelt]
     assert said in refused("generate", *spelt, "-o", tmp_path / "out.mp4")
@@ -163,7 +249,8 @@ def test_a_folder_that_cannot_encode(clip: Clip, model: Path, drawn: Path, tmp_p
     broken, cond = tmp_path / "model", drawn.with_suffix(".emosh") / "cond.mp4"
     shutil.copytree(model, broken)
     shutil.rmtree(broken / part)
-    words = ("encode", "--ref", clip.photo, "--cond", cond, "--model", broken, "--device", "cpu", "--dry-run",
+    words = ("encode", "--ref", clip.photo, "--cond", cond, "--motion", clip.work / "drive.npz", "--model", broken,
+             "--device", "cpu", "--dry-run",
              "-o", tmp_path / "clip.safetensors")  # fmt: skip
     assert f"has no {part}/" in refused(*words, "--set", "prompt=never seen before")
     if part == "tokenizer":

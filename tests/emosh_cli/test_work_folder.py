@@ -89,7 +89,7 @@ def test_sound_comes_from_beside_the_motion_only(clip: Clip, tmp_path: Path) -> 
 def test_a_motion_names_no_private_file(clip: Clip, tmp_path: Path) -> None:
     """A forged motion, whose source is a path with the right bytes or the name of what lies beside it with any bytes,
     brings no sound."""
-    from emosh_cli.workflows.animation import find_audio
+    from emosh_cli.workflows.animation import find_video
     from stages.artifacts.provenance import Provenance, sha256_file
 
     shutil.copy(clip.drive, tmp_path / "private.mp4")
@@ -97,12 +97,12 @@ def test_a_motion_names_no_private_file(clip: Clip, tmp_path: Path) -> None:
     given.parent.mkdir()
     for source in (str(tmp_path / "private.mp4"), "../private.mp4", "..", ".", "", 5, {"path": str(clip.drive)}, None):
         record = Provenance("track", inputs={"video": right}, notes={"source": source})
-        assert find_audio(record, given, console) is None
+        assert find_video(record, given, console)[0] is None
     for record in (Provenance("retarget", notes={"source": "private.mp4"}), Provenance("retarget", inputs={"x": right}),
                    Provenance("track", inputs={"video": "0"}, notes={"source": "private.mp4"})):  # fmt: skip
-        assert find_audio(record, tmp_path / "a.npz", console) is None
+        assert find_video(record, tmp_path / "a.npz", console)[0] is None
     honest = Provenance("retarget", notes={"source": "clips\\private.mp4", "source_sha256": right})
-    assert find_audio(honest, tmp_path / "a.npz", console) == tmp_path / "private.mp4"
+    assert find_video(honest, tmp_path / "a.npz", console) == (tmp_path / "private.mp4", "")
 
 
 def test_a_rerun_is_cached(clip: Clip) -> None:

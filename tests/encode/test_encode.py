@@ -14,7 +14,8 @@ import torch
 from stages.artifacts.latents import Latents
 from stages.artifacts.streamed_safetensors import Declared, StreamedReader, write_streamed
 from stages.encode.config import EncodeConfig
-from stages.encode.encode import encode, fit_to_map, read_condition_map
+from stages.encode.encode import encode, read_condition_map
+from stages.encode.fit import fit_to_map
 from stages.encode.windows import windows
 from stages.errors import InputError
 from stages.wan import loading

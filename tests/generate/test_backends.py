@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,8 @@ from stages.errors import InputError
 from stages.generate import backends
 from stages.generate.backends import choose
 from stages.generate.puppet.config import PuppetConfig
-from stages.wan.weights import GROUPS, WEIGHTS, missing_parts
+from stages.wan.weights import GROUPS, WEIGHTS, missing_parts, model_folder
+from tests.wan import tiny
 
 
 def install(home: Path, *names: str) -> None:
@@ -26,6 +29,12 @@ def install(home: Path, *names: str) -> None:
                 (place / "config.json").write_text("{}")
 
 
+def base(place: Path, transformer: Any) -> None:
+    """A tiny base in the place of the installed one."""
+    shutil.rmtree(place / "transformer", ignore_errors=True)
+    transformer.save_pretrained(place / "transformer")
+
+
 def test_auto_takes_the_puppet_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` is the puppet without wan's weights, with a base not trained on the maps, or without a GPU, and gives
     the reason; otherwise it is wan."""
@@ -35,16 +44,25 @@ def test_auto_takes_the_puppet_and_says_why(tmp_path: Path, monkeypatch: pytest.
         f"wan's weights are not installed ({', '.join(missing_parts(tmp_path))}); puppet is built in",
     )
     install(tmp_path, *GROUPS["wan"])
+    place = model_folder(tmp_path)
+    base(place, tiny.i2v_transformer())
     name, why = choose("auto", tmp_path)
     assert name == "puppet"
-    assert "emosh-adapter is not" in why
-    install(tmp_path, "emosh-adapter")
+    assert "emosh-adapter is not installed" in why
+    base(place, tiny.animate_transformer())
     name, why = choose("auto", tmp_path)
     assert name == "puppet"
     assert "no GPU" in why
     assert choose("auto", tmp_path, device="cpu")[0] == "wan"
     monkeypatch.setattr(backends, "_has_gpu", lambda: True)
-    assert choose("auto", tmp_path) == ("wan", "its weights are installed")
+    skeleton = "its weights are installed, with face modules, which read the skeleton and the face"
+    assert choose("auto", tmp_path) == ("wan", skeleton)
+    install(tmp_path, "emosh-adapter")
+    assert choose("auto", tmp_path) == ("wan", "its weights are installed, with an adapter, which reads the mesh")
+    assert choose("auto", tmp_path, adapter="none") == ("wan", skeleton)
+    base(place, tiny.i2v_transformer())
+    assert choose("auto", tmp_path, adapter="none")[0] == "puppet"
+    assert choose("auto", tmp_path, adapter="mine.safetensors")[0] == "wan"
 
 
 def test_a_named_backend_is_used(tmp_path: Path) -> None:

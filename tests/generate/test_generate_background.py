@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stages.generate.puppet.background import Backdrop, fill_hole
-from stages.generate.puppet.matte import dilate, erode, foreground_colours, keep_touching, solid_colours
+from stages.generate.puppet.matte import foreground_colours, solid_colours
+from stages.raster.masks import dilate
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -54,26 +55,9 @@ def test_unmixed_colours_mix_back_to_the_photo() -> None:
     assert np.abs(again - photo).max() <= 1.0
 
 
-def test_only_pieces_that_touch_the_body_are_kept() -> None:
-    """Of two regions the one without a seed is removed."""
-    mask = np.zeros((20, 20), bool)
-    mask[2:6, 2:6] = mask[12:16, 12:16] = True
-    seeds = np.zeros_like(mask)
-    seeds[3, 3] = True
-    kept = keep_touching(mask, seeds)
-    assert kept[2:6, 2:6].all()
-    assert not kept[12:16].any()
-
-
 def test_solid_colours_reach_every_pixel() -> None:
     """Pixels outside the matte get the person's colour, not the colour of the surroundings."""
     photo = np.zeros((30, 30, 3), np.uint8)
     photo[10:20, 10:20] = (200, 100, 50)
     alpha = (photo[..., 0] > 0).astype(np.float32)
     assert np.abs(solid_colours(photo, alpha, 1.0).astype(int) - (200, 100, 50)).max() <= 1
-
-
-def test_erosion_and_dilation_undo_each_other_on_a_disc() -> None:
-    """A disc grown and shrunk by the same radius keeps its area within five percent."""
-    _, disc = scene()
-    assert abs(erode(dilate(disc, 5.0), 5.0).sum() / disc.sum() - 1) < 0.05

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from stages.body.model import JOINT_NAMES, Body
+from stages.drawing.framing import anchor_motion
 from stages.errors import InputError
-from stages.generate.puppet.anchor import anchor_motion
 from stages.generate.puppet.framing import use_driving_camera
 from stages.generate.puppet.generate import check_inputs, generate, render_frames
-from stages.generate.puppet.matte import dilate, erode
+from stages.raster.masks import dilate, erode
 from stages.video.metadata import read_metadata
 from stages.video.source import read_frames
 from tests.generate.conftest import Astronaut, repeated

@@ -17,12 +17,13 @@ from stages.generate.puppet.framing import result_size
 from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
-from stages.generate.puppet.matte import dilate, erode, foreground_colours, person_alpha, solid_colours
+from stages.generate.puppet.matte import foreground_colours, person_alpha, solid_colours
 from stages.generate.puppet.parts import LAYERS, label_pixels
 from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.texture import paint_mesh, visible_layers
 from stages.generate.puppet.view import View, make_rig, make_view, resize_photo
 from stages.progress import Progress, silent
+from stages.raster.masks import dilate, erode
 
 STEPS = 6
 

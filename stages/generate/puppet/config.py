@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stages.drawing.names import FRAMINGS
 from stages.errors import InputError
-
-FRAMINGS = ("ref", "drive")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.body.camera import resize_intrinsics
 from stages.body.model import Body, motion_template
 from stages.body.same_body import require_same_body
+from stages.drawing.framing import anchor_motion, find_visible_parts
 from stages.errors import InputError
-from stages.generate.puppet.anchor import anchor_motion, find_visible_parts
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.framing import use_driving_camera

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numba import njit
 
 from stages.generate.puppet.draw import skin_points
-from stages.generate.puppet.matte import dilate
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
 from stages.generate.puppet.view import View, strongest_joints
+from stages.raster.masks import dilate
 from stages.raster.rasterizer import rasterizer
 
 OVERLAP_M = 0.03

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from stages.generate.puppet.nearest import nearest_marked
+from stages.raster.masks import dilate, erode, keep_touching
 
 GRABCUT_SIDE = 512
 
@@ -55,18 +56,6 @@ def grabcut(
     cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), seeds, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
     person = ((seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD)).astype(np.float32)
     return cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-
-
-def keep_touching(mask: np.ndarray, seeds: np.ndarray) -> Bool[np.ndarray, "height width"]:
-    """The connected components of `mask` that share a pixel with `seeds`."""
-    count, found = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    labels: np.ndarray = np.array(found)
-    if count <= 1 or not (mask & seeds).any():
-        return mask
-    kept = np.zeros(count, bool)
-    kept[np.unique(labels[seeds & mask])] = True
-    kept[0] = False
-    return kept[labels]
 
 
 def fill_pinholes(mask: np.ndarray, area: int) -> Bool[np.ndarray, "height width"]:
@@ -131,16 +120,3 @@ def foreground_colours(
     exact = (rgb - (1.0 - weight) * behind) / np.maximum(weight, 0.05)
     trust = np.clip((weight - 0.1) / 0.5, 0.0, 1.0)
     return np.clip(trust * exact + (1.0 - trust) * prior + 0.5, 0, 255).astype(np.uint8)
-
-
-def erode(mask: np.ndarray, radius: float) -> Bool[np.ndarray, "height width"]:
-    """Pixels more than `radius` inside the mask; the border of the picture is not an edge."""
-    padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    return cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] > radius
-
-
-def dilate(mask: np.ndarray, radius: float) -> Bool[np.ndarray, "height width"]:
-    """Pixels at most `radius` from the mask."""
-    if not mask.any():
-        return mask.astype(bool)
-    return cv2.distanceTransform((~mask.astype(bool)).astype(np.uint8), cv2.DIST_L2, 5) <= radius

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.body.model import PART_NAMES
-from stages.generate.puppet.matte import erode
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.view import View
+from stages.raster.masks import erode
 
 LAYERS = {
     "torso": ("torso",),

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.body.model import JOINT_NAMES, PART_NAMES
-from stages.generate.puppet.matte import erode
 from stages.generate.puppet.parts import LAYERS, layer_of_vertex
 from stages.generate.puppet.view import View, facing, smoothstep
+from stages.raster.masks import erode
 
 CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "right_hand"),
            ("left_leg", "right_leg"), ("left_foot", "right_foot"))  # fmt: skip

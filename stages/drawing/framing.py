@@ -44,9 +44,17 @@ class VisibleParts:
 
 
 def anchor_motion(
-    target: Motion, reference: Motion, body: Body, smoothing: float, expression_smoothing: float, pitch_limit: float
+    target: Motion,
+    reference: Motion,
+    body: Body,
+    smoothing: float = 0.0,
+    expression_smoothing: float = 0.0,
+    pitch_limit: float = 0.0,
 ) -> Motion:
-    """The target motion in the reference's camera and framing (`framing="ref"`). pitch_limit in degrees."""
+    """The target motion in the reference's camera and framing (`framing="ref"`). A row per row of `target`.
+
+    smoothing: standard deviation in frames. pitch_limit: the most that a lean of the driver is taken away, degrees.
+    """
     rest_joints = body.J_regressor @ motion_template(body, reference)
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float64))
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
