@@ -104,7 +104,7 @@ class DiffusionModel:
         Without latents, check the encoders that would make them. `configs` maps SECTIONS to frozen configs. Raises
         InputError.
         """
-        from stages.generate.wan.generate import check_inputs
+        from stages.generate.wan.generate import check_inputs, fit_to_drawing
         from stages.generate.wan.model_weights import Source, check_source, dropped_lora_names
 
         config, source = configs["wan"], Source(self.folder, self.adapter, {})
@@ -112,7 +112,7 @@ class DiffusionModel:
             self.check_encoding(configs["encode"].prompt)
             check_source(source, config)
         else:
-            check_inputs(latents, source, config)
+            check_inputs(latents, *fit_to_drawing(source, config, latents), configs["wan_run"])
         for path, names in dropped_lora_names(config).items():
             self.console.note(f"{path}: diffusers cannot load these tensors and leaves them out: {', '.join(names)}")
 

@@ -129,9 +129,9 @@ def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Fac
         raise InputError(f"{cond} shows the skeleton, which needs the face beside it: give --motion NPZ (and --video)")
     if faces.count != frames:
         raise InputError(f"{faces.source} gives {faces.count} faces, {cond} has {frames} frames; give its own motion")
-    from stages.wan.face_modules import FACE_CONFIG, face_config
+    from stages.wan.face_modules import with_defaults
 
-    return {**FACE_CONFIG, **face_config(folder.config)}["motion_encoder_dim"]
+    return with_defaults(folder.config)["motion_encoder_dim"]
 
 
 def _face_motion(
@@ -227,6 +227,7 @@ def _header(
             "face": None if faces is None else faces.kind,
             "replace": background is not None,
             "hybrid": record.config.get("hybrid"),
+            "frontal_frames": record.notes.get("frontal_frames"),
             **source_notes(record),
         },
     )

@@ -71,6 +71,11 @@ def latent_frames(frames: int) -> int:
     return (frames - 1) // TEMPORAL_FACTOR + 1
 
 
+def chunk_frames(layout: Layout) -> int:
+    """Number of the frames of a chunk with that layout."""
+    return TEMPORAL_FACTOR * (layout.video - 1) + 1
+
+
 def mask(
     layout: Layout, height: int, width: int, kept: Float[Tensor, "frames h w"] | None = None
 ) -> Float[Tensor, "1 4 slots h w"]:

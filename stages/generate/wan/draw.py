@@ -1,6 +1,6 @@
 """Draw one chunk after another: from a clip's latents to frames (paper 3.4).
 
-Chunk 1 is drawn from the photo alone. Every later chunk also reads the first denoised latent of chunk 1
+Chunk 1 is drawn from the photo alone. Every later chunk also reads a latent of chunk 1, usually its first
 (spatially-aligned conditioning, SAC) and the last frames of the chunk before, encoded together with grey for the rest.
 A chunk must be decoded completely before the next can begin: the frames that the next one needs come last from the
 causal decoder and depend on all of the chunk's latents (measured in tests/generate/wan). With SAC off and the output of
@@ -40,8 +40,8 @@ class Models:
 
 @dataclass(frozen=True)
 class Carried:
-    """What a chunk passes to the next: `noise_state`, the state of the random generator; `anchor`, the first denoised
-    latent of chunk 1, never decoded and encoded again; `tail`, the chunk's last frames in [-1, 1]."""
+    """What a chunk passes to the next: `noise_state`, the state of the random generator; `anchor`, the latent of one
+    frame of chunk 1; `tail`, the chunk's last frames in [-1, 1]."""
 
     noise_state: Tensor
     anchor: Float[Tensor, "1 16 1 h w"] | None = None
@@ -75,13 +75,27 @@ def draw_chunk(
         models.transformer, start, known_slots, motion, read_embeddings(latents), config, slots.lead, progress,
         faces=read_faces(latents, chunk),
     )  # fmt: skip
-    anchor = denoised[:, :, slots.lead : slots.lead + 1].cpu() if carried.anchor is None else carried.anchor
     frames = codec.decode(models.vae, denoised[:, :, slots.lead :])
+    anchor = _anchor(denoised, frames, slots.lead, models, config) if carried.anchor is None else carried.anchor
     if config.color_anchor and carried.tail is not None:
         frames = match_colours(frames, carried.tail.to(frames))
     own = frames[:, :, chunk.known :]
     tail = own[:, :, -header.overlap_frames :].cpu().clone()
     return own[:, :, : chunk.new].cpu(), replace(carried, noise_state=generator.get_state(), anchor=anchor, tail=tail)
+
+
+def _anchor(
+    denoised: Float[Tensor, "1 16 slots h w"],
+    frames: Float[Tensor, "1 3 frames height width"],
+    lead: int,
+    models: Models,
+    config: WanConfig,
+) -> Float[Tensor, "1 16 1 h w"]:
+    """What later chunks see of chunk 1: its first denoised latent as it is, or another frame encoded alone."""
+    if config.anchor_frame in ("first", 0):
+        return denoised[:, :, lead : lead + 1].cpu()
+    assert isinstance(config.anchor_frame, int), "fit_to_drawing has replaced a name by its frame"
+    return codec.encode(models.vae, frames[:, :, config.anchor_frame : config.anchor_frame + 1]).cpu()
 
 
 def read_faces(latents: Latents, chunk: Chunk) -> FaceMotion | None:
