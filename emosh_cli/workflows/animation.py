@@ -95,7 +95,7 @@ def open_pipeline(run: Run, request: Request, plan_only: bool = False) -> Pipeli
             check_replaceable(configs["render_cond"])
         model.check(configs)
         if not plan_only:
-            model.check_runnable(configs)
+            model.check_runnable(configs, drawing == SKELETON)
     work = WorkFolder(request.out, run.console, run.force, run.dry_run or plan_only)
     return Pipeline(request.ref, request.out, configs, request.body, run.console, work, name, model)
 

@@ -116,11 +116,13 @@ class DiffusionModel:
         for path, names in dropped_lora_names(config).items():
             self.console.note(f"{path}: diffusers cannot load these tensors and leaves them out: {', '.join(names)}")
 
-    def check_runnable(self, configs: dict[str, Any]) -> None:
+    def check_runnable(self, configs: dict[str, Any], face: bool) -> None:
         """Raise InputError for options that cannot run on this machine. A plan may still describe them."""
         from stages.wan.acceleration import check_runnable
-        from stages.wan.run_config import check_pack_options
+        from stages.wan.run_config import check_face_options, check_pack_options
 
+        if face:
+            check_face_options(configs["wan_run"])
         if self.folder.pack is not None:
             check_pack_options(configs["wan_run"])
         heads = self.folder.config["num_attention_heads"]
@@ -146,12 +148,15 @@ class DiffusionModel:
 
         return hash_source(self.folder, self.adapter, config, self.cache, self.console.progress)
 
-    def plan(self, clip: Clip, config: WanConfig, run: RunConfig) -> Plan:
-        """Memory and time of a clip, computed from configs alone. Raises InputError if it does not fit into memory."""
+    def plan(self, clip: Clip, config: WanConfig, run: RunConfig, face: bool) -> Plan:
+        """Memory and time of a clip, with or without a face, computed from configs alone.
+
+        Raises InputError if it does not fit into memory.
+        """
         from stages.generate.wan.model_weights import lora_bytes
         from stages.wan.machine import plan_for_device
 
-        return plan_for_device(self.folder, clip, config, run, self.device, lora_bytes(self.adapter, config))
+        return plan_for_device(self.folder, clip, config, run, self.device, lora_bytes(self.adapter, config), face)
 
     def generate(
         self,
@@ -170,7 +175,7 @@ class DiffusionModel:
             from stages.generate.wan.generate import generate
             from stages.generate.wan.model_weights import RunPlan
 
-            plan = self.plan(clip_of(latents), config, run)
+            plan = self.plan(clip_of(latents), config, run, has_face(latents))
             self.console.note(plan.line())
             statistics = generate(
                 latents, source, config, path, work.folder / "chunks",
@@ -203,6 +208,13 @@ def clip_of(latents: Path) -> Clip:
 
     header = Latents(latents).header
     return Clip(header.frames, header.height, header.width, header.chunk_frames, header.overlap_frames)
+
+
+def has_face(latents: Path) -> bool:
+    """Whether a latents file has a face."""
+    from stages.artifacts.latents import Latents
+
+    return Latents(latents).has("face_motion")
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -172,7 +172,8 @@ class Pipeline:
         """The plan for that many frames, as lines. Raises InputError for the puppet, which has no plan."""
         if self.diffusion is None:
             raise InputError("--plan is for the wan backend; leave it out for the puppet, or add --backend wan")
-        return self.diffusion.plan(self.clip(frames), self.configs["wan"], self.configs["wan_run"]).lines()
+        face = self.configs["render_cond"].drawn == SKELETON
+        return self.diffusion.plan(self.clip(frames), self.configs["wan"], self.configs["wan_run"], face).lines()
 
     def puppet(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
         """Draw the result with the puppet."""
