@@ -88,7 +88,7 @@ def encoded(folder: ModelFolder, place: Path, overlap: int, count: int | None = 
     total = clip_frames(overlap) if count is None else count
     out, config = place / "clip.safetensors", EncodeConfig(chunk_frames=LENGTH, overlap_frames=overlap)
     cond = write_cond(place / "cond.mp4", total, drawing="skeleton")
-    faces = Faces("driver", "drive.mp4", lambda: iter(face_pictures(total)))
+    faces = Faces("driver", total, "drive.mp4", lambda: iter(face_pictures(total)))
     encode(write_photo(place / "photo.png"), cond, folder, config, out, faces=faces)
     return Latents(out)
 
@@ -196,8 +196,8 @@ def test_a_skeleton_needs_a_face(folder: ModelFolder, tmp_path: Path) -> None:
     cond = write_cond(tmp_path / "cond.mp4", 20, drawing="skeleton")
     with pytest.raises(InputError, match="needs the face beside it"):
         encode(photo, cond, folder, config, out)
-    short = Faces("driver", "drive.mp4", lambda: iter(face_pictures(19)))
-    with pytest.raises(InputError, match=r"drive\.mp4 gives 19 faces, the condition map has 20 frames"):
+    short = Faces("driver", 19, "drive.mp4", lambda: iter(face_pictures(19)))
+    with pytest.raises(InputError, match=r"drive\.mp4 gives 19 faces, .*cond\.mp4 has 20 frames"):
         encode(photo, cond, folder, config, out, faces=short)
     with pytest.raises(InputError, match="has no face modules"):
         encode(photo, cond, replace(folder, has_face=False), config, out, faces=short)
