@@ -44,7 +44,7 @@ def face_clip(folder: ModelFolder, place: Path, overlap: int, seed: int = 8) -> 
     cond = write_cond(place / "cond.mp4", count, drawing="skeleton")
     out, config = place / f"clip-{overlap}-{seed}.safetensors", EncodeConfig(LENGTH, overlap)
     kinds = {"face_video": "0" * 64, "face_motion": "1" * 64}
-    source = Faces("driver", "drive.mp4", lambda: iter(faces), kinds)
+    source = Faces("driver", count, "drive.mp4", lambda: iter(faces), kinds)
     encode(write_photo(place / "photo.png"), cond, folder, config, out, faces=source)
     return out
 
