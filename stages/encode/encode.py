@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from stages.wan.folder import ModelFolder
+    from stages.wan.vae import Vae
 
 COND = "make one with: emosh render-cond MOTION -o cond.mp4"
 
@@ -77,6 +78,7 @@ def encode(
         header, len(chunks), (image.shape[0], image.shape[1]), (text[0], text[1]), len(prompts) > 1, face_features
     )
     autoencoder = load_vae(folder, DTYPES[config.vae_dtype], device)
+    header.provenance.notes["vae_tiling"] = _tile_if_needed(autoencoder, folder, header, config.vae_dtype, device)
     with write_streamed(out, tensors, header.to_metadata()) as file:
         file.write("image_embeds", image)
         for name, embeds in prompts.items():
@@ -96,6 +98,18 @@ def encode(
             file.write("face_motion", numbers[:-1])
             file.write("blank_face_motion", numbers[-1:])
         file.write("pts_seconds", np.array(times))
+
+
+def _tile_if_needed(autoencoder: Vae, folder: ModelFolder, header: LatentsHeader, dtype: str, device: str) -> bool:
+    """Let the VAE encode in tiles where a whole chunk does not fit the card's free memory; whether it does."""
+    from stages.wan.machine import vae_needs_tiles
+    from stages.wan.plan import Clip
+
+    clip = Clip(header.frames, header.height, header.width, header.chunk_frames, header.overlap_frames)
+    tiled = vae_needs_tiles(folder, clip, dtype, device)
+    if tiled:
+        autoencoder.enable_tiling()
+    return tiled
 
 
 def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Faces | None, frames: int) -> int:
