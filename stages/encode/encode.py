@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from stages.wan.folder import ModelFolder
+    from stages.wan.vae import Vae
 
 COND = "make one with: emosh render-cond MOTION -o cond.mp4"
 
@@ -85,6 +86,7 @@ def encode(
         background is not None,
     )  # fmt: skip
     autoencoder = load_vae(folder, DTYPES[config.vae_dtype], device)
+    header.provenance.notes["vae_tiling"] = _tile_if_needed(autoencoder, folder, header, config.vae_dtype, device)
     with write_streamed(out, tensors, header.to_metadata()) as file:
         file.write("image_embeds", image)
         for name, embeds in prompts.items():
@@ -106,6 +108,18 @@ def encode(
         file.write("pts_seconds", np.array(times))
         if background is not None:
             _write_background(file, background, info, config.mask_cells, progress)
+
+
+def _tile_if_needed(autoencoder: Vae, folder: ModelFolder, header: LatentsHeader, dtype: str, device: str) -> bool:
+    """Let the VAE encode in tiles where a whole chunk does not fit the card's free memory; whether it does."""
+    from stages.wan.machine import vae_needs_tiles
+    from stages.wan.plan import Clip
+
+    clip = Clip(header.frames, header.height, header.width, header.chunk_frames, header.overlap_frames)
+    tiled = vae_needs_tiles(folder, clip, dtype, device)
+    if tiled:
+        autoencoder.enable_tiling()
+    return tiled
 
 
 def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Faces | None, frames: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stages.wan.config import WanConfig
 from stages.wan.device_speeds import Device, known_device, measured_device
-from stages.wan.plan import Clip, Networks, Plan, choose_plan
+from stages.wan.plan import Clip, Networks, Plan, choose_plan, encoding_bytes
 from stages.wan.run_config import RunConfig, check_face_options, check_pack_options
 
 if TYPE_CHECKING:
@@ -46,6 +46,13 @@ def networks_of(folder: ModelFolder, wan: WanConfig, lora_bytes: int = 0, face: 
     path = folder.path / "vae" / "config.json"
     vae = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return Networks({**DEFAULTS, **folder.config}, vae, wan, pack=folder.pack, lora_bytes=lora_bytes, face=face)
+
+
+def vae_needs_tiles(folder: ModelFolder, clip: Clip, vae_dtype: str, device: str) -> bool:
+    """Whether a chunk cannot be encoded in one piece in the card's free memory. Never on the CPU."""
+    if not device.startswith("cuda"):
+        return False
+    return encoding_bytes(networks_of(folder, WanConfig(vae_dtype=vae_dtype)), clip) > free_card_bytes(device)
 
 
 DEFAULTS = {

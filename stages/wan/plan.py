@@ -295,6 +295,18 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
     return Plan(clip, placement, _parts(networks, placement), tuple(steps), host, device)
 
 
+def encoding_bytes(networks: Networks, clip: Clip) -> int:
+    """Peak memory of encoding one chunk in one piece, before the transformer is loaded."""
+    import torch
+
+    from stages.wan.cost import vae_costs
+
+    dtype = getattr(torch, networks.wan.vae_dtype)
+    encoding, _ = vae_costs(networks.vae, clip.chunk_frames, clip.height, clip.width, dtype)
+    frames = 3 * clip.chunk_frames * clip.height * clip.width * dtype.itemsize
+    return _step("", 1, networks.vae_bytes + frames, encoding.peak_bytes, 0.0, None).peak_bytes
+
+
 def choose_plan(
     networks: Networks,
     clip: Clip,

@@ -59,7 +59,7 @@ class Weights:
 WEIGHTS = (
     Weights(
         "wan-animate",
-        "the diffusion transformer that EMOSH starts from (Wan2.2-Animate; its face modules are not loaded)",
+        "the diffusion transformer that EMOSH starts from: Wan2.2-Animate, which reads the skeleton and the face",
         "Apache-2.0",
         ANIMATE,
         "transformer",
@@ -80,13 +80,13 @@ WEIGHTS = (
     ),
     Weights(
         "wan-base",
-        "wan-animate or wan-i2v in bf16 without face modules: half the memory and half the loading time",
+        "wan-animate or wan-i2v in bf16: half the size and half the memory to load it",
         "Apache-2.0",
         "",
         "",
         WAN_FOLDER / "transformer-bf16",
-        32_850_000_000,
-        "counted: 16.40 G parameters, norms in fp32",
+        34_610_000_000,
+        "counted: 17.27 G parameters, norms in fp32",
         required=False,
     ),
     Weights(

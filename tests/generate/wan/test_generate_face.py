@@ -23,6 +23,7 @@ from stages.video.source import read_frames
 from stages.video.watermark import read_watermark
 from stages.wan.config import WanConfig
 from stages.wan.folder import ModelFolder
+from stages.wan.placement import Placement
 from stages.wan.run_config import RunConfig
 from tests.forked import forked
 from tests.generate.wan import separate
@@ -138,6 +139,24 @@ def test_another_face_is_another_video(model_folder: ModelFolder, clip: Path, so
         stage.generate(latents, source, exact, tmp_path / f"{latents.stem}.mp4", tmp_path / "work")
     one, two = (pictures(tmp_path / f"{latents.stem}.mp4") for latents in (clip, other))
     assert np.abs(one - two).max(axis=(1, 2, 3)).min() > 0
+
+
+def test_where_the_weights_are_changes_nothing(clip: Path, source: Source, tmp_path: Path) -> None:
+    """Blocks and face adapters brought in one by one draw the same pictures; with their projections fused before, to
+    one level of 255."""
+    exact = replace(CONFIG, lossless=True, watermark=False)
+    plans = {
+        "plain": RunPlan(),
+        "offload": RunPlan(placement=Placement(group_offload=True)),
+        "fused": RunPlan(RunConfig(fuse_qkv=True, compile=True), Placement(group_offload=True)),
+    }
+    shown = {}
+    for name, plan in plans.items():
+        out = tmp_path / f"{name}.mp4"
+        stage.generate(clip, source, exact, out, tmp_path / "work", run_plan=plan)
+        shown[name] = pictures(out)
+    assert np.array_equal(shown["offload"], shown["plain"])
+    assert np.abs(shown["fused"] - shown["plain"]).max() <= 1
 
 
 def test_a_face_on_several_cards_is_refused_before_anything_loads(
