@@ -226,6 +226,10 @@ def test_a_name_in_models(
             "only .safetensors files are read",
         ),
         (["--ref", "PHOTO", "--motion", "ALONE", "--model", "MODEL", "--face", "driver"], "use --face body"),
+        (
+            ["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--set", "wan_run.context_parallel=ulysses"],
+            "a clip with a face cannot be split over several GPUs",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(
