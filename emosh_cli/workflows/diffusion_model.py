@@ -101,16 +101,19 @@ class DiffusionModel:
     def check(self, configs: dict[str, Any], latents: Latents | None = None) -> None:
         """Check that the weights fit each other and the latents, before anything is hashed or computed.
 
-        Without latents, check the encoders that would make them. `configs` maps SECTIONS to frozen configs. Raises
-        InputError.
+        Without latents, check the encoders that would make them. `configs` maps SECTIONS, and render_cond if a map is
+        drawn, to frozen configs. Raises InputError.
         """
         from stages.generate.wan.generate import check_inputs, fit_to_drawing
         from stages.generate.wan.model_weights import Source, check_source, dropped_lora_names
+        from stages.wan.run_config import check_face_options
 
         config, source = configs["wan"], Source(self.folder, self.adapter, {})
         if latents is None:
             self.check_encoding(configs["encode"].prompt)
             check_source(source, config)
+            if "render_cond" in configs and configs["render_cond"].drawn == SKELETON:
+                check_face_options(configs["wan_run"])
         else:
             check_inputs(latents, *fit_to_drawing(source, config, latents), configs["wan_run"])
         for path, names in dropped_lora_names(config).items():

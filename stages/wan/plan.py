@@ -412,9 +412,8 @@ def _parts(networks: Networks, placement: Placement) -> tuple[Part, ...]:
     )
     if networks.face:
         encoders += (Part("encoder of faces", networks.motion_encoder[1], "on the card while encoding, then released"),)
-    name = "transformer with its face modules" if networks.face or networks.pack is not None else "transformer"
     return (
-        Part(name, _transformer_bytes(networks, placement), location),
+        Part("transformer", _transformer_bytes(networks, placement), location),
         Part("VAE", networks.vae_bytes, f"on the card in {networks.wan.vae_dtype}"),
         *encoders,
     )

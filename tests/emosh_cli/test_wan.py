@@ -270,6 +270,10 @@ def test_a_name_in_models(
         ),
         (["--ref", "PHOTO", "--motion", "MOTION", "--backend", "puppet", "--replace"], "of the wan backend"),
         (["--latents", "LATENTS", "--replace"], "--replace acts before encoding"),
+        (
+            ["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--set", "wan_run.context_parallel=ulysses"],
+            "a clip with a face cannot be split over several GPUs",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(
