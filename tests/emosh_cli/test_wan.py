@@ -52,6 +52,7 @@ def test_the_chain_with_wan(clip: Clip, drawn: Path) -> None:
     assert (found.frame_count, found.fps, found.width, found.has_audio) == (FRAMES, probe(clip.drive).fps, 64, True)
     record = json.loads(read_metadata(drawn)["comment"])
     assert (record["backend"], record["synthetic"], record["stage"]) == ("wan", True, "generate")
+    assert [record["notes"][key] for key in ("drawing", "face", "replace")] == ["skeleton", "driver", False]
     work = drawn.with_suffix(".emosh")
     assert {"clip.safetensors", "cond.mp4", "drift.json"} <= {path.name for path in work.iterdir()}
     assert not (work / "chunks").exists()

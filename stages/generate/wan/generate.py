@@ -215,7 +215,7 @@ def provenance(
             "backend": "wan",
             "synthetic": True,
             "device": device,
-            "photo": encoded.notes.get("photo"),
+            **{key: encoded.notes.get(key) for key in ("photo", "drawing", "face", "replace")},
             "packages": {name: version(name) for name in PACKAGES},
             "model": source.folder.name,
         },
