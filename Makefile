@@ -1,5 +1,5 @@
 # emosh: set up, check, and run pipelines. `make demo` and `make test` start from a clean clone.
-# Overridable: PYTHON (3.11 or 3.12), VENV, OUT, and for the demo REF=photo.png DRIVE=video.mp4.
+# Overridable: PYTHON (3.11 to 3.14), VENV, OUT, and for the demo REF=photo.png DRIVE=video.mp4.
 
 PYTHON ?= python3
 VENV   ?= .venv

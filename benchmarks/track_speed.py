@@ -2,8 +2,8 @@
 
     python -m benchmarks.track_speed VIDEO... [--functions] [--write]
 
-Each VIDEO is tracked once to warm up and once measured, in this process. The floor is MediaPipe Holistic alone, on the
-clip's frames already decoded and cut, in as many threads as lanes.
+Each VIDEO is tracked once to warm up and once measured, in this process. The floor is the networks of Holistic alone,
+on the clip's frames already decoded and cut, in as many threads as lanes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 import stages.detect.holistic as holistic
-import stages.detect.networks as networks
 import stages.detect.reader as reader
 import stages.track.fit as fitting
 from benchmarks.record import Cell, Column, Recorder, arguments
@@ -34,11 +33,13 @@ from stages.detect.crops import cut
 from stages.detect.lanes import cut_into_lanes
 from stages.detect.observations import Observations
 from stages.detect.reader import CROP_PIXELS, SMALLEST_CROP
+from stages.networks.holistic import Holistic
+from stages.networks.opened import Networks
 from stages.track.config import TrackConfig
 from stages.video.source import probe, read_frames
 
 WALL = ("survey", "landmarks", "fit", "open body", "write")
-LANES = ("decode", "network holistic", "network hands")
+LANES = ("decode", "holistic", "missed hands")
 COLUMNS = (
     Column("clip", "clip"), Column("frames", "clip", "frames", 0), Column("rate", "speed", "frames per second"),
     *(Column(name, name, "ms per frame") for name in (*WALL, "other")),
@@ -101,17 +102,25 @@ class Clock:
 @contextmanager
 def watched(clock: Clock) -> Iterator[None]:
     """Measure what `track` calls while the block runs."""
-    kept = (holistic.survey, holistic._follow, holistic.frames_of, networks.Networks.run, reader.Reader.read)
+    kept = (
+        holistic.survey,
+        holistic._follow,
+        holistic.frames_of,
+        Holistic.read,
+        reader.hand_near_wrist,
+        reader.Reader.read,
+    )
     holistic.survey = clock.timed("survey", kept[0])
     holistic._follow = clock.timed("landmarks", kept[1])
     holistic.frames_of = clock.stepping("decode", kept[2])
-    reader.Reader.read = clock.counted(lambda *_: "reading, all", kept[4])  # type: ignore[method-assign]
-    networks.Networks.run = clock.counted(lambda _, name, rgb: f"network {name}", kept[3])  # type: ignore[method-assign]
+    Holistic.read = clock.counted(lambda *_: "holistic", kept[3])  # type: ignore[method-assign]
+    reader.hand_near_wrist = clock.counted(lambda *_: "missed hands", kept[4])
+    reader.Reader.read = clock.counted(lambda *_: "reading, all", kept[5])  # type: ignore[method-assign]
     try:
         yield
     finally:
         holistic.survey, holistic._follow, holistic.frames_of = kept[:3]
-        networks.Networks.run, reader.Reader.read = kept[3:]  # type: ignore[method-assign]
+        Holistic.read, reader.hand_near_wrist, reader.Reader.read = kept[3:]  # type: ignore[method-assign]
 
 
 def measured(path: Path, clock: Clock) -> tuple[Motion, Observations]:
@@ -135,22 +144,18 @@ def bare_seconds(path: Path, seen: Observations) -> float:
     box = np.concatenate([np.maximum(found.min(0), 0), np.minimum(found.max(0), [info.width, info.height])])
     crops = [cut(frame.rgb, box, CROP_PIXELS, SMALLEST_CROP).rgb for frame in read_frames(path)]
     lanes = cut_into_lanes(len(crops), DetectConfig().lanes)
-    loaded = [networks.Networks() for _ in lanes]
-    for each in loaded:
-        each.__enter__()
-        each.run("holistic", crops[0])
+    networks = Networks()
+    Holistic(networks).read(crops[0])
 
     def work(number: int) -> None:
+        own = Holistic(networks)
         for rgb in crops[lanes[number].start : lanes[number].end]:
-            loaded[number].run("holistic", rgb)
+            own.read(rgb)
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(len(lanes)) as pool:
         list(pool.map(work, range(len(lanes))))
-    seconds = time.perf_counter() - begun
-    for each in loaded:
-        each.__exit__()
-    return seconds
+    return time.perf_counter() - begun
 
 
 def profiled(path: Path, functions: bool) -> dict[str, Cell]:
@@ -176,13 +181,13 @@ def main() -> None:
     parser.add_argument("videos", type=Path, nargs="+")
     parser.add_argument("--functions", action="store_true", help="print cProfile's view of the fit too")
     options = parser.parse_args()
-    what = "Where the time of tracking goes, beside what the detector's holistic network alone needs."
+    what = "Where the time of tracking goes, beside what the networks of Holistic alone need."
     with Recorder(what, *COLUMNS, keep=options) as found:
         for path in options.videos:
             found.row(**profiled(path, options.functions))
         found.note("In one process, second run. Python's start, imports and end are not in it.")
         found.note("Decoding, holistic and hands are parts of the landmarks, in wall time of all lanes together.")
-        found.note("Networks alone: MediaPipe Holistic on frames already decoded and cut, in as many threads.")
+        found.note("Networks alone: those of Holistic on frames already decoded and cut, in as many threads.")
 
 
 if __name__ == "__main__":

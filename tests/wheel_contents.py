@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 ALLOWED = ("emosh_cli/", "stages/", "emosh-")
-KINDS = (".py", ".toml", ".html")
+KINDS = (".py", ".toml", ".html", ".onnx")
 NEEDED = ("emosh_cli/app.py", "stages/__init__.py", "stages/body/model.py", "licenses/LICENSE", "entry_points.txt")
 
 

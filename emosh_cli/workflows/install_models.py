@@ -22,7 +22,7 @@ def add(run: Run, source: Path, name: str | None, copy: bool) -> None:
     from stages.wan.install import install_part, link_transformer
 
     entry = None if name is None else model_file(name)
-    if name is not None and (entry is None or name == "open"):
+    if name is not None and (entry is None or name in ("open", "mediapipe")):
         raise InputError(f"no model called '{name}' can be added; see: emosh models list")
     if entry is not None and entry.name in LICENSED_NAMES:
         _add_licensed(run, entry.name, source)

@@ -15,9 +15,12 @@ from pathlib import Path
 from stages.cores import usable_cores
 
 MIN_FREE_GB = 2.0
+PYTHONS = (3, 11), (3, 14)
+"""Oldest and newest Python that every package of emosh has wheels for."""
+OPENCV = "opencv-python-headless"
+OTHER_OPENCV = "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"
 EXTRAS = {
     "c2pa-python": ("sign", "emosh sign"),
-    "onnxruntime": ("onnx", "--detector dwpose, an ONNX ArcFace in evaluate"),
     "rerun-sdk": ("view", "emosh view"),
     "ray": ("ray", "emosh curate --engine ray"),
     "gguf": ("gguf", "emosh generate --model FILE.gguf"),
@@ -38,14 +41,18 @@ class Finding:
 
 def examine() -> list[Finding]:
     """All findings, in the order in which they are printed."""
-    return [_python(), *_packages(), *_optional_packages(), _body(), *_models(), _gpu(), *_disks(), _memory()]
+    packages = [*_packages(), *_neighbours(), *_optional_packages()]
+    return [_python(), *packages, _body(), *_models(), _gpu(), *_disks(), _memory()]
 
 
 def _python() -> Finding:
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {usable_cores()} cores"
-    if (3, 11) <= sys.version_info[:2] <= (3, 12):
+    oldest, newest = PYTHONS
+    if oldest <= sys.version_info[:2] <= newest:
         return Finding("python", "ok", system)
-    return Finding("python", "missing", system, "make a virtual environment with Python 3.11 or 3.12")
+    age = "old" if sys.version_info[:2] < oldest else "new"
+    fix = f"make a virtual environment with Python 3.{oldest[1]} to 3.{newest[1]}"
+    return Finding("python", "missing", f"{system}, too {age}", fix)
 
 
 def _packages() -> list[Finding]:
@@ -62,26 +69,52 @@ def _package(requirement: str) -> Finding:
     name = NAME.match(requirement)
     assert name is not None
     wanted = requirement.replace(" ", "")
-    try:
-        version = metadata.version(name[0])
-    except metadata.PackageNotFoundError:
+    version = _version(name[0])
+    if version is None:
         return Finding(name[0], "missing", "not installed", f'pip install "{wanted}"')
-    if not _satisfies(version, wanted[len(name[0]) :]):
-        return Finding(name[0], "missing", f"{version}, needs {wanted}", f'pip install "{wanted}"')
+    age = _misfit(version, wanted[len(name[0]) :])
+    if age is not None:
+        return Finding(name[0], "missing", f"{version}, too {age}, needs {wanted}", f'pip install "{wanted}"')
     return Finding(name[0], "ok", version)
 
 
-def _satisfies(version: str, wanted: str) -> bool:
-    """Whether a version meets a requirement made of ==, >= and <, the only comparisons that emosh uses."""
+def _neighbours() -> list[Finding]:
+    """Packages that emosh does not need and that stand in its way."""
+    found = []
+    mediapipe, others = _version("mediapipe"), [name for name in OTHER_OPENCV if _version(name)]
+    if mediapipe is not None:
+        old = _numbers(mediapipe) < (0, 10, 30)
+        harm = "it holds numpy below 2 and protobuf below 5" if old else "some versions of it report usage to Google"
+        said = f"{mediapipe}, not needed: emosh runs MediaPipe's networks itself, and {harm}"
+        found.append(Finding("mediapipe", "optional", said, "pip uninstall mediapipe"))
+    if others:
+        mend = f"pip uninstall {' '.join(others)} && pip install --force-reinstall --no-deps {OPENCV}"
+        found.append(Finding("opencv", "optional", f"{', '.join(others)} and {OPENCV} share the folder cv2", mend))
+    return found
+
+
+def _version(name: str) -> str | None:
+    """The version of an installed package."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _misfit(version: str, wanted: str) -> str | None:
+    """ "old" or "new" for a version that is too old or too new for a requirement made of ==, >= and <, the only
+    comparisons that emosh uses; None when it fits."""
     have = _numbers(version)
     for part in filter(None, wanted.strip("()").split(",")):
         match = re.fullmatch(r"(==|>=|<)([0-9.]+)", part)
         if match is None:
             continue
         limit = _numbers(match[2])
-        if not {"==": have == limit, ">=": have >= limit, "<": have < limit}[match[1]]:
-            return False
-    return True
+        if have < limit and match[1] != "<":
+            return "old"
+        if (match[1] == "<" and have >= limit) or (match[1] == "==" and have > limit):
+            return "new"
+    return None
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -112,10 +145,10 @@ def _optional_packages() -> list[Finding]:
 
 
 def _optional_package(name: str, purpose: str, fix: str) -> Finding:
-    try:
-        return Finding(name, "ok", metadata.version(name))
-    except metadata.PackageNotFoundError:
+    version = _version(name)
+    if version is None:
         return Finding(name, "optional", f"not installed: {purpose}", fix)
+    return Finding(name, "ok", version)
 
 
 def _body() -> Finding:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.evaluate.networks.known_files import KNOWN
+from stages.networks import files as network_files
 from stages.wan.weights import WEIGHTS, Weights, size_text
 
 
@@ -73,6 +74,13 @@ _EHM = tuple(
 """In the order of `stages.body.licensed`, which checks them."""
 LICENSED_NAMES = tuple(entry.name for entry in _EHM)
 
+_BUILT_IN = ModelFile(
+    "mediapipe", "the built-in detector: " + ", ".join(each.finds for each in network_files.FILES),
+    network_files.LICENCE,
+    f"{network_files.SOURCE} ({'; '.join(f'{each.name} sha256 {each.sha256}' for each in network_files.FILES)})",
+    "", "comes with emosh", "24 MB",
+)  # fmt: skip
+
 _DWPOSE_SITE = "https://huggingface.co/yzd-v/DWPose: "
 _DETECTORS = (
     ModelFile(
@@ -93,7 +101,7 @@ _NETWORK_PURPOSES = {
     "lpips": "LPIPS in emosh evaluate: a backbone and its heads, for alex, vgg or both",
     "inception": "FID in emosh evaluate --table",
     "i3d": "FVD in emosh evaluate --table",
-    "arcface": "identity (IPS) in emosh evaluate --ref; an ONNX file needs emosh[onnx]",
+    "arcface": "identity (IPS) in emosh evaluate --ref",
 }
 
 
@@ -129,6 +137,7 @@ MODEL_FILES = (
         "emosh models bake open",
     ),
     *_EHM,
+    _BUILT_IN,
     *_DETECTORS,
     *_NETWORKS,
     *(_row(weights) for weights in WEIGHTS),
@@ -139,7 +148,8 @@ def installed_path(entry: ModelFile) -> Path:
     """The absolute path of the installed file or folder."""
     from stages.body.store import body_path, home
 
-    return body_path("open") if entry.name == "open" else home() / entry.place
+    own = {"open": body_path("open"), "mediapipe": network_files.WEIGHTS}
+    return own.get(entry.name) or home() / entry.place
 
 
 def is_installed(entry: ModelFile) -> bool:

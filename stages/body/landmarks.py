@@ -9,9 +9,7 @@ landmark data is shipped: MediaPipe's wheel contains the detector, not the geome
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -21,8 +19,10 @@ from stages.body.face_paint import FacePaint, paint_face
 from stages.body.model import JOINT_NAMES, Body, pose_body
 from stages.body.rotations import matrix_from_rotvec
 from stages.body.surface import closest_on_surface
+from stages.networks.face import find_mesh
+from stages.networks.face_points import GROUPS
+from stages.networks.opened import Networks
 from stages.progress import Progress, silent
-from stages.quiet import quiet
 from stages.raster.rasterizer import Fragments, Rasterizer
 
 SIZE_PX = 512
@@ -31,6 +31,8 @@ FIELD_M = 0.30
 VIEWS = 50
 PASSES = 3
 COUNT = 478
+LEAST_FACE_SCORE = 0.3
+"""Least score of a face in a render."""
 IRISES = tuple(range(468, 478))
 FACING = 0.25
 """A detection counts when the cosine between surface normal and camera direction is at least this."""
@@ -73,14 +75,14 @@ def embed_face(body: Body, rasterizer: Rasterizer, progress: Progress = silent, 
     paint = FacePaint.without_lips_and_brows(body)
     views = list(random_views(body, np.random.default_rng(seed)))
     embedding = None
-    with face_mesh() as detect:
-        for turn in range(PASSES):
-            hits = np.full((len(views), COUNT, 3), np.nan)
-            for row, view in enumerate(views):
-                progress("finding the face's landmarks", turn * VIEWS + row, PASSES * VIEWS)
-                hits[row] = detect_on_template(body, view, paint, rasterizer, detect, template)
-            embedding = embedding_from_views(body, template, hits)
-            paint = FacePaint.from_landmarks(body, template, embedding.points(template, body.faces))
+    detect = face_mesh()
+    for turn in range(PASSES):
+        hits = np.full((len(views), COUNT, 3), np.nan)
+        for row, view in enumerate(views):
+            progress("finding the face's landmarks", turn * VIEWS + row, PASSES * VIEWS)
+            hits[row] = detect_on_template(body, view, paint, rasterizer, detect, template)
+        embedding = embedding_from_views(body, template, hits)
+        paint = FacePaint.from_landmarks(body, template, embedding.points(template, body.faces))
     progress("finding the face's landmarks", PASSES * VIEWS, PASSES * VIEWS)
     assert embedding is not None
     return embedding
@@ -140,7 +142,7 @@ def detect_on_template(
     corners = body.faces[face]
     points = np.einsum("lk,lkc->lc", weights, template[corners])
     facing = np.einsum("lk,lk->l", weights, -normals[corners][..., 2]) > FACING
-    oval = np.isin(np.arange(COUNT), sorted(landmark_group("FACE_OVAL")))
+    oval = np.isin(np.arange(COUNT), sorted(GROUPS["FACE_OVAL"]))
     trusted = ~missed & np.where(oval, abs(view.yaw) < OVAL_YAW, facing) & (iris | _skin(body)[corners].all(1))
     points[~trusted] = np.nan
     return points
@@ -177,45 +179,24 @@ def embedding_from_views(body: Body, template: np.ndarray, hits: Float[np.ndarra
     return Embedding(face, barycentric)
 
 
-@contextmanager
-def face_mesh() -> Iterator[Detect]:
+def face_mesh() -> Detect:
     """MediaPipe's face mesh with the attention model (irises, better lips): a function from pictures to landmarks."""
-    with quiet():
-        from mediapipe.python.solutions.face_mesh import FaceMesh
-
-        network: Any = FaceMesh(
-            static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3
-        )
-        network.process(
-            np.zeros((64, 64, 3), np.uint8)
-        )  # loading goes on, and prints, in the background until the first use
+    networks = Networks()
 
     def detect(picture: UInt8[np.ndarray, "size size 3"]) -> Float[np.ndarray, "landmarks 2"] | None:
-        with quiet():
-            found = network.process(picture).multi_face_landmarks
-        return np.array([(mark.x, mark.y) for mark in found[0].landmark]) * len(picture) if found else None
+        mesh = find_mesh(picture, networks, LEAST_FACE_SCORE)
+        return None if mesh is None else mesh[:, :2]
 
-    try:
-        yield detect
-    finally:
-        with quiet():
-            network.close()
-
-
-def landmark_group(name: str) -> set[int]:
-    """Landmark numbers of one of MediaPipe's groups: LIPS, FACE_OVAL, LEFT_EYE, LEFT_EYEBROW, LEFT_IRIS, ..."""
-    from mediapipe.python.solutions import face_mesh_connections
-
-    return {number for edge in getattr(face_mesh_connections, f"FACEMESH_{name}") for number in edge}
+    return detect
 
 
 def landmark_sigmas() -> Float[np.ndarray, "landmarks"]:
     """Sigmas in metres: small for lips, lids and irises; large for the face's outline, which slides with the view."""
     sigma = np.full(COUNT, 0.0038)
     for name in ("LIPS", "LEFT_EYE", "RIGHT_EYE", "LEFT_IRIS", "RIGHT_IRIS"):
-        sigma[sorted(landmark_group(name))] = 0.0023
+        sigma[sorted(GROUPS[name])] = 0.0023
     sigma[[468, 473]] = 0.0023
-    sigma[sorted(landmark_group("FACE_OVAL"))] = 0.009
+    sigma[sorted(GROUPS["FACE_OVAL"])] = 0.009
     return sigma
 
 

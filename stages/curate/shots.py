@@ -1,7 +1,7 @@
 """Shot detection with FFmpeg's scdet filter, which comes with PyAV.
 
 PySceneDetect finds the same 37 of 39 cuts between pieces of the dev clips, also without a false one, but takes more
-than twice the time. It also requires opencv-python, which would overwrite files of mediapipe's opencv-contrib-python.
+than twice the time. It also requires opencv-python, which would overwrite files of opencv-python-headless.
 Neither of the two finds a dissolve, or a jump within one shot.
 """
 

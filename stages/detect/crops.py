@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Real, UInt8
 
-from stages.detect.networks import landmark_points
-
 Box = Real[np.ndarray, "4"]
 """x0, y0, x1, y1 in pixels, integer or fractional."""
 LARGEST_UNION = 1.6
@@ -21,17 +19,19 @@ LARGEST_UNION = 1.6
 
 @dataclass(frozen=True)
 class Crop:
-    """A part `rgb` of a picture, and its box, which maps landmarks back to the picture."""
+    """A part `rgb` of a picture, and its box, which maps points back to the picture."""
 
     rgb: UInt8[np.ndarray, "height width 3"]
     box: Int[np.ndarray, "4"]
 
-    def points(self, landmarks, third: str) -> Float[np.ndarray, "points 3"] | None:
-        """Landmarks of `rgb` in pixels of the source picture."""
-        width, height = self.box[2] - self.box[0], self.box[3] - self.box[1]
-        rows = landmark_points(landmarks, float(width), float(height), third)
-        if rows is not None:
-            rows[:, :2] += self.box[:2]
+    def to_source(self, rows: Float[np.ndarray, "points axes"], scale_z: bool = False) -> np.ndarray:
+        """Points in pixels of `rgb`, in pixels of the source picture; a third axis is scaled like x if it is depth."""
+        height, width = self.rgb.shape[:2]
+        scale = (self.box[2:] - self.box[:2]) / (width, height)
+        rows = np.array(rows, np.float32)
+        rows[:, :2] = rows[:, :2] * scale + self.box[:2]
+        if scale_z:
+            rows[:, 2] *= scale[0]
         return rows
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.detect.crops import Crop, cut_square
-from stages.detect.networks import Networks, is_too_small
+from stages.networks.hand import find_hands
+from stages.networks.opened import Networks, is_too_small
 
 WRISTS = {"left_hand": 15, "right_hand": 16}
 ELBOWS = {"left_hand": 13, "right_hand": 14}
@@ -32,6 +33,10 @@ COVERED = 0.5
 """In a clip, a wrist nearer than this, in hand sizes, to the points of the other hand is not searched. Of 53 such
 searches on d1, d2, d5 and d7 two found a hand, which the gates rejected. They were a quarter of all searches."""
 VIDEO_SCALE = 1.5
+SURE_PALM, DOUBTFUL_PALM = 0.35, 0.15
+"""Least scores of the palm detector. A doubtful palm counts in a photo, if ..."""
+SURE_SIDE = 0.7
+"""... the network is at least this sure of left or right."""
 PHOTO_SCALES = (1.5, 2.2, 1.1)
 """Sides of the crops, in forearm lengths. 1.5 finds the raised hand of p3, 1.1 the hand of p8 at the lower edge."""
 OTHER = {"left_hand": "right_hand", "right_hand": "left_hand"}
@@ -64,16 +69,16 @@ def hand_near_wrist(
     if not is_photo and _is_covered(wrist, found.get(OTHER[hand])):
         return None
     centre = (wrist + found["pose"][KNUCKLES[hand], :2].mean(0)) / 2
-    tries = [("hands", scale) for scale in PHOTO_SCALES] + [("hands_doubtful", scale) for scale in PHOTO_SCALES]
-    for network, scale in tries if is_photo else [("hands", VIDEO_SCALE)]:
+    tries = [(least, scale) for least in (SURE_PALM, DOUBTFUL_PALM) for scale in PHOTO_SCALES]
+    for least, scale in tries if is_photo else [(SURE_PALM, VIDEO_SCALE)]:
         side = scale * forearm_length(found["pose"], hand)
         crop = cut_square(rgb, centre, side, HAND_PIXELS)
         if side < SMALLEST_HAND or is_too_small(crop.rgb):
             continue
         candidates = [
             rows
-            for rows, is_sure in _hands_in(crop, hand, networks, network)
-            if (is_sure or network == "hands")
+            for rows, is_sure in _hands_in(crop, hand, networks, least)
+            if (is_sure or least == SURE_PALM)
             and np.linalg.norm(rows[0, :2] - wrist) < NEAR_WRIST * side
             and not is_same_hand(rows, found.get(OTHER[hand]))
         ]
@@ -90,16 +95,12 @@ def _is_covered(wrist: Float[np.ndarray, "2"], other: Float[np.ndarray, "21 3"] 
     return bool(np.linalg.norm(other[:, :2] - wrist, axis=1).min() < COVERED * size)
 
 
-def _hands_in(crop: Crop, hand: str, networks: Networks, network: str) -> list[tuple[Float[np.ndarray, "21 3"], bool]]:
-    """Every hand in the crop, and whether the network is sure that it is `hand` (its left and right are swapped)."""
-    result = networks.run(network, crop.rgb)
-    label = {"left_hand": "Right", "right_hand": "Left"}[hand]
-    hands = []
-    for landmarks, side in zip(result.multi_hand_landmarks or [], result.multi_handedness or [], strict=True):
-        rows = crop.points(landmarks, "z")
-        if rows is not None:
-            hands.append((rows, side.classification[0].label == label and side.classification[0].score > 0.7))
-    return hands
+def _hands_in(crop: Crop, hand: str, networks: Networks, least: float) -> list[tuple[Float[np.ndarray, "21 3"], bool]]:
+    """Every hand in the crop whose palm has at least that score, and whether the network is sure that it is `hand`."""
+    found = find_hands(crop.rgb, networks, least)
+    shares = [each.left if hand == "left_hand" else 1 - each.left for each in found]
+    return [(crop.to_source(each.points, scale_z=True), share > SURE_SIDE)
+            for each, share in zip(found, shares, strict=True)]  # fmt: skip
 
 
 def assign_hands_to_arms(found: dict[str, Float[np.ndarray, "points 3"]]) -> dict[str, Float[np.ndarray, "points 3"]]:

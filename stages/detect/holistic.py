@@ -8,7 +8,6 @@ results later.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,13 @@ from jaxtyping import Float, Int
 from stages.detect.config import DetectConfig
 from stages.detect.crops import Box, clip_box, grown, plan_crops
 from stages.detect.lanes import Lane, cut_into_lanes, run_lanes
-from stages.detect.networks import Networks, is_too_small
 from stages.detect.observation_arrays import ObservationArrays
 from stages.detect.observations import Observations
 from stages.detect.person_detections import PersonDetection, detect_people, face_region, tiles
 from stages.detect.reader import Reader
 from stages.detect.tracklets import LONGEST_ABSENCE, Person, crop_without_others, link_detections, within_frames
 from stages.errors import InputError
+from stages.networks.opened import Networks, is_too_small
 from stages.progress import Progress, silent
 from stages.video.source import Frame, VideoInfo, probe, read_frames
 
@@ -48,17 +47,13 @@ def detect(path: Path, config: DetectConfig | None = None, progress: Progress = 
     config = config or DetectConfig()
     info = probe(Path(path))
     lanes = cut_into_lanes(info.frame_count, config.lanes, WARM_UP)
-    with ExitStack() as stack:
-        networks = [stack.enter_context(Networks()) for _ in lanes]
-        frame_count, people = survey(info, lanes, networks, progress)
-        person, others = choose_person(people, config.person, info.path)
-        rows = _follow(info, frame_count, person, others, lanes, networks, progress)
-    return rows
+    networks = Networks()
+    frame_count, people = survey(info, lanes, networks, progress)
+    person, others = choose_person(people, config.person, info.path)
+    return _follow(info, frame_count, person, others, lanes, networks, progress)
 
 
-def survey(
-    info: VideoInfo, lanes: list[Lane], networks: list[Networks], progress: Progress
-) -> tuple[int, list[Person]]:
+def survey(info: VideoInfo, lanes: list[Lane], networks: Networks, progress: Progress) -> tuple[int, list[Person]]:
     """Count the frames, and find the people in one frame per `SURVEY_SECONDS`."""
     step = max(1, round(float(info.fps) * SURVEY_SECONDS))
 
@@ -70,7 +65,7 @@ def survey(
                 parts = [face_region(_head_box(s)) for s in last_seen]
                 if misses & (misses - 1) == 0:  # in the 1st, 2nd, 3rd, 5th, 9th ... frame without a person: 0.3 s each
                     parts += tiles(info.width, info.height)
-                surveyed.append(detect_people(frame.rgb, frame.index, networks[lane.number], parts))
+                surveyed.append(detect_people(frame.rgb, frame.index, networks, parts))
                 misses = 0 if surveyed[-1] else misses + 1
                 last_seen = surveyed[-1] or last_seen
             frame_done()
@@ -113,7 +108,7 @@ def _follow(
     person: Person | None,
     others: list[Person],
     lanes: list[Lane],
-    networks: list[Networks],
+    networks: Networks,
     progress: Progress,
 ) -> Observations:
     """The second pass: read the landmarks of every frame in its crop."""
@@ -122,7 +117,7 @@ def _follow(
     farthest = max(1, round(EXPECTED_SECONDS * float(info.fps)))
 
     def read(lane: Lane, frame_done: Callable[[], None]) -> None:
-        reader = Reader(networks[lane.number], info.is_photo, float(info.fps))
+        reader = Reader(networks, info.is_photo, float(info.fps))
         for frame in frames_of(info, lane, WARM_UP):
             reading = None
             if person is not None:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.detect.crops import Box, cut, grown
-from stages.detect.networks import Networks, is_too_small
+from stages.networks.matte import read_matte
+from stages.networks.opened import Networks, is_too_small
 
 MATTE_MARGIN = 0.2
 """Margin around the box, as a share of its longer side: the network was trained on people with some background."""
@@ -24,9 +25,6 @@ def person_matte(
 
     Without `networks` the network is loaded for this picture only.
     """
-    if networks is None:
-        with Networks() as own:
-            return person_matte(rgb, box, own)
     import cv2
 
     height, width = rgb.shape[:2]
@@ -35,7 +33,7 @@ def person_matte(
     if is_too_small(crop.rgb):
         return matte
     x0, y0, x1, y1 = crop.box
-    mask = networks.run("matte", crop.rgb).segmentation_mask
+    mask = read_matte(crop.rgb, networks or Networks())
     matte[y0:y1, x0:x1] = cv2.resize(mask, (int(x1 - x0), int(y1 - y0)), interpolation=cv2.INTER_LINEAR)
     return np.clip(matte, 0, 1)
 

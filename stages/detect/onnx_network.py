@@ -1,4 +1,4 @@
-"""Open the user's ONNX files with onnxruntime (an extra), and check that a file is the expected network.
+"""Open the user's ONNX files with onnxruntime, and check that a file is the expected network.
 
 A file is checked by one run on a blank picture: the outputs must have the published shapes.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.errors import InputError
+from stages.networks.opened import runtime
 from stages.quiet import quiet
 
 JOINTS, BINS_PER_PIXEL = 133, 2
@@ -36,14 +37,14 @@ class OnnxNetwork:
 
 
 def open_network(path: Path) -> OnnxNetwork:
-    """Open a file with one picture as input. Raises InputError for any other file, and without onnxruntime."""
-    runtime = _runtime()
-    options = runtime.SessionOptions()
+    """Open a file with one picture as input. Raises InputError for any other file."""
+    module = runtime()
+    options = module.SessionOptions()
     options.log_severity_level = 3
     try:
         with quiet():
-            session = runtime.InferenceSession(str(path), options, providers=runtime.get_available_providers())
-    except _failures(runtime) as error:
+            session = module.InferenceSession(str(path), options, providers=module.get_available_providers())
+    except _failures(module) as error:
         raise InputError(f"{path} is not an ONNX file that onnxruntime can load ({_short(error)})") from error
     shapes = [each.shape for each in session.get_inputs()]
     if len(shapes) != 1 or len(shapes[0]) != 4 or not all(isinstance(side, int) for side in shapes[0][1:]):
@@ -58,7 +59,7 @@ def check_network(name: str, path: Path) -> str:
     width, height = network.size
     try:
         found = [each.shape for each in network.run(np.zeros((1, 3, height, width), np.float32))]
-    except _failures(_runtime()) as error:
+    except _failures(runtime()) as error:
         raise InputError(f"{path} cannot be run as {name} ({_short(error)})") from error
     if found != expected:
         raise InputError(
@@ -87,18 +88,9 @@ CHECKS: dict[str, Callable[[OnnxNetwork], tuple[list[tuple[int, ...]], str]]] = 
 }
 
 
-def _runtime() -> Any:
-    try:
-        with quiet():
-            import onnxruntime
-    except ImportError as error:
-        raise InputError('an ONNX network needs one more package: pip install "emosh[onnx]"') from error
-    return onnxruntime
-
-
-def _failures(runtime: Any) -> tuple[type[Exception], ...]:
+def _failures(module: Any) -> tuple[type[Exception], ...]:
     """All exceptions of onnxruntime, which share no base class of their own."""
-    state = runtime.capi.onnxruntime_pybind11_state
+    state = module.capi.onnxruntime_pybind11_state
     return tuple(each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception))
 
 

@@ -13,7 +13,9 @@ from jaxtyping import Float, UInt8
 
 from stages.detect.crops import Box, bounding_box, contains, cut, overlap, union_box
 from stages.detect.matte import matte_at, person_matte
-from stages.detect.networks import Networks
+from stages.networks.detection import FAR_FACES, NEAR_FACES, detect
+from stages.networks.opened import Networks, is_too_small
+from stages.networks.pose import find_pose
 
 SURVEY_PIXELS = 640
 """Longer side of the picture that is searched for people."""
@@ -26,6 +28,8 @@ MATTE_OF_A_BODY = 0.3
 SHOULDERS_PER_HEAD = 1.9
 """Shoulder width / height of the face box, to estimate the head height of people without a visible face."""
 TORSO = [11, 12, 23, 24]
+FACE_SCORE = 0.5
+"""Least score of a face."""
 LONE_FACE_SCORE = 0.7
 """Least score of a face without a pose. The near detector finds faces in fists and laps at 0.5 to 0.7 (d1, d8)."""
 
@@ -79,14 +83,11 @@ def find_faces(
         SURVEY_PIXELS,
         0 if region is None else SURVEY_PIXELS,
     )
-    x0, y0, x1, y1 = crop.box
     faces: list[tuple[Box, float]] = []
-    for name in ("faces_far", "faces_near"):
-        for detection in networks.run(name, crop.rgb).detections or []:
-            r = detection.location_data.relative_bounding_box
-            corners = np.array([[r.xmin, r.ymin], [r.xmin + r.width, r.ymin + r.height]])
-            box = (corners * (x1 - x0, y1 - y0) + (x0, y0)).ravel()
-            faces += _unless_known((box, float(detection.score[0])), faces)
+    for detector in (FAR_FACES, NEAR_FACES):
+        for face in detect(crop.rgb, detector, networks, FACE_SCORE):
+            box = crop.to_source(face.box.reshape(2, 2)).ravel().astype(float)
+            faces += _unless_known((box, face.score), faces)
     return faces
 
 
@@ -129,9 +130,8 @@ def _detect_pose(
     rgb: UInt8[np.ndarray, "height width 3"], box: Box, networks: Networks
 ) -> Float[np.ndarray, "33 3"] | None:
     crop = cut(rgb, box, SURVEY_PIXELS)
-    if min(crop.rgb.shape[:2]) < 16:
-        return None
-    return crop.points(networks.run("pose", crop.rgb).pose_landmarks, "visibility")
+    pose = None if is_too_small(crop.rgb) else find_pose(crop.rgb, networks)
+    return None if pose is None else crop.to_source(pose.points)
 
 
 def _is_pose_of(pose: Float[np.ndarray, "33 3"], face: Box) -> bool:

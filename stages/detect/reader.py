@@ -14,8 +14,9 @@ from stages.detect.crops import Box, Crop, cut
 from stages.detect.evidence import evidence_of
 from stages.detect.hands import assign_hands_to_arms, hand_near_wrist
 from stages.detect.matte import person_matte
-from stages.detect.networks import Networks, is_too_small, world_points
 from stages.detect.observations import EVIDENCE
+from stages.networks.holistic import Holistic
+from stages.networks.opened import Networks, is_too_small
 
 CROP_PIXELS = 768
 """Longer side of the crop that Holistic reads; larger crops are reduced to it."""
@@ -45,6 +46,7 @@ class Reader:
     def __init__(self, networks: Networks, is_photo: bool, fps: float) -> None:
         self.look_again = max(1, round(LOOK_AGAIN_SECONDS * fps))
         self.networks, self.is_photo = networks, is_photo
+        self._holistic = Holistic(networks)
         self._crop: Box | None = None
         self._misses = {"left_hand": 0, "right_hand": 0}
         self._since_matte = MATTE_EVERY
@@ -60,9 +62,9 @@ class Reader:
         if is_too_small(crop.rgb):
             return Reading({}, np.full(len(EVIDENCE), np.nan, np.float32))
         if self._crop is not None and not np.array_equal(self._crop, box):
-            self.networks.reset("holistic")
+            self._holistic.forget()
         self._crop = box
-        found = holistic_points(crop, self.networks, "holistic_photo" if self.is_photo else "holistic")
+        found = holistic_points(crop, self._holistic, self.is_photo)
         found = assign_hands_to_arms(found)
         if "pose" in found:
             self._find_missed_hands(rgb, found)
@@ -85,14 +87,10 @@ class Reader:
             self._misses[hand] = 0 if hand in found else misses + 1
 
 
-def holistic_points(crop: Crop, networks: Networks, name: str) -> dict[str, Float[np.ndarray, "points 3"]]:
+def holistic_points(crop: Crop, holistic: Holistic, is_photo: bool) -> dict[str, Float[np.ndarray, "points 3"]]:
     """All landmarks that Holistic finds in the crop, in pixels of the source. Parts not found are left out."""
-    result = networks.run(name, crop.rgb)
-    found = {
-        "pose": crop.points(result.pose_landmarks, "visibility"),
-        "pose_world": world_points(result.pose_world_landmarks),
-        "face": crop.points(result.face_landmarks, "z"),
-        "left_hand": crop.points(result.left_hand_landmarks, "z"),
-        "right_hand": crop.points(result.right_hand_landmarks, "z"),
+    found = holistic.read(crop.rgb, is_photo)
+    return {
+        name: rows if name == "pose_world" else crop.to_source(rows, scale_z=name != "pose")
+        for name, rows in found.items()
     }
-    return {name: rows for name, rows in found.items() if rows is not None}

@@ -14,7 +14,7 @@ PAIRINGS = {
     "index": "frame i of the result with frame i of the truth; both must have equally many frames",
     "time": "each frame of the truth with the frame of the result that is on screen at that time",
 }
-PACKAGES = ("numpy", "scikit-image", "opencv-contrib-python", "av")
+PACKAGES = ("numpy", "scikit-image", "opencv-python-headless", "av")
 LOSSLESS = ("png", "bmp", "tiff", "ffv1", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "apng", "qtrle", "v210")
 
 

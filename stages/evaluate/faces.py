@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.detect.crops import cut, grown
-from stages.detect.networks import Networks
 from stages.detect.person_detections import find_faces
+from stages.networks.face import find_mesh
+from stages.networks.opened import Networks
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 
@@ -42,9 +43,9 @@ def find_face(rgb: Rgb, networks: Networks) -> Face | None:
     boxes = [box for box, score in find_faces(rgb, networks) if score >= LEAST_SCORE]
     for box in sorted(boxes, key=lambda each: each[1] - each[3]):
         crop = cut(rgb, grown(box, MARGIN), MOST_PIXELS, LEAST_PIXELS)
-        found = networks.run("face_mesh", crop.rgb).multi_face_landmarks
-        mesh = crop.points(found[0], "z") if found else None
-        if mesh is not None:
+        found = find_mesh(crop.rgb, networks)
+        if found is not None:
+            mesh = crop.to_source(found, scale_z=True)
             return Face(mesh, align(rgb, mesh[list(FIVE_POINTS), :2]))
     return None
 

@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.detect.face_angle import face_angles_degrees
-from stages.detect.networks import Networks
 from stages.errors import InputError
 from stages.evaluate.averages import averages, bootstrap_interval
 from stages.evaluate.colour import trend
 from stages.evaluate.faces import Face, find_face
 from stages.evaluate.networks.chosen import MetricNetworks, face_network
+from stages.networks.opened import Networks
 from stages.progress import Progress, silent
 from stages.video.photo import read_photo
 from stages.video.source import probe, read_frames
@@ -38,17 +38,17 @@ def identity(result: Path, photo: Path, embed: Embed, progress: Progress = silen
     """IPS of a video. Raises InputError when no face is found in the photo."""
     info = probe(result)
     seconds, cosines, yaws = [], [], []
-    with Networks() as networks:
-        reference = find_face(read_photo(photo), networks)
-        if reference is None:
-            raise InputError(f"no face was found in {photo}; identity needs a photo with a visible face")
-        photo_embedding = embed([reference.aligned])[0]
-        for frame in read_frames(result):
-            face = find_face(frame.rgb, networks)
-            seconds.append(frame.pts_seconds)
-            cosines.append(None if face is None else float(embed([face.aligned])[0] @ photo_embedding))
-            yaws.append(None if face is None else yaw(face))
-            progress("identity", len(seconds), info.frame_count)
+    networks = Networks()
+    reference = find_face(read_photo(photo), networks)
+    if reference is None:
+        raise InputError(f"no face was found in {photo}; identity needs a photo with a visible face")
+    photo_embedding = embed([reference.aligned])[0]
+    for frame in read_frames(result):
+        face = find_face(frame.rgb, networks)
+        seconds.append(frame.pts_seconds)
+        cosines.append(None if face is None else float(embed([face.aligned])[0] @ photo_embedding))
+        yaws.append(None if face is None else yaw(face))
+        progress("identity", len(seconds), info.frame_count)
     return identity_figures(seconds, cosines, yaws, float(info.fps))
 
 

@@ -137,7 +137,7 @@ def write_scail_2(
         for count, frame in enumerate(posed_frames(drawn, body, view, rows)):
             picture = paint(frame) if frame.seen["body"] else black
             driving.write(picture)
-            masks.write(coloured(picture.any(2), BLACK))
+            masks.write(coloured(np.any(picture, 2), BLACK))
             progress("drawing SCAIL-2's input", count + 1, len(rows))
         write_png(folder / PHOTO, photo)
         write_png(folder / PHOTO_MASK, coloured(person, WHITE))

@@ -106,7 +106,7 @@ def merge(priors: list[Prior]) -> Prior:
 
 def share_known(prior: Prior) -> dict[str, float]:
     """Share of rows with a known value, per group of joints. The motion's provenance records it."""
-    finite = np.isfinite(prior.joints).all(-1)
+    finite = np.all(np.isfinite(prior.joints), -1)
     groups = {
         "root": np.isfinite(prior.root).all((1, 2)),
         "body": finite[:, BODY_JOINTS].any(1),

@@ -47,7 +47,7 @@ def retarget(
 
 
 def _with_shape_of(driver: Motion, reference: Motion) -> Motion:
-    body_seen, face_seen, left_seen, right_seen = reference.valid.any(0)
+    body_seen, face_seen, left_seen, right_seen = np.any(reference.valid, 0)
     return replace(
         driver,
         betas=reference.betas,

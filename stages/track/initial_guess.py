@@ -62,7 +62,7 @@ def first_guess(
     )  # fmt: skip
     depth = _distance_m(observations, valid, head, focal_px)
     transl = _translation(observations, valid, state, skeleton, head, depth, focal_px, centre_px)
-    transl = _moving_average(_interpolated(transl, valid[:, :2].any(1)), observations.pts_seconds)
+    transl = _moving_average(_interpolated(transl, np.any(valid[:, :2], 1)), observations.pts_seconds)
     state = State(transl, root, theta, state.psi, state.shape)
     return state, Scene(focal_px, np.maximum(transl[:, 2], 0.2))
 

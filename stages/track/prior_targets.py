@@ -105,10 +105,10 @@ def with_prior_depth(
     Body points take their depth from the prior where it knows the body, hand points where it knows the fingers and
     either the arm or the wrist.
     """
-    placed = np.isfinite(prior.joints[:, BODY_JOINTS]).all((1, 2)) & np.isfinite(prior.root).all((1, 2))
+    placed = np.all(np.isfinite(prior.joints[:, BODY_JOINTS]), (1, 2)) & np.all(np.isfinite(prior.root), (1, 2))
     hands = {
-        f"{side}_hand": np.isfinite(prior.joints[:, columns]).all((1, 2))
-        & (placed | np.isfinite(prior.wrists[:, number]).all((1, 2)))
+        f"{side}_hand": np.all(np.isfinite(prior.joints[:, columns]), (1, 2))
+        & (placed | np.all(np.isfinite(prior.wrists[:, number]), (1, 2)))
         for number, (side, columns) in enumerate(HANDS.items())
     }
     world = observations.pose_world.copy()

@@ -193,4 +193,4 @@ def inside_picture(
     """True for points inside the picture, or outside by at most `margin` times its longer side."""
     room = margin * max(image_size)
     xy = np.nan_to_num(points[..., :2], nan=-1e9)
-    return ((xy > -room) & (xy < np.array(image_size) + room)).all(-1)
+    return np.all((xy > -room) & (xy < np.array(image_size) + room), -1)

@@ -8,12 +8,13 @@ import pytest
 from stages.artifacts.npz import read_npz
 from stages.body.camera import project
 from stages.body.face_paint import LIPS_INSIDE, LIPS_OUTSIDE, FacePaint, paint_face
-from stages.body.landmarks import COUNT, SIZE_PX, face_mesh, landmark_group, random_views, render_view
+from stages.body.landmarks import COUNT, SIZE_PX, face_mesh, random_views, render_view
 from stages.body.model import Body, keypoints_from, pose_body, shape_vector, shaped_template
 from stages.body.rotations import matrix_from_rotvec
+from stages.networks.face_points import GROUPS
+from stages.networks.hand import find_hands
+from stages.networks.opened import Networks
 from stages.raster.rasterizer import rasterizer
-
-pytest.importorskip("mediapipe")
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,8 @@ def test_landmarks_mirror(face: np.ndarray) -> None:
 def test_left_is_the_persons_left(face: np.ndarray) -> None:
     """MediaPipe's left eye, brow and iris lie at positive x, its right ones at negative x."""
     for name in ("EYE", "EYEBROW", "IRIS"):
-        assert face[sorted(landmark_group(f"LEFT_{name}")), 0].min() > 0.01
-        assert face[sorted(landmark_group(f"RIGHT_{name}")), 0].max() < -0.01
+        assert face[sorted(GROUPS[f"LEFT_{name}"]), 0].min() > 0.01
+        assert face[sorted(GROUPS[f"RIGHT_{name}"]), 0].max() < -0.01
 
 
 def test_irises_lie_on_the_eyeballs(body: Body) -> None:
@@ -74,39 +75,36 @@ def test_face_mesh_agrees_on_unseen_faces(body: Body, face: np.ndarray) -> None:
     """On eight new faces and views, the median error against FaceMesh is 3 mm; 2 mm for lips, eyes and irises."""
     paint = FacePaint.from_landmarks(body, body.v_template, face)
     errors = []
-    with face_mesh() as detect:
-        for view in list(random_views(body, np.random.default_rng(77)))[:8]:
-            screen, _, _, picture = render_view(body, view, paint, rasterizer())
-            seen = detect(picture)
-            assert seen is not None
-            metres_per_pixel = 0.30 / SIZE_PX
-            errors.append(np.linalg.norm(regressed(body, screen)[:COUNT, :2] - seen, axis=1) * metres_per_pixel)
+    detect = face_mesh()
+    for view in list(random_views(body, np.random.default_rng(77)))[:8]:
+        screen, _, _, picture = render_view(body, view, paint, rasterizer())
+        seen = detect(picture)
+        assert seen is not None
+        metres_per_pixel = 0.30 / SIZE_PX
+        errors.append(np.linalg.norm(regressed(body, screen)[:COUNT, :2] - seen, axis=1) * metres_per_pixel)
     middle = np.median(errors, 0)
     assert np.median(middle) < 3e-3
     for name in ("LIPS", "LEFT_EYE", "RIGHT_EYE", "LEFT_IRIS", "RIGHT_IRIS"):
-        assert np.median(middle[sorted(landmark_group(name))]) < 2e-3, name
+        assert np.median(middle[sorted(GROUPS[name])]) < 2e-3, name
 
 
 def test_hand_detector_agrees_on_unseen_hands(body: Body) -> None:
     """On twelve renders of new hands, the median error against MediaPipe's hand points is below 5 mm."""
-    from mediapipe.python.solutions.hands import Hands
-
     generator = np.random.default_rng(99)
     rows = [body.keypoint_names.index(f"left_hand_{number:02d}") for number in range(21)]
     paint = FacePaint.without_lips_and_brows(body)
     errors = []
-    with Hands(static_image_mode=True, max_num_hands=1, min_detection_confidence=0.3) as detector:
-        for number in range(12):
-            template = shaped_template(body, shape_vector(body, generator.normal(size=10), np.zeros(0), 1.0, 1.0))
-            posed = pose_body(body, template, _loose_hand(generator), np.zeros((1, 3)), np.zeros((1, 52)))
-            points = keypoints_from(body, template, posed)[0, rows]
-            tilt = (np.pi / 2 if number % 2 else -np.pi / 2) + generator.uniform(-0.3, 0.3)
-            turn = matrix_from_rotvec(np.array([tilt, 0, 0]))
-            picture, screen = _hand_picture(body, posed.vertices[0], points, turn, paint)
-            found = detector.process(picture).multi_hand_landmarks
-            if found:
-                seen = np.array([(mark.x, mark.y) for mark in found[0].landmark]) * len(picture)
-                errors.append(np.linalg.norm(screen - seen, axis=1) * 0.4 / len(picture))
+    networks = Networks()
+    for number in range(12):
+        template = shaped_template(body, shape_vector(body, generator.normal(size=10), np.zeros(0), 1.0, 1.0))
+        posed = pose_body(body, template, _loose_hand(generator), np.zeros((1, 3)), np.zeros((1, 52)))
+        points = keypoints_from(body, template, posed)[0, rows]
+        tilt = (np.pi / 2 if number % 2 else -np.pi / 2) + generator.uniform(-0.3, 0.3)
+        turn = matrix_from_rotvec(np.array([tilt, 0, 0]))
+        picture, screen = _hand_picture(body, posed.vertices[0], points, turn, paint)
+        found = find_hands(picture, networks, 0.3)
+        if found:
+            errors.append(np.linalg.norm(screen - found[0].points[:, :2], axis=1) * 0.4 / len(picture))
     assert len(errors) >= 10
     assert np.median(errors, 0).max() < 7e-3
     assert np.median(errors) < 5e-3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from tests.motions import standing
 from tests.track.synthetic import observe
 
 pytest.importorskip("onnx", reason="tiny networks are made with the package onnx")
-pytest.importorskip("onnxruntime", reason="an extra: pip install emosh[onnx]")
 
 from tests.detect.tiny_onnx import marker_boxes, marker_pose
 
@@ -134,10 +132,3 @@ def test_wrong_files_are_one_line_errors(networks: Path, tmp_path: Path) -> None
     ):
         with pytest.raises(InputError, match=message):
             check_network(name, path)
-
-
-def test_without_the_extra_the_package_is_named(networks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without onnxruntime the error says how to install it."""
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(InputError, match=r'pip install "emosh\[onnx\]"'):
-        open_network(networks / "pose.onnx")

@@ -74,14 +74,12 @@ def test_the_crop_stops_between_two_heads():
 
 def test_points_are_mapped_back_from_any_crop():
     """The centre of a crop maps to the centre of its box in the picture, for clipped, enlarged and padded crops."""
-    from types import SimpleNamespace
-
-    centre = SimpleNamespace(landmark=[SimpleNamespace(x=0.5, y=0.5, z=0.1, visibility=1.0)])
     rgb = np.zeros((240, 320, 3), np.uint8)
     crop = cut(rgb, np.array([100, 50, 200, 90]), most=768, least=200)
     assert max(crop.rgb.shape) == 200
-    np.testing.assert_allclose(crop.points(centre, "z"), [[150, 70, 10]], rtol=1e-6)
+    np.testing.assert_allclose(crop.to_source(np.array([[100, 40, 20.0]]), scale_z=True), [[150, 70, 10]], rtol=1e-6)
+    np.testing.assert_allclose(crop.to_source(np.array([[100, 40, 0.9]])), [[150, 70, 0.9]], rtol=1e-6)
     padded = cut_square(rgb, np.array([310.0, 230.0]), 100, 64)
     assert padded.rgb.shape == (64, 64, 3)
-    np.testing.assert_allclose(padded.points(centre, "z")[0, :2], [310, 230])
+    np.testing.assert_allclose(padded.to_source(np.array([[32, 32.0]]))[0], [310, 230])
     np.testing.assert_array_equal(clip_box(np.array([-5, 3.2, 400, 9.1]), 320, 240), [0, 3, 320, 10])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.detect.hands import hand_near_wrist
-from stages.detect.networks import Networks
+from stages.networks.opened import Networks
 
 RGB = np.zeros((200, 200, 3), np.uint8)
 

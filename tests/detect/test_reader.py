@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import stages.detect.reader as reader
-from stages.detect.networks import Networks
 from stages.detect.reader import Reader
+from stages.networks.opened import Networks
 
 POSE = np.ones((33, 3), np.float32)
 
@@ -21,7 +21,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
         made[hand].append(len(made["frame"]) - 1)
         return np.ones((21, 3), np.float32) if hand == "left_hand" and len(made["frame"]) == 40 else None
 
-    def points(crop, networks, name):
+    def points(crop, holistic, is_photo):
         made["frame"].append(0)
         return {"pose": POSE, "face": np.ones((478, 3), np.float32)}
 

@@ -13,7 +13,6 @@ from tests.command_line import emosh, refused
 from tests.emosh_cli.conftest import Clip
 
 pytest.importorskip("onnx", reason="tiny networks are made with the package onnx")
-pytest.importorskip("onnxruntime", reason="an extra: pip install emosh[onnx]")
 
 from tests.detect.tiny_onnx import constant_pose, marker_boxes, marker_pose
 

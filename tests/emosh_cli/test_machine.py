@@ -21,7 +21,7 @@ def test_doctor_lists_every_requirement() -> None:
     said = emosh("doctor", "--json")
     assert said.code == 0, said.err
     found = {finding["name"]: finding for finding in said.json["findings"]}
-    for name in ("torch", "mediapipe", "anny", "av", "numba"):
+    for name in ("torch", "onnxruntime", "anny", "av", "numba"):
         assert found[name]["said"] == metadata.version(name)
     assert {"pytorch3d", *installation.EXTRAS} <= found.keys()
     assert "memory" in emosh("doctor").out
@@ -47,13 +47,42 @@ def test_doctor_says_how_to_add_what_is_missing(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("version", "wanted", "fits"),
-    [("2.13.0+cpu", ">=2.8", True), ("1.26.4", "<2", True), ("2.0", "<2", False), ("0.1.28", "==0.1.28", True),
-     ("0.10.9", ">=0.10.21", False), ("5.0", ">=5", True), ("3.5", ">=3.5,<4", True), ("4.0", ">=3.5,<4", False)],
+    ("version", "wanted", "age"),
+    [("2.13.0+cpu", ">=2.8", None), ("1.26.4", "<2", None), ("2.0", "<2", "new"), ("0.1.28", "==0.1.28", None),
+     ("0.10.9", ">=0.10.21", "old"), ("5.0", ">=5", None), ("3.5", ">=3.5,<4", None), ("4.0", ">=3.5,<4", "new"),
+     ("0.6.3", "==0.6.2", "new"), ("0.6.1", "==0.6.2", "old")],
 )  # fmt: skip
-def test_versions_are_compared_by_number(version: str, wanted: str, fits: bool) -> None:
-    """Requirements are met by number, not by spelling."""
-    assert installation._satisfies(version, wanted) is fits
+def test_versions_are_compared_by_number(version: str, wanted: str, age: str | None) -> None:
+    """Requirements are met by number, not by spelling; a misfit is too old or too new."""
+    assert installation._misfit(version, wanted) == age
+
+
+@pytest.mark.parametrize(
+    ("mediapipe", "said"), [("0.10.21", "it holds numpy below 2"), ("1.2.3", "report usage to Google")]
+)
+def test_doctor_names_a_mediapipe_in_the_way(monkeypatch: pytest.MonkeyPatch, mediapipe: str, said: str) -> None:
+    """An old mediapipe, one that reports usage, and a second OpenCV are named with the command that mends it."""
+    installed = {"mediapipe": mediapipe, "opencv-contrib-python": "4.11.0.86"}
+    monkeypatch.setattr(installation, "_version", installed.get)
+    rows = {row.name: row for row in installation._neighbours()}
+    assert said in rows["mediapipe"].said
+    assert rows["mediapipe"].fix == "pip uninstall mediapipe"
+    assert "uninstall opencv-contrib-python" in rows["opencv"].fix
+    monkeypatch.setattr(installation, "_version", lambda _: None)
+    assert installation._neighbours() == []
+
+
+@pytest.mark.parametrize(("version", "age"), [((3, 10), "too old"), ((3, 14), None), ((3, 15), "too new")])
+def test_doctor_names_a_python_without_wheels(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int], age: str | None
+) -> None:
+    """Python 3.11 to 3.14 fit; an older or newer one is named with what to do."""
+    monkeypatch.setattr(installation.sys, "version_info", (*version, 0, "final", 0))
+    found = installation._python()
+    assert (age is None) == (found.state == "ok")
+    if age is not None:
+        assert age in found.said
+        assert "Python 3.11 to 3.14" in found.fix
 
 
 def test_models_states_licence_and_source_of_every_file() -> None:

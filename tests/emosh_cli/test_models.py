@@ -20,8 +20,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def installed() -> set[str]:
-    """Names that `models list` shows as installed."""
-    return {row["name"] for row in emosh("models", "list", "--json").json["models"] if row["installed"]}
+    """Names that `models list` shows as installed, without what comes with emosh."""
+    rows = emosh("models", "list", "--json").json["models"]
+    return {row["name"] for row in rows if row["installed"]} - {"mediapipe"}
 
 
 def test_the_list_says_licence_source_size_and_sha256(home: Path) -> None:
@@ -135,6 +136,17 @@ def names_of(group: str) -> tuple[str, ...]:
     from stages.wan.weights import GROUPS
 
     return GROUPS[group]
+
+
+def test_the_built_in_detector_is_listed_and_not_added(home: Path, tmp_path: Path) -> None:
+    """Its row has the licence, the source, and the sha256 of every file; it cannot be added."""
+    from stages.networks.files import FILES
+
+    row = next(row for row in emosh("models", "list", "--json").json["models"] if row["name"] == "mediapipe")
+    assert row["installed"]
+    assert row["licence"] == "Apache-2.0"
+    assert all(each.sha256 in row["source"] for each in FILES)
+    assert "no model called 'mediapipe' can be added" in refused("models", "add", "mediapipe", tmp_path)
 
 
 def test_fetch_refuses_what_it_may_not_download(home: Path) -> None:

@@ -47,13 +47,13 @@ def test_a_real_face_lands_on_the_template() -> None:
     degrees she is aligned to nearly the same picture."""
     from skimage.transform import rotate
 
-    from stages.detect.networks import Networks
+    from stages.networks.opened import Networks
 
     picture = astronaut()
     turned = (rotate(picture, 20, mode="edge") * 255).astype(np.uint8)
-    with Networks() as networks:
-        face, other = find_face(picture, networks), find_face(turned, networks)
-        assert find_face(np.full((200, 200, 3), 90, np.uint8), networks) is None
+    networks = Networks()
+    face, other = find_face(picture, networks), find_face(turned, networks)
+    assert find_face(np.full((200, 200, 3), 90, np.uint8), networks) is None
     assert face is not None
     assert other is not None
     points = face.mesh[list(FIVE_POINTS), :2]

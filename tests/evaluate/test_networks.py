@@ -226,7 +226,6 @@ def test_arcface_as_torchscript_and_onnx(tmp_path: Path) -> None:
 
 def onnx_arcface(path: Path) -> Path:
     """TinyArcface in the published ONNX form."""
-    pytest.importorskip("onnxruntime", reason="an ONNX ArcFace needs emosh[onnx]")
     onnx = pytest.importorskip("onnx", reason="writing a tiny ONNX file needs the package onnx")
     helper = onnx.helper
     nodes = [

@@ -117,5 +117,5 @@ def fill_smoothly(rgb: np.ndarray, hole: np.ndarray) -> Float[np.ndarray, "heigh
     columns.append(here)
     values.append(diagonal + 1e-6)
     matrix = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))).tocsc()
-    small[y, x] = spsolve(matrix, right)
+    small[y, x] = np.asarray(spsolve(matrix, right))
     return cv2.resize(small.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)

@@ -132,7 +132,7 @@ def canvas_matte(view: View) -> Float[np.ndarray, "height width"]:
 
 def pixels_of_parts(view: View, *parts: str) -> Bool[np.ndarray, "height width"]:
     """Mask of the photo's pixels where the fitted mesh shows one of these parts."""
-    faces = view.rig.body.part_vertices(*parts)[view.rig.body.faces].all(1)
+    faces = np.all(view.rig.body.part_vertices(*parts)[view.rig.body.faces], 1)
     covering = view.crop(view.fragments.face)
     return np.where(covering >= 0, faces[covering], False)
 

@@ -63,7 +63,7 @@ def fill_pinholes(mask: np.ndarray, area: int) -> Bool[np.ndarray, "height width
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] < area
     small[0] = False
-    return mask | small[labels]
+    return mask | small[np.asarray(labels, int)]
 
 
 def soften_edges(rgb: np.ndarray, solid: np.ndarray, radius: int) -> Float[np.ndarray, "height width"]:

@@ -17,7 +17,7 @@ def nearest_marked(
     distance, labels = cv2.distanceTransformWithLabels(
         (~mask).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    labels = np.asarray(labels)
+    labels = np.asarray(labels, int)
     place = np.zeros((int(labels.max()) + 1, 2), np.int64)
     rows, columns = np.nonzero(mask)
     place[labels[rows, columns]] = np.stack([rows, columns], 1)
