@@ -29,7 +29,7 @@ from stages.video.source import VideoInfo
 from stages.wan.layout import SPATIAL_FACTOR
 
 if TYPE_CHECKING:
-    from stages.detect.networks import Networks
+    from stages.networks.opened import Networks
 
 PERSON = 0.5
 """Least probability of a pixel that shows the person."""
@@ -111,12 +111,12 @@ def widened(person: Mask, cells: int) -> LatentMask:
 def by_latents(mask: Mask) -> LatentMask:
     """The mask with one value per latent: whether any of its pixels is in the mask."""
     height, width = (side // SPATIAL_FACTOR for side in mask.shape)
-    return mask.reshape(height, SPATIAL_FACTOR, width, SPATIAL_FACTOR).any((1, 3))
+    return np.asarray(mask.reshape(height, SPATIAL_FACTOR, width, SPATIAL_FACTOR).any((1, 3)))
 
 
 def in_pixels(mask: LatentMask) -> Mask:
     """The mask with one value per pixel."""
-    return np.kron(mask, np.ones((SPATIAL_FACTOR, SPATIAL_FACTOR), bool))
+    return mask.repeat(SPATIAL_FACTOR, 0).repeat(SPATIAL_FACTOR, 1)
 
 
 def nearest_seen(seen: Bool[np.ndarray, "rows"]) -> Int[np.ndarray, "rows"]:
@@ -141,21 +141,21 @@ def _people(
     video: Path, motion: Motion, target: Motion | None, body: Body, info: VideoInfo
 ) -> Iterator[tuple[Picture, Mask]]:
     """Each picture in the map's size, and the pixels of its tracked person and of the target's body."""
-    from stages.detect.networks import Networks
+    from stages.networks.opened import Networks
 
     draw, view = rasterizer("numba"), View.fitted(motion, info.width, info.height)
     nearest = nearest_seen(motion.valid_part("body"))
     there = np.abs(motion.pts_seconds - motion.pts_seconds[nearest]) <= LINGER_SECONDS
     posed = posed_frames(motion, body, view, nearest)
     new = None if target is None else posed_frames(target, body, View.fitted(target, info.width, info.height))
-    with Networks() as networks:
-        for row, rgb in enumerate(tracked_frames(video, motion)):
-            picture, frame = fit_to_map(rgb, info), next(posed)
-            metre_px = float(view.K[frame.row, 0, 0] / np.median(frame.screen[:, 2]))
-            person = _person(picture, _drawn(frame, body, draw, info), bool(there[row]), REACH_M * metre_px, networks)
-            if new is not None and (other := next(new)).seen["body"]:
-                person |= _drawn(other, body, draw, info)
-            yield picture, person
+    networks = Networks()
+    for row, rgb in enumerate(tracked_frames(video, motion)):
+        picture, frame = fit_to_map(rgb, info), next(posed)
+        metre_px = float(view.K[frame.row, 0, 0] / np.median(frame.screen[:, 2]))
+        person = _person(picture, _drawn(frame, body, draw, info), bool(there[row]), REACH_M * metre_px, networks)
+        if new is not None and (other := next(new)).seen["body"]:
+            person |= _drawn(other, body, draw, info)
+        yield picture, person
 
 
 def _inside(view: View) -> Mask:
