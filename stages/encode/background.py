@@ -20,21 +20,17 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
-from stages.drawing.frames import PosedFrame, View, posed_frames
+from stages.drawing.frames import View, covered, metre_px, posed_frames
 from stages.drawing.tracked_video import check_tracked_video, tracked_frames
 from stages.encode.fit import fit_to_map
 from stages.errors import InputError
-from stages.raster.rasterizer import Rasterizer, rasterizer
+from stages.raster.rasterizer import rasterizer
 from stages.video.source import VideoInfo
 from stages.wan.layout import SPATIAL_FACTOR
 
 if TYPE_CHECKING:
     from stages.networks.opened import Networks
 
-PERSON = 0.5
-"""Least probability of a pixel that shows the person."""
-REACH_M = 0.3
-"""How far from the fitted body a pixel of the person may be, for hair and clothes; metres at the body's depth."""
 LINGER_SECONDS = 0.5
 """How long the body counts as person before it is first and after it is last seen: its feet are there longer."""
 GROWTH_PX = 9
@@ -151,10 +147,10 @@ def _people(
     networks = Networks()
     for row, rgb in enumerate(tracked_frames(video, motion)):
         picture, frame = fit_to_map(rgb, info), next(posed)
-        metre_px = float(view.K[frame.row, 0, 0] / np.median(frame.screen[:, 2]))
-        person = _person(picture, _drawn(frame, body, draw, info), bool(there[row]), REACH_M * metre_px, networks)
+        drawn = covered(frame, body, draw, view)
+        person = _person(picture, drawn, bool(there[row]), metre_px(frame, view), networks)
         if new is not None and (other := next(new)).seen["body"]:
-            person |= _drawn(other, body, draw, info)
+            person |= covered(other, body, draw, view)
         yield picture, person
 
 
@@ -165,22 +161,15 @@ def _inside(view: View) -> Mask:
     return ((rows > top) & (rows < bottom))[:, None] & ((columns > left) & (columns < right))
 
 
-def _drawn(frame: PosedFrame, body: Body, draw: Rasterizer, info: VideoInfo) -> Mask:
-    """The pixels that the posed body covers."""
-    return draw(frame.screen, body.faces, info.width, info.height).face >= 0
-
-
-def _person(rgb: Picture, drawn: Mask, there: bool, reach_px: float, networks: Networks) -> Mask:
-    """The body, and what the network takes for a person at most `reach_px` from it and connected to it.
+def _person(rgb: Picture, drawn: Mask, there: bool, metre: float, networks: Networks) -> Mask:
+    """The body, and what the network takes for a person near it and connected to it. `metre` is one metre in pixels.
 
     `drawn` is the body in the nearest frame where it was seen. Unless it is still `there`, it only tells where to look.
     """
-    from stages.detect.crops import bounding_box
-    from stages.detect.matte import person_matte
-    from stages.raster.masks import dilate, keep_touching
+    from stages.detect.matte import matte_near
+    from stages.raster.masks import keep_touching
 
     if not drawn.any():
         return drawn
-    box = bounding_box(np.argwhere(drawn)[:, ::-1].astype(float))
-    found = (person_matte(rgb, box, networks) > PERSON) & dilate(drawn, reach_px)
+    found = matte_near(rgb, drawn, metre, networks)
     return keep_touching(found | drawn, drawn) if there else found
