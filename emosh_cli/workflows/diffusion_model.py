@@ -54,7 +54,9 @@ class DiffusionModel:
         if drawing not in READABLE:
             raise InputError(f"no model of emosh reads the drawing {drawing}; choose {' or '.join(READABLE)}")
         if drawing == MESH and not reads_mesh and adapter != "none":
-            instead = "take --drawing skeleton, which it was trained on" if face else "use Wan2.2-Animate-14B"
+            instead = (
+                "draw the skeleton, which it was trained on (--drawing skeleton)" if face else "use Wan2.2-Animate-14B"
+            )
             raise InputError(
                 f"{path} has no adapter, so it has never seen the mesh; {instead}, or give --adapter FILE, or "
                 "--adapter none to try it all the same"
@@ -119,13 +121,11 @@ class DiffusionModel:
         for path, names in dropped_lora_names(config).items():
             self.console.note(f"{path}: diffusers cannot load these tensors and leaves them out: {', '.join(names)}")
 
-    def check_runnable(self, configs: dict[str, Any], face: bool) -> None:
+    def check_runnable(self, configs: dict[str, Any]) -> None:
         """Raise InputError for options that cannot run on this machine. A plan may still describe them."""
         from stages.wan.acceleration import check_runnable
-        from stages.wan.run_config import check_face_options, check_pack_options
+        from stages.wan.run_config import check_pack_options
 
-        if face:
-            check_face_options(configs["wan_run"])
         if self.folder.pack is not None:
             check_pack_options(configs["wan_run"])
         heads = self.folder.config["num_attention_heads"]
@@ -174,11 +174,13 @@ class DiffusionModel:
         source, drift_report = self.source(config), work.folder / "drift.json"
 
         def make(path: Path) -> None:
+            from stages.artifacts.latents import Latents
             from stages.generate.wan.drift import measure_drift, write_report
             from stages.generate.wan.generate import generate
             from stages.generate.wan.model_weights import RunPlan
 
-            plan = self.plan(clip_of(latents), config, run, has_face(latents))
+            opened = Latents(latents)
+            plan = self.plan(clip_of(opened), config, run, opened.has_face)
             self.console.note(plan.line())
             statistics = generate(
                 latents, source, config, path, work.folder / "chunks",
@@ -204,20 +206,12 @@ class DiffusionModel:
         return read_report(drift_report)
 
 
-def clip_of(latents: Path) -> Clip:
+def clip_of(latents: Latents) -> Clip:
     """Frames, picture size and chunk size of a latents file."""
-    from stages.artifacts.latents import Latents
     from stages.wan.plan import Clip
 
-    header = Latents(latents).header
+    header = latents.header
     return Clip(header.frames, header.height, header.width, header.chunk_frames, header.overlap_frames)
-
-
-def has_face(latents: Path) -> bool:
-    """Whether a latents file has a face."""
-    from stages.artifacts.latents import Latents
-
-    return Latents(latents).has("face_motion")
 
 
 def read_report(path: Path) -> dict[str, Any]:

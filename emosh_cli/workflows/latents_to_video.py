@@ -38,13 +38,13 @@ class LatentsToVideo:
 
     def plan_lines(self) -> list[str]:
         """The plan as lines: memory and time."""
-        clip = diffusion_model.clip_of(self.latents)
-        face = diffusion_model.has_face(self.latents)
-        return self.model.plan(clip, self.configs["wan"], self.configs["wan_run"], face).lines()
+        opened = Latents(self.latents)
+        clip = diffusion_model.clip_of(opened)
+        return self.model.plan(clip, self.configs["wan"], self.configs["wan_run"], opened.has_face).lines()
 
     def draw(self) -> tuple[dict[str, Any], WorkFolder]:
         """Draw the video, except in a dry run. Returns its drift report and the work folder."""
-        self.model.check_runnable(self.configs, diffusion_model.has_face(self.latents))
+        self.model.check_runnable(self.configs)
         work = WorkFolder(self.out, self.run.console, self.run.force, self.run.dry_run)
         wan, wan_run = self.configs["wan"], self.configs["wan_run"]
         return self.model.generate(work, self.latents, wan, wan_run, self.out, self.audio_from), work

@@ -155,6 +155,11 @@ class Latents:
         """Whether the file has this (optional) tensor."""
         return name in self._file.declared
 
+    @property
+    def has_face(self) -> bool:
+        """Whether the clip has the face that Wan-Animate's skeleton needs."""
+        return self.has("face_motion")
+
     def read(self, name: str) -> np.ndarray:
         """One tensor. Raises InputError for values that are not finite."""
         return self._file.read(name)
@@ -169,7 +174,7 @@ class Latents:
         return self._file.read("motion_latents", chunk)
 
     def frames(self, name: str, rows: list[int]) -> np.ndarray:
-        """Those frames of `background` or `replace_mask`; others are not read."""
+        """Those frames of `face_motion`, `background` or `replace_mask`; others are not read."""
         return np.stack([self._file.read(name, row) for row in rows])
 
 

@@ -100,10 +100,10 @@ def _anchor(
 
 def read_faces(latents: Latents, chunk: Chunk) -> FaceMotion | None:
     """The faces of exactly the chunk's frames; past the clip's end they turn back with the condition map."""
-    if not latents.has("face_motion"):
+    if not latents.has_face:
         return None
-    faces = latents.read("face_motion")
-    return FaceMotion(_tensor(faces[_rows(latents, chunk)]), _tensor(latents.read("blank_face_motion")))
+    faces = latents.frames("face_motion", _rows(latents, chunk))
+    return FaceMotion(_tensor(faces), _tensor(latents.read("blank_face_motion")))
 
 
 def read_kept(latents: Latents, chunk: Chunk) -> Float[Tensor, "frames h w"] | None:

@@ -133,9 +133,8 @@ def fit_to_drawing(source: Source, config: WanConfig, latents: Latents) -> tuple
 
     Wan-Animate's own weights were never trained with SAC. Raises InputError for an anchor frame that cannot be used.
     """
-    face = latents.has("face_motion")
-    fitted = replace(config, sac=config.uses_sac(face))
-    return replace(source, face=face), replace(fitted, anchor_frame=_anchor_frame(fitted, latents))
+    fitted = replace(config, sac=config.uses_sac(latents.has_face))
+    return replace(source, face=latents.has_face), replace(fitted, anchor_frame=_anchor_frame(fitted, latents))
 
 
 def _anchor_frame(config: WanConfig, latents: Latents) -> int | str:
