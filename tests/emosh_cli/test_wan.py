@@ -167,6 +167,7 @@ def test_a_drawing_is_named(clip: Clip, tmp_path: Path, drawing: str) -> None:
     [
         (["--drawing", "stick"], "no drawing is called 'stick'"),
         (["--framing", "ref"], "give the photo: --ref"),
+        (["--set", "framing=ref"], "give the photo: --ref"),
         (["--ref", "REF"], "--ref is for --framing ref"),
         (["--framing", "ref", "--ref", "DRIVE"], "give the motion of the photo"),
     ],
