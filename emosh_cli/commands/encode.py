@@ -19,7 +19,8 @@ Cond = Annotated[Path | None, typer.Option("--cond", metavar="MP4", help="The co
 DriverMotion = Annotated[
     Path | None,
     typer.Option(
-        "--motion", metavar="NPZ", help="For a skeleton: the motion whose face is drawn. With --video: the driver's."
+        "--motion", metavar="NPZ", help="For a skeleton: the motion whose face is drawn. With --video: the driver's "
+        "own motion.",
     ),
 ]  # fmt: skip
 Video = Annotated[

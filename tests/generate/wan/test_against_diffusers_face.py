@@ -26,6 +26,7 @@ from stages.wan import loading
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
 from stages.wan.folder import ModelFolder, open_folder
+from tests.generate.wan.diffusers_pipeline import animate_pipeline
 from tests.wan import tiny
 from tests.wan.clips import frames, write_cond, write_photo
 
@@ -134,23 +135,7 @@ def drawn(latents: Latents, models: Models, config: WanConfig) -> np.ndarray:
 
 def theirs(folder: ModelFolder, models: Models, latents: Latents, overlap: int) -> np.ndarray:
     """What `WanAnimatePipeline` draws."""
-    from diffusers import UniPCMultistepScheduler, WanAnimatePipeline, WanAnimateTransformer3DModel
-
-    transformer: Any = WanAnimateTransformer3DModel.from_pretrained(folder.path / "transformer")
-    for parameter in transformer.parameters():  # where a weight lies in a mapped file changes its products' rounding
-        parameter.data = parameter.data.clone()
-    image_encoder, processor = loading.load_image_encoder(folder)
-    text_encoder, tokenizer = loading.load_text_encoder(folder)
-    pipeline = WanAnimatePipeline(
-        tokenizer=tokenizer,
-        text_encoder=text_encoder,
-        vae=models.vae,
-        scheduler=UniPCMultistepScheduler.from_pretrained(folder.path / "scheduler"),
-        image_processor=processor,
-        image_encoder=image_encoder,
-        transformer=transformer,
-    )
-    pipeline.set_progress_bar_config(disable=True)
+    pipeline = animate_pipeline(folder, models.vae)
     count = clip_frames(overlap)
     kept: dict[str, Any] = {}
     if latents.has("background"):
