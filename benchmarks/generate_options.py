@@ -21,10 +21,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.gpu_generate import TINY, Job, inputs
+from benchmarks.card import TINY
+from benchmarks.gpu_generate import Job, Size, inputs
 from benchmarks.record import Column, Recorder, arguments
 from emosh_cli.settings import resolve
-from stages.wan.acceleration import calibrate_mag_cache, speed_up, warm_up
+from stages.wan.acceleration import calibrate_mag_cache, change_weights, speed_up, warm_up
 from stages.wan.config import WanConfig
 from stages.wan.cost import stays_float32
 from stages.wan.denoise import denoise
@@ -65,7 +66,7 @@ def main() -> None:
     torch.set_num_threads(1)
     width = {"num_attention_heads": 4, "attention_head_dim": 64, "ffn_dim": 1024, "added_kv_proj_dim": 256}
     shape = {**TINY, **width, "num_layers": options.blocks}
-    job = Job(torch.device("cpu"), torch.float32, 128, 17, options.steps, shape, {}, {}, 257, None)
+    job = Job(torch.device("cpu"), (Size(128, 128, options.steps),), 17, shape, {}, 257, None, torch.float32)
     torch.manual_seed(0)
     plain = EmoshTransformer3DModel(**job.model).requires_grad_(False).eval()
     exact, seconds, _ = drawn(job, plain)
@@ -89,7 +90,7 @@ def arms(job: Job, plain: EmoshTransformer3DModel) -> Iterator[tuple[str, EmoshT
     """Name, model and remark of every option."""
     for name, run, note in OPTIONS:
         yield name, sped(job, plain, run), note
-    ratios = calibrate_mag_cache(plain, job.steps, lambda: denoised(job, plain, job.layouts[0]))
+    ratios = calibrate_mag_cache(plain, job.sizes[0].steps, lambda: denoised(job, plain, job.slots))
     for threshold in (0.03, 0.06):
         run = RunConfig(cache="mag", cache_threshold=threshold, mag_ratios=ratios)
         yield f"cache=mag {threshold:g}, calibrated", sped(job, plain, run), SEEMS
@@ -108,9 +109,11 @@ def sped(job: Job, plain: EmoshTransformer3DModel, run: RunConfig) -> EmoshTrans
     """A copy with the option on, compiled where that was asked for."""
     model = copy.deepcopy(plain)
     torch._dynamo.reset()
-    speed_up(model, run, job.steps, "cpu")
+    size = job.sizes[0]
+    change_weights(model, run, "cpu")
+    speed_up(model, run, size.steps)
     if run.compile:
-        warm_up(model, job.layouts, job.size, job.size, "cpu", job.image_tokens)
+        warm_up(model, (job.slots, job.anchored), size.height, size.width, "cpu", job.image_tokens)
     return model
 
 
@@ -129,7 +132,7 @@ def drawn(job: Job, model: EmoshTransformer3DModel) -> tuple[list[torch.Tensor],
     watched = [] if compiled else model.blocks
     hooks = [block.norm2.register_forward_hook(lambda *_: calls.append(1)) for block in watched]
     began = time.process_time()
-    latents = [denoised(job, model, slots) for slots in job.layouts]
+    latents = [denoised(job, model, slots) for slots in (job.slots, job.anchored)]
     seconds = time.process_time() - began
     for hook in hooks:
         hook.remove()
@@ -138,8 +141,9 @@ def drawn(job: Job, model: EmoshTransformer3DModel) -> tuple[list[torch.Tensor],
 
 def denoised(job: Job, model: Any, slots: Layout) -> torch.Tensor:
     """One chunk of fixed noise, conditions and motion."""
-    start, known, motion, guide = inputs(job, slots)
-    return denoise(model, start, known, motion, guide, WanConfig(num_inference_steps=job.steps), slots.lead)
+    size = job.sizes[0]
+    given = inputs(job, size, slots)
+    return denoise(model, *given, WanConfig(num_inference_steps=size.steps), slots.lead)
 
 
 def relative(found: torch.Tensor, exact: torch.Tensor) -> float:

@@ -1,4 +1,4 @@
-"""The diffusion model on a GPU: seconds per step and per chunk, share of the card's own matrix rate, peak memory.
+"""Wan-Animate on a GPU, with skeleton and face: seconds per step and chunk, share of the card's matrix rate, memory.
 
     python -m benchmarks.gpu_generate                       the real 14B shapes, random bf16 weights made on the card
     python -m benchmarks.gpu_generate --weights FOLDER      the same with real weights (for --calibrate)
@@ -6,52 +6,56 @@
     python -m benchmarks.gpu_generate --tiny                every line of this script on the CPU, in seconds
     python -m benchmarks.gpu_generate --write               keep the rows in benchmarks/results, for the page
 
-512x512, 77 frames, 20 steps, in one run and one after another, each row printed and written (--out) as it is measured:
-the preset `exact`, diffusers' `WanAnimatePipeline`, the preset `fast`, the VAE. What does not fit is said and left out.
-The card's rate is timed first (8192 x 8192 bf16), so that shares are of what it really does. Aims: `exact` within 1.25
-of the floor (all operations at that rate), and 1.5 times as fast as the pipeline. Random weights cost what real ones
-cost, except under a cache, whose skips depend on them: those rows say so.
+One chunk of 77 frames at 512x512, 832x480 and 1280x720, one arrangement after another: diffusers' `WanAnimatePipeline`
+on the same tensors, the preset `exact`, the VAE, the preset `fast`, weights in host memory, and the paper's later chunk
+(no face, SAC). Each row is printed and written (--out) as it is measured; what does not fit, and what would begin after
+--limit seconds, is said and left out. Larger sizes run fewer steps: a chunk is 20 times the mean step.
+
+The card's rate is timed first (8192 x 8192 bf16); the floor is all operations at that rate. Memory is the card's, with
+the driver's share, beside what the plan says. Aims, at 512x512: `exact` within 1.25 of the floor and of 23.0 s, and 1.5
+times as fast as the pipeline; memory within 5 % of the plan. Random weights cost what real ones cost, except under a
+cache, whose skips depend on them: that row says so.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.card import TINY, Clock, device_name, fresh_memory, made, median, release, taken_gb
 from benchmarks.record import Column, Recorder, arguments
 from emosh_cli.settings import resolve
 from stages.errors import InputError
 from stages.wan import vae as codec
-from stages.wan.acceleration import calibrate_mag_cache, speed_up, warm_up
+from stages.wan.acceleration import calibrate_mag_cache, change_weights, speed_up, warm_up
 from stages.wan.config import WanConfig
 from stages.wan.cost import transformer_operations
-from stages.wan.denoise import Embeddings, denoise, noise
+from stages.wan.denoise import Embeddings, FaceMotion, denoise, noise
 from stages.wan.device_speeds import measured_device
-from stages.wan.layout import Layout, condition, layout
+from stages.wan.face_modules import AnimateTransformer3DModel, with_defaults
+from stages.wan.layout import Layout, chunk_frames, condition, layout
 from stages.wan.machine import DEFAULTS
+from stages.wan.offload import apply_placement
+from stages.wan.placement import Placement
+from stages.wan.plan import Clip, Networks, make_plan
 from stages.wan.run_config import RunConfig
-from stages.wan.transformer import EmoshTransformer3DModel
 
-FLOOR_AIM, PIPELINE_AIM = 1.25, 1.5
+FLOOR_AIM, PIPELINE_AIM, MEMORY_AIM = 1.25, 1.5, 0.05
 STATED_RATE = 790e12
-"""Operations per second that the aim of 23.0 s was stated at."""
-ARMS = ("exact", "pipeline", "fast", "vae")
-"""In order of worth: a run that is stopped has answered the first questions."""
-TRANSFORMER: dict[str, Any] = DEFAULTS
-"""The 14B model's."""
-TINY: dict[str, Any] = {
-    **TRANSFORMER, "num_attention_heads": 2, "attention_head_dim": 16, "text_dim": 32, "freq_dim": 32, "ffn_dim": 64,
-    "num_layers": 2, "image_dim": 32, "added_kv_proj_dim": 32,
-}  # fmt: skip
+"""Operations per second that the aim of 23.0 s was stated at, for a chunk without a face."""
+CHUNK_STEPS, PIPELINE_STEPS = 20, 6
+LIMIT_S = 420
+"""No arrangement begins later: on an H100 the whole run then stays below 8 minutes."""
 TINY_FACE: dict[str, Any] = {
     "motion_encoder_channel_sizes": {"4": 16, "8": 16, "16": 16}, "motion_encoder_size": 16, "motion_style_dim": 16,
     "motion_dim": 4, "motion_encoder_dim": 16, "face_encoder_hidden_dim": 16, "face_encoder_num_heads": 2,
@@ -61,361 +65,431 @@ TINY_VAE: dict[str, Any] = {
     "base_dim": 3, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1,
     "temperal_downsample": [False, True, True],
 }  # fmt: skip
-
-
 COLUMNS = (
-    Column("name", "arrangement"), Column("step_1", "step of chunk 1", "s", 3), Column("chunk_1", "chunk 1", "s", 2),
-    Column("step_later", "step of a later chunk", "s", 3), Column("chunk_later", "a later chunk", "s", 2),
-    Column("share", "share of the matrix rate", "%", 0), Column("peak_gb", "peak memory", "GB"),
-    Column("said", "remark"),
+    Column("name", "arrangement"), Column("size", "size"), Column("steps", "steps timed", digits=0),
+    Column("step", "step", "s", 3), Column("chunk", f"chunk of {CHUNK_STEPS} steps", "s", 2),
+    Column("share", "share of the matrix rate", "%", 0), Column("memory_gb", "memory", "GB"),
+    Column("planned_gb", "planned", "GB"), Column("said", "remark"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
+class Size:
+    """A picture size in pixels, and how many steps are timed at it."""
+
+    width: int
+    height: int
+    steps: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
 class Job:
-    """What is drawn, and how large the model is."""
+    """What is drawn, and how large the model is. The first size is that of the aims."""
 
     device: torch.device
-    dtype: torch.dtype
-    size: int
+    sizes: tuple[Size, ...]
     frames: int
-    steps: int
     model: dict[str, Any]
-    face: dict[str, Any]
     vae: dict[str, Any]
     image_tokens: int
     weights: Path | None
+    dtype: torch.dtype = torch.bfloat16
 
     @property
-    def layouts(self) -> tuple[Layout, Layout]:
-        """Of the first and of a later chunk."""
-        return layout(self.frames, 5, True, True), layout(self.frames, 5, False, True)
+    def slots(self) -> Layout:
+        """Of every chunk with a face: without SAC, later chunks are as long as the first."""
+        return layout(self.frames, 5, True, False)
+
+    @property
+    def anchored(self) -> Layout:
+        """Of the paper's later chunk."""
+        return layout(self.frames, 5, False, True)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One arrangement. Seconds of a step are the median's; those of a chunk are all steps'."""
+    """One arrangement at one size. Seconds of a step are the median's, those of a chunk CHUNK_STEPS times the mean."""
 
     name: str
-    step_1: float
-    chunk_1: float
-    step_later: float | None
-    chunk_later: float | None
+    size: str
+    steps: int
+    step: float
+    chunk: float
     share: float
-    peak_gb: float
+    memory_gb: float
+    planned_gb: float | None
     said: str
 
 
 def main() -> None:
-    """Print a row per arrangement, and write them as JSON if asked."""
+    """Print a row per arrangement and size, and write them as JSON if asked."""
     parser = arguments(__doc__)
     parser.add_argument("--tiny", action="store_true", help="a tiny model on the CPU")
-    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="a diffusers folder instead of random weights")
-    parser.add_argument("--only", nargs="+", choices=ARMS, metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=tuple(ARMS), metavar="NAME")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="S", help="begin nothing after S seconds")
     parser.add_argument("--calibrate", action="store_true", help="print mag_ratios and stop")
     parser.add_argument("--out", type=Path, metavar="JSON")
     options = parser.parse_args()
     if not options.tiny and not torch.cuda.is_available():
-        sys.exit("no GPU is here: this benchmark needs one with about 45 GB free; --tiny runs all of it on the CPU")
+        sys.exit("no GPU is here: this benchmark needs one with about 50 GB free; --tiny runs all of it on the CPU")
     job = described(options)
     if options.calibrate:
         print("mag_ratios =", list(calibrated(job)))
         return
-    record(job, report(job, options.only or ARMS, options.out), options)
+    record(job, report(job, options.only or tuple(ARMS), options.out, options.limit), options)
 
 
 def described(options: argparse.Namespace) -> Job:
     """The real job, or the tiny one."""
     if options.tiny:
-        model, face, vae = TINY, TINY_FACE, TINY_VAE
-        return Job(torch.device("cpu"), torch.bfloat16, 64, 9, 2, model, face, vae, 17, options.weights)
-    return Job(torch.device("cuda"), torch.bfloat16, 512, 77, options.steps, TRANSFORMER, {}, {}, 257, options.weights)
+        sizes = Size(64, 64, 3), Size(96, 64, 2)
+        return Job(torch.device("cpu"), sizes, 9, {**TINY, **TINY_FACE}, TINY_VAE, 17, options.weights)
+    sizes = Size(512, 512, CHUNK_STEPS), Size(832, 480, 4), Size(1280, 720, 3)
+    return Job(torch.device("cuda"), sizes, 77, DEFAULTS, {}, 257, options.weights)
 
 
-def report(job: Job, names: tuple[str, ...], out: Path | None) -> dict[str, Any]:
+def report(job: Job, names: tuple[str, ...], out: Path | None, limit: float = LIMIT_S) -> dict[str, Any]:
     """Run what was asked for, one after another, and compare; all that was measured."""
-    rate = measured_device(job.device, 256 if job.device.type == "cpu" else 8192, 20).matmul
-    first, later = (transformer_operations(job.model, slots, job.size, job.size).total for slots in job.layouts)
+    began = time.perf_counter()
+    lab = Lab(job, measured_device(job.device, 256 if job.device.type == "cpu" else 8192, 20).matmul)
     print(
-        f"device: {device_name(job.device)}, {rate / 1e12:.1f} TFLOP/s in a matrix product, torch {torch.__version__}"
+        f"device: {device_name(job.device)}, {lab.rate / 1e12:.1f} TFLOP/s in a matrix product, "
+        f"torch {torch.__version__}"
     )
-    floor = job.steps * first / rate
-    print(f"floor of chunk 1: {job.steps} steps x {first / 1e12:.4g} TFLOP = {floor:.3g} s; later {later / 1e12:.4g}")
-    whole: dict[str, Any] = {"device": device_name(job.device), "rate": rate, "floor": floor}
     rows: list[Row] = []
     failed: dict[str, str] = {}
     for name in (name for name in ARMS if name in names):
         try:
-            found = measure(job, name, rate, (first, later))
-        except (RuntimeError, InputError) as error:  # out of memory too: the other arms may fit
+            if time.perf_counter() - began > limit:
+                raise RuntimeError(f"it would have begun after {limit:g} seconds")
+            for row in ARMS[name](lab):
+                rows.append(row)
+                print(told(row), flush=True)
+                write(out, lab, rows, failed)
+        except (RuntimeError, InputError) as error:  # out of memory too: the other arrangements may fit
             failed[name] = " ".join(str(error).split())[:200] or type(error).__name__
             print(f"{name}: not measured: {failed[name]}", flush=True)
-            found = {}
         release(job.device)  # only here has the error let go of what it held
-        if isinstance(found, Row):
-            rows.append(found)
-            print(told(found), flush=True)
-        else:
-            whole |= {"vae": found} if found else {}
-            for what, seconds in found.items():
-                print(f"VAE {what}: {seconds:.3f} s per chunk", flush=True)
-        whole |= {"rows": [asdict(row) for row in rows], "not_measured": failed}
-        if out is not None:  # after every arm, so that a run that is stopped leaves what it measured
-            out.write_text(json.dumps(whole, indent=1) + "\n")
-    compare(rows, floor, job.steps * first / STATED_RATE)
-    return whole
+    for line in compared(job, rows, lab.rate):
+        print(line)
+    return write(out, lab, rows, failed)
+
+
+def write(out: Path | None, lab: Lab, rows: list[Row], failed: dict[str, str]) -> dict[str, Any]:
+    """All that was measured so far; after every row, so that a run that is stopped leaves what it measured."""
+    found = {
+        "device": device_name(lab.job.device), "rate": lab.rate, "rows": [asdict(row) for row in rows],
+        "not_measured": failed,
+    }  # fmt: skip
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1) + "\n")
+    return found
 
 
 def record(job: Job, found: dict[str, Any], keep: argparse.Namespace) -> None:
     """The rows as a table for the page."""
-    what = "The diffusion model on a GPU: seconds per step and per chunk, share of the card's matrix rate, peak memory."
+    what = "Wan-Animate on a GPU: seconds per step and chunk, share of the card's matrix rate, memory beside the plan."
     with Recorder(what, *COLUMNS, keep=keep) as table:
         for row in found["rows"]:
             table.row(**{**row, "share": 100 * row["share"]})
-        for name, seconds in found.get("vae", {}).items():
-            table.row(name=f"VAE {name}", chunk_1=seconds)
         weights = "random weights made on the card" if job.weights is None else "real weights"
-        table.note(f"{job.size}x{job.size}, {job.frames} frames, {job.steps} steps, {weights}.")
+        table.note(f"One chunk of {job.frames} frames, {weights}.")
         table.note(f"The card multiplies bf16 matrices at {found['rate'] / 1e12:.1f} TFLOP/s.")
-        table.note(f"Floor of chunk 1, all operations at that rate: {found['floor']:.3g} s.")
+        for line in compared(job, [Row(**row) for row in found["rows"]], found["rate"]):
+            table.note(line)
         for name, why in found["not_measured"].items():
             table.note(f"{name} was not measured: {why}")
 
 
-def measure(job: Job, name: str, rate: float, operations: tuple[float, float]) -> Row | dict[str, float]:
-    """One arm: a row, or the VAE's seconds."""
-    if name == "vae":
-        return vae_times(job)
-    return pipeline(job, rate, operations[0]) if name == "pipeline" else arranged(job, name, rate, operations)
-
-
 def told(row: Row) -> str:
     """A row as people read it."""
-    later = "" if row.step_later is None else f"; later chunk {row.step_later:.3f} s per step, {row.chunk_later:.2f} s"
+    planned = "" if row.planned_gb is None else f", planned {row.planned_gb:.1f}"
     return (
-        f"{row.name}: chunk 1 {row.step_1:.3f} s per step, {row.chunk_1:.2f} s{later}; "
-        f"{row.share:.0%} of the matrix rate; peak {row.peak_gb:.1f} GB{' (' + row.said + ')' if row.said else ''}"
+        f"{row.name} {row.size}: {row.step:.3f} s per step, {row.chunk:.2f} s per chunk, "
+        f"{row.share:.0%} of the matrix rate; {row.memory_gb:.1f} GB{planned}{f' ({row.said})' if row.said else ''}"
     )
 
 
-def compare(rows: list[Row], floor: float, stated: float) -> None:
-    """The two aims, of what was measured; `stated` is the floor at 790 TFLOP/s, 23.0 s at full size."""
-    by = {row.name: row for row in rows}
-    if "exact" in by:
-        print(f"exact / floor: {by['exact'].chunk_1 / floor:.2f} (aim: at most {FLOOR_AIM})")
-        print(f"exact / {stated:.3g} s, the floor at 790 TFLOP/s: {by['exact'].chunk_1 / stated:.2f}")
-    if "exact" in by and "WanAnimatePipeline" in by:
-        times = by["WanAnimatePipeline"].chunk_1 / by["exact"].chunk_1
-        print(f"WanAnimatePipeline / exact, chunk 1: {times:.2f} (aim: at least {PIPELINE_AIM})")
-    if "exact" in by and "fast" in by:
-        print(f"exact / fast, chunk 1: {by['exact'].chunk_1 / by['fast'].chunk_1:.2f}")
+def compared(job: Job, rows: list[Row], rate: float) -> Iterator[str]:
+    """The aims, of what was measured."""
+    by = {(row.name, row.size): row for row in rows}
+    for size in job.sizes:
+        ours, theirs = by.get(("exact", str(size))), by.get(("WanAnimatePipeline", str(size)))
+        if ours is not None:
+            yield f"exact {size} / floor: {1 / ours.share:.2f} (aim at {job.sizes[0]}: at most {FLOOR_AIM})"
+        if ours is not None and theirs is not None:
+            yield f"WanAnimatePipeline / exact {size}: {theirs.chunk / ours.chunk:.2f} (aim: at least {PIPELINE_AIM})"
+    first = by.get(("exact", str(job.sizes[0])))
+    if first is not None:
+        size = job.sizes[0]
+        stated = CHUNK_STEPS * transformer_operations(job.model, job.slots, size.height, size.width).total / STATED_RATE
+        yield (
+            f"exact {size} / {stated:.3g} s, the floor without a face at 790 TFLOP/s: {first.chunk / stated:.2f} "
+            f"(aim: at most {FLOOR_AIM})"
+        )
+    for row in rows:
+        if row.planned_gb is not None and row.memory_gb:
+            off = row.memory_gb / row.planned_gb - 1
+            yield f"{row.name} {row.size}: memory is {off:+.1%} of the plan (aim: within {MEMORY_AIM:.0%})"
+
+
+# ---- the arrangements
+class Lab:
+    """The networks on the card. `model` is made when it is asked for, and again after an arrangement changed it."""
+
+    def __init__(self, job: Job, rate: float) -> None:
+        self.job, self.rate = job, rate
+        self._model: AnimateTransformer3DModel | None = None
+
+    @cached_property
+    def vae(self) -> Any:
+        """The VAE in float32, as Wan's own code runs it."""
+        return autoencoder(self.job)
+
+    @property
+    def model(self) -> AnimateTransformer3DModel:
+        """The transformer with its face modules, as it is loaded."""
+        if self._model is None:
+            self._model = transformer(self.job)
+        return self._model
+
+    def taken(self) -> AnimateTransformer3DModel:
+        """The transformer for an arrangement that changes it; the next one gets another."""
+        model, self._model = self.model, None
+        return model
+
+    def row(
+        self, name: str, size: Size, slots: Layout, times: list[float], planned: float | None, said: list[str],
+        face: bool = True,
+    ) -> Row:  # fmt: skip
+        """The row of these seconds of a step."""
+        operations = transformer_operations(self.job.model, slots, size.height, size.width, face).total
+        mean = sum(times) / len(times)
+        return Row(
+            name, str(size), len(times), median(times), CHUNK_STEPS * mean, operations / mean / self.rate,
+            taken_gb(self.job.device), planned, "; ".join(said),
+        )  # fmt: skip
+
+
+def pipeline(lab: Lab) -> Iterator[Row]:
+    """diffusers' own pipeline on the same tensors; its step is the loop's alone."""
+    model = theirs(lab)
+    for size in lab.job.sizes:
+        times = pipeline_steps(lab, model, replace(size, steps=min(size.steps, PIPELINE_STEPS)))
+        yield lab.row("WanAnimatePipeline", size, lab.job.slots, times, None, ["the loop alone"])
+
+
+def exact(lab: Lab) -> Iterator[Row]:
+    """The preset `exact` at every size."""
+    job, (model, said) = lab.job, arranged(lab, preset("exact", lab.job.device))
+    for size in job.sizes:
+        warm_up(model, (job.slots,), size.height, size.width, job.device, job.image_tokens, features(job))
+        times = steps_of(lab, model, size, job.slots)
+        yield lab.row("exact", size, job.slots, times, planned_gb(job, size, Placement()), said)
+
+
+def fast(lab: Lab) -> Iterator[Row]:
+    """The preset `fast` at the first size."""
+    job, size = lab.job, lab.job.sizes[0]
+    model, said = arranged(lab, preset("fast", job.device))
+    warm_up(model, (job.slots,), size.height, size.width, job.device, job.image_tokens, features(job))
+    steps_of(lab, model, replace(size, steps=min(size.steps, 6)), job.slots)  # compiles what skipping a step needs
+    if job.weights is None:
+        said.append("random weights: a real model skips other steps")
+    yield lab.row("fast", size, job.slots, steps_of(lab, model, size, job.slots), None, said)
+
+
+def offload(lab: Lab) -> Iterator[Row]:
+    """The blocks in host memory, each brought in for its turn, at the first size."""
+    job, size = lab.job, replace(lab.job.sizes[0], steps=3)
+    placement = Placement(group_offload=True)
+    model = lab.taken().to("cpu")
+    release(job.device)
+    apply_placement(model, lab.vae, placement, job.device, job.dtype)
+    steps_of(lab, model, replace(size, steps=1), job.slots)
+    times = steps_of(lab, model, size, job.slots)
+    yield lab.row("offload", size, job.slots, times, planned_gb(job, size, placement), [placement.text()])
+
+
+def anchored(lab: Lab) -> Iterator[Row]:
+    """The paper's later chunk under `exact`: no face, one slot more for SAC."""
+    job, size = lab.job, replace(lab.job.sizes[0], steps=min(4, lab.job.sizes[0].steps))
+    model, said = arranged(lab, preset("exact", job.device))
+    warm_up(model, (job.anchored,), size.height, size.width, job.device, job.image_tokens)
+    times = steps_of(lab, model, size, job.anchored, face=False)
+    yield lab.row("exact, SAC, no face", size, job.anchored, times, None, said, face=False)
+
+
+def vae(lab: Lab) -> Iterator[Row]:
+    """Encoding and decoding a chunk at the first size, after a first pass."""
+    job, size, clock = lab.job, lab.job.sizes[0], Clock(lab.job.device)
+    pixels = torch.zeros(1, 3, job.frames, size.height, size.width, device=job.device)
+    for kind in (torch.float32, torch.bfloat16) if job.device.type == "cuda" else (torch.float32,):
+        network = lab.vae.to(kind)
+        latents = codec.encode(network, pixels)
+        codec.decode(network, latents)
+        for name, run, given in (("encode", codec.encode, pixels), ("decode", codec.decode, latents)):
+            fresh_memory(job.device)
+            clock.lap()
+            run(network, given)
+            seconds, said = clock.lap(), str(kind).removeprefix("torch.")
+            yield Row(f"VAE {name}, {said}", str(size), 1, seconds, seconds, 0.0, taken_gb(job.device), None, "")
+    lab.vae.to(torch.float32)
+
+
+ARMS: dict[str, Callable[[Lab], Iterator[Row]]] = {
+    "pipeline": pipeline, "exact": exact, "vae": vae, "fast": fast, "offload": offload, "anchored": anchored,
+}  # fmt: skip
+"""In order of worth: a run that is stopped has answered the first questions."""
 
 
 # ---- ours
-def arranged(job: Job, preset: str, rate: float, operations: tuple[float, float]) -> Row:
-    """The chunk loop's denoising under one preset."""
-    run: RunConfig = resolve(("wan_run",), [preset], [], {})["wan_run"]
-    if job.device.type == "cpu":
-        run = replace(run, compile=False)
-    model = transformer(job)
-    said = speed_up(model, run, job.steps, job.device)
-    warm_up(model, job.layouts, job.size, job.size, job.device, job.image_tokens)
-    fresh_memory(job.device)
-    times = [steps_of(job, model, slots) for slots in job.layouts]
-    if run.cache != "none" and job.weights is None:
-        said.append("random weights: a real model skips other steps")
-    totals = [sum(each) for each in times]
-    share = sum(operations) * job.steps / sum(totals) / rate
-    row = Row(
-        preset, median(times[0]), totals[0], median(times[1]), totals[1], share, peak(job.device), "; ".join(said)
-    )
-    return row
+def preset(name: str, device: torch.device) -> RunConfig:
+    """The settings of a preset; nothing is compiled on the CPU."""
+    run: RunConfig = resolve(("wan_run",), [name], [], {})["wan_run"]
+    return replace(run, compile=False) if device.type == "cpu" else run
 
 
-def steps_of(job: Job, model: Any, slots: Layout) -> list[float]:
+def arranged(lab: Lab, run: RunConfig) -> tuple[AnimateTransformer3DModel, list[str]]:
+    """The transformer with these options, and what they are."""
+    assert lab.vae is not None  # on the card, as it is while a clip is drawn
+    model = lab.taken()
+    said = change_weights(model, run, lab.job.device)
+    return model, said + speed_up(model, run, lab.job.sizes[0].steps)
+
+
+def steps_of(lab: Lab, model: Any, size: Size, slots: Layout, face: bool = True) -> list[float]:
     """Seconds of each step of one chunk, on random latents."""
     times: list[float] = []
-    clock = Clock(job.device)
+    clock = Clock(lab.job.device)
 
     def told(label: str, done: int, total: int | None) -> None:
         times.append(clock.lap())
 
-    start, known, motion, guide = inputs(job, slots)
-    config = WanConfig(num_inference_steps=job.steps)
+    given = inputs(lab.job, size, slots)
+    fresh_memory(lab.job.device)
     clock.lap()
-    denoise(model, start, known, motion, guide, config, slots.lead, told)
+    config = WanConfig(num_inference_steps=size.steps)
+    denoise(model, *given, config, slots.lead, told, faces=faces(lab.job, slots) if face else None)
     return times
 
 
-def inputs(job: Job, slots: Layout) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Embeddings]:
+def inputs(job: Job, size: Size, slots: Layout) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Embeddings]:
     """Noise, conditions, motion and embeddings of the right sizes."""
-    seeded, side = torch.Generator().manual_seed(0), job.size // 8
+    seeded, plane = torch.Generator().manual_seed(0), (size.height // 8, size.width // 8)
 
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=seeded).to(job.device)
 
-    anchor = random(1, 16, 1, side, side) if slots.anchor else None
-    known = condition(slots, random(1, 16, 1, side, side), anchor, random(1, 16, slots.video, side, side))
+    anchor = random(1, 16, 1, *plane) if slots.anchor else None
+    known = condition(slots, random(1, 16, 1, *plane), anchor, random(1, 16, slots.video, *plane))
     guide = Embeddings(random(1, 512, job.model["text_dim"]), random(1, job.image_tokens, job.model["image_dim"]))
-    return noise(slots, side, side, seeded, job.device), known, random(1, 16, slots.video, side, side), guide
+    return noise(slots, *plane, seeded, job.device), known, random(1, 16, slots.video, *plane), guide
 
 
-def transformer(job: Job) -> EmoshTransformer3DModel:
+def faces(job: Job, slots: Layout) -> FaceMotion:
+    """Random numbers of a face per frame."""
+    seeded = torch.Generator().manual_seed(1)
+    return FaceMotion(*(torch.randn(1, count, features(job), generator=seeded) for count in (chunk_frames(slots), 1)))
+
+
+def features(job: Job) -> int:
+    """Numbers per face."""
+    return with_defaults(job.model)["motion_encoder_dim"]
+
+
+def transformer(job: Job) -> AnimateTransformer3DModel:
     """Random weights made on the device, or the folder's."""
     if job.weights is not None:
         from stages.wan.folder import open_folder
         from stages.wan.loading import load_transformer
 
-        return load_transformer(open_folder(job.weights), job.dtype, job.device)
-    return made(job, lambda: EmoshTransformer3DModel(**job.model))
-
-
-def made(job: Job, build: Callable[[], Any]) -> Any:
-    """A module built where it will live, in its own type, with what diffusers keeps in float32."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(job.dtype)
-    try:
-        with torch.device(job.device):
-            model = build()
-    finally:
-        torch.set_default_dtype(before)
-    kept = set(getattr(model, "_keep_in_fp32_modules", None) or ())
-    for name, parameter in model.named_parameters():
-        if kept & set(name.split(".")):
-            parameter.data = parameter.data.float()
-    return model.requires_grad_(False).eval()
+        model = load_transformer(open_folder(job.weights), job.dtype, job.device, face=True)
+        assert isinstance(model, AnimateTransformer3DModel)
+        return model
+    return made(job.device, job.dtype, lambda: AnimateTransformer3DModel(**job.model))
 
 
 def calibrated(job: Job) -> tuple[float, ...]:
-    """MagCache's ratios of the first chunk."""
-    model = transformer(job)
-    start, known, motion, guide = inputs(job, job.layouts[0])
-    config = WanConfig(num_inference_steps=job.steps)
-    return calibrate_mag_cache(model, job.steps, lambda: denoise(model, start, known, motion, guide, config, 1))
+    """MagCache's ratios of a chunk at the first size."""
+    model, size = transformer(job), job.sizes[0]
+    given, config = inputs(job, size, job.slots), WanConfig(num_inference_steps=size.steps)
+    face = faces(job, job.slots)
+    return calibrate_mag_cache(model, size.steps, lambda: denoise(model, *given, config, faces=face))
+
+
+def planned_gb(job: Job, size: Size, placement: Placement) -> float:
+    """The plan's memory of one step with a face."""
+    networks = Networks(job.model, job.vae, WanConfig(), face=True)
+    plan = make_plan(networks, Clip(job.frames, size.height, size.width, job.frames), placement)
+    return next(step.peak_bytes for step in plan.steps if step.name.startswith("step of chunk 1")) / 1e9
 
 
 # ---- beside it
-def pipeline(job: Job, rate: float, operations: float) -> Row:
-    """diffusers' own pipeline on one segment of the same size and steps; its step is the loop's alone."""
+class TimedError(Exception):
+    """Ends the pipeline after its steps, before it decodes."""
+
+
+def theirs(lab: Lab) -> Any:
+    """diffusers' transformer, which holds the very tensors of ours."""
+    from accelerate import init_empty_weights
+    from diffusers import WanAnimateTransformer3DModel
+
+    with init_empty_weights(include_buffers=False):
+        model = WanAnimateTransformer3DModel(**lab.job.model)
+    model.load_state_dict(lab.model.state_dict(), assign=True)
+    return model.to(lab.job.device).requires_grad_(False).eval()
+
+
+def pipeline_steps(lab: Lab, model: Any, size: Size) -> list[float]:
+    """Seconds of each step after the first, which also holds what is encoded before."""
     import numpy as np
-    from diffusers import UniPCMultistepScheduler, WanAnimatePipeline, WanAnimateTransformer3DModel
+    from diffusers import UniPCMultistepScheduler, WanAnimatePipeline
     from PIL import Image
 
-    model = made(job, lambda: WanAnimateTransformer3DModel(**job.model, **job.face))
+    job, seeded = lab.job, torch.Generator().manual_seed(0)
     scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0)
-    encoder, processor = clip(job)
     pipe = WanAnimatePipeline(
-        tokenizer=None, text_encoder=None, vae=autoencoder(job), scheduler=scheduler, image_processor=processor,
-        image_encoder=encoder, transformer=model,
+        tokenizer=None, text_encoder=None, vae=lab.vae.to(job.dtype), scheduler=scheduler, image_processor=None,
+        image_encoder=None, transformer=model,
     )  # fmt: skip
+    photo = torch.randn(1, job.image_tokens, job.model["image_dim"], generator=seeded)
+    pipe.encode_image = lambda image, device: photo.to(device)  # no CLIP: its tokens cost nothing in the loop
     pipe.set_progress_bar_config(disable=True)
-    picture = Image.fromarray(np.full((job.size, job.size, 3), 127, np.uint8))
     times: list[float] = []
     clock = Clock(job.device)
 
     def told(pipe: Any, step: int, timestep: Any, given: dict) -> dict:
         times.append(clock.lap())
+        if len(times) == 1:
+            fresh_memory(job.device)
+        if len(times) == size.steps:
+            raise TimedError
         return given
 
-    seeded = torch.Generator().manual_seed(0)
-    text = job.model["text_dim"]
-    fresh_memory(job.device)
-    pipe(
-        image=picture, pose_video=[picture] * job.frames, face_video=[picture] * job.frames, height=job.size,
-        width=job.size, segment_frame_length=job.frames, num_inference_steps=job.steps, guidance_scale=1.0,
-        prompt_embeds=torch.randn(1, 512, text, generator=seeded).to(job.device, job.dtype),
-        callback_on_step_end=told, output_type="latent",
-    )  # fmt: skip
-    steps = times[1:] or times  # the first also holds what is encoded before
-    total = median(steps) * job.steps
-    return Row(
-        "WanAnimatePipeline", median(steps), total, None, None, operations * job.steps / total / rate, peak(job.device),
-        "face branch included; steps only, as ours",
-    )  # fmt: skip
-
-
-def clip(job: Job) -> tuple[Any, Any]:
-    """An image encoder of the size that the transformer reads, and its processor."""
-    from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel
-
-    width = job.model["image_dim"]
-    side, patch = (224, 14) if width == 1280 else (32, 8)
-    config = CLIPVisionConfig(
-        hidden_size=width, intermediate_size=4 * width, num_hidden_layers=32 if width == 1280 else 3,
-        num_attention_heads=16 if width == 1280 else 4, image_size=side, patch_size=patch,
-    )  # fmt: skip
-    processor = CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
-    return CLIPVisionModel(config).to(job.device).eval(), processor  # type: ignore[arg-type]
+    picture = Image.fromarray(np.full((size.height, size.width, 3), 127, np.uint8))
+    side = with_defaults(job.model)["motion_encoder_size"]
+    with suppress(TimedError):
+        pipe(
+            image=picture, pose_video=[picture] * job.frames, face_video=[picture.resize((side, side))] * job.frames,
+            height=size.height, width=size.width, segment_frame_length=job.frames, num_inference_steps=size.steps,
+            guidance_scale=1.0, callback_on_step_end=told,
+            prompt_embeds=torch.randn(1, 512, job.model["text_dim"], generator=seeded).to(job.device, job.dtype),
+        )  # fmt: skip
+    lab.vae.to(torch.float32)
+    return times[1:]
 
 
 def autoencoder(job: Job) -> Any:
-    """The VAE in float32, as Wan's own code runs it."""
+    """Wan's VAE with random weights."""
     from diffusers import AutoencoderKLWan
 
     with torch.device(job.device):
         return AutoencoderKLWan(**job.vae).requires_grad_(False).eval()
-
-
-def vae_times(job: Job) -> dict[str, float]:
-    """Seconds of encoding and decoding one chunk, after a first pass."""
-    vae, clock, times = autoencoder(job), Clock(job.device), {}
-    pixels = torch.zeros(1, 3, job.frames, job.size, job.size, device=job.device)
-    for kind in (torch.float32, torch.bfloat16) if job.device.type == "cuda" else (torch.float32,):
-        vae.to(kind)
-        latents = codec.encode(vae, pixels)
-        codec.decode(vae, latents)
-        clock.lap()
-        codec.encode(vae, pixels)
-        times[f"encode, {str(kind).removeprefix('torch.')}"] = clock.lap()
-        codec.decode(vae, latents)
-        times[f"decode, {str(kind).removeprefix('torch.')}"] = clock.lap()
-    return times
-
-
-# ---- the device
-class Clock:
-    """Seconds since the last lap, after everything queued is done."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device, self._last = device, time.perf_counter()
-
-    def lap(self) -> float:
-        """Since the lap before."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        elapsed, self._last = now - self._last, now
-        return elapsed
-
-
-def fresh_memory(device: torch.device) -> None:
-    """Begin to watch the peak."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-
-
-def peak(device: torch.device) -> float:
-    """GB at the worst moment, as torch allocated it; 0 on the CPU."""
-    return torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else 0.0
-
-
-def release(device: torch.device) -> None:
-    """Give back what the last arrangement held."""
-    gc.collect()
-    torch._dynamo.reset()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-
-
-def device_name(device: torch.device) -> str:
-    """As torch reports it."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-
-
-def median(values: list[float]) -> float:
-    """The middle one."""
-    return sorted(values)[len(values) // 2]
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ import torch
 from torch import Tensor
 
 from benchmarks import learning
-from benchmarks.gpu_generate import TINY as TINY_MODEL
-from benchmarks.gpu_generate import TRANSFORMER, Clock, Job, device_name, fresh_memory, made, median, peak, release
+from benchmarks.card import TINY as TINY_MODEL
+from benchmarks.card import Clock, allocated_gb, device_name, fresh_memory, made, median, release
 from benchmarks.record import Column, Recorder, arguments
 from stages.artifacts.manifest import read_manifest
 from stages.artifacts.motion import load_motion, select_rows
@@ -53,6 +53,7 @@ from stages.train.model import make_trainable, tuned_parameters
 from stages.train.plan import Hardware, TrainingData, make_plan
 from stages.wan.device_speeds import measured_device
 from stages.wan.layout import LAYOUT_VERSION
+from stages.wan.machine import DEFAULTS
 from stages.wan.transformer import EmoshTransformer3DModel
 
 ARMS: dict[str, dict[str, Any]] = {
@@ -97,12 +98,22 @@ FULL = Scale(6000, 1200, 48, 8000, 12, 12, 20_000, 64, 24)
 TINY = Scale(2, 2, 4, 4, 1, 1, 2, 2, 1)
 
 
+@dataclass(frozen=True)
+class Job:
+    """The clips of the recipe, `size` pixels on each side, and how large the model is."""
+
+    device: torch.device
+    size: int
+    frames: int
+    model: dict[str, Any]
+    image_tokens: int
+
+
 # ---- the 14B recipe
 def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
     """Print and write a row per arm."""
     device = torch.device("cpu" if tiny else "cuda")
-    job = Job(device, torch.bfloat16, 64 if tiny else 512, 9 if tiny else 77, 0, TINY_MODEL if tiny else TRANSFORMER,
-              {}, {}, 17 if tiny else 257, None)  # fmt: skip
+    job = Job(device, 64, 9, TINY_MODEL, 17) if tiny else Job(device, 512, 77, DEFAULTS, 257)
     card = 16e9 if tiny else torch.cuda.get_device_properties(device).total_memory
     hardware = Hardware(1, measured_device(device, 256 if tiny else 8192), card)
     found: dict[str, Any] = {"device": device_name(device), "torch": torch.__version__, "arms": {}}
@@ -135,7 +146,7 @@ def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
 def timed(job: Job, cache: TrainingCache, config: TrainConfig, place: Path) -> dict[str, float]:
     """Median seconds of a sample's whole step by kind, their mean as training mixes them, and the peak."""
     accelerator = loop.make_accelerator(config, place, cpu=job.device.type == "cpu")
-    model = make_trainable(made(job, lambda: EmoshTransformer3DModel(**job.model)), config)
+    model = make_trainable(made(job.device, torch.bfloat16, lambda: EmoshTransformer3DModel(**job.model)), config)
     optimizer = torch.optim.Adam([parameter for _, parameter in tuned_parameters(model)], lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model.to(job.device), optimizer)
     record = Provenance("train")
@@ -154,7 +165,7 @@ def timed(job: Job, cache: TrainingCache, config: TrainConfig, place: Path) -> d
     mixed = (1 - later) * row["first chunk"] + later * (
         (1 - auxiliary) * row["later chunk"] + auxiliary * row["with auxiliary"]
     )
-    return {**row, "seconds": mixed, "peak_gb": peak(job.device)}
+    return {**row, "seconds": mixed, "peak_gb": allocated_gb(job.device)}
 
 
 def random_cache(place: Path, job: Job) -> TrainingCache:

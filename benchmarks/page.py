@@ -12,7 +12,8 @@ from benchmarks.record import HOME, RESULTS, Result, header, line, read
 
 PAGE = HOME.parent / "docs" / "benchmarks.md"
 NEEDS_GPU = {
-    "gpu_generate": "seconds per step and per chunk of the 14B model, its share of the card's matrix rate, peak memory",
+    "gpu_generate": "Wan-Animate's 14B shapes beside diffusers' pipeline: seconds per step, share of the card's matrix "
+    "rate, memory beside the plan",
     "gpu_train recipe": "seconds per sample and peak memory of the 14B recipe, beside what the plan says",
     "gpu_train learn WORK": "a small model and its VAE trained from nothing, judged as in `learning`",
 }

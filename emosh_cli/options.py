@@ -119,6 +119,13 @@ Face = Annotated[
         show_default="driver where the video is at hand", rich_help_panel=DIFFUSION,
     ),
 ]  # fmt: skip
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="With the skeleton: put the photo's person into the driving video, and keep its background.",
+        rich_help_panel=DIFFUSION,
+    ),
+]  # fmt: skip
 Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", help="Seed of the noise. The same seed gives the same video.", show_default="0",

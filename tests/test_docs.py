@@ -27,11 +27,11 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in (
     ROOT / "README.md", *(DOCS / f"{name}.md" for name in (
-        "README", "track", "animate", "diffusion-model", "train-and-curate", "evaluate", "export", "comfyui",
+        "README", "track", "animate", "gpu", "diffusion-model", "train-and-curate", "evaluate", "export", "comfyui",
         "files-and-formats", "troubleshooting", "architecture", "benchmarks"))
 )}  # fmt: skip
 TASKS = [name for name in PAGES if not name.endswith(("README.md", "benchmarks.md"))]
-BY_OTHER_COMMANDS = {"house.svg", "learning.png", "learning_curve.png", "track_ablation.png",
+BY_OTHER_COMMANDS = {"house.svg", "learning.png", "learning_curve.png", "plan_by_card.png", "track_ablation.png",
                      "track_real.webp"}  # fmt: skip
 """Pictures that `make docs-map` and the benchmarks draw."""
 PICTURE_KB, ANIMATION_KB, ALL_KB = 400, 3000, 6000

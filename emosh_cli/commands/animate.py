@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
         framing: options.Framing = None,
         drawing: options.Drawing = None,
         face: options.Face = None,
+        replace: options.Replace = False,
         person: options.Person = None,
         no_disentangle: options.NoDisentangle = False,
         model: options.Model = None,
@@ -58,7 +59,7 @@ def register(app: typer.Typer) -> None:
             "track": {"person": person},
             "retarget": {"disentangle": False if no_disentangle else None},
             "render_cond": {"drawing": drawing},
-            "encode": {"face": face},
+            "encode": {"face": face, "replace": replace or None},
             "wan": {"seed": seed},
             "wan_run": {"vram_gb": vram},
         }

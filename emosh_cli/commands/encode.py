@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +19,21 @@ Cond = Annotated[Path | None, typer.Option("--cond", metavar="MP4", help="The co
 DriverMotion = Annotated[
     Path | None,
     typer.Option(
-        "--motion", metavar="NPZ", help="For a skeleton: the motion whose face is drawn. With --video: the driver's."
+        "--motion", metavar="NPZ", help="For a skeleton: the motion whose face is drawn. With --video: the driver's "
+        "own motion.",
     ),
 ]  # fmt: skip
 Video = Annotated[
     Path | None,
     typer.Option("--video", metavar="VIDEO", help="For a skeleton: cut the face out of this driving video."),
 ]
+Target = Annotated[
+    Path | None,
+    typer.Option(
+        "--target", metavar="NPZ", help="With --replace: the retargeted motion, whose body the mask makes room for.",
+        rich_help_panel=options.DIFFUSION,
+    ),
+]  # fmt: skip
 Manifest = Annotated[
     Path | None,
     typer.Option(
@@ -43,7 +52,7 @@ Jobs = Annotated[
     ),
 ]
 
-FACE_FILES = ("a motion .npz", "the driving video")
+DRIVER_FILES = {"motion": "a motion .npz", "video": "the driving video", "target": "a retargeted motion .npz"}
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +65,8 @@ def register(app: typer.Typer) -> None:
         cond: Cond = None,
         motion: DriverMotion = None,
         video: Video = None,
+        replace: options.Replace = False,
+        target: Target = None,
         manifest: Manifest = None,
         jobs: Jobs = 0,
         out: options.Out = None,
@@ -74,34 +85,36 @@ def register(app: typer.Typer) -> None:
         Example: emosh encode --ref photo.png --cond cond.mp4 -o clip.safetensors
         """
         if manifest is not None:
-            if any(each is not None for each in (ref, cond, motion, video)):
-                raise InputError("--manifest encodes whole clips; leave --ref, --cond, --motion and --video out")
+            if any(each is not None for each in (ref, cond, motion, video, target)) or replace:
+                raise InputError("--manifest encodes whole clips; leave the options of a single clip out")
             from emosh_cli.workflows.training_set import encode_manifest
 
             encode_manifest(run, manifest, out, model, device, body, jobs)
             return
         if ref is None or cond is None:
             raise InputError("give --ref and --cond for one clip, or --manifest for a training set")
-        _encode(run, ref, cond, (motion, video), out, model, device, body)
+        driver = {"motion": motion, "video": video, "target": target}
+        _encode(run, ref, cond, driver, replace, out, model, device, body)
 
 
 def _encode(
     run: Run,
     ref: Path,
     cond: Path,
-    face: tuple[Path | None, Path | None],
+    driver: dict[str, Path | None],
+    replace: bool,
     out: Path | None,
     model: str | None,
     device: str,
     body: str,
 ) -> None:
-    """`face`: the motion and the driving video that the face is made of."""
+    """`driver`: the driver's motion and video, and the retargeted motion, by the names of their options."""
     require_file(ref, "a photo of a person")
     require_file(cond, "a condition map")
-    given = [require_file(path, what) for path, what in zip(face, FACE_FILES, strict=True) if path is not None]
+    given = [require_file(path, DRIVER_FILES[name]) for name, path in driver.items() if path is not None]
     target = output_path(out, LATENTS, [ref, cond, *given], run.force, beside=cond, ending=f"-{ref.stem}")
-    config = run.load_config("encode")
-    from emosh_cli.workflows import diffusion_model, face_input
+    config = run.load_config("encode", replace=replace or None)
+    from emosh_cli.workflows import diffusion_model, driver_input
     from emosh_cli.workflows.animation import check_photo
     from stages.body.store import open_body
     from stages.encode.encode import encode, read_condition_map
@@ -111,16 +124,16 @@ def _encode(
     info, record = read_condition_map(cond)
     opened = diffusion_model.open_model(model, "none", device, run.console)
     opened.check_encoding(config.prompt)
-    shown = face_input.face_of_map(record, cond, *face, config.face, run.console)
+    read_body = partial(open_body, body, progress=run.console.progress)
+    beside = driver_input.beside_map(record, cond, config, run.console, read_body, **driver)
     if run.dry_run:
         size = f"{info.width}x{info.height}"
         run.show_plan([f"encode {ref} and {cond}, {info.frame_count} frames of {size} -> {target}"], output=str(target))
         return
-    faces = None if shown is None else shown.faces(open_body(body, progress=run.console.progress))
     with explained_out_of_memory(None, "encoding"):
         encode(
             ref, cond, opened.folder, config, target,
-            device=opened.device, cache=opened.cache, weights=opened.encode_weights(), faces=faces,
-            progress=run.console.progress,
+            device=opened.device, cache=opened.cache, weights=opened.encode_weights(), progress=run.console.progress,
+            **beside.pictures(),
         )  # fmt: skip
     run.done(target, f"{info.frame_count} frames, {info.width}x{info.height}, encoded in {run.seconds:.1f} s")

@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
         framing: options.Framing = None,
         drawing: options.Drawing = None,
         face: options.Face = None,
+        replace: options.Replace = False,
         no_sac: options.NoSac = False,
         no_hybrid: options.NoHybrid = False,
         no_disentangle: options.NoDisentangle = False,
@@ -70,7 +71,7 @@ def register(app: typer.Typer) -> None:
         choice = ModelChoice(model, adapter, device)
         sampling = {"seed": seed, "sac": False if no_sac else None, "color_anchor": color_anchor or None}
         if latents is not None:
-            before = {"--framing": framing, "--drawing": drawing, "--face": face,
+            before = {"--framing": framing, "--drawing": drawing, "--face": face, "--replace": replace or None,
                       "--no-hybrid": no_hybrid or None, "--no-disentangle": no_disentangle or None}  # fmt: skip
             refuse_beside_latents(ref, motion, backend, before)
             _from_latents(run, latents, out, choice, {"wan": sampling, "wan_run": {"vram_gb": vram}}, plan)
@@ -81,7 +82,7 @@ def register(app: typer.Typer) -> None:
         flags = {
             "retarget": {"disentangle": False if no_disentangle else None},
             "render_cond": {"hybrid": False if no_hybrid else None, "drawing": drawing},
-            "encode": {"face": face},
+            "encode": {"face": face, "replace": replace or None},
             "wan": sampling,
             "wan_run": {"vram_gb": vram},
         }

@@ -12,7 +12,7 @@ from emosh_cli import options, pipes
 from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import CONDITION, output_path, require_file
 from emosh_cli.run import Run
-from stages.drawing.names import MESH
+from stages.drawing.names import MESH, REF
 from stages.errors import InputError
 
 Size = Annotated[
@@ -70,10 +70,6 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh render-cond target.npz -o cond.mp4 --size 512x512
         """
-        if framing == "ref" and ref is None:
-            raise InputError("--framing ref places the person as in the photo; give the photo: --ref PHOTO or ref.npz")
-        if framing != "ref" and ref is not None:
-            raise InputError("--ref is for --framing ref; leave it out for the driver's camera")
         flags = {"hybrid": False if no_hybrid else None, "zoom": zoom, "drawing": drawing, "framing": framing}
         _render(run, motion, out, size, ref, flags, body)
 
@@ -83,9 +79,12 @@ def _render(
 ) -> None:
     require_file(motion, "a motion .npz")
     width, height = parsed_size(size)
-    flags |= {"width": width, "height": height}
-    configs = run.load_configs(("render_cond", "track"), {"render_cond": flags})
+    configs = run.load_configs(("render_cond", "track"), {"render_cond": {**flags, "width": width, "height": height}})
     config = configs["render_cond"]
+    if config.framing == REF and ref is None:
+        raise InputError("--framing ref places the person as in the photo; give the photo: --ref PHOTO or ref.npz")
+    if config.framing != REF and ref is not None:
+        raise InputError("--ref is for --framing ref; leave it out for the driver's camera")
     from stages.drawing.drawings import drawing
 
     name = drawing(config.drawn).name

@@ -88,17 +88,11 @@ class DrawOptions:
 
 def ablate(run: Run, folder: Path, out: Path | None, options: DrawOptions, jobs: int) -> None:
     """Draw every pair with every variant, measure the videos, and write the table."""
-    from stages.body.store import home
-    from stages.generate.backends import choose
-
     pairs = find_pairs(folder)
     target = output_path(out, REPORT, [], run.force, beside=folder.resolve(), ending="-ablation")
     beside = {name: target.with_suffix(suffix) for name, suffix in tables.OTHER_FORMATS.items()}
     tables.refuse_foreign_files(beside, target, run.force)
-    name, why = choose(
-        options.backend, home(), options.choice.model is not None, options.choice.adapter, options.choice.device
-    )
-    run.console.note(f"backend: {name}, {why}")
+    name = animation.choose_backend(run, options.backend, options.choice)
     options = replace(options, backend=name)
     _require_section_names(run.settings)
     configs = run.load_configs(("evaluate", *SECTIONS[name]))

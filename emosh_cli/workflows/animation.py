@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from emosh_cli.outputs import PIPE
 from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
-from emosh_cli.workflows.pipeline import SECTIONS, Pipeline
+from emosh_cli.workflows.pipeline import SECTIONS, Pipeline, sound_of
 from emosh_cli.workflows.work_folder import WORK_ENDING, WorkFolder
-from stages.drawing.names import FRAMINGS, SKELETON
+from stages.drawing.names import DRIVE, FRAMINGS, SKELETON
 from stages.errors import InputError
 
 if TYPE_CHECKING:
     from emosh_cli.console import Console
     from stages.artifacts.motion import Motion
     from stages.artifacts.provenance import Provenance
+    from stages.render_cond.config import RenderCondConfig
 
 FRAMING_SECTION = {"puppet": "puppet", "wan": "render_cond"}
 """Backend -> the section whose `framing` it reads."""
@@ -72,12 +73,8 @@ def open_pipeline(run: Run, request: Request, plan_only: bool = False) -> Pipeli
 
     With `plan_only`, no work folder is made and options that cannot run on this machine are accepted.
     """
-    from stages.body.store import home
-    from stages.generate.backends import choose
-
     choice = request.choice
-    name, why = choose(request.backend, home(), choice.model is not None, choice.adapter, choice.device)
-    run.console.note(f"backend: {name}, {why}")
+    name = choose_backend(run, request.backend, choice)
     flags = backend_flags(name, request.flags)
     framed = FRAMING_SECTION[name]
     configs = run.load_configs(
@@ -90,11 +87,31 @@ def open_pipeline(run: Run, request: Request, plan_only: bool = False) -> Pipeli
         if drawing == SKELETON and not configs["render_cond"].hybrid:
             raise InputError("--no-hybrid leaves out lines of the mesh, and the skeleton has none; add --drawing mesh")
         configs["render_cond"] = replace(configs["render_cond"], drawing=drawing)
+        if configs["encode"].replace:
+            check_replaceable(configs["render_cond"])
         model.check(configs)
         if not plan_only:
             model.check_runnable(configs)
     work = WorkFolder(request.out, run.console, run.force, run.dry_run or plan_only)
     return Pipeline(request.ref, request.out, configs, request.body, run.console, work, name, model)
+
+
+def choose_backend(run: Run, asked: str, choice: ModelChoice) -> str:
+    """The backend, with a note that says why. Raises InputError for one that cannot draw."""
+    from stages.body.store import home
+    from stages.generate.backends import choose
+
+    name, why = choose(asked, home(), choice.model is not None, choice.adapter, choice.device)
+    run.console.note(f"backend: {name}, {why}")
+    return name
+
+
+def check_replaceable(drawn: RenderCondConfig) -> None:
+    """Raise InputError for a condition map that cannot show the place of the person in the driving video."""
+    if drawn.drawing != SKELETON:
+        raise InputError("--replace is what Wan-Animate's own weights can do; use --drawing skeleton")
+    if drawn.framing != DRIVE:
+        raise InputError("--replace puts the person into the driving video; leave --framing out")
 
 
 def backend_flags(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -166,7 +183,6 @@ def find_video(record: Provenance, given: Path, console: Console) -> tuple[Path 
     No other file is read. A note says which file gives the sound, or why none does.
     """
     from stages.artifacts.provenance import sha256_file, source_name, source_notes
-    from stages.video.source import probe
 
     name, sha256 = source_name(record), source_notes(record)["source_sha256"]
     if name is None or ("photo" in record.inputs and record.stage == "track"):
@@ -178,11 +194,11 @@ def find_video(record: Provenance, given: Path, console: Console) -> tuple[Path 
         console.note(f"no sound: {why}; put the video there, or use: emosh animate --drive VIDEO")
         return None, why
     try:
-        has_audio = probe(same).has_audio
+        sound = sound_of(same)
     except InputError as error:
         return None, str(error)
-    if has_audio:
-        console.note(f"sound: {same}")
+    if sound is not None:
+        console.note(f"sound: {sound}")
     return same, ""
 
 

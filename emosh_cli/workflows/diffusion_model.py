@@ -14,11 +14,8 @@ from stages.drawing.names import AUTO, MESH, READABLE, SKELETON
 from stages.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emosh_cli.workflows.face_input import FaceInput
+    from emosh_cli.workflows.driver_input import Beside
     from stages.artifacts.latents import Latents
-    from stages.body.model import Body
     from stages.generate.wan.model_weights import Source
     from stages.wan.config import WanConfig
     from stages.wan.folder import ModelFolder
@@ -57,7 +54,9 @@ class DiffusionModel:
         if drawing not in READABLE:
             raise InputError(f"no model of emosh reads the drawing {drawing}; choose {' or '.join(READABLE)}")
         if drawing == MESH and not reads_mesh and adapter != "none":
-            instead = "take --drawing skeleton, which it was trained on" if face else "use Wan2.2-Animate-14B"
+            instead = (
+                "draw the skeleton, which it was trained on (--drawing skeleton)" if face else "use Wan2.2-Animate-14B"
+            )
             raise InputError(
                 f"{path} has no adapter, so it has never seen the mesh; {instead}, or give --adapter FILE, or "
                 "--adapter none to try it all the same"
@@ -73,17 +72,8 @@ class DiffusionModel:
         self.console.note(f"drawing: {drawing}, read by {self.folder.name} with {weights}")
         return drawing, model
 
-    def encode(
-        self,
-        work: WorkFolder,
-        photo: Path,
-        cond: Path,
-        config: Any,
-        output: Path,
-        face: FaceInput | None,
-        body: Callable[[], Body],
-    ) -> None:
-        """Bring the latents of a photo, a condition map and its face up to date. `body` opens the body file."""
+    def encode(self, work: WorkFolder, photo: Path, cond: Path, config: Any, output: Path, beside: Beside) -> None:
+        """Bring the latents of a photo, a condition map and what is beside it up to date."""
         weights = self.encode_weights()
 
         def make(path: Path) -> None:
@@ -93,11 +83,11 @@ class DiffusionModel:
             with explained_out_of_memory(None, "encoding"):
                 encode(
                     photo, cond, self.folder, config, path,
-                    device=self.device, cache=self.cache, weights=weights,
-                    faces=None if face is None else face.faces(body()), progress=self.console.progress,
+                    device=self.device, cache=self.cache, weights=weights, progress=self.console.progress,
+                    **beside.pictures(),
                 )  # fmt: skip
 
-        files = {"photo": photo, "cond": cond, **({} if face is None else face.files())}
+        files = {"photo": photo, "cond": cond, **beside.files()}
         inputs = {role: work.digest(path) for role, path in files.items()}
         expected = Provenance("encode", config_dict(config), inputs, {**weights, "code": code_digest()})
         work.step("encode", output, expected, make)
@@ -113,18 +103,21 @@ class DiffusionModel:
     def check(self, configs: dict[str, Any], latents: Latents | None = None) -> None:
         """Check that the weights fit each other and the latents, before anything is hashed or computed.
 
-        Without latents, check the encoders that would make them. `configs` maps SECTIONS to frozen configs. Raises
-        InputError.
+        Without latents, check the encoders that would make them. `configs` maps SECTIONS, and render_cond if a map is
+        drawn, to frozen configs. Raises InputError.
         """
-        from stages.generate.wan.generate import check_inputs
+        from stages.generate.wan.generate import check_inputs, fit_to_drawing
         from stages.generate.wan.model_weights import Source, check_source, dropped_lora_names
+        from stages.wan.run_config import check_face_options
 
         config, source = configs["wan"], Source(self.folder, self.adapter, {})
         if latents is None:
             self.check_encoding(configs["encode"].prompt)
             check_source(source, config)
+            if "render_cond" in configs and configs["render_cond"].drawn == SKELETON:
+                check_face_options(configs["wan_run"])
         else:
-            check_inputs(latents, source, config)
+            check_inputs(latents, *fit_to_drawing(source, config, latents), configs["wan_run"])
         for path, names in dropped_lora_names(config).items():
             self.console.note(f"{path}: diffusers cannot load these tensors and leaves them out: {', '.join(names)}")
 
@@ -158,12 +151,15 @@ class DiffusionModel:
 
         return hash_source(self.folder, self.adapter, config, self.cache, self.console.progress)
 
-    def plan(self, clip: Clip, config: WanConfig, run: RunConfig) -> Plan:
-        """Memory and time of a clip, computed from configs alone. Raises InputError if it does not fit into memory."""
+    def plan(self, clip: Clip, config: WanConfig, run: RunConfig, face: bool) -> Plan:
+        """Memory and time of a clip, with or without a face, computed from configs alone.
+
+        Raises InputError if it does not fit into memory.
+        """
         from stages.generate.wan.model_weights import lora_bytes
         from stages.wan.machine import plan_for_device
 
-        return plan_for_device(self.folder, clip, config, run, self.device, lora_bytes(self.adapter, config))
+        return plan_for_device(self.folder, clip, config, run, self.device, lora_bytes(self.adapter, config), face)
 
     def generate(
         self,
@@ -178,11 +174,13 @@ class DiffusionModel:
         source, drift_report = self.source(config), work.folder / "drift.json"
 
         def make(path: Path) -> None:
+            from stages.artifacts.latents import Latents
             from stages.generate.wan.drift import measure_drift, write_report
             from stages.generate.wan.generate import generate
             from stages.generate.wan.model_weights import RunPlan
 
-            plan = self.plan(clip_of(latents), config, run)
+            opened = Latents(latents)
+            plan = self.plan(clip_of(opened), config, run, opened.has_face)
             self.console.note(plan.line())
             statistics = generate(
                 latents, source, config, path, work.folder / "chunks",
@@ -208,12 +206,11 @@ class DiffusionModel:
         return read_report(drift_report)
 
 
-def clip_of(latents: Path) -> Clip:
+def clip_of(latents: Latents) -> Clip:
     """Frames, picture size and chunk size of a latents file."""
-    from stages.artifacts.latents import Latents
     from stages.wan.plan import Clip
 
-    header = Latents(latents).header
+    header = latents.header
     return Clip(header.frames, header.height, header.width, header.chunk_frames, header.overlap_frames)
 
 

@@ -38,8 +38,9 @@ class LatentsToVideo:
 
     def plan_lines(self) -> list[str]:
         """The plan as lines: memory and time."""
-        clip = diffusion_model.clip_of(self.latents)
-        return self.model.plan(clip, self.configs["wan"], self.configs["wan_run"]).lines()
+        opened = Latents(self.latents)
+        clip = diffusion_model.clip_of(opened)
+        return self.model.plan(clip, self.configs["wan"], self.configs["wan_run"], opened.has_face).lines()
 
     def draw(self) -> tuple[dict[str, Any], WorkFolder]:
         """Draw the video, except in a dry run. Returns its drift report and the work folder."""

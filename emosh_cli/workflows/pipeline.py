@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
-from emosh_cli.workflows.face_input import FaceInput, choose_face
+from emosh_cli.workflows.driver_input import BackgroundInput, Beside, FaceInput, check_replace, choose_face
 from emosh_cli.workflows.tracking import note_people_and_shots
 from emosh_cli.workflows.work_folder import NOT_MADE, WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
@@ -138,18 +138,24 @@ class Pipeline:
         """The driving side; `missing` says why there is no video. Raises InputError for --face driver without both."""
         if self.diffusion is None or self.configs["render_cond"].drawn != SKELETON:
             return Driver(motion, video)
-        asked = self.configs["encode"].face
-        return Driver(motion, video, choose_face(asked, retargeted, video, missing, self.console))
+        encode = self.configs["encode"]
+        if encode.replace:
+            check_replace(retargeted, video, missing)
+        return Driver(motion, video, choose_face(encode.face, retargeted, video, missing, self.console))
 
     def generate(self, reference: Path, target: Path, driver: Driver) -> Path:
         """Draw the result with the chosen backend, and the condition map before it."""
         cond = self.render(target, reference)
         if self.diffusion is None:
             return self.puppet(reference, target, sound_of(driver.video))
-        latents, face = self.work.folder / "clip.safetensors", None
+        latents, face, background = self.work.folder / "clip.safetensors", None, None
         if driver.face:
             face = FaceInput(driver.motion, driver.video) if driver.face == DRIVER else FaceInput(target)
-        self.diffusion.encode(self.work, self.ref, cond, self.configs["encode"], latents, face, lambda: self.body)
+        if self.configs["encode"].replace:
+            assert driver.video is not None
+            background = BackgroundInput(driver.video, driver.motion, target)
+        beside = Beside(face, background, lambda: self.body)
+        self.diffusion.encode(self.work, self.ref, cond, self.configs["encode"], latents, beside)
         self.reports |= self.diffusion.generate(
             self.work, latents, self.configs["wan"], self.configs["wan_run"], self.out, sound_of(driver.video)
         )
@@ -166,7 +172,8 @@ class Pipeline:
         """The plan for that many frames, as lines. Raises InputError for the puppet, which has no plan."""
         if self.diffusion is None:
             raise InputError("--plan is for the wan backend; leave it out for the puppet, or add --backend wan")
-        return self.diffusion.plan(self.clip(frames), self.configs["wan"], self.configs["wan_run"]).lines()
+        face = self.configs["render_cond"].drawn == SKELETON
+        return self.diffusion.plan(self.clip(frames), self.configs["wan"], self.configs["wan_run"], face).lines()
 
     def puppet(self, reference: Path, target: Path, audio_from: Path | None) -> Path:
         """Draw the result with the puppet."""

@@ -40,9 +40,8 @@ def encode_manifest(
     if any(side % SIZE_STEP for side in size):
         raise InputError(f"render_cond is {size[0]} wide and {size[1]} high; the model reads multiples of {SIZE_STEP}")
     if configs["render_cond"].drawn != MESH:
-        raise InputError(
-            f"emosh trains on the {MESH}; leave render_cond.drawing out, not {configs['render_cond'].drawing}"
-        )
+        drawn = configs["render_cond"].drawn
+        raise InputError(f"emosh trains on the {MESH}, not on the {drawn}; leave render_cond.drawing out")
     used = [clip for clip in read_manifest(manifest) if clip.reason is None]
     if not used:
         raise InputError(f"{manifest}: every clip is rejected; there is nothing to encode")

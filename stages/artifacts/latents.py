@@ -48,6 +48,14 @@ LATENTS = Schema(
             required=False, finite=False,
         ),
         Field("pts_seconds", "frames", "float", "time of each frame after the first", finite=False),
+        Field(
+            "background", "frames height width 3", "int",
+            "replacement: the driving video, RGB, black where the mask is 1", required=False,
+        ),
+        Field(
+            "replace_mask", "frames latent_height latent_width", "int",
+            "replacement: 1 where the new person is drawn, 0 where the background is kept", required=False,
+        ),
     ),
 )  # fmt: skip
 """Schema of the file. Values are checked when they are read, one chunk at a time."""
@@ -108,26 +116,35 @@ class Latents:
         """Raises InputError if the tensors do not have the picture size and chunk length of the header."""
         header, sizes = self.header, self.sizes
         for axis, expected in (
+            ("width", header.width),
+            ("height", header.height),
             ("latent_width", header.width / 8),
             ("latent_height", header.height / 8),
             ("latent_frames", (header.chunk_frames - 1) / 4 + 1),
         ):
-            if sizes[axis] != expected:
+            if sizes.get(axis, expected) != expected:
                 raise InputError(
                     f"{self.path}: its {axis} is {sizes[axis]}, by its header {expected:g} "
                     f"({header.width}x{header.height}, chunks of {header.chunk_frames}); encode again"
                 )
+        if self.has("background") != self.has("replace_mask"):
+            raise InputError(f"{self.path} has only one of background and replace_mask; encode again")
         if header.fps <= 0:
             raise InputError(f"{self.path}: its header says {header.fps} frames per second; encode again")
 
     def check_values(self) -> None:
-        """Read the whole file once, one chunk at a time.
+        """Read the whole file once, one chunk at a time; pictures of a background can hold any value.
 
-        Raises InputError for values that are not finite, and for times that do not rise.
+        Raises InputError for values that are not finite, for times that do not rise, and for masks of other values than
+        0 and 1.
         """
         for name in self._file.declared:
-            if name != "motion_latents":
+            if name not in ("motion_latents", "background", "replace_mask"):
                 self.read(name)
+        if self.has("replace_mask"):
+            for frame in range(self.header.frames):
+                if self._file.read("replace_mask", frame).max() > 1:
+                    raise InputError(f"{self.path}: replace_mask is not 0 or 1 at frame {frame}; encode again")
         for chunk in range(self.sizes["chunks"]):
             self.motion(chunk)
         bad = np.flatnonzero(np.diff(self.read("pts_seconds")) <= 0)
@@ -137,6 +154,11 @@ class Latents:
     def has(self, name: str) -> bool:
         """Whether the file has this (optional) tensor."""
         return name in self._file.declared
+
+    @property
+    def has_face(self) -> bool:
+        """Whether the clip has the face that Wan-Animate's skeleton needs."""
+        return self.has("face_motion")
 
     def read(self, name: str) -> np.ndarray:
         """One tensor. Raises InputError for values that are not finite."""
@@ -151,6 +173,10 @@ class Latents:
         """The motion latents of one chunk; other chunks are not read."""
         return self._file.read("motion_latents", chunk)
 
+    def frames(self, name: str, rows: list[int]) -> np.ndarray:
+        """Those frames of `face_motion`, `background` or `replace_mask`; others are not read."""
+        return np.stack([self._file.read(name, row) for row in rows])
+
 
 def declare_latents(
     header: LatentsHeader,
@@ -159,10 +185,12 @@ def declare_latents(
     text: tuple[int, int],
     negative: bool = False,
     face_features: int = 0,
+    background: bool = False,
 ) -> dict[str, Declared]:
     """Declare every tensor of a new file, in its order. `image` and `text` are (tokens, channels).
 
-    `negative`: with a negative prompt. `face_features`: numbers per face, 0 for a clip without faces.
+    `negative`: with a negative prompt. `face_features`: numbers per face, 0 for a clip without faces. `background`:
+    with a background to keep.
     """
     plane = header.height // 8, header.width // 8
     span = (header.chunk_frames - 1) // 4 + 1
@@ -176,9 +204,12 @@ def declare_latents(
         "face_motion": Declared("F32", (header.frames, face_features)),
         "blank_face_motion": Declared("F32", (1, face_features)),
         "pts_seconds": Declared("F64", (header.frames,)),
+        "background": Declared("U8", (header.frames, header.height, header.width, 3)),
+        "replace_mask": Declared("U8", (header.frames, *plane)),
     }
     left_out = [] if negative else ["negative_prompt_embeds"]
     left_out += [] if face_features else ["face_motion", "blank_face_motion"]
+    left_out += [] if background else ["background", "replace_mask"]
     return {name: each for name, each in tensors.items() if name not in left_out}
 
 

@@ -6,14 +6,18 @@ It does not separate people, and it misses people who are small in the picture u
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
-from stages.detect.crops import Box, cut, grown
+from stages.detect.crops import Box, bounding_box, cut, grown
 from stages.networks.matte import read_matte
 from stages.networks.opened import Networks, is_too_small
 
 MATTE_MARGIN = 0.2
 """Margin around the box, as a share of its longer side: the network was trained on people with some background."""
+PERSON = 0.5
+"""Least probability of a pixel that shows a person."""
+REACH_M = 0.3
+"""How far from a person's fitted body a pixel of theirs may be, for hair and clothes; metres at the body's depth."""
 LARGEST_INPUT = 512
 """Longer side of the picture for the network, px. It reads 256 x 256 pixels; a larger picture only costs time."""
 
@@ -36,6 +40,20 @@ def person_matte(
     mask = read_matte(crop.rgb, networks or Networks())
     matte[y0:y1, x0:x1] = cv2.resize(mask, (int(x1 - x0), int(y1 - y0)), interpolation=cv2.INTER_LINEAR)
     return np.clip(matte, 0, 1)
+
+
+def matte_near(
+    rgb: UInt8[np.ndarray, "height width 3"],
+    fitted: Bool[np.ndarray, "height width"],
+    metre_px: float,
+    networks: Networks | None = None,
+) -> Bool[np.ndarray, "height width"]:
+    """The pixels that the network takes for a person, at most REACH_M from those of one fitted body; others are left
+    out. There must be some of the body; `metre_px` is the length of one metre at it, in pixels."""
+    from stages.raster.masks import dilate
+
+    box = bounding_box(np.argwhere(fitted)[:, ::-1].astype(float))
+    return (person_matte(rgb, box, networks) > PERSON) & dilate(fitted, REACH_M * metre_px)
 
 
 def matte_at(matte: Float[np.ndarray, "height width"], rows: Float[np.ndarray, "points 2"]) -> float:

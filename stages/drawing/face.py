@@ -12,10 +12,9 @@ from stages.artifacts.motion import Motion
 from stages.body.model import Body
 from stages.drawing.frames import PosedFrame, View, posed_frames
 from stages.drawing.skin import skin_colours
-from stages.errors import InputError
+from stages.drawing.tracked_video import tracked_frames
 from stages.raster.rasterizer import Rasterizer, rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
-from stages.video.source import read_frames
 
 FACE_PX = 512
 AMBIENT, DIFFUSE = 0.35, 0.65
@@ -40,25 +39,13 @@ def cut_faces(
     `motion` is the video's own, not a retargeted one: another head has another box. Raises InputError, as the pictures
     are read, for a video with another number of frames than the motion has rows, or of another size.
     """
-    frames, picture = read_frames(video), None
+    frames, row, rgb = enumerate(tracked_frames(video, motion)), -1, blank()
     for posed in posed_frames(motion, body, View.own(motion), rows):
-        while picture is None or picture.index < posed.row:
-            count = 0 if picture is None else picture.index + 1
-            picture = next(frames, None)
-            if picture is None:
-                raise InputError(
-                    f"{video} has {count} frames, but the motion has {len(motion)} rows; give the video that it was "
-                    "tracked from"
-                )
-        height, width = picture.rgb.shape[:2]
-        if (width, height) != tuple(motion.image_size):
-            raise InputError(
-                f"{video} is {width}x{height}, the motion was tracked in {motion.image_size[0]}x"
-                f"{motion.image_size[1]}; give the video that it was tracked from"
-            )
-        yield crop_face(picture.rgb, box_of(posed, width, height)) if posed.seen["body"] else blank()
-    if any(frame.index >= len(motion) for frame in frames):
-        raise InputError(f"{video} has more frames than the motion has rows; give the video that it was tracked from")
+        while row < posed.row:
+            row, rgb = next(frames)
+        yield crop_face(rgb, box_of(posed, *motion.image_size)) if posed.seen["body"] else blank()
+    for _ in frames:
+        pass
 
 
 def draw_faces(motion: Motion, body: Body, rows: Int[np.ndarray, "picked"] | None = None) -> Iterator[Picture]:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.motion_shots import shape_runs
 from stages.body.camera import project
 from stages.body.model import Body, keypoints_from, motion_template, pose_body
+from stages.raster.rasterizer import Rasterizer
 
 ROWS_AT_ONCE = 8
 
@@ -58,6 +59,16 @@ class PosedFrame:
     joints: Float[np.ndarray, "55 3"]
     keypoints: dict[str, Float[np.ndarray, "3"]]
     """By the body's own keypoint names."""
+
+
+def covered(frame: PosedFrame, body: Body, draw: Rasterizer, view: View) -> Bool[np.ndarray, "height width"]:
+    """The pixels of the view that the posed body covers."""
+    return draw(frame.screen, body.faces, view.width, view.height).face >= 0
+
+
+def metre_px(frame: PosedFrame, view: View) -> float:
+    """The length of one metre at the body's depth, in pixels of the view."""
+    return float(view.K[frame.row, 0, 0] / np.median(frame.screen[:, 2]))
 
 
 def posed_frames(

@@ -27,9 +27,14 @@ class EncodeConfig:
     fitted body; `auto`, driver where the video is at hand."""
     vae_dtype: str = "float32"
     """Number type of the VAE: float32 (as in Wan's own code), bfloat16 or float16."""
+    replace: bool = False
+    """Put the photo's person into the driving video in the place of the one in it, and keep that background."""
+    mask_cells: int = 8
+    """Replacement: cells along each side of the old person's box, the steps of the mask's outline. 1 is the whole box,
+    as in Wan-Animate's preprocess; more cells keep more of the background."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for lengths that are not 4n + 1, and for an unknown face or number type."""
+        """Raises InputError for lengths that are not 4n + 1, for an unknown face or number type, and for no cells."""
         for name in ("chunk_frames", "overlap_frames"):
             frames = getattr(self, name)
             if frames < 1 or frames % 4 != 1:
@@ -38,5 +43,7 @@ class EncodeConfig:
             raise InputError(f"overlap_frames is {self.overlap_frames}, expected less than chunk_frames")
         if self.face not in FACES:
             raise InputError(f"face is {self.face!r}, expected one of: {', '.join(FACES)}")
+        if self.mask_cells < 1:
+            raise InputError(f"mask_cells is {self.mask_cells}, expected at least 1")
         if self.vae_dtype not in ("float32", "bfloat16", "float16"):
             raise InputError(f"vae_dtype is {self.vae_dtype!r}, expected float32, bfloat16 or float16")

@@ -12,10 +12,12 @@ from jaxtyping import Float, UInt8
 from stages.artifacts.disk import check_room
 from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file, source_notes
-from stages.artifacts.streamed_safetensors import write_streamed
+from stages.artifacts.streamed_safetensors import StreamedWriter, write_streamed
+from stages.drawing.face import blank
 from stages.drawing.names import MESH, READABLE, SKELETON
+from stages.encode.background import Background
 from stages.encode.config import EncodeConfig
-from stages.encode.faces import Faces, blank, resized_face
+from stages.encode.faces import Faces, resized_face
 from stages.encode.fit import fit_to_map
 from stages.encode.windows import windows
 from stages.errors import InputError
@@ -24,12 +26,13 @@ from stages.video.metadata import read_metadata
 from stages.video.photo import read_photo
 from stages.video.source import VideoInfo, probe, read_frames
 from stages.wan.chunks import plan_chunks
-from stages.wan.layout import LAYOUT_VERSION, SIZE_STEP
+from stages.wan.layout import LAYOUT_VERSION, SIZE_STEP, SPATIAL_FACTOR
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from stages.wan.folder import ModelFolder
+    from stages.wan.vae import Vae
 
 COND = "make one with: emosh render-cond MOTION -o cond.mp4"
 
@@ -45,13 +48,15 @@ def encode(
     cache: Path | None = None,
     weights: dict[str, str] | None = None,
     faces: Faces | None = None,
+    background: Background | None = None,
     progress: Progress = silent,
 ) -> None:
     """Write the latents of a photo animated by a condition map to `out`. `cache` keeps prompt embeddings between runs.
 
     The photo is fitted into the map's size with black borders, as in Wan-Animate; CLIP reads the photo without borders.
     Memory does not grow with the clip's length. `weights` are the sha256 of the folder's files, for the record. `faces`
-    are the pictures of the face in each frame, which Wan-Animate's skeleton needs beside it.
+    are the pictures of the face in each frame, which Wan-Animate's skeleton needs beside it. `background` is kept, and
+    the photo's person takes the place of the one in it; without it the photo's own background is drawn.
     Raises InputError for a file that is not a condition map, for a size that the model cannot read, and for a full
     disk, before anything is loaded.
     """
@@ -61,9 +66,12 @@ def encode(
     info, record = read_condition_map(cond)
     rgb = read_photo(photo)
     chunks = plan_chunks(info.frame_count or 0, config.chunk_frames, config.overlap_frames)
-    header = _header(photo, cond, info, record, config, weights or {}, faces)
+    header = _header(photo, cond, info, record, config, weights or {}, faces, background)
     face_features = _check_faces(cond, record, folder, faces, header.frames)
-    least = declare_latents(header, len(chunks), (0, 0), (0, 0), face_features=face_features).values()
+    _check_background(cond, record, header.frames, background)
+    least = declare_latents(
+        header, len(chunks), (0, 0), (0, 0), face_features=face_features, background=background is not None
+    ).values()
     check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {header.frames} frames")
     image = _image_embeds(rgb, folder, device)
     prompts = {
@@ -74,9 +82,11 @@ def encode(
     }  # fmt: skip
     text = prompts["prompt_embeds"].shape
     tensors = declare_latents(
-        header, len(chunks), (image.shape[0], image.shape[1]), (text[0], text[1]), len(prompts) > 1, face_features
-    )
+        header, len(chunks), (image.shape[0], image.shape[1]), (text[0], text[1]), len(prompts) > 1, face_features,
+        background is not None,
+    )  # fmt: skip
     autoencoder = load_vae(folder, DTYPES[config.vae_dtype], device)
+    header.provenance.notes["vae_tiling"] = _tile_if_needed(autoencoder, folder, header, config.vae_dtype, device)
     with write_streamed(out, tensors, header.to_metadata()) as file:
         file.write("image_embeds", image)
         for name, embeds in prompts.items():
@@ -96,6 +106,20 @@ def encode(
             file.write("face_motion", numbers[:-1])
             file.write("blank_face_motion", numbers[-1:])
         file.write("pts_seconds", np.array(times))
+        if background is not None:
+            _write_background(file, background, info, config.mask_cells, progress)
+
+
+def _tile_if_needed(autoencoder: Vae, folder: ModelFolder, header: LatentsHeader, dtype: str, device: str) -> bool:
+    """Let the VAE encode in tiles where a whole chunk does not fit the card's free memory; whether it does."""
+    from stages.wan.machine import vae_needs_tiles
+    from stages.wan.plan import Clip
+
+    clip = Clip(header.frames, header.height, header.width, header.chunk_frames, header.overlap_frames)
+    tiled = vae_needs_tiles(folder, clip, dtype, device)
+    if tiled:
+        autoencoder.enable_tiling()
+    return tiled
 
 
 def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Faces | None, frames: int) -> int:
@@ -119,9 +143,9 @@ def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Fac
         raise InputError(f"{cond} shows the skeleton, which needs the face beside it: give --motion NPZ (and --video)")
     if faces.count != frames:
         raise InputError(f"{faces.source} gives {faces.count} faces, {cond} has {frames} frames; give its own motion")
-    from stages.wan.face_modules import FACE_CONFIG, face_config
+    from stages.wan.face_modules import with_defaults
 
-    return {**FACE_CONFIG, **face_config(folder.config)}["motion_encoder_dim"]
+    return with_defaults(folder.config)["motion_encoder_dim"]
 
 
 def _face_motion(
@@ -142,6 +166,33 @@ def _face_motion(
         found.append(encoded(rgb))
         progress("encoding the face", number + 1, count)
     return np.stack([*found, encoded(blank())])
+
+
+def _check_background(cond: Path, record: Provenance, count: int, background: Background | None) -> None:
+    """Raises InputError for a background of another length, and beside a map that Wan-Animate's own weights cannot
+    read."""
+    if background is None:
+        return
+    if background.count != count:
+        raise InputError(f"{background.source} has {background.count} frames, but {cond} has {count}; draw it anew")
+    if (drawn := record.notes.get("drawing", MESH)) != SKELETON:
+        raise InputError(
+            f"{cond} shows the {drawn}, but only Wan-Animate's own weights keep a background; draw it anew with: "
+            f"emosh render-cond MOTION --drawing {SKELETON}"
+        )
+
+
+def _write_background(
+    file: StreamedWriter, background: Background, info: VideoInfo, cells: int, progress: Progress
+) -> None:
+    """Write all pictures, then all masks, which wait as bits until then."""
+    masks: list[np.ndarray] = []
+    for picture, mask in background.frames(info, cells):
+        file.write("background", picture)
+        masks.append(np.packbits(mask))
+        progress("removing the person from the video", len(masks), background.count)
+    for bits in masks:
+        file.write("replace_mask", np.unpackbits(bits, count=info.width * info.height // SPATIAL_FACTOR**2))
 
 
 def read_condition_map(cond: Path) -> tuple[VideoInfo, Provenance]:
@@ -171,18 +222,26 @@ def _header(
     config: EncodeConfig,
     weights: dict[str, str],
     faces: Faces | None,
+    background: Background | None,
 ) -> LatentsHeader:
     provenance = Provenance(
         "encode",
         config=config_dict(config),
-        inputs={"photo": sha256_file(photo), "cond": sha256_file(cond), **({} if faces is None else faces.inputs)},
+        inputs={
+            "photo": sha256_file(photo),
+            "cond": sha256_file(cond),
+            **({} if faces is None else faces.inputs),
+            **({} if background is None else background.inputs),
+        },
         weights=weights,
         notes={
             "photo": Path(photo).name,
             "drawing": record.notes.get("drawing", MESH),
             "colours": record.notes.get("colours"),
             "face": None if faces is None else faces.kind,
+            "replace": background is not None,
             "hybrid": record.config.get("hybrid"),
+            "frontal_frames": record.notes.get("frontal_frames"),
             **source_notes(record),
         },
     )

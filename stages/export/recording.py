@@ -54,8 +54,8 @@ def write_recording(
     with atomic_path(path) as part, _recording(rr, part, _provenance(motion, body, video)) as recording:
         _log_static(rr, recording, motion, body)
         for row, frame in enumerate(_posed_rows(motion, body)):
-            recording.set_time_seconds("time", float(motion.pts_seconds[row] - motion.pts_seconds[0]))
-            recording.set_time_sequence("frame", row)
+            recording.set_time("time", duration=float(motion.pts_seconds[row] - motion.pts_seconds[0]))
+            recording.set_time("frame", sequence=row)
             _log_row(rr, recording, motion, body, row, *frame)
             if pictures is not None:
                 jpeg = _jpeg(next(pictures), _scale(motion))
@@ -87,7 +87,7 @@ def rerun_package() -> Any:
 @contextmanager
 def _recording(rr: Any, path: Path, record: Provenance) -> Iterator[Any]:
     """A recording stream into a file, complete when the block ends; the same content gets the same recording id."""
-    recording = rr.new_recording("emosh", recording_id=record.fingerprint()[:32])
+    recording = rr.RecordingStream("emosh", recording_id=record.fingerprint()[:32])
     recording.disable_timeline("log_time")
     recording.disable_timeline("log_tick")
     recording.save(path, default_blueprint=_layout())
@@ -125,7 +125,7 @@ def _log_static(rr: Any, recording: Any, motion: Motion, body: Body) -> None:
     recording.log("person/body", rr.Mesh3D.from_fields(triangle_indices=body.faces.astype(np.uint32)), static=True)
     for part, rgb in PART_RGB.items():
         for curve in ("error_px", "valid"):
-            recording.log(f"{curve}/{part}", rr.SeriesLine(color=rgb, name=part.replace("_", " ")), static=True)
+            recording.log(f"{curve}/{part}", rr.SeriesLines(colors=rgb, names=part.replace("_", " ")), static=True)
 
 
 def _log_row(
@@ -159,8 +159,8 @@ def _log_row(
         of_part = [name.startswith(f"{prefix}_") for name in body.keypoint_names]
         rgb = PART_RGB[part] if seen[part] else UNMEASURED_RGB
         log(f"camera/keypoints/{part}", rr.Points2D(flat[of_part], colors=rgb, radii=POINT_PX[part]))
-        log(f"error_px/{part}", rr.Scalar(float(motion.error_px[row, number])))
-        log(f"valid/{part}", rr.Scalar(float(seen[part])))
+        log(f"error_px/{part}", rr.Scalars(float(motion.error_px[row, number])))
+        log(f"valid/{part}", rr.Scalars(float(seen[part])))
 
 
 def _posed_rows(motion: Motion, body: Body) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -20,16 +20,16 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
-from stages.detect.matte import person_matte
+from stages.detect.matte import PERSON, matte_near, person_matte
 from stages.drawing.drawings import DrawingOptions, drawing
-from stages.drawing.frames import View, posed_frames
+from stages.drawing.frames import View, covered, metre_px, posed_frames
 from stages.drawing.names import DRIVE, REF
 from stages.errors import InputError
 from stages.export import file_names
 from stages.export.config import SIDE_STEP
 from stages.export.driving_frames import check_reference, nearest_rows, placed
 from stages.progress import Progress, silent
-from stages.raster.masks import dilate, keep_touching
+from stages.raster.masks import keep_touching
 from stages.raster.rasterizer import rasterizer
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
@@ -39,10 +39,6 @@ DRIVING, MASK, PHOTO, PHOTO_MASK = file_names.SCAIL_2
 SHADED = "shaded"
 BLUE, BLACK, WHITE = (0, 0, 255), (0, 0, 0), (255, 255, 255)
 """The first person, background that is not to be seen, background that is to be seen."""
-PERSON = 0.5
-"""Least probability of a pixel that shows a person."""
-REACH_M = 0.3
-"""How far from the fitted body a pixel of the person may be, for hair and clothes; metres at the body's depth."""
 
 
 @dataclass(frozen=True)
@@ -162,13 +158,10 @@ def person_mask(
         return person_matte(photo) > PERSON
     view = crop.view(reference)
     (frame,) = posed_frames(reference, body, view)
-    fitted = rasterizer("numba")(frame.screen, body.faces, view.width, view.height).face >= 0
+    fitted = covered(frame, body, rasterizer("numba"), view)
     if not fitted.any():
         return fitted
-    y, x = np.nonzero(fitted)
-    box = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
-    reach_px = REACH_M * float(view.K[0, 0, 0] / np.median(frame.screen[:, 2]))
-    return keep_touching(fitted | (person_matte(photo, box) > PERSON) & dilate(fitted, reach_px), fitted)
+    return keep_touching(fitted | matte_near(photo, fitted, metre_px(frame, view)), fitted)
 
 
 def coloured(

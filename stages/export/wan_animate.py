@@ -25,6 +25,7 @@ from stages.drawing.face import FACE_PX, cut_faces, draw_faces
 from stages.drawing.frames import PosedFrame, View, posed_frames
 from stages.drawing.names import DRIVE, REF
 from stages.drawing.skeleton import draw_skeleton
+from stages.drawing.tracked_video import check_tracked_video
 from stages.drawing.whole_body import point_finder
 from stages.errors import InputError
 from stages.export import file_names
@@ -83,6 +84,8 @@ def write_wan_animate(
     rows = nearest_rows(motion, fps)
     inputs = {"video_motion": own, "ref_motion": ref_motion if framing == REF else None}
     comment = {"comment": _provenance(motion, inputs, body, ref, video, framing, fps, area).to_json()}
+    if own is not None and video is not None:
+        check_tracked_video(video, own)
     folder.mkdir(exist_ok=True)
     drawn, outside = placed(motion, ref_motion, framing, body), 0
     view, paint = _pose_painter(drawn, body, framing, width, height)

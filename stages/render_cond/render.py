@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict, source_notes
+from stages.body.head_yaw import frontal_rows
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
 from stages.drawing.drawings import DrawingOptions, drawing
@@ -35,6 +36,7 @@ def write_condition(
 
     `reference` is the photo's motion, which the framing `ref` needs. Raises InputError as `render_frames` does, and for
     a framing `ref` without the photo's motion.
+    The notes say in which frames the head faces the camera (`frontal_rows`), for the choice of an anchor.
     """
     from stages.video.sink import VideoSink
 
@@ -50,6 +52,7 @@ def write_condition(
             "kind": "condition-map",
             "drawing": config.drawn,
             "colours": drawing(config.drawn).version,
+            "frontal_frames": frontal_rows(motion, body),
             **source_notes(motion.provenance),
         },
     )

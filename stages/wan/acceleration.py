@@ -1,8 +1,9 @@
 """Step caches, faster kernels and splitting over GPUs: options that diffusers' own parts put on a loaded transformer.
 
-The order is fixed here, because it matters. LoRAs are folded into the weights before any option reads the weights
-directly; the attention backend is set before attention is split over GPUs; compiling comes last. A step cache keeps
-state between steps; `denoise` empties it before every chunk, because a later chunk has one slot more.
+The order matters. LoRAs are folded into the weights before any option reads the weights directly; weights are changed
+(`change_weights`) before they are placed, because 8-bit storage and offload take the weights that are there; the
+attention backend is set before attention is split over GPUs; compiling comes last. A step cache keeps state between
+steps; `denoise` empties it before every chunk, because a later chunk may have one slot more.
 """
 
 from __future__ import annotations
@@ -17,23 +18,33 @@ import torch
 
 from stages.errors import InputError
 from stages.wan import context_parallel
-from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout
+from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout, chunk_frames
 from stages.wan.run_config import RunConfig
 
 
-def speed_up(transformer: Any, run: RunConfig, num_inference_steps: int, device: torch.device | str) -> list[str]:
-    """Apply every chosen option to the transformer. Returns one description per option.
+def change_weights(transformer: Any, run: RunConfig, device: torch.device | str) -> list[str]:
+    """Fold LoRAs in, fuse projections and store weights for 8-bit products, as chosen; before the weights are placed.
 
-    Raises InputError for an option that cannot run here.
+    Returns one description per option. Raises InputError for an option that cannot run here.
     """
-    device, done = torch.device(device), []
+    done = []
     if run.fuse_qkv or run.fp8_compute or run.compile:
         done += fold_adapters(transformer)
     if run.fuse_qkv:
         transformer.fuse_qkv_projections()
+        _drop_unfused(transformer)
         done.append("query, key and value in one product")
     if run.fp8_compute:
-        done.append(f"{_replace_linears(transformer, device)} linears in 8 bits")
+        done.append(f"{_replace_linears(transformer, torch.device(device))} linears in 8 bits")
+    return done
+
+
+def speed_up(transformer: Any, run: RunConfig, num_inference_steps: int) -> list[str]:
+    """Apply every other chosen option to the placed transformer. Returns one description per option.
+
+    Raises InputError for an option that cannot run here.
+    """
+    done = []
     if run.attention != "native":
         _set_attention(transformer, run.attention)
         done.append(f"attention by {run.attention}")
@@ -123,10 +134,11 @@ def warm_up(
     width: int,
     device: torch.device | str,
     image_tokens: int = IMAGE_TOKENS,
+    face_features: int = 0,
 ) -> None:
     """Run one forward pass per layout, so that all compiling is done before the first chunk.
 
-    `height` and `width` are in pixels.
+    `height` and `width` are in pixels. `face_features`: numbers per face, 0 for a clip without faces.
     """
     dtype, config = transformer.dtype, transformer.config
     h, w = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
@@ -135,6 +147,7 @@ def warm_up(
         return torch.zeros(shape, dtype=dtype, device=device)
 
     for slots in layouts:
+        face = {"face_motion": zeros(1, chunk_frames(slots), face_features)} if face_features else {}
         transformer._reset_stateful_cache()
         with torch.no_grad(), transformer.cache_context("warm"):
             transformer(
@@ -144,8 +157,22 @@ def warm_up(
                 encoder_hidden_states_image=zeros(1, image_tokens, config.image_dim or 0),
                 motion_hidden_states=zeros(1, LATENT_CHANNELS, slots.video, h, w),
                 return_dict=False,
+                **face,
             )
     transformer._reset_stateful_cache()
+
+
+def _drop_unfused(transformer: Any) -> None:
+    """Remove the projections that diffusers keeps beside the fused ones: 14.7 GB of the 14B model in bf16.
+
+    The added key and value leave an Identity, because diffusers asks whether they are None.
+    """
+    for module in transformer.modules():
+        if getattr(module, "fused_projections", False):
+            for name in ("to_q", "to_k", "to_v") if hasattr(module, "to_qkv") else ("to_k", "to_v"):
+                delattr(module, name)
+            if hasattr(module, "to_added_kv"):
+                module.add_k_proj = module.add_v_proj = torch.nn.Identity()
 
 
 def _replace_linears(transformer: Any, device: torch.device) -> int:

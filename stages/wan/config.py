@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stages.errors import InputError
 
 SCHEDULERS = ("unipc", "dpm++", "euler")
+ANCHORS = ("first", "frontal")
 DTYPES = ("bfloat16", "float16", "float32")
 
 
@@ -26,6 +27,9 @@ class WanConfig:
     sac: bool | None = None
     """Whether chunks after the first see the first chunk's first latent (paper 3.4). none: with the mesh, but not with
     Wan-Animate's skeleton, whose weights were never trained with it."""
+    anchor_frame: int | str = "first"
+    """Which frame of the first chunk later chunks see with SAC (paper 0.D.5): `first`, `frontal` (the head turned least
+    from the camera), or a frame's number. `first` is kept as its latent; others are decoded and encoded alone."""
     renoise: bool = False
     """At every step, replace the reference and SAC latents by the known ones with noise of that step's level. Off: the
     sampler denoises them like all others."""
@@ -40,8 +44,8 @@ class WanConfig:
     adapter_scale: float = 1.0
     """Strength of the adapter's LoRA: 1 is full, 0 is off. Its motion embedding is always applied in full."""
     loras: tuple[str, ...] = ()
-    """Further LoRA files, such as a step-distillation LoRA. Each is PATH or PATH:SCALE; wan-distill is the installed
-    one."""
+    """Further LoRA files, such as a step-distillation LoRA. Each is PATH or PATH:SCALE; wan-distill and wan-relight are
+    the installed ones."""
     lossless: bool = False
     """Write lossless RGB H.264 instead of lossy yuv420p H.264, which every player reads."""
     watermark: bool = True
@@ -62,5 +66,11 @@ class WanConfig:
         for name in ("dtype", "vae_dtype"):
             if getattr(self, name) not in DTYPES:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected one of: {', '.join(DTYPES)}")
+        if self.anchor_frame not in ANCHORS and not (isinstance(self.anchor_frame, int) and self.anchor_frame >= 0):
+            raise InputError(f"anchor_frame is {self.anchor_frame!r}, expected first, frontal or a frame's number")
         if not 0 <= self.seed < 2**63:
             raise InputError(f"seed is {self.seed}, expected 0 to 2^63 - 1")
+
+    def uses_sac(self, face: bool) -> bool:
+        """Whether later chunks see chunk 1; `face`: of a clip with a face, so drawn by Wan-Animate's own weights."""
+        return not face if self.sac is None else self.sac

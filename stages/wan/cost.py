@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -22,7 +22,8 @@ from torch.utils._pytree import tree_leaves
 
 from stages.wan.fixed_codec import KIND as BLOCK_CODEC
 from stages.wan.fixed_codec import BlockCodec
-from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout
+from stages.wan.layout import IMAGE_TOKENS, LATENT_CHANNELS, SPATIAL_FACTOR, TEXT_TOKENS, Layout, chunk_frames
+from stages.wan.packs import stays_float32
 
 BLOCKS_COUNTED = 2
 """The activations' peak does not grow with the number of blocks: two blocks have the same peak as 40."""
@@ -51,8 +52,13 @@ def conditioning_tokens(config: Mapping[str, Any]) -> tuple[int, int]:
     return (TEXT_TOKENS, IMAGE_TOKENS) if config["image_dim"] else (1, 0)
 
 
-def transformer_operations(config: Mapping[str, Any], layout: Layout, height: int, width: int) -> Operations:
-    """Operations of one forward pass of the transformer over a chunk; `height` and `width` in pixels."""
+def transformer_operations(
+    config: Mapping[str, Any], layout: Layout, height: int, width: int, face: bool = False
+) -> Operations:
+    """Operations of one forward pass of the transformer over a chunk; `height` and `width` in pixels.
+
+    `face`: with the face encoder and the face adapters, for a chunk with a face.
+    """
     tokens, d = layout.tokens(height, width), config["num_attention_heads"] * config["attention_head_dim"]
     patch = config["patch_size"][0] * config["patch_size"][1] * config["patch_size"][2]
     image_dim, text_dim = config["image_dim"] or 0, config["text_dim"]
@@ -68,12 +74,31 @@ def transformer_operations(config: Mapping[str, Any], layout: Layout, height: in
         + config["freq_dim"] * d + d * d + 6 * d * d
     )  # fmt: skip
     layers = config["num_layers"]
-    return Operations(2.0 * (layers * block + around), 2.0 * layers * attention)
+    added = face_operations(config, layout, tokens) if face else Operations(0.0, 0.0)
+    return Operations(2.0 * (layers * block + around) + added.linear, 2.0 * layers * attention + added.attention)
+
+
+def face_operations(config: Mapping[str, Any], layout: Layout, tokens: int) -> Operations:
+    """Operations that a face adds to a forward pass: its encoder's, and those of every adapter."""
+    from stages.wan.face_modules import with_defaults
+
+    face, d = with_defaults(config), config["num_attention_heads"] * config["attention_head_dim"]
+    hidden, heads, kernel = face["face_encoder_hidden_dim"], face["face_encoder_num_heads"], 3
+    frames = chunk_frames(layout)
+    halved = (frames - 1) // 2 + 1
+    encoder = (
+        frames * kernel * face["motion_encoder_dim"] * hidden * heads
+        + (halved + layout.video) * kernel * hidden * hidden * heads
+        + layout.video * hidden * heads * d
+    )
+    adapters, keys = config["num_layers"] // face["inject_face_latents_blocks"], layout.slots * (heads + 1)
+    adapter = 2 * (tokens + keys) * d * d
+    return Operations(2.0 * (encoder + adapters * adapter), 2.0 * adapters * 2 * tokens * (heads + 1) * d)
 
 
 @dataclass(frozen=True)
-class VaeCost:
-    """Cost of encoding or decoding one clip: operations, and peak memory besides weights and inputs."""
+class PassCost:
+    """Cost of one pass of the VAE or the encoder of faces: operations, and peak memory besides weights and inputs."""
 
     operations: float
     peak_bytes: int
@@ -134,66 +159,88 @@ def transformer_peak_bytes(
     width: int,
     dtype: torch.dtype = torch.bfloat16,
     blocks: int = BLOCKS_COUNTED,
+    face: bool = False,
 ) -> int:
-    """Peak memory of a forward pass besides weights and inputs, in bytes; `height` and `width` in pixels."""
-    return _transformer_peak(json.dumps({**config, "num_layers": blocks}), layout, height, width, dtype)
+    """Peak memory of a forward pass besides weights and inputs, in bytes; `height` and `width` in pixels.
+
+    `face`: of a chunk with a face, counted with one adapter.
+    """
+    counted = {**config, "num_layers": blocks, **({"inject_face_latents_blocks": blocks} if face else {})}
+    return _transformer_peak(json.dumps(counted), layout, height, width, dtype, face)
 
 
 @lru_cache
-def _transformer_peak(described: str, layout: Layout, height: int, width: int, dtype: torch.dtype) -> int:
+def _transformer_peak(described: str, layout: Layout, height: int, width: int, dtype: torch.dtype, face: bool) -> int:
     config = json.loads(described)
-    model = meta_transformer(config, dtype)
-    inputs = meta_inputs(config, layout, height, width, dtype)
+    model = meta_transformer(config, dtype, face)
+    inputs = meta_inputs(config, layout, height, width, dtype, face)
     with _counting_live_bytes([*model.parameters(), *model.buffers(), *inputs.values()]) as live:
         model(**inputs, return_dict=False)
     return live.peak
 
 
-def meta_transformer(config: Mapping[str, Any], dtype: torch.dtype) -> Any:
-    """The transformer without memory: parameters on the meta device, with the number types that loading gives them."""
+def meta_transformer(config: Mapping[str, Any], dtype: torch.dtype, face: bool = False) -> Any:
+    """The transformer without memory: parameters on the meta device, with the number types that loading gives them.
+
+    `face`: with the face modules.
+    """
+    from stages.wan.face_modules import AnimateTransformer3DModel, face_config
     from stages.wan.part_check import transformer_config
     from stages.wan.transformer import EmoshTransformer3DModel
 
     with torch.device("meta"):
-        model = EmoshTransformer3DModel(**transformer_config(config))
+        if face:
+            model = AnimateTransformer3DModel(**transformer_config(config), **face_config(config))
+        else:
+            model = EmoshTransformer3DModel(**transformer_config(config))
     for name, parameter in model.named_parameters():
         parameter.data = parameter.data.to(torch.float32 if stays_float32(name) else dtype)
     return model.requires_grad_(False).eval()
 
 
 def meta_inputs(
-    config: Mapping[str, Any], layout: Layout, height: int, width: int, dtype: torch.dtype
+    config: Mapping[str, Any], layout: Layout, height: int, width: int, dtype: torch.dtype, face: bool = False
 ) -> dict[str, torch.Tensor]:
     """Inputs of one forward pass on the meta device, without memory."""
+    from stages.wan.face_modules import with_defaults
+
     h, w = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
 
     def empty(*shape: int) -> torch.Tensor:
         return torch.empty(shape, dtype=dtype, device="meta")
 
-    return {
+    inputs = {
         "hidden_states": empty(1, config["in_channels"], layout.slots, h, w),
         "timestep": torch.empty(1, device="meta"),
         "encoder_hidden_states": empty(1, conditioning_tokens(config)[0], config["text_dim"]),
         "encoder_hidden_states_image": empty(1, conditioning_tokens(config)[1], config["image_dim"] or 0),
         "motion_hidden_states": empty(1, LATENT_CHANNELS, layout.video, h, w),
     }
+    if face:
+        inputs["face_motion"] = empty(1, chunk_frames(layout), with_defaults(config)["motion_encoder_dim"])
+    return inputs
 
 
-def stays_float32(name: str) -> bool:
-    """Whether diffusers keeps the transformer's parameter of that name in float32."""
-    return bool(_float32_modules() & set(name.split(".")))
+def motion_encoder_cost(config: Mapping[str, Any]) -> tuple[PassCost, int]:
+    """(cost of turning the picture of one face into numbers, bytes of the encoder's weights), in float32."""
+    from stages.wan.face_modules import with_defaults
+
+    return _motion_encoder_cost(json.dumps(with_defaults(config)))
 
 
-@cache
-def _float32_modules() -> frozenset[str]:
-    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+@lru_cache
+def _motion_encoder_cost(described: str) -> tuple[PassCost, int]:
+    from stages.wan.face_modules import motion_encoder
 
-    return frozenset(WanTransformer3DModel._keep_in_fp32_modules or ())
+    with torch.device("meta"):
+        encoder = motion_encoder(json.loads(described)).requires_grad_(False).eval()
+        picture = torch.empty(1, 3, encoder.size, encoder.size)
+    return _counted(encoder, encoder, picture), parameter_bytes(encoder)
 
 
 def vae_costs(
     config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype, tiling: bool = False
-) -> tuple[VaeCost, VaeCost]:
+) -> tuple[PassCost, PassCost]:
     """(encoding, decoding) of a clip of 4n + 1 frames. Counted on two short clips and extrapolated by length.
 
     With `tiling` the peak is an upper bound: the peak of one tile plus the results of all tiles.
@@ -204,7 +251,7 @@ def vae_costs(
 
 
 @lru_cache
-def _vae_costs(described: str, frames: int, height: int, width: int, dtype: torch.dtype) -> tuple[VaeCost, VaeCost]:
+def _vae_costs(described: str, frames: int, height: int, width: int, dtype: torch.dtype) -> tuple[PassCost, PassCost]:
     config = json.loads(described)
     short, longer = (_count_vae(config, count, height, width, dtype) for count in FRAMES_COUNTED)
     groups = (frames - FRAMES_COUNTED[0]) // 4
@@ -212,13 +259,13 @@ def _vae_costs(described: str, frames: int, height: int, width: int, dtype: torc
     for first, second in zip(short, longer, strict=True):
         operations = first.operations + groups * (second.operations - first.operations)
         peak = first.peak_bytes + max(0, groups * (second.peak_bytes - first.peak_bytes))
-        both.append(VaeCost(max(0.0, operations), peak))
+        both.append(PassCost(max(0.0, operations), peak))
     return both[0], both[1]
 
 
 def _tiled_vae_costs(
     config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype
-) -> tuple[VaeCost, VaeCost]:
+) -> tuple[PassCost, PassCost]:
     """Costs with diffusers' tiles of 256 pixels, 192 apart."""
     rows, columns = (sum(min(TILE, side - at) for at in range(0, side, TILE_STRIDE)) for side in (height, width))
     tile = min(TILE, height), min(TILE, width)
@@ -226,31 +273,31 @@ def _tiled_vae_costs(
     share = rows * columns / (tile[0] * tile[1])
     pixels = 3 * frames * rows * columns * dtype.itemsize
     return (
-        VaeCost(encoding.operations * share, encoding.peak_bytes + pixels // 12),
-        VaeCost(decoding.operations * share, decoding.peak_bytes + pixels),
+        PassCost(encoding.operations * share, encoding.peak_bytes + pixels // 12),
+        PassCost(decoding.operations * share, decoding.peak_bytes + pixels),
     )
 
 
 def _count_vae(
     config: Mapping[str, Any], frames: int, height: int, width: int, dtype: torch.dtype, tiling: bool = False
-) -> tuple[VaeCost, VaeCost]:
+) -> tuple[PassCost, PassCost]:
     vae = meta_vae(config, dtype)
     if tiling:
         vae.enable_tiling()
     pixels = torch.empty(1, 3, frames, height, width, dtype=dtype, device="meta")
     shape = 1, LATENT_CHANNELS, (frames - 1) // 4 + 1, height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
     latents = torch.empty(shape, dtype=dtype, device="meta")
-    return _vae_cost(vae, vae.encode, pixels), _vae_cost(vae, vae.decode, latents)
+    return _counted(vae, vae.encode, pixels), _counted(vae, vae.decode, latents)
 
 
-def _vae_cost(vae: Any, run: Any, value: torch.Tensor) -> VaeCost:
+def _counted(network: Any, run: Any, value: torch.Tensor) -> PassCost:
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.no_grad(), FlopCounterMode(display=False) as operations:
         run(value)
-    with _counting_live_bytes([*vae.parameters(), *vae.buffers(), value]) as live:
+    with _counting_live_bytes([*network.parameters(), *network.buffers(), value]) as live:
         run(value)
-    return VaeCost(float(operations.get_total_flops()), live.peak)
+    return PassCost(float(operations.get_total_flops()), live.peak)
 
 
 def meta_vae(config: Mapping[str, Any], dtype: torch.dtype) -> Any:

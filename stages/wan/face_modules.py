@@ -47,9 +47,14 @@ def face_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: config[key] for key in FACE_CONFIG if key in config}
 
 
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every key that the face modules read, with the config's values or diffusers' defaults."""
+    return {**FACE_CONFIG, **face_config(config)}
+
+
 def motion_encoder(config: Mapping[str, Any]) -> WanAnimateMotionEncoder:
     """The encoder of face pictures that a config describes, without its weights."""
-    face = {**FACE_CONFIG, **face_config(config)}
+    face = with_defaults(config)
     return WanAnimateMotionEncoder(
         size=face["motion_encoder_size"],
         style_dim=face["motion_style_dim"],
@@ -109,6 +114,7 @@ class AnimateTransformer3DModel(EmoshTransformer3DModel):
 
     _keys_to_ignore_on_load_unexpected = ["norm_added_q"]  # noqa: RUF012
     _keep_in_fp32_modules = [*(WanTransformer3DModel._keep_in_fp32_modules or ()), "motion_synthesis_weight"]  # noqa: RUF012
+    _skip_layerwise_casting_patterns = [*WanTransformer3DModel._skip_layerwise_casting_patterns, "face_encoder"]  # noqa: RUF012
     _no_split_modules = ["WanTransformerBlock", "FaceBlock", "MotionEncoderResBlock"]  # noqa: RUF012
     _repeated_blocks = ["WanTransformerBlock", "FaceBlock"]  # noqa: RUF012
 

@@ -60,6 +60,9 @@ class BlockCodec(nn.Module):
         """Device of the buffers."""
         return self.first_mean.device
 
+    def enable_tiling(self) -> None:
+        """Nothing to do: blocks are encoded one by one, so memory is small already."""
+
     def encode(self, pixels: Float[Tensor, "batch 3 frames height width"]) -> Any:
         """Latents of 4n + 1 frames in [-1, 1]: one for the first frame and one per further four frames.
 

@@ -71,11 +71,27 @@ def latent_frames(frames: int) -> int:
     return (frames - 1) // TEMPORAL_FACTOR + 1
 
 
-def mask(layout: Layout, height: int, width: int) -> Float[Tensor, "1 4 slots h w"]:
-    """1 where a slot is known, else 0. `height` and `width` in latents. One channel per frame of a latent."""
-    known = torch.ones(layout.slots)
-    known[layout.lead + layout.temporal :] = 0
-    return known.view(1, 1, -1, 1, 1).expand(1, MASK_CHANNELS, layout.slots, height, width).contiguous()
+def chunk_frames(layout: Layout) -> int:
+    """Number of the frames of a chunk with that layout."""
+    return TEMPORAL_FACTOR * (layout.video - 1) + 1
+
+
+def mask(
+    layout: Layout, height: int, width: int, kept: Float[Tensor, "frames h w"] | None = None
+) -> Float[Tensor, "1 4 slots h w"]:
+    """1 where a slot is known, else 0. `height` and `width` in latents. One channel per frame of a latent.
+
+    `kept` is 1 in the parts of the chunk's frames that are known beforehand, as a background is. The first frame has a
+    latent of its own and fills its four channels.
+    """
+    known = torch.ones(1, MASK_CHANNELS, layout.slots, height, width)
+    noisy = layout.lead + layout.temporal
+    known[:, :, noisy:] = 0
+    if kept is not None:
+        frames = torch.cat([kept[:1].expand(TEMPORAL_FACTOR, -1, -1), kept[1:]])
+        parts = frames.unflatten(0, (-1, TEMPORAL_FACTOR)).transpose(0, 1)
+        known[0, :, noisy:] = parts[:, layout.temporal :]
+    return known
 
 
 def condition(
@@ -83,14 +99,16 @@ def condition(
     reference: Float[Tensor, "1 16 1 h w"],
     anchor: Float[Tensor, "1 16 1 h w"] | None,
     known: Float[Tensor, "1 16 video h w"],
+    kept: Float[Tensor, "frames h w"] | None = None,
 ) -> Float[Tensor, "1 20 slots h w"]:
     """Mask and known latents of all slots. They stay the same while a chunk is denoised.
 
     `known` is the VAE's encoding of the frames known from the chunk before, followed by grey frames, encoded together.
-    So the latents of the unknown frames differ from those of an all-grey clip; the model was trained with this.
+    So the latents of the unknown frames differ from those of an all-grey clip; the model was trained with this. When a
+    person is replaced, the background takes the place of grey, and `kept` is 1 where it stays.
     """
     assert (anchor is None) == (layout.anchor == 0)
     assert known.shape[2] == layout.video
     slots = [reference, *([] if anchor is None else [anchor.to(reference)]), known.to(reference)]
     latents = torch.cat(slots, dim=2)
-    return torch.cat([mask(layout, *latents.shape[3:]).to(latents), latents], dim=1)
+    return torch.cat([mask(layout, *latents.shape[3:], kept=kept).to(latents), latents], dim=1)

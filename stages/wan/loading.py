@@ -119,7 +119,10 @@ def load_image_encoder(folder: ModelFolder, device: torch.device | str = "cpu") 
 def load_text_encoder(
     folder: ModelFolder, dtype: torch.dtype = torch.bfloat16, device: torch.device | str = "cpu"
 ) -> tuple[Any, Any]:
-    """(UMT5 encoder, its tokenizer). Takes 11.4 GB at full size, and is needed once per new prompt."""
+    """(UMT5 encoder, its tokenizer). Takes 11.4 GB at full size, and is needed once per new prompt.
+
+    It runs on the CPU where the card has too little free memory for it.
+    """
     from transformers import AutoTokenizer, UMT5EncoderModel
 
     parts = folder.part("text_encoder"), folder.part("tokenizer")
@@ -131,7 +134,15 @@ def load_text_encoder(
         )
         tokenizer = AutoTokenizer.from_pretrained(parts[1], **NO_CODE)
     _check_complete(parts[0], encoder, found)
-    return encoder.requires_grad_(False).eval().to(device), tokenizer  # type: ignore[arg-type]
+    place = device_with_room(encoder.num_parameters() * dtype.itemsize, device)
+    return encoder.requires_grad_(False).eval().to(place), tokenizer  # type: ignore[arg-type]
+
+
+def device_with_room(size: float, device: torch.device | str) -> torch.device | str:
+    """The device, or the CPU where the card's free memory is less than `size` bytes and a tenth."""
+    from stages.wan.machine import free_card_bytes
+
+    return "cpu" if str(device).startswith("cuda") and free_card_bytes(str(device)) < 1.1 * size else device
 
 
 def _device_map(device: torch.device | str) -> dict[str, Any]:

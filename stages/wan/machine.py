@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.wan.config import WanConfig
 from stages.wan.device_speeds import Device, known_device, measured_device
-from stages.wan.plan import Clip, Networks, Plan, choose_plan
-from stages.wan.run_config import RunConfig, check_pack_options
+from stages.wan.plan import Clip, Networks, Plan, choose_plan, encoding_bytes
+from stages.wan.run_config import RunConfig, check_face_options, check_pack_options
 
 if TYPE_CHECKING:
     from stages.wan.folder import ModelFolder
@@ -19,24 +20,39 @@ HOST_SHARE = 0.9
 
 
 def plan_for_device(
-    folder: ModelFolder, clip: Clip, wan: WanConfig, run: RunConfig, device: str, lora_bytes: int = 0
+    folder: ModelFolder,
+    clip: Clip,
+    wan: WanConfig,
+    run: RunConfig,
+    device: str,
+    lora_bytes: int = 0,
+    face: bool = False,
 ) -> Plan:
-    """The plan of a clip with this model on this machine; `lora_bytes` are those of its LoRAs.
+    """The plan of a clip with this model on this machine; `lora_bytes` are those of its LoRAs, `face`: it has a face.
 
-    Raises InputError where it does not fit, and for options that a quantised single file does not take.
+    Raises InputError where it does not fit, and for options that a quantised single file or a face does not take.
     """
     if folder.pack is not None:
         check_pack_options(run)
+    if face:
+        check_face_options(run)
     host = HOST_SHARE * free_host_bytes()
     card = free_card_bytes(device) if device.startswith("cuda") else host
-    return choose_plan(networks_of(folder, wan, lora_bytes), clip, run, card, host, device_speed(device))
+    return choose_plan(networks_of(folder, wan, lora_bytes, face), clip, run, card, host, device_speed(device))
 
 
-def networks_of(folder: ModelFolder, wan: WanConfig, lora_bytes: int = 0) -> Networks:
+def networks_of(folder: ModelFolder, wan: WanConfig, lora_bytes: int = 0, face: bool = False) -> Networks:
     """The folder's transformer and VAE, by their configs. CLIP and UMT5 are no longer in memory when drawing begins."""
     path = folder.path / "vae" / "config.json"
     vae = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return Networks({**DEFAULTS, **folder.config}, vae, wan, pack=folder.pack, lora_bytes=lora_bytes)
+    return Networks({**DEFAULTS, **folder.config}, vae, wan, pack=folder.pack, lora_bytes=lora_bytes, face=face)
+
+
+def vae_needs_tiles(folder: ModelFolder, clip: Clip, vae_dtype: str, device: str) -> bool:
+    """Whether a chunk cannot be encoded in one piece in the card's free memory. Never on the CPU."""
+    if not device.startswith("cuda"):
+        return False
+    return encoding_bytes(networks_of(folder, WanConfig(vae_dtype=vae_dtype)), clip) > free_card_bytes(device)
 
 
 DEFAULTS = {
@@ -55,16 +71,29 @@ def free_card_bytes(device: str) -> float:
     return float(free)
 
 
-def free_host_bytes() -> float:
-    """Host memory that is free or only caches files, in bytes."""
+def free_host_bytes(container: Path = Path("/sys/fs/cgroup")) -> float:
+    """Host memory that is free or only caches files, in bytes; in a container, no more than its limit leaves.
+
+    `container` is the folder of the process's control group (version 2).
+    """
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:
                 if line.startswith("MemAvailable:"):
-                    return float(line.split()[1]) * 1024
+                    return min(float(line.split()[1]) * 1024, _left_in_container(container))
     except OSError:
         pass
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def _left_in_container(folder: Path) -> float:
+    """Bytes below the memory limit of a control group, infinite without one. Cached files can be dropped."""
+    try:
+        limit, used = (float((folder / f"memory.{name}").read_text(encoding="ascii")) for name in ("max", "current"))
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+        return max(0.0, limit - used + float(statistics["inactive_file"]))
+    except (OSError, ValueError, KeyError):  # no control group, or "max": no limit
+        return float("inf")
 
 
 def device_speed(device: str) -> Device:

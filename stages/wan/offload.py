@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from stages.errors import InputError
+from stages.wan.pinned import lock_weights
 from stages.wan.placement import Placement
 
 SMALLER_MAP = "draw a smaller condition map (emosh render-cond --size 384x384)"
@@ -50,8 +51,11 @@ def apply_placement(
 
 
 def _offload(transformer: Any, device: torch.device) -> None:
-    """Keep the blocks in host memory. Where the card has streams, the next block is copied while one computes."""
+    """Keep the blocks in host memory. Where the card has streams, the next block is copied while one computes, from
+    page-locked memory."""
     streams = device.type in ("cuda", "xpu")
+    if streams:
+        lock_weights(transformer)
     transformer.enable_group_offload(
         onload_device=device,
         offload_device=torch.device("cpu"),
@@ -64,15 +68,16 @@ def _offload(transformer: Any, device: torch.device) -> None:
 
 
 @contextmanager
-def explained_out_of_memory(placement: Placement | None, step: str) -> Iterator[None]:
-    """Turn out of card memory into an InputError that names the option to change. `placement` is None for encoding."""
+def explained_out_of_memory(placement: Placement | None, step: str, packed: bool = False) -> Iterator[None]:
+    """Turn out of card memory into an InputError that names the option to change. `placement` is None for encoding;
+    `packed`: the transformer is a quantised single file."""
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise InputError(f"out of card memory while {step}; {remedy(placement)}") from error
+        raise InputError(f"out of card memory while {step}; {remedy(placement, packed)}") from error
 
 
-def remedy(placement: Placement | None) -> str:
+def remedy(placement: Placement | None, packed: bool = False) -> str:
     """The next option to change that needs less memory."""
     if placement is None:
         return f"{SMALLER_MAP}, or use --device cpu"
@@ -80,6 +85,6 @@ def remedy(placement: Placement | None) -> str:
         return "set wan_run.vae_tiling=on, or give --vram the GB that are really free"
     if not placement.group_offload:
         return "set wan_run.offload=group, or give --vram the GB that are really free"
-    if not placement.fp8_storage:
+    if not placement.fp8_storage and not packed:
         return "set wan_run.storage=fp8"
     return SMALLER_MAP

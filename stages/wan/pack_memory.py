@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -16,17 +17,19 @@ from stages.wan.packs import Pack, meta_model, stays_float32, stays_packed
 
 @dataclass(frozen=True)
 class PackBytes:
-    """Bytes of all parameters, of one block, and the most that expanding one layer for its product needs besides."""
+    """Bytes of all parameters, of one block, of each face adapter, and the most that expanding one layer for its
+    product needs besides."""
 
     total: int
     block: int
+    face_adapters: tuple[int, ...]
     expansion: int
 
 
 def pack_bytes(pack: Pack, dtype: torch.dtype) -> PackBytes:
     """Memory of the pack, loaded for products in `dtype`. The expansion is counted on the meta device."""
     model = meta_model(pack.config)
-    total, block = 0, 0
+    sizes: Counter[str] = Counter()
     largest: dict[str, Packed] = {}
     for name, packed in pack.tensors.items():
         if stays_packed(name, packed, model.get_submodule(name.rpartition(".")[0])):
@@ -34,9 +37,10 @@ def pack_bytes(pack: Pack, dtype: torch.dtype) -> PackBytes:
             largest[packed.type] = max(largest.get(packed.type, packed), packed, key=lambda one: math.prod(one.shape))
         else:
             size = math.prod(packed.shape) * (torch.float32 if stays_float32(name) else dtype).itemsize
-        total += size
-        block += size if name.startswith("blocks.0.") else 0
-    return PackBytes(total, block, max((_expansion(packed, dtype) for packed in largest.values()), default=0))
+        sizes[".".join(name.split(".")[:2])] += size
+    adapters = tuple(sizes[f"face_adapter.{number}"] for number in range(len(model.face_adapter)))
+    expansion = max((_expansion(packed, dtype) for packed in largest.values()), default=0)
+    return PackBytes(sizes.total(), sizes["blocks.0"], adapters, expansion)
 
 
 def _expansion(packed: Packed, dtype: torch.dtype) -> int:

@@ -25,6 +25,7 @@ from stages.wan.run_config import RunConfig
 if TYPE_CHECKING:
     import torch
 
+    from stages.wan.cost import PassCost
     from stages.wan.pack_memory import PackBytes
     from stages.wan.packs import Pack
 
@@ -33,8 +34,10 @@ RESERVE_BYTES = 800_000_000
 """Estimated memory of CUDA's context and the libraries' workspaces."""
 ROUNDING = 1.08
 """Estimated factor on activations for rounding and fragmentation in torch's allocator."""
-BLOCKS_ON_CARD = 2
-"""Blocks on the card with group offload: the one that computes and the next one."""
+BLOCKS_ON_CARD, FACE_ADAPTERS_ON_CARD = 2, 1
+"""Blocks on the card with group offload: the one that computes and the next one; and the adapter between them."""
+HOST_ROUNDING = 1.03
+"""Most that page-locked memory for offload takes over the weights' own bytes (`stages.wan.pinned`)."""
 LOSSY_MARGIN = 1.5
 """8-bit storage is chosen instead of lossless offload only where it is this many times faster."""
 
@@ -146,6 +149,20 @@ class Networks:
     """The quantised single file that the transformer is loaded from, as it is stored."""
     lora_bytes: int = 0
     """Bytes of the LoRAs. Only beside a pack: everywhere else they are added to the weights."""
+    face: bool = False
+    """Whether the clip has a face: then the face modules are loaded and run."""
+
+    @property
+    def sac(self) -> bool:
+        """Whether later chunks have an anchor slot."""
+        return self.wan.uses_sac(self.face)
+
+    @cached_property
+    def motion_encoder(self) -> tuple[PassCost, int]:
+        """(cost of one face, bytes) of the encoder of faces, which runs once per frame while a clip is encoded."""
+        from stages.wan.cost import motion_encoder_cost
+
+        return motion_encoder_cost(self.transformer)
 
     @cached_property
     def _pack_bytes(self) -> PackBytes:
@@ -167,11 +184,12 @@ class Networks:
 
         from stages.wan.cost import meta_transformer
 
-        return meta_transformer(self.transformer, getattr(torch, self.wan.dtype))
+        return meta_transformer(self.transformer, getattr(torch, self.wan.dtype), self.face)
 
     @cached_property
     def transformer_bytes(self) -> int:
-        """Bytes of the transformer as it is loaded, with norms in float32, and of LoRAs beside a pack."""
+        """Bytes of the transformer as it is loaded, with norms in float32, face modules if the clip has a face, and
+        LoRAs beside a pack."""
         if self.pack is not None:
             return self._pack_bytes.total + self.lora_bytes
         from stages.wan.cost import parameter_bytes
@@ -186,6 +204,15 @@ class Networks:
         from stages.wan.cost import parameter_bytes
 
         return parameter_bytes(self._meta.blocks[0])  # type: ignore[index, arg-type]
+
+    @cached_property
+    def face_adapter_bytes(self) -> tuple[int, ...]:
+        """Bytes of each face adapter; empty where none is loaded. A pack is always loaded with them."""
+        if self.pack is not None:
+            return self._pack_bytes.face_adapters
+        from stages.wan.cost import parameter_bytes
+
+        return tuple(parameter_bytes(adapter) for adapter in self._meta.face_adapter) if self.face else ()  # type: ignore[union-attr]
 
     @cached_property
     def fp8_bytes(self) -> int:
@@ -220,7 +247,7 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
     encoding, decoding = vae_costs(
         networks.vae, clip.chunk_frames, clip.height, clip.width, vae_dtype, placement.vae_tiling
     )
-    resident = _resident(networks, placement)
+    resident = resident_bytes(networks, placement) + networks.vae_bytes
     frames_bytes = 3 * clip.chunk_frames * clip.height * clip.width * vae_dtype.itemsize
     passes = wan.num_inference_steps * (2 if wan.guidance_scale > 1 else 1)
     steps = [_step(f"{name} encoding", 1, size, 0, 0.0, 0.0) for name, size in networks.encoder_bytes.items() if size]
@@ -231,14 +258,21 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
             encoding.peak_bytes, encoding.operations, _time(encoding.operations, convolution),
         )
     )  # fmt: skip
-    kinds = [("step of chunk 1", 1, layout(clip.chunk_frames, clip.overlap_frames, True, wan.sac is not False))]
+    if networks.face:
+        face, weights = networks.motion_encoder
+        held = networks.vae_bytes + weights
+        seconds = _time(face.operations, None if device is None else device.convolution("float32"))
+        steps.append(
+            _step("encoding the face of a frame", clip.frames, held, face.peak_bytes, face.operations, seconds)
+        )
+    kinds = [("step of chunk 1", 1, layout(clip.chunk_frames, clip.overlap_frames, True, networks.sac))]
     if len(chunks) > 1:
-        later = layout(clip.chunk_frames, clip.overlap_frames, False, wan.sac is not False)
+        later = layout(clip.chunk_frames, clip.overlap_frames, False, networks.sac)
         kinds.append(("step of a later chunk", len(chunks) - 1, later))
     for name, count, slots in kinds:
-        operations = transformer_operations(networks.transformer, slots, clip.height, clip.width)
+        operations = transformer_operations(networks.transformer, slots, clip.height, clip.width, networks.face)
         activations = transformer_peak_bytes(
-            networks.transformer, slots, clip.height, clip.width, getattr(torch, wan.dtype)
+            networks.transformer, slots, clip.height, clip.width, getattr(torch, wan.dtype), face=networks.face
         )
         seconds = _step_seconds(networks, placement, operations.linear, operations.attention, device)
         held = resident + networks.expansion_bytes + _inputs_bytes(networks.transformer, slots, clip)
@@ -257,8 +291,20 @@ def make_plan(networks: Networks, clip: Clip, placement: Placement, device: Devi
             encoding.peak_bytes, encoding.operations, _time(encoding.operations, convolution),
         )
     )  # fmt: skip
-    host = _transformer_bytes(networks, placement) if placement.group_offload else 0
+    host = round(HOST_ROUNDING * _transformer_bytes(networks, placement)) if placement.group_offload else 0
     return Plan(clip, placement, _parts(networks, placement), tuple(steps), host, device)
+
+
+def encoding_bytes(networks: Networks, clip: Clip) -> int:
+    """Peak memory of encoding one chunk in one piece, before the transformer is loaded."""
+    import torch
+
+    from stages.wan.cost import vae_costs
+
+    dtype = getattr(torch, networks.wan.vae_dtype)
+    encoding, _ = vae_costs(networks.vae, clip.chunk_frames, clip.height, clip.width, dtype)
+    frames = 3 * clip.chunk_frames * clip.height * clip.width * dtype.itemsize
+    return _step("", 1, networks.vae_bytes + frames, encoding.peak_bytes, 0.0, None).peak_bytes
 
 
 def choose_plan(
@@ -338,16 +384,17 @@ def _transformer_bytes(networks: Networks, placement: Placement) -> int:
     return networks.fp8_bytes if placement.fp8_storage else networks.transformer_bytes
 
 
-def _resident(networks: Networks, placement: Placement) -> int:
-    """Bytes of weights on the card while a chunk is denoised."""
+def resident_bytes(networks: Networks, placement: Placement) -> int:
+    """Bytes of the transformer's weights on the card while a chunk is denoised."""
     whole = _transformer_bytes(networks, placement)
     if placement.group_offload:
         share = whole / networks.transformer_bytes
-        blocks = round(share * networks.block_bytes)
-        whole = whole - blocks * (networks.transformer["num_layers"] - BLOCKS_ON_CARD)
+        away = networks.block_bytes * (networks.transformer["num_layers"] - BLOCKS_ON_CARD)
+        away += sum(networks.face_adapter_bytes[FACE_ADAPTERS_ON_CARD:])
+        whole -= round(share * away)
     elif placement.fp8_storage:
         whole += networks.block_bytes  # the block that computes, converted back
-    return whole + networks.vae_bytes
+    return whole
 
 
 def _inputs_bytes(config: Mapping[str, Any], slots: Layout, clip: Clip) -> int:
@@ -363,6 +410,8 @@ def _parts(networks: Networks, placement: Placement) -> tuple[Part, ...]:
         Part(name, size, "on the card while encoding, then released" if size else "not loaded: its embedding is cached")
         for name, size in networks.encoder_bytes.items()
     )
+    if networks.face:
+        encoders += (Part("encoder of faces", networks.motion_encoder[1], "on the card while encoding, then released"),)
     return (
         Part("transformer", _transformer_bytes(networks, placement), location),
         Part("VAE", networks.vae_bytes, f"on the card in {networks.wan.vae_dtype}"),

@@ -22,6 +22,7 @@ from stages.wan.part_check import (
     read_config,
 )
 from stages.wan.safetensors_headers import Entry, read_folder, read_header
+from stages.wan.weights import part as part_named
 
 OWN_TRANSFORMERS = ("EmoshTransformer3DModel", "AnimateTransformer3DModel")
 """Classes of the bf16 base that `prepare` writes."""
@@ -157,7 +158,8 @@ def _file(path: Path) -> Recognised:
         )
     embedded = any(EMBEDDING in name for name in entries)
     rank = next(entry.shape[0] for name, entry in entries.items() if ".lora_A." in name or ".lora_down." in name)
-    name = "emosh-adapter" if embedded else "wan-distill"
+    relights = path.stat().st_size == part_named("wan-relight").size_bytes
+    name = "emosh-adapter" if embedded else "wan-relight" if relights else "wan-distill"
     description = (
         f"LoRA of rank {rank} on {_lora_layers(entries)} layers{' and a motion embedding' if embedded else ''}, {types}"
     )

@@ -109,3 +109,9 @@ def check_pack_options(run: RunConfig) -> None:
     ):
         if taken:
             raise InputError(f"a quantised single file keeps its weights as they are stored; set wan_run.{name}")
+
+
+def check_face_options(run: RunConfig) -> None:
+    """Refuse what does not work for a clip with a face: diffusers has no plan for splitting the face's tokens."""
+    if run.context_parallel != "none":
+        raise InputError("a clip with a face cannot be split over several GPUs; set wan_run.context_parallel=none")

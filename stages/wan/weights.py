@@ -59,7 +59,7 @@ class Weights:
 WEIGHTS = (
     Weights(
         "wan-animate",
-        "the diffusion transformer that EMOSH starts from (Wan2.2-Animate; its face modules are not loaded)",
+        "the diffusion transformer that EMOSH starts from: Wan2.2-Animate, which reads the skeleton and the face",
         "Apache-2.0",
         ANIMATE,
         "transformer",
@@ -80,13 +80,13 @@ WEIGHTS = (
     ),
     Weights(
         "wan-base",
-        "wan-animate or wan-i2v in bf16 without face modules: half the memory and half the loading time",
+        "wan-animate or wan-i2v in bf16: half the size and half the memory to load it",
         "Apache-2.0",
         "",
         "",
         WAN_FOLDER / "transformer-bf16",
-        32_850_000_000,
-        "counted: 16.40 G parameters, norms in fp32",
+        34_610_000_000,
+        "counted: 17.27 G parameters, norms in fp32",
         required=False,
     ),
     Weights(
@@ -175,6 +175,17 @@ WEIGHTS = (
         required=False,
     ),
     Weights(
+        "wan-relight",
+        "a LoRA that lights a person who takes another's place like the driving video, trained with Wan2.2-Animate",
+        "Apache-2.0, as far as the repository says",
+        "Kijai/WanVideo_comfy",
+        "LoRAs/Wan22_relight/WanAnimate_relight_lora_fp16.safetensors",
+        WAN_FOLDER / "relight.safetensors",
+        1_436_672_440,
+        sha256="fc646c74c73f4b251f5fd9bc440ef21b03b27305f499966c68b2b3aa31498561",
+        required=False,
+    ),
+    Weights(
         "emosh-adapter",
         "EMOSH's training: LoRA of rank 32 and the motion embedding; nobody has published one, see: emosh train",
         "yours",
@@ -192,7 +203,7 @@ GROUPS = {"wan": tuple(weights.name for weights in WEIGHTS if weights.required)}
 """Group name -> names of its parts. `wan` is everything that `emosh generate --backend wan` requires."""
 TRANSFORMERS = ("wan-base", "wan-animate", "wan-i2v")
 """Names of the parts that can be the transformer, the preferred one first."""
-LORAS = ("wan-distill",)
+LORAS = ("wan-distill", "wan-relight")
 """Names of the parts that `wan.loras` can name in place of a path."""
 PACKS = ("wan-animate-gguf", "wan-animate-fp8")
 """Names of the single files that --model can name in place of the installed transformer."""

@@ -29,6 +29,9 @@ COMMANDS = {
         "--drive",
         "--backend",
         "--framing",
+        "--drawing",
+        "--face",
+        "--replace",
         "--person",
         "--no-disentangle",
         "--seed",
@@ -46,6 +49,9 @@ COMMANDS = {
         "--latents",
         "--backend",
         "--framing",
+        "--drawing",
+        "--face",
+        "--replace",
         "--no-sac",
         "--no-hybrid",
         "--no-disentangle",
@@ -66,8 +72,20 @@ COMMANDS = {
     | WORK
     | TALK,
     "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
-    "render-cond": {"--size", "--zoom", "--no-hybrid"} | BODY | OUT | WORK | TALK,
-    "encode": {"--ref", "--cond", "--manifest", "--jobs", "--workers", "--model", "--device"}
+    "render-cond": {"--size", "--zoom", "--no-hybrid", "--drawing", "--framing", "--ref"} | BODY | OUT | WORK | TALK,
+    "encode": {
+        "--ref",
+        "--cond",
+        "--motion",
+        "--video",
+        "--replace",
+        "--target",
+        "--manifest",
+        "--jobs",
+        "--workers",
+        "--model",
+        "--device",
+    }
     | BODY
     | OUT
     | WORK
@@ -77,7 +95,11 @@ COMMANDS = {
     "curate": {"--workers", "--jobs", "--engine", "--synthetic", "--first", "--motion"} | BODY | OUT | WORK | TALK,
     "inspect": TALK,
     "sign": {"--certificate", "--key", "--algorithm"} | OUT | WORK | TALK,
-    "export": {"--to", "--fps", "--ref", "--video"} | BODY | OUT | WORK | TALK,
+    "export": {"--to", "--fps", "--ref", "--ref-motion", "--video", "--video-motion", "--framing"}
+    | BODY
+    | OUT
+    | WORK
+    | TALK,
     "evaluate ablate": {"--backend", "--jobs", "--seed"} | MODEL | BODY | OUT | WORK | TALK,
     "evaluate study": {"--ours", "--clips", "--seed", "--answers", "--key"} | OUT | WORK | TALK,
     "gallery": {"--embed", "--no-overlay", "--title"} | BODY | OUT | WORK | TALK,

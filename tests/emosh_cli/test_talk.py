@@ -21,7 +21,7 @@ def test_plain_stdout_is_the_path(own_folder: Path, motion_file: Path) -> None:
     """A command that makes a file prints its path and nothing else on stdout, and a summary on stderr."""
     said = emosh("render-cond", motion_file, "-o", "cond.mp4", *COND)
     assert (said.code, said.out) == (0, "cond.mp4\n")
-    assert "6 frames, 64x64" in said.err
+    assert "6 frames of mesh, 64x64" in said.err
 
 
 def test_quiet_says_only_the_path(own_folder: Path, motion_file: Path) -> None:

@@ -41,7 +41,7 @@ def test_two_processes_draw_what_one_draws(clip: Clip, tmp_path: Path) -> None:
     model = tiny.save_folder(tmp_path / "Tiny-Animate", tiny.animate_transformer())
     alone, both = tmp_path / "alone.mp4", tmp_path / "both.mp4"
     command = ("generate", "--ref", clip.photo, "--motion", clip.work / "drive.npz", "--backend", "wan",
-               "--model", model, *QUICK)  # fmt: skip
+               "--model", model, "--adapter", "none", "--drawing", "mesh", *QUICK)  # fmt: skip
     assert emosh(*command, "-o", alone).code == 0
     codes, said = together(*command, "-o", both)
     assert codes[0] == 2

@@ -52,6 +52,7 @@ def test_the_chain_with_wan(clip: Clip, drawn: Path) -> None:
     assert (found.frame_count, found.fps, found.width, found.has_audio) == (FRAMES, probe(clip.drive).fps, 64, True)
     record = json.loads(read_metadata(drawn)["comment"])
     assert (record["backend"], record["synthetic"], record["stage"]) == ("wan", True, "generate")
+    assert [record["notes"][key] for key in ("drawing", "face", "replace")] == ["skeleton", "driver", False]
     work = drawn.with_suffix(".emosh")
     assert {"clip.safetensors", "cond.mp4", "drift.json"} <= {path.name for path in work.iterdir()}
     assert not (work / "chunks").exists()
@@ -105,7 +106,7 @@ def test_the_mesh_is_drawn_without_an_adapter_only_when_asked(
     assert emosh("render-cond", drawn.with_suffix(".emosh") / "target.npz", "-o", cond, "--size", "64").code == 0
     command = ("encode", "--ref", clip.photo, "--cond", cond, "--model", model, "-o", latents, "--device", "cpu",
                "--set", "chunk_frames=5", "--set", "overlap_frames=1")  # fmt: skip
-    assert "leave --motion and --video out" in refused(*command, "--motion", clip.work / "drive.npz")
+    assert "leave --motion, --video" in refused(*command, "--motion", clip.work / "drive.npz")
     assert emosh(*command).code == 0
     draw = ("generate", "--latents", latents, "--model", model, "-o", out, "--device", "cpu",
             "--set", "num_inference_steps=1")  # fmt: skip
@@ -128,6 +129,27 @@ def test_a_skeleton_is_not_encoded_without_its_face(clip: Clip, model: Path, dra
     assert "gives it" not in refused(*command, "--set", "face=driver", "--motion", clip.work / "drive.npz")
 
 
+def test_a_person_is_replaced(clip: Clip, model: Path, tmp_path: Path) -> None:
+    """--replace keeps the driving video's background in the latents; encode gives the same bytes from the files."""
+    out, latents = tmp_path / "out.mp4", tmp_path / "clip.safetensors"
+    said = emosh("generate", "--ref", clip.photo, "--motion", clip.work / "drive.npz", "--replace", "--model", model,
+                 "-o", out, *QUICK)  # fmt: skip
+    assert said.code == 0, said.err
+    work = out.with_suffix(".emosh")
+    tensors = {row[0] for row in emosh("inspect", work / "clip.safetensors", "--json").json["rows"]}
+    assert {"background", "replace_mask", "face_motion"} <= tensors
+    record = json.loads(read_metadata(out)["comment"])
+    assert {"background_video", "background_motion", "background_target"} <= set(record["inputs"])
+    command = ("encode", "--ref", clip.photo, "--cond", work / "cond.mp4", "--motion", clip.work / "drive.npz",
+               "--model", model, "-o", latents, "--set", "chunk_frames=5", "--set", "overlap_frames=1",
+               "--device", "cpu")  # fmt: skip
+    assert "needs the driving video" in refused(*command, "--replace")
+    assert "--target is for --replace" in refused(*command, "--target", work / "target.npz")
+    said = emosh(*command, "--replace", "--video", clip.drive, "--target", work / "target.npz")
+    assert said.code == 0, said.err
+    assert latents.read_bytes() == (work / "clip.safetensors").read_bytes()
+
+
 @pytest.mark.parametrize("drawing", ["skeleton", "openpose", "depth", "normal", "shaded"])
 def test_a_drawing_is_named(clip: Clip, tmp_path: Path, drawing: str) -> None:
     """`render-cond --drawing` names the file and its record after the drawing, in the driver's or the photo's frame."""
@@ -145,6 +167,7 @@ def test_a_drawing_is_named(clip: Clip, tmp_path: Path, drawing: str) -> None:
     [
         (["--drawing", "stick"], "no drawing is called 'stick'"),
         (["--framing", "ref"], "give the photo: --ref"),
+        (["--set", "framing=ref"], "give the photo: --ref"),
         (["--ref", "REF"], "--ref is for --framing ref"),
         (["--framing", "ref", "--ref", "DRIVE"], "give the motion of the photo"),
     ],
@@ -192,7 +215,7 @@ def test_a_name_in_models(
         ),
         (
             ["--latents", "LATENTS", "--model", "MODEL", "--set", "wan_run.context_parallel=ulysses"],
-            "several processes",
+            "a clip with a face cannot be split over several GPUs",
         ),
         (
             [
@@ -226,6 +249,33 @@ def test_a_name_in_models(
             "only .safetensors files are read",
         ),
         (["--ref", "PHOTO", "--motion", "ALONE", "--model", "MODEL", "--face", "driver"], "use --face body"),
+        (["--ref", "PHOTO", "--motion", "ALONE", "--model", "MODEL", "--replace"], "--replace needs the driving video"),
+        (
+            ["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--replace", "--framing", "ref"],
+            "leave --framing out",
+        ),
+        (
+            [
+                "--ref",
+                "PHOTO",
+                "--motion",
+                "MOTION",
+                "--model",
+                "MODEL",
+                "--replace",
+                "--drawing",
+                "mesh",
+                "--adapter",
+                "none",
+            ],
+            "use --drawing skeleton",
+        ),
+        (["--ref", "PHOTO", "--motion", "MOTION", "--backend", "puppet", "--replace"], "of the wan backend"),
+        (["--latents", "LATENTS", "--replace"], "--replace acts before encoding"),
+        (
+            ["--ref", "PHOTO", "--motion", "MOTION", "--model", "MODEL", "--set", "wan_run.context_parallel=ulysses"],
+            "a clip with a face cannot be split over several GPUs",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -293,7 +343,13 @@ def test_a_plan_draws_nothing(clip: Clip, model: Path, drawn: Path, tmp_path: Pa
     assert said.code == 0, said.err
     lines = said.out.splitlines()
     assert lines[0].startswith(f"plan: {FRAMES} frames in 1 chunk, transformer on the card")
-    for part in ("transformer: ", "VAE: ", "step of chunk 1 (3 slots): 2 x", "decoding a chunk: 1 x", "rates: "):
+    for part in (
+        "transformer: ",
+        "VAE: ",
+        "step of chunk 1 (3 slots): 2 x",
+        "decoding a chunk: 1 x",
+        "rates: ",
+    ):
         assert any(part in line for line in lines), part
     latents = drawn.with_suffix(".emosh") / "clip.safetensors"
     again = emosh("generate", "--latents", latents, "--model", model, "-o", out, "--plan", "--device", "cpu",

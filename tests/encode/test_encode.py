@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ from stages.encode.encode import encode, read_condition_map
 from stages.encode.fit import fit_to_map
 from stages.encode.windows import windows
 from stages.errors import InputError
-from stages.wan import loading
+from stages.wan import loading, machine
 from stages.wan import vae as codec
 from stages.wan.chunks import plan_chunks, source_row
 from stages.wan.conditioning import PROMPT_FILE, prompt_embeds, save_prompts
 from stages.wan.folder import ModelFolder, open_folder
+from stages.wan.plan import Clip
 from tests.wan import tiny
 from tests.wan.clips import frames, write_cond, write_photo
 
@@ -233,3 +235,36 @@ def test_a_model_that_yields_no_numbers(tmp_path: Path) -> None:
     ):
         file.write("one", np.array([0, np.nan], np.float32))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_card_encodes_in_tiles(folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a chunk does not fit the card in one piece, the VAE works in tiles and the record says so."""
+    used: list[bool] = []
+    load = loading.load_vae
+
+    def loaded(*given: object) -> codec.Vae:
+        used.append(False)
+        vae = load(*given)  # type: ignore[arg-type]
+        monkeypatch.setattr(vae, "enable_tiling", lambda: used.append(True))
+        return vae
+
+    monkeypatch.setattr(loading, "load_vae", loaded)
+    cond, photo = write_cond(tmp_path / "cond.mp4", FRAMES), write_photo(tmp_path / "photo.png")
+    for short in (False, True):
+        monkeypatch.setattr(machine, "vae_needs_tiles", lambda *given, short=short: short)
+        encode(photo, cond, folder, CONFIG, tmp_path / "clip.safetensors")
+        assert Latents(tmp_path / "clip.safetensors").header.provenance.notes["vae_tiling"] is short
+    assert used == [False, False, True]
+
+
+def test_what_a_card_has_room_for(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real VAE needs 5.6 GB for a chunk at 512x512 and 16.2 at 1280x720; a text encoder goes to the CPU where the
+    card is too small for it."""
+    real = replace(folder, path=folder.path / "none")
+    for gigabytes, small, large in ((5.5, True, True), (12.0, False, True), (17.0, False, False)):
+        monkeypatch.setattr(machine, "free_card_bytes", lambda device, free=gigabytes: free * 1e9)
+        sizes = Clip(77, 512, 512), Clip(77, 720, 1280)
+        assert [machine.vae_needs_tiles(real, clip, "float32", "cuda") for clip in sizes] == [small, large]
+        assert loading.device_with_room(11.36e9, "cuda:0") == ("cuda:0" if gigabytes > 12.5 else "cpu")
+    assert not machine.vae_needs_tiles(real, Clip(77, 720, 1280), "float32", "cpu")
+    assert loading.device_with_room(1e15, "cpu") == "cpu"

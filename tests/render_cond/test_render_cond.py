@@ -113,11 +113,12 @@ def test_bad_zoom_is_a_one_line_error(body: Body, zoom: str) -> None:
 
 
 def test_the_file_is_lossless_and_names_its_colours(body: Body, tmp_path: Path) -> None:
-    """cond.mp4 returns every pixel, one frame per row, and its metadata names the colour version."""
+    """cond.mp4 returns every pixel, one frame per row; its metadata names the colour version and the frontal frames."""
     motion = standing(body, 4)
     write_condition(motion, body, SMALL, tmp_path / "cond.mp4")
     read = [frame.rgb for frame in read_frames(tmp_path / "cond.mp4")]
     for ours, theirs in zip(render_frames(motion, body, SMALL), read, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert json.loads(read_metadata(tmp_path / "cond.mp4")["comment"])["notes"]["colours"] == VERSION
+    notes = json.loads(read_metadata(tmp_path / "cond.mp4")["comment"])["notes"]
+    assert (notes["colours"], notes["frontal_frames"]) == (VERSION, [0])
     assert probe(tmp_path / "cond.mp4").duration_seconds == pytest.approx(4 / 25, abs=0.04)

@@ -141,3 +141,32 @@ def test_a_skipped_step_keeps_its_face(theirs: Any, config: str) -> None:
     assert len(calls) == 1
     torch.testing.assert_close(found[0], plain, rtol=0, atol=0)
     torch.testing.assert_close(found[1], plain, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_loras_stack_beside_a_face(theirs: Any, tmp_path: Path) -> None:
+    """Two LoRAs on the blocks give, with a face, what their products added to the weights give; the face adapters,
+    whose linears have the same names, stay as they are."""
+    from safetensors.torch import save_file
+
+    from stages.wan.acceleration import fold_adapters
+    from stages.wan.adapter import stack_lora
+
+    model, summed, generator = ours(theirs), ours(theirs), torch.Generator().manual_seed(4)
+    for number, scale in enumerate((1.0, 0.5)):
+        tensors = {}
+        for name in ("blocks.0.attn1.to_q", "blocks.2.attn2.to_v", "blocks.3.ffn.net.2"):
+            weight = summed.get_submodule(name).weight
+            down = 0.3 * torch.randn(4, weight.shape[1], generator=generator)
+            up = 0.3 * torch.randn(weight.shape[0], 4, generator=generator)
+            tensors |= {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
+            weight += scale * up @ down
+        save_file(tensors, tmp_path / f"{number}.safetensors")
+        stack_lora(model, tmp_path / f"{number}.safetensors", scale)
+    given = {**inputs(), "motion_hidden_states": motion(), "face_motion": face_motion(model, faces())}
+    expected = summed(**given).sample
+    assert not torch.allclose(ours(theirs)(**given).sample, expected, rtol=0, atol=1e-3)
+    torch.testing.assert_close(model(**given).sample, expected, rtol=1e-4, atol=1e-4)
+    fold_adapters(model)
+    torch.testing.assert_close(model(**given).sample, expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(model.face_adapter[0].to_q.weight, theirs.face_adapter[0].to_q.weight)

@@ -39,6 +39,29 @@ def test_the_mask_is_wan_animates(animate_folder, known: int) -> None:
     assert torch.equal(ours, expected)
 
 
+@pytest.mark.parametrize("known", [1, 5])
+def test_the_mask_of_a_background_is_wan_animates(known: int) -> None:
+    """With parts of the frames kept, the mask is diffusers' `get_i2v_mask` for the same parts, in the first and in a
+    later chunk; the reference slot stays 1."""
+    from diffusers import WanAnimatePipeline
+
+    kept = torch.randint(0, 2, (17, 4, 6), generator=torch.Generator().manual_seed(0)).float()
+    for first in (True, False):
+        expected = WanAnimatePipeline.get_i2v_mask(
+            _Factors(),
+            1,
+            5,
+            4,
+            6,
+            0 if first else known,
+            mask_pixel_values=kept[None, None],
+            device="cpu",  # type: ignore[arg-type]
+        )
+        ours = mask(layout(17, known, first=first, sac=False), 4, 6, kept)
+        assert torch.equal(ours[:, :, 1:], expected)
+        assert ours[:, :, 0].all()
+
+
 class _Factors:
     vae_scale_factor_temporal = 4
 

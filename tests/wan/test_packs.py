@@ -331,7 +331,8 @@ def test_the_real_size_is_planned_by_its_stored_bytes(kind: str, gigabytes: floa
     """Cards of 12, 16 and 24 GB hold the pack, or take it block by block from host memory, with the LoRA beside."""
     networks = Networks(DEFAULTS, VAE, WanConfig(num_inference_steps=6), pack=tiny_packs.published(kind))
     assert networks.transformer_bytes / 1e9 == pytest.approx(gigabytes, abs=0.05)
-    assert 40 * networks.block_bytes < networks.transformer_bytes
+    assert 40 * networks.block_bytes + sum(networks.face_adapter_bytes) < networks.transformer_bytes
+    assert len(networks.face_adapter_bytes) == 8
     assert 140e6 < networks.expansion_bytes < 600e6
     with_lora = Networks(networks.transformer, VAE, networks.wan, pack=networks.pack, lora_bytes=738_005_744)
     assert with_lora.transformer_bytes == networks.transformer_bytes + 738_005_744

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,10 @@ from stages.wan.cost import (
     vae_costs,
 )
 from stages.wan.device_speeds import DEVICES, known_device, measured_device
+from stages.wan.folder import ModelFolder
 from stages.wan.layout import layout
-from stages.wan.plan import Clip, Networks, Placement, choose_plan, make_plan
+from stages.wan.machine import free_host_bytes, plan_for_device
+from stages.wan.plan import Clip, Networks, Placement, choose_plan, make_plan, resident_bytes
 from stages.wan.run_config import NO_EFFECT, RunConfig
 from tests.wan.tiny import VAE
 
@@ -40,15 +43,17 @@ def networks() -> Networks:
     return Networks(REAL, VAE, WanConfig(), {"CLIP": 2_530_000_000, "UMT5": 0})
 
 
-@pytest.mark.parametrize(("slots", "teraflop"), [(FIRST, 909.8), (LATER, 971.9)])
-def test_operations_are_the_flop_counter_s(slots: Any, teraflop: float) -> None:
+@pytest.mark.parametrize(
+    ("slots", "face", "teraflop"), [(FIRST, False, 909.8), (LATER, False, 971.9), (FIRST, True, 928.0)]
+)
+def test_operations_are_the_flop_counter_s(slots: Any, face: bool, teraflop: float) -> None:
     """The formula equals torch's FlopCounterMode over the real 40 blocks on the meta device, to the operation."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = meta_transformer(REAL, torch.bfloat16)
+    model = meta_transformer(REAL, torch.bfloat16, face)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(**meta_inputs(REAL, slots, 512, 512, torch.bfloat16))
-    formula = transformer_operations(REAL, slots, 512, 512)
+        model(**meta_inputs(REAL, slots, 512, 512, torch.bfloat16, face))
+    formula = transformer_operations(REAL, slots, 512, 512, face)
     assert formula.total == counter.get_total_flops()
     assert formula.total / 1e12 == pytest.approx(teraflop, abs=0.05)
 
@@ -60,6 +65,41 @@ def test_weights_are_those_of_the_real_model(networks: Networks) -> None:
     assert networks.transformer_bytes == parameter_bytes(model)
     assert networks.transformer_bytes / 1e9 == pytest.approx(32.85, abs=0.01)
     assert networks.fp8_bytes / 1e9 == pytest.approx(16.64, abs=0.15)
+
+
+def test_a_face_is_in_the_plan() -> None:
+    """A clip with a face: 34.61 GB in bf16, 17.6 with 8-bit storage, SAC off unless it is asked for, and an encoder of
+    faces that runs once per frame: 3.0 TFLOP for 77."""
+    networks = Networks(REAL, VAE, WanConfig(), face=True)
+    assert networks.transformer_bytes / 1e9 == pytest.approx(34.61, abs=0.01)
+    assert networks.fp8_bytes / 1e9 == pytest.approx(17.6, abs=0.1)
+    assert [size / 1e6 for size in networks.face_adapter_bytes] == pytest.approx([209.8] * 8, abs=0.1)
+    plan = make_plan(networks, CLIP, Placement(), known_device("NVIDIA H200"))
+    steps = {step.name: step for step in plan.steps}
+    assert steps["step of a later chunk (21 slots)"].operations / 1e12 == pytest.approx(928.0, abs=0.05)
+    face = steps["encoding the face of a frame"]
+    assert face.times == CLIP.frames
+    assert 77 * face.operations / 1e12 == pytest.approx(3.02, abs=0.01)
+    assert "encoder of faces: 0.09 GB" in "\n".join(plan.lines())
+    anchored = make_plan(Networks(REAL, VAE, WanConfig(sac=True), face=True), CLIP, Placement())
+    assert any(step.name == "step of a later chunk (22 slots)" for step in anchored.steps)
+
+
+def test_offload_takes_the_face_adapters_along() -> None:
+    """With offload, two blocks and one face adapter are on the card: the plan with a face needs one adapter and the two
+    encoders of the face more."""
+    plain, face = (Networks(REAL, VAE, WanConfig(sac=False), face=each) for each in (False, True))
+    more = resident_bytes(face, Placement(group_offload=True)) - resident_bytes(plain, Placement(group_offload=True))
+    assert more == face.transformer_bytes - plain.transformer_bytes - sum(face.face_adapter_bytes[1:])
+    assert more / 1e6 == pytest.approx(291, abs=1)
+
+
+def test_a_face_is_not_split_over_cards(tmp_path: Path) -> None:
+    """Context parallel with a face is refused with the setting to change, before anything is measured or loaded."""
+    folder = ModelFolder(tmp_path, "animate", "F32", REAL, has_motion_embedding=True, has_face=True)
+    run = RunConfig(context_parallel="ulysses")
+    with pytest.raises(InputError, match=r"clip with a face cannot be split.*wan_run\.context_parallel=none"):
+        plan_for_device(folder, CLIP, WanConfig(), run, "cpu", face=True)
 
 
 def test_activations_do_not_grow_with_the_blocks() -> None:
@@ -148,6 +188,16 @@ def test_what_does_not_fit_is_one_line(networks: Networks) -> None:
         choose_plan(networks, CLIP, RunConfig(vram_gb=24, offload="none", storage="full"), 0, 64e9)
     with pytest.raises(InputError, match="GB of host memory"):
         choose_plan(networks, CLIP, RunConfig(vram_gb=24, offload="group"), 0, 1e9)
+
+
+def test_a_container_s_limit_counts(tmp_path: Path) -> None:
+    """In a container, free memory is what its limit leaves, cached files included; without a limit it is the host's."""
+    host = free_host_bytes(tmp_path / "none")
+    for name, text in (("max", "2000000"), ("current", "1500000"), ("stat", "anon 5\ninactive_file 300000\n")):
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert free_host_bytes(tmp_path) == 800_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_host_bytes(tmp_path) == pytest.approx(host, rel=0.5)
 
 
 def test_cards_are_found_by_name() -> None:

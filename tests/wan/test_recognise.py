@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from stages.artifacts.streamed_safetensors import Declared
 from stages.errors import InputError
+from stages.wan import weights
+from stages.wan.lora_check import check_lora
+from stages.wan.machine import DEFAULTS
 from stages.wan.recognise import recognise
 from stages.wan.safetensors_headers import read_folder, read_header
 from tests.wan.tiny_weights import animate_transformer, i2v_transformer, lora, pipeline
@@ -45,6 +50,43 @@ def test_loras_are_told_apart(tmp_path: Path) -> None:
     (ours,) = recognise(lora(tmp_path / "b.safetensors", embedding=True))
     assert (plain.name, ours.name) == ("wan-distill", "emosh-adapter")
     assert "rank 8 on 2 layers" in plain.description
+
+
+def relighting(path: Path) -> Path:
+    """A sparse file with the one header that gives the published size: rank 128 in fp16 on the 12 linears of 40 blocks,
+    named lora_down and lora_up, without alphas."""
+    width, inner = 5120, 13824
+    linears = {f"self_attn.{name}": (width, width) for name in "qkvo"}
+    linears |= {f"cross_attn.{name}": (width, width) for name in ("q", "k", "v", "o", "k_img", "v_img")}
+    linears |= {"ffn.0": (inner, width), "ffn.2": (width, inner)}
+    shapes = {
+        f"diffusion_model.blocks.{block}.{linear}.lora_{side}.weight": shape
+        for block in range(40)
+        for linear, (writes, reads) in linears.items()
+        for side, shape in (("down", (128, reads)), ("up", (writes, 128)))
+    }
+    declared = {name: Declared("F16", shape) for name, shape in sorted(shapes.items())}
+    header, begin = {}, 0
+    for name, each in declared.items():
+        end = begin + each.size_bytes
+        header[name] = {"dtype": "F16", "shape": each.shape, "data_offsets": [begin, end]}
+        begin = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + begin)
+    return path
+
+
+def test_the_relighting_lora_is_known_by_its_size(tmp_path: Path) -> None:
+    """A file of exactly the published size is wan-relight, and its layers are those of the 14B model."""
+    path = relighting(tmp_path / "relight.safetensors")
+    assert path.stat().st_size == weights.part("wan-relight").size_bytes
+    (found,) = recognise(path)
+    assert found.name == "wan-relight"
+    assert "rank 128 on 480 layers, F16" in found.description
+    check_lora(path, DEFAULTS)
 
 
 def test_headers_agree_with_the_library(whole: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.plan_by_card import single_file
 from tests.wan import tiny
 
 CONFIG: dict[str, Any] = {
@@ -189,21 +190,5 @@ def quantised(values: np.ndarray, kind: Any) -> np.ndarray:
 
 
 # ---- the real size, without a file
-def published(kind: str) -> Any:
-    """A pack at the real size by its header: the linears of blocks and face adapters in `kind`, else 16 bits."""
-    import gguf
-
-    from stages.wan.machine import DEFAULTS
-    from stages.wan.pack_headers import Packed
-    from stages.wan.packs import Pack, meta_model
-
-    model, tensors = meta_model(DEFAULTS), {}
-    per_block, size = (1, 1) if kind == "F8_E4M3" else gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
-    for name, tensor in model.state_dict().items():
-        linear = tensor.ndim == 2 and name.endswith(".weight") and name.startswith(("blocks.", "face_adapter."))
-        count, shape = tensor.numel(), tuple(tensor.shape)
-        scale = name.replace(".weight", ".scale_weight") if linear and kind == "F8_E4M3" else None
-        packed = (kind, count // per_block * size) if linear else ("F16", 2 * count)
-        tensors[name] = Packed(name, shape, *packed, scale)
-    path = Path("a.safetensors" if kind == "F8_E4M3" else "a.gguf")
-    return Pack(path, dict(model.config), tensors, tuple(tensors.values()), lambda packed: torch.empty(0))
+published = single_file
+"""A pack at the real size by its header, its linear layers all in one type."""

@@ -1,6 +1,6 @@
 """Draw one chunk after another: from a clip's latents to frames (paper 3.4).
 
-Chunk 1 is drawn from the photo alone. Every later chunk also reads the first denoised latent of chunk 1
+Chunk 1 is drawn from the photo alone. Every later chunk also reads a latent of chunk 1, usually its first
 (spatially-aligned conditioning, SAC) and the last frames of the chunk before, encoded together with grey for the rest.
 A chunk must be decoded completely before the next can begin: the frames that the next one needs come last from the
 causal decoder and depend on all of the chunk's latents (measured in tests/generate/wan). With SAC off and the output of
@@ -40,8 +40,8 @@ class Models:
 
 @dataclass(frozen=True)
 class Carried:
-    """What a chunk passes to the next: `noise_state`, the state of the random generator; `anchor`, the first denoised
-    latent of chunk 1, never decoded and encoded again; `tail`, the chunk's last frames in [-1, 1]."""
+    """What a chunk passes to the next: `noise_state`, the state of the random generator; `anchor`, the latent of one
+    frame of chunk 1; `tail`, the chunk's last frames in [-1, 1]."""
 
     noise_state: Tensor
     anchor: Float[Tensor, "1 16 1 h w"] | None = None
@@ -62,20 +62,21 @@ def draw_chunk(
     generator = torch.Generator()
     generator.set_state(carried.noise_state)
     start = noise(slots, header.height // 8, header.width // 8, generator, device)
-    known = _known(latents, carried, models)
+    known = _known(latents, chunk, carried, models)
     known_slots = condition(
         slots,
         _tensor(latents.read("reference_latents"), device),
         carried.anchor.to(device) if slots.anchor and carried.anchor is not None else None,
         known.to(device),
+        read_kept(latents, chunk),
     )
     motion = _tensor(latents.motion(chunk.number), device)
     denoised = denoise(
         models.transformer, start, known_slots, motion, read_embeddings(latents), config, slots.lead, progress,
         faces=read_faces(latents, chunk),
     )  # fmt: skip
-    anchor = denoised[:, :, slots.lead : slots.lead + 1].cpu() if carried.anchor is None else carried.anchor
     frames = codec.decode(models.vae, denoised[:, :, slots.lead :])
+    anchor = _anchor(denoised, frames, slots.lead, models, config) if carried.anchor is None else carried.anchor
     if config.color_anchor and carried.tail is not None:
         frames = match_colours(frames, carried.tail.to(frames))
     own = frames[:, :, chunk.known :]
@@ -83,17 +84,47 @@ def draw_chunk(
     return own[:, :, : chunk.new].cpu(), replace(carried, noise_state=generator.get_state(), anchor=anchor, tail=tail)
 
 
+def _anchor(
+    denoised: Float[Tensor, "1 16 slots h w"],
+    frames: Float[Tensor, "1 3 frames height width"],
+    lead: int,
+    models: Models,
+    config: WanConfig,
+) -> Float[Tensor, "1 16 1 h w"]:
+    """What later chunks see of chunk 1: its first denoised latent as it is, or another frame encoded alone."""
+    if config.anchor_frame in ("first", 0):
+        return denoised[:, :, lead : lead + 1].cpu()
+    assert isinstance(config.anchor_frame, int), "fit_to_drawing has replaced a name by its frame"
+    return codec.encode(models.vae, frames[:, :, config.anchor_frame : config.anchor_frame + 1]).cpu()
+
+
 def read_faces(latents: Latents, chunk: Chunk) -> FaceMotion | None:
     """The faces of exactly the chunk's frames; past the clip's end they turn back with the condition map."""
-    if not latents.has("face_motion"):
+    if not latents.has_face:
         return None
-    header, faces = latents.header, latents.read("face_motion")
-    rows = [source_row(chunk.start + number, header.frames) for number in range(header.chunk_frames)]
-    return FaceMotion(_tensor(faces[rows]), _tensor(latents.read("blank_face_motion")))
+    faces = latents.frames("face_motion", _rows(latents, chunk))
+    return FaceMotion(_tensor(faces), _tensor(latents.read("blank_face_motion")))
 
 
-def _known(latents: Latents, carried: Carried, models: Models) -> Float[Tensor, "1 16 video h w"]:
-    """Known latents: the encoding of the last frames of the chunk before, or of a grey clip for chunk 1."""
+def read_kept(latents: Latents, chunk: Chunk) -> Float[Tensor, "frames h w"] | None:
+    """1 where the background is kept, for exactly the chunk's frames; None for a clip without one."""
+    if not latents.has("replace_mask"):
+        return None
+    return 1 - torch.from_numpy(latents.frames("replace_mask", _rows(latents, chunk))).float()
+
+
+def _rows(latents: Latents, chunk: Chunk) -> list[int]:
+    """The clip's frame at each frame of the chunk; past the clip's end they turn back."""
+    header = latents.header
+    return [source_row(chunk.start + number, header.frames) for number in range(header.chunk_frames)]
+
+
+def _known(latents: Latents, chunk: Chunk, carried: Carried, models: Models) -> Float[Tensor, "1 16 video h w"]:
+    """Known latents: the encoding of the last frames of the chunk before, then grey, or the background to keep."""
+    if latents.has("background"):
+        shown = codec.pixels(torch.from_numpy(latents.frames("background", _rows(latents, chunk))))
+        before = [] if carried.tail is None else [carried.tail]
+        return codec.encode(models.vae, torch.cat([*before, shown[:, :, chunk.known :]], dim=2))
     if carried.tail is None:
         return _tensor(latents.read("grey_latents"), models.device)
     return codec.known_latents(models.vae, carried.tail, latents.header.chunk_frames)

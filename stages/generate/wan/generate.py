@@ -25,6 +25,7 @@ from stages.progress import Progress, silent
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
 from stages.wan.layout import LAYOUT_VERSION, TEXT_TOKENS, layout
+from stages.wan.run_config import RunConfig, check_face_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,10 +65,9 @@ def generate(
     from stages.video.sink import VideoSink
     from stages.wan.offload import explained_out_of_memory
 
-    latents = Latents(path)
+    latents, run_plan = Latents(path), run_plan or RunPlan()
     source, config = fit_to_drawing(source, config, latents)
-    check_inputs(latents, source, config)
-    run_plan = run_plan or RunPlan()
+    check_inputs(latents, source, config, run_plan.config)
     record = provenance(path, latents, source, config, device, run_plan)
     store = ChunkStore(work, f"{record.fingerprint()}-{code}")
     progressed = store.resumed(before_first_chunk(config.seed))
@@ -87,7 +87,8 @@ def generate(
             frames = store.frames(chunk.number)
             if chunk.number >= progressed.done:
                 models = models or _load(source, config, device, run_plan, latents)
-                with explained_out_of_memory(run_plan.placement, f"drawing chunk {chunk.number + 1}"):
+                packed, step = source.folder.pack is not None, f"drawing chunk {chunk.number + 1}"
+                with explained_out_of_memory(run_plan.placement, step, packed):
                     drawn, carried = draw_chunk(
                         latents,
                         chunk,
@@ -122,21 +123,49 @@ def _load(source: Source, config: WanConfig, device: str, run_plan: RunPlan, lat
     lengths = [layout(header.chunk_frames, header.overlap_frames, True, config.sac is not False)]
     if header.frames > header.chunk_frames:
         lengths.append(layout(header.chunk_frames, header.overlap_frames, False, config.sac is not False))
-    compile_models(models, run_plan, tuple(lengths), header.height, header.width, latents.sizes["image_tokens"])
+    tokens, features = latents.sizes["image_tokens"], latents.sizes.get("face_features", 0)
+    compile_models(models, run_plan, tuple(lengths), header.height, header.width, tokens, features)
     return models
 
 
 def fit_to_drawing(source: Source, config: WanConfig, latents: Latents) -> tuple[Source, WanConfig]:
-    """Load the face modules for a clip with faces; leave SAC off for it unless it is asked for.
+    """Load the face modules for a clip with faces; leave SAC off for it unless it is asked for; name the anchor frame.
 
-    Wan-Animate's own weights were never trained with SAC.
+    Wan-Animate's own weights were never trained with SAC. Raises InputError for an anchor frame that cannot be used.
     """
-    face = latents.has("face_motion")
-    return replace(source, face=face), replace(config, sac=not face if config.sac is None else config.sac)
+    fitted = replace(config, sac=config.uses_sac(latents.has_face))
+    return replace(source, face=latents.has_face), replace(fitted, anchor_frame=_anchor_frame(fitted, latents))
 
 
-def check_inputs(latents: Latents, source: Source, config: WanConfig) -> None:
-    """Refuse latents that do not fit the model or the config, before anything heavy is loaded."""
+def _anchor_frame(config: WanConfig, latents: Latents) -> int | str:
+    """The number of the anchor frame, or `first`."""
+    if config.anchor_frame == "first":
+        return "first"
+    if not config.sac:
+        raise InputError(
+            f"anchor_frame {config.anchor_frame} has no effect without SAC; set wan.sac=true, or anchor_frame=first"
+        )
+    count = min(latents.header.chunk_frames, latents.header.frames)
+    if config.anchor_frame == "frontal":
+        frontal = latents.header.provenance.notes.get("frontal_frames")
+        if not isinstance(frontal, list) or not all(isinstance(frame, int) for frame in frontal):
+            raise InputError(
+                f"{latents.path} does not say where the head faces the camera; draw the condition map again "
+                "(emosh render-cond), encode it again, or give a frame's number as anchor_frame"
+            )
+        found = max((frame for frame in frontal if 0 <= frame < count), default=None)
+        if found is None:
+            raise InputError(f"{latents.path} shows nobody in its first {count} frames; set wan.anchor_frame=first")
+        return found
+    if int(config.anchor_frame) >= count:
+        raise InputError(
+            f"anchor_frame is {config.anchor_frame}, expected 0 to {count - 1}, a frame of the first chunk"
+        )
+    return config.anchor_frame
+
+
+def check_inputs(latents: Latents, source: Source, config: WanConfig, run: RunConfig) -> None:
+    """Refuse latents that do not fit the model or the settings, before anything heavy is loaded."""
     path, base = latents.path, source.folder.config
     if latents.header.layout != LAYOUT_VERSION:
         raise InputError(
@@ -159,6 +188,8 @@ def check_inputs(latents: Latents, source: Source, config: WanConfig) -> None:
             f"guidance_scale {config.guidance_scale:g} needs latents with a negative prompt; "
             "encode again with --set negative_prompt=TEXT, or leave guidance off"
         )
+    if source.face:
+        check_face_options(run)
     check_source(source, config)
     latents.check_values()
 
@@ -183,7 +214,7 @@ def provenance(
             "backend": "wan",
             "synthetic": True,
             "device": device,
-            "photo": encoded.notes.get("photo"),
+            **{key: encoded.notes.get(key) for key in ("photo", "drawing", "face", "replace")},
             "packages": {name: version(name) for name in PACKAGES},
             "model": source.folder.name,
         },

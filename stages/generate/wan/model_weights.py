@@ -14,7 +14,7 @@ from stages.wan.digests import file_digests, folder_digests
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import Layout
 from stages.wan.placement import Placement
-from stages.wan.run_config import RunConfig, check_pack_options
+from stages.wan.run_config import RunConfig, check_face_options, check_pack_options
 
 PARTS = ("transformer", "vae")
 """Components of the model folder that drawing needs."""
@@ -94,14 +94,14 @@ def load_models(source: Source, config: WanConfig, device: str, run_plan: RunPla
     import torch
 
     from stages.wan import context_parallel
-    from stages.wan.acceleration import check_runnable, fold_adapters, speed_up
+    from stages.wan.acceleration import change_weights, check_runnable, fold_adapters, speed_up
     from stages.wan.adapter import load_adapter, stack_lora
     from stages.wan.loading import DTYPES, load_transformer, load_vae
     from stages.wan.offload import apply_placement, explained_out_of_memory
 
     run_plan = run_plan or RunPlan()
-    if source.face and run_plan.config.context_parallel != "none":
-        raise InputError("context parallel does not work with a face yet; leave wan_run.context_parallel out")
+    if source.face:
+        check_face_options(run_plan.config)
     if source.folder.pack is not None:
         check_pack_options(run_plan.config)
     if not context_parallel.is_helper():
@@ -110,7 +110,7 @@ def load_models(source: Source, config: WanConfig, device: str, run_plan: RunPla
         context_parallel.send_setup(source, config, run_plan, torch.device(device).type)
     placement, dtype = run_plan.placement, DTYPES[config.dtype]
     on_cpu_first = placement.group_offload or placement.fp8_storage
-    with explained_out_of_memory(placement, "loading the model"):
+    with explained_out_of_memory(placement, "loading the model", source.folder.pack is not None):
         transformer = load_transformer(source.folder, dtype, "cpu" if on_cpu_first else device, source.face)
         if source.adapter is not None:
             load_adapter(transformer, source.adapter, config.adapter_scale)
@@ -119,11 +119,10 @@ def load_models(source: Source, config: WanConfig, device: str, run_plan: RunPla
         if on_cpu_first and source.folder.pack is None:
             fold_adapters(transformer)
         vae = load_vae(source.folder, DTYPES[config.vae_dtype], device)
-        if not placement.group_offload:
-            speed_up(transformer, run_plan.config, config.num_inference_steps, device)
+        change_weights(transformer, run_plan.config, device)
         apply_placement(transformer, vae, placement, device, dtype)
-        if placement.group_offload:
-            speed_up(transformer, without_compile(run_plan.config), config.num_inference_steps, device)
+        run = without_compile(run_plan.config) if placement.group_offload else run_plan.config
+        speed_up(transformer, run, config.num_inference_steps)
     if context_parallel.process_count() > 1 and not context_parallel.is_helper():
         context_parallel.share_calls(transformer)
     return Models(transformer, vae, torch.device(device))
@@ -151,13 +150,19 @@ def without_compile(run: RunConfig) -> RunConfig:
 
 
 def compile_models(
-    models: Models, run_plan: RunPlan, layouts: tuple[Layout, ...], height: int, width: int, image_tokens: int
+    models: Models,
+    run_plan: RunPlan,
+    layouts: tuple[Layout, ...],
+    height: int,
+    width: int,
+    image_tokens: int,
+    face_features: int,
 ) -> None:
     """Compile the transformer for every chunk length of the clip, before the first chunk."""
     from stages.wan.acceleration import warm_up
 
     if run_plan.config.compile and not run_plan.placement.group_offload:
-        warm_up(models.transformer, layouts, height, width, models.device, image_tokens)
+        warm_up(models.transformer, layouts, height, width, models.device, image_tokens, face_features)
 
 
 def dropped_lora_names(config: WanConfig) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from stages.wan import vae as codec
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
 from stages.wan.folder import ModelFolder, open_folder
-from stages.wan.loading import load_image_encoder, load_text_encoder
+from tests.generate.wan.diffusers_pipeline import animate_pipeline
 from tests.wan import tiny
 from tests.wan.clips import frames, write_cond, write_photo
 
@@ -67,23 +67,7 @@ def drawn(latents: Latents, models: Models, config: WanConfig) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def theirs(folder: ModelFolder, models: Models, latents: Latents) -> np.ndarray:
     """What the pipeline draws: (frames, height, width, 3) in [0, 1]."""
-    from diffusers import UniPCMultistepScheduler, WanAnimatePipeline, WanAnimateTransformer3DModel
-
-    transformer: Any = WanAnimateTransformer3DModel.from_pretrained(folder.path / "transformer")
-    for parameter in transformer.parameters():  # where a weight lies in a mapped file changes its products' rounding
-        parameter.data = parameter.data.clone()
-    image_encoder, processor = load_image_encoder(folder)
-    text_encoder, tokenizer = load_text_encoder(folder)
-    pipeline = WanAnimatePipeline(
-        tokenizer=tokenizer,
-        text_encoder=text_encoder,
-        vae=models.vae,
-        scheduler=UniPCMultistepScheduler.from_pretrained(folder.path / "scheduler"),
-        image_processor=processor,
-        image_encoder=image_encoder,
-        transformer=transformer,
-    )
-    pipeline.set_progress_bar_config(disable=True)
+    pipeline = animate_pipeline(folder, models.vae)
     photo = latents.path.parent / "photo.png"
     with pytest.MonkeyPatch.context() as patch:  # its prompt cleaning needs a package that nothing else does
         patch.setattr("diffusers.pipelines.wan.pipeline_wan_animate.prompt_clean", str)
