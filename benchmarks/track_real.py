@@ -75,18 +75,16 @@ def of_emosh(motion: Motion, body: Body) -> Prediction:
 
 def of_mediapipe(video: Path) -> Prediction:
     """World landmarks of Holistic on whole frames. Its hands are in pixels, so only their shape can be compared."""
-    from stages.detect.crops import Crop
-    from stages.detect.networks import Networks
-    from stages.detect.reader import holistic_points
+    from stages.networks.holistic import Holistic
+    from stages.networks.opened import Networks
     from stages.video.source import read_frames
 
     kept: dict[str, list[np.ndarray]] = {name: [] for name in ("pose_world", "pose", "left_hand", "right_hand")}
-    with Networks() as networks:
-        for frame in read_frames(video):
-            height, width = frame.rgb.shape[:2]
-            found = holistic_points(Crop(frame.rgb, np.array([0, 0, width, height])), networks, "holistic")
-            for name, rows in kept.items():
-                rows.append(found.get(name, np.full((21 if "hand" in name else 33, 3), np.nan)))
+    holistic = Holistic(Networks())
+    for frame in read_frames(video):
+        found = holistic.read(frame.rgb)
+        for name, rows in kept.items():
+            rows.append(found.get(name, np.full((21 if "hand" in name else 33, 3), np.nan)))
     points = {name: np.array(rows, float) for name, rows in kept.items()}
     hands = {hand: points[hand] for hand in ("left_hand", "right_hand")}
     valid = {hand: np.isfinite(rows).all((1, 2)) for hand, rows in hands.items()}

@@ -157,7 +157,7 @@ def test_another_threshold_judges_again(copy: Path, videos: Path) -> None:
 def test_another_curation_is_refused(copy: Path, videos: Path, tmp_path: Path) -> None:
     """Settings that decide what is measured, and another folder of videos, are refused by name; nothing is touched."""
     before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
-    line = refused("curate", videos, "-o", copy, *SHORT, "--set", "cut_score=20")
+    line = refused("curate", videos, "-o", copy, *SHORT, "--set", "curate.cut_score=20")
     assert "curate.cut_score was 10.0, now 20.0" in line
     assert "--force" in line
     other = tmp_path / "other"
@@ -169,7 +169,7 @@ def test_another_curation_is_refused(copy: Path, videos: Path, tmp_path: Path) -
 
 def test_force_begins_anew(copy: Path, videos: Path) -> None:
     """--force takes other settings, and leaves nothing of what was made with the ones before."""
-    said = curate(videos, copy, "--json", "--force", "--set", "max_frames=20", "--set", "cut_score=99")
+    said = curate(videos, copy, "--json", "--force", "--set", "max_frames=20", "--set", "curate.cut_score=99")
     assert (said.code, said.json["remembered"]) == (0, 0), said.err
     assert set(by_source(copy)) == {("person.mp4", 0), ("tiny.mp4", 0), ("broken.mp4", 0)}
     assert by_source(copy)["person.mp4", 0].frames == 20
