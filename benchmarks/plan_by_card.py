@@ -3,8 +3,9 @@
     python -m benchmarks.plan_by_card [--write]
 
 The plan that `--vram` makes for a clip of 300 frames with a face, 20 steps, on a machine with 64 GB of free memory, for
-the bf16 base and for quantised single files. Nothing is loaded and nothing measured: the shapes are the real model's,
-single files are described by their type alone (a published file keeps some weights in larger types).
+the bf16 base and for quantised single files. Nothing is loaded and nothing measured here: the shapes are the real
+model's, single files are described by their type alone (a published file keeps some weights in larger types). What the
+plan cannot count was measured on an H200 (benchmarks.gpu_generate).
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ def main() -> None:
                 host = max(plan.pop("host_gb", 0.0) for plan in plans)
                 found.row(**cells, **plans[0], **plans[1], host_gb=host or None)
         draw(found.picture("plan_by_card.png", "Memory that Wan-Animate needs on the card, computed, not measured."))
-        found.note(f"Computed from the model's shapes, not measured: 20 steps, {HOST_GB} GB of free host memory, the "
-                   "VAE in float32; no time where the card's rate is not in emosh's table.")  # fmt: skip
+        found.note("Computed from the model's shapes, with what an H200 took beside them; none of these cards was "
+                   f"measured. 20 steps, compiled blocks, {HOST_GB} GB of free host memory, the VAE in float32; no "
+                   "time where the card's rate is not in emosh's table.")  # fmt: skip
         found.note("Single files: every linear layer of blocks and face adapters in that type. A published Q3_K_M has "
                    "some in larger types: 8.6 GB instead of 7.9. The time to expand them is not counted.")  # fmt: skip
 

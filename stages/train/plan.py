@@ -3,8 +3,8 @@
 Operations are counted as in `stages/wan/cost.py`. The backward pass of a frozen linear layer computes only the gradient
 of its input, with as many operations as the forward pass. The backward pass of attention takes 2.5 times the operations
 of its forward pass, because it computes the scores again. With checkpointing, the forward pass of every block runs
-twice. Activations of one block, forward and backward, are counted on the meta device. Rates are those of the device.
-Hours do not include loading, logging or waiting.
+twice. Activations of one block, forward and backward, are counted on the meta device. Rates are those of drawing on the
+device; a step of training is slower by `SLOWER_THAN_DRAWING`. Hours do not include loading, logging or waiting.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ CARD_GB = {"GB200": 192, "B200": 192, "H200": 141, "H20": 96, "H100": 80, "H800"
            "RTX PRO 6000": 96, "RTX 5090": 32, "RTX 4090": 24, "RTX 3090": 24, "A6000": 48}  # fmt: skip
 TUNED_BYTES = 16
 """Bytes per trained number: itself, its gradient and Adam's two averages, in float32."""
+SLOWER_THAN_DRAWING = 1.36
+"""Measured seconds of a sample over those of its operations at the rates of drawing: 7.70 s on an H200 with weights in
+bf16 (benchmarks/gpu_train.py). Blocks are not compiled here."""
 PAPER_HOURS, PAPER_STEPS, PAPER_GPUS, PAPER_BATCH = 100.0, 6500, 32, 32
 PAPER_PEAK = 148e12
 """Dense bf16 operations per second of an H20 by its datasheet."""
@@ -123,7 +126,7 @@ def make_plan(
     seconds = None
     if hardware.device is not None:
         share = -(-config.batch_size // hardware.gpus)
-        seconds = linear / hardware.device.matmul + attention / hardware.device.attention
+        seconds = SLOWER_THAN_DRAWING * (linear / hardware.device.linear + attention / hardware.device.attention)
         if config.offload_weights:  # the card receives every weight in each forward pass and once in the backward pass
             copied = Networks(transformer, {}, WanConfig(dtype=config.dtype)).fp8_bytes
             seconds += (3 if config.gradient_checkpointing else 2) * copied / hardware.device.link

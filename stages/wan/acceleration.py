@@ -183,11 +183,16 @@ def _replace_linears(transformer: Any, device: torch.device) -> int:
 
 
 def _check_fp8(device: torch.device) -> None:
-    from stages.wan.fp8_linear import LEAST_CAPABILITY
+    """Multiply once. Raises InputError where this torch or this card cannot multiply in 8 bits with a scale per row."""
+    from stages.wan.fp8_linear import Fp8Linear
 
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
-        name = torch.cuda.get_device_name(device)
-        raise InputError(f"{name} does not multiply in 8 bits; set wan_run.fp8_compute=false or storage=fp8")
+    try:
+        Fp8Linear(torch.nn.Linear(16, 16, device=device, dtype=torch.bfloat16))(torch.ones(16, 16, device=device))
+    except RuntimeError as error:
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"torch {torch.__version__} on the CPU"
+        raise InputError(
+            f"{name} does not multiply in 8 bits with a scale per row; set wan_run.fp8_compute=false or storage=fp8"
+        ) from error
 
 
 def _smallest_transformer() -> Any:

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 DTYPE = torch.float8_e4m3fn
 LARGEST_E4M3 = 448.0
 """Largest number of the type e4m3."""
-LEAST_CAPABILITY = (8, 9)
-"""Lowest compute capability of a card that multiplies in 8 bits."""
 
 
 class Fp8Linear(nn.Module):

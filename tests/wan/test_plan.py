@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.record import RESULTS, read
 from stages.errors import InputError
 from stages.wan.config import WanConfig
 from stages.wan.cost import (
@@ -85,9 +86,33 @@ def test_a_face_is_in_the_plan() -> None:
     assert any(step.name == "step of a later chunk (22 slots)" for step in anchored.steps)
 
 
+def test_the_plan_is_what_an_h200_measured() -> None:
+    """Against benchmarks/results/gpu_generate.json: a step with a face within 1 % of the seconds and 3 % of the memory,
+    at three sizes and with offload; the VAE within 5 % of both."""
+    card, networks = known_device("NVIDIA H200"), Networks(REAL, {}, WanConfig(), face=True)
+    rows = {
+        (row["name"], row["size"]): (row["step"], row["memory_gb"])
+        for row in read(RESULTS / "gpu_generate.json").rows
+    }  # fmt: skip
+    cases = [("exact", 512, 512), ("exact", 832, 480), ("exact", 1280, 720), ("offload", 512, 512)]
+    for name, width, height in cases:
+        plan = make_plan(networks, Clip(77, height, width), Placement(group_offload=name == "offload"), card)
+        step = next(step for step in plan.steps if step.name.startswith("step of chunk 1"))
+        seconds, memory = rows[name, f"{width}x{height}"]
+        assert step.seconds == pytest.approx(seconds, rel=0.01), (name, width)
+        assert step.peak_bytes / 1e9 == pytest.approx(memory, rel=0.03), (name, width)
+    steps = {step.name: step for step in make_plan(networks, Clip(77, 512, 512), Placement(), card).steps}
+    encoding, decoding = steps["encoding a chunk of the condition map"], steps["decoding a chunk"]
+    away = networks.transformer_bytes
+    for step, name, held in ((encoding, "encode", 0), (decoding, "decode", away)):
+        seconds, memory = rows[f"VAE {name}, float32", "512x512"]
+        assert step.seconds == pytest.approx(seconds, rel=0.05), name
+        assert (step.peak_bytes - held) / 1e9 == pytest.approx(memory, rel=0.05), name
+
+
 def test_offload_takes_the_face_adapters_along() -> None:
-    """With offload, two blocks and one face adapter are on the card: the plan with a face needs one adapter and the two
-    encoders of the face more."""
+    """With offload, some blocks and one face adapter are on the card: the plan with a face needs one adapter and the
+    two encoders of the face more."""
     plain, face = (Networks(REAL, VAE, WanConfig(sac=False), face=each) for each in (False, True))
     more = resident_bytes(face, Placement(group_offload=True)) - resident_bytes(plain, Placement(group_offload=True))
     assert more == face.transformer_bytes - plain.transformer_bytes - sum(face.face_adapter_bytes[1:])
