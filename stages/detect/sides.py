@@ -34,10 +34,10 @@ FACE_PRICE = 0.1
 """Price of an exchanged frame with a face: where a face is seen the network hardly errs. Chosen here."""
 LONGEST_GAP = 0.5
 """Seconds without the person after which movement says nothing."""
-JUMP, JUMP_RATIO = 0.3, 1.5
-"""A lone jump is farther than the first from both neighbours, and by the second factor farther than these are from each
-other. A steady movement has a factor of 0.5. Between two labellings the network gives such frames, with the shoulders
-on top of each other (beam cam02)."""
+JUMP, JUMP_RATIO, JUMP_SECONDS = 0.3, 1.5, 0.1
+"""A lone jump is farther than the first from a frame before and one after it, and by the second factor farther than
+these are from each other. A steady movement has a factor of 0.5. Between two labellings the network gives such frames,
+with the shoulders on top of each other (beam cam02), up to three in a row. The third is the time between the two."""
 
 
 def exchanged_sides(
@@ -55,16 +55,26 @@ def exchanged_sides(
 
 
 def lone_jumps(observations: Observations) -> Bool[np.ndarray, "frames"]:
-    """Frames whose pose is far from both neighbours, which are near each other, whatever the labels."""
+    """Frames whose pose is far from one before and one after it within JUMP_SECONDS, which are near each other,
+    whatever the labels."""
     rows, jumps = np.flatnonzero(_has_pose(observations)), np.zeros(len(observations), bool)
-    if len(rows) < 3:
-        return jumps
-    step, beyond = np.minimum(*_movement(observations, rows)), np.empty(len(rows) - 2)
-    for start in (0, 1):
-        beyond[start::2] = np.minimum(*_movement(observations, rows[start::2]))
-    nearer = np.minimum(step[:-1], step[1:])
-    jumps[rows[1:-1]] = (nearer > JUMP) & (nearer > JUMP_RATIO * beyond)
+    longest = max(JUMP_SECONDS, 2 / observations.fps) + 0.5 / observations.fps
+    times, reach = observations.pts_seconds[rows], int(longest * observations.fps)
+    moved = {span: _movement_over(observations, rows, span) for span in range(1, min(reach, len(rows) - 1) + 1)}
+    for span in range(2, len(moved) + 1):
+        starts = np.flatnonzero(times[span:] - times[:-span] <= longest)
+        for before in range(1, span):
+            nearer = np.minimum(moved[before][starts], moved[span - before][starts + before])
+            jumps[rows[starts + before]] |= (nearer > JUMP) & (nearer > JUMP_RATIO * moved[span][starts])
     return jumps
+
+
+def _movement_over(observations: Observations, rows: np.ndarray, span: int) -> Float[np.ndarray, "links"]:
+    """Movement from each of the rows to the one `span` rows later, whatever the labels."""
+    moved = np.empty(len(rows) - span)
+    for start in range(min(span, len(moved))):
+        moved[start::span] = np.minimum(*_movement(observations, rows[start::span]))
+    return moved
 
 
 def _has_pose(observations: Observations) -> Bool[np.ndarray, "frames"]:

@@ -103,7 +103,7 @@ class TrackConfig:
     sigma_lean_m: float = 0.1
     """Expected error of the depth of the mid-hip relative to the mid-shoulder, metres: 22 to 46 mm on rendered bodies,
     70 to 190 where a camera looks down on a person, whom the detector takes for upright. Between 0.06 and 0.4 the error
-    on real truth changes by less than 4 mm; a smaller value leaves less doubt whether a torso leans to or fro."""
+    on real truth changes by at most 6 mm (beam cam03); a smaller value leaves less doubt whether a torso leans."""
     sigma_hidden_depth_m: float = 0.2
     """Expected error of the depth of body points that the detector calls invisible, metres."""
     sigma_hand_depth_m: float = 0.03
@@ -160,7 +160,7 @@ class TrackConfig:
     """Expected change of the spine joints per frame at 30 frames per second, radians."""
     step_head_rad: float = 0.04
     """Expected change of the neck and head joints per frame at 30 frames per second, radians."""
-    step_joint_rad: float = 0.07
+    step_joint_rad: float = 0.06
     """Expected change of every joint without a setting of its own per frame at 30 frames per second, radians."""
     step_finger_rad: float = 0.12
     """Expected change of the finger joints per frame at 30 frames per second, radians."""
