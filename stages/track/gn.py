@@ -1,16 +1,21 @@
-"""`--solver gn`: Gauss-Newton in two stages: first the body and the rigid points of the head, then everything."""
+"""`--solver gn`: Gauss-Newton in two stages: first the body and the rigid points of the head, then everything. A third
+one brings hands in front of head and trunk where they came out behind their surface."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from stages.body.model import JOINT_NAMES
 from stages.track.gauss_newton import minimise
+from stages.track.in_front import targets_in_front
 from stages.track.objective import with_groups
 from stages.track.solvers import Losses, Task
 from stages.track.state import EXPRESSION_START, State, joint_columns
-from stages.track.terms import gn_losses
+from stages.track.targets import TargetGroup
+from stages.track.terms import IN_FRONT, gn_losses
 
 FIRST_STAGE = ("body", "rigid_face")
 SECOND_STAGE = ("body", "face", "left_hand", "right_hand")
@@ -32,13 +37,25 @@ def solve(task: Task, report_progress: Callable[[float], None]) -> State:
         config.rigid_iterations, config.tolerance, lambda done: report_progress(done / total),
     )  # fmt: skip
     every = tuple(task.groups[name] for name in SECOND_STAGE)
-    return minimise(
+    state = minimise(
         with_groups(task.problem, every, robust_depth=True), state, task.columns, task.shape,
         config.joint_iterations, config.tolerance,
         lambda done: report_progress((done + config.rigid_iterations) / total),
     )  # fmt: skip
+    bounds = _bounds(task, state)
+    if not bounds:
+        return state
+    still = np.zeros_like(task.shape)  # the surface is drawn once, for this shape
+    return minimise(
+        with_groups(task.problem, (*every, *bounds), robust_depth=True), state, task.columns, still,
+        config.joint_iterations, config.tolerance,
+    )  # fmt: skip
 
 
 def losses(task: Task, state: State) -> Losses:
-    """The objective of the second stage, term by term."""
-    return gn_losses(task.problem, {name: task.groups[name] for name in SECOND_STAGE}, state)
+    """The objective of the last stage, term by term."""
+    return gn_losses(task.problem, {name: task.groups[name] for name in SECOND_STAGE}, state, _bounds(task, state))
+
+
+def _bounds(task: Task, state: State) -> tuple[TargetGroup, ...]:
+    return () if IN_FRONT in task.config.terms_off else targets_in_front(task, state)

@@ -139,7 +139,8 @@ def residuals(
         return pixels, None
     assert group.differences is not None
     found = points[..., 2] @ group.differences.T * _depth_scale(problem, group, points, shape)
-    return pixels, (found - group.depth) * group.per_metre
+    depth = (found - group.depth) * group.per_metre
+    return pixels, np.maximum(depth, 0) if group.is_upper_bound else depth
 
 
 def _depth_scale(problem: Problem, group: TargetGroup, points, shape) -> Float[np.ndarray, "frames 1"]:
@@ -221,7 +222,8 @@ def _linearised(problem: Problem, group: TargetGroup, placed: PosedKeypoints, po
         return residual, flat
     depth_weight = np.sqrt(_geman_mcclure_weight(depth**2, _depth_width(problem, group)))
     deep = _depth_jacobian(problem, group, points, state.shape, jacobian[:, :, 2])
-    deep *= (depth_weight * group.per_metre)[..., None]
+    counted = group.per_metre * (depth > 0) if group.is_upper_bound else group.per_metre
+    deep *= (depth_weight * counted)[..., None]
     return np.concatenate([residual, depth * depth_weight], 1), np.concatenate([flat, deep], 1)
 
 

@@ -85,6 +85,8 @@ class TargetGroup:
     """Depths of the fit are brought to the scale of the target before they are compared, because depths in metres make
     a person small whose target depths are flat. With a distance here, metres, by this distance over that of the first
     keypoint: for targets that come in pixels. Without one, by the size of the mean body over that of the fitted one."""
+    is_upper_bound: bool = False
+    """Whether only depths beyond the target are errors."""
 
     def rows(self, rows: slice | np.ndarray) -> TargetGroup:
         """The same targets in a subset of the frames."""
@@ -93,6 +95,7 @@ class TargetGroup:
             None if self.depth is None else self.depth[rows],
             None if self.per_metre is None else self.per_metre[rows],
             self.differences, self.robust_depth, None if self.depth_at is None else self.depth_at[rows],
+            self.is_upper_bound,
         )  # fmt: skip
 
 

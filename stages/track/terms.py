@@ -24,6 +24,7 @@ TERMS: dict[str, str] = {
     "keypoints_hands": "reprojection of hand points (L2D)",
     "align_body": "depth of body points relative to the shoulders",
     "align_hands": "3-D hand points against the observed hand; depth weighs lambda_z (L3D, paper eq. 9)",
+    "hands_in_front": "depth of hands behind the surface of head or trunk over which they are seen (gn)",
     "prior_pose": "distance of joints and root from their likely pose",
     "prior_expression": "distance of the expression from zero",
     "prior_shape": "distance of body shape, head shape and scales from the mean, and of the stature from a given one",
@@ -37,6 +38,7 @@ TERMS: dict[str, str] = {
     "smooth_expression": "change of the expression in time",
 }
 """Name -> meaning."""
+IN_FRONT = "hands_in_front"
 NO_WEIGHT = np.inf
 """Sigma of a term without weight."""
 
@@ -82,8 +84,11 @@ def _part_of_group(name: str) -> str:
     return {"rigid_face": "face", "left_hand": "hands", "right_hand": "hands"}.get(name, name)
 
 
-def gn_losses(problem: Problem, groups: dict[str, TargetGroup], state: State) -> dict[str, Float[np.ndarray, "frames"]]:
-    """The Gauss-Newton objective by term and frame. The values sum to `objective.cost` with these groups."""
+def gn_losses(
+    problem: Problem, groups: dict[str, TargetGroup], state: State, bounds: tuple[TargetGroup, ...] = ()
+) -> dict[str, Float[np.ndarray, "frames"]]:
+    """The Gauss-Newton objective by term and frame. The values sum to `objective.cost` with these groups. `bounds`: the
+    targets of `in_front`."""
     problem = with_groups(problem, tuple(groups.values()), robust_depth=True)
     pose = kinematics(problem.skeleton, state, derivatives=False)
     losses = {name: np.zeros(len(state)) for name in TERMS if name not in ("limit_scale", "limit_depth")}
@@ -94,6 +99,9 @@ def gn_losses(problem: Problem, groups: dict[str, TargetGroup], state: State) ->
         losses[f"keypoints_{_part_of_group(name)}"] += pixels
         if depth is not None:
             losses[f"align_{_part_of_group(name)}"] += depth
+    for group in bounds:
+        depth = group_losses(problem, group, pose_keypoints(group.keypoints, pose, state).points, state.shape)[1]
+        losses[IN_FRONT] += np.zeros(len(state)) if depth is None else depth
     prior, limit = prior_losses(problem, state)
     faces = slice(EXPRESSION_START, None)
     losses["prior_pose"] = prior[:, :EXPRESSION_START].sum(1)
