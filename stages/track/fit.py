@@ -25,8 +25,9 @@ from stages.detect.sides import SIDES, exchanged_sides, with_sides_exchanged
 from stages.priors.prior import Prior
 from stages.progress import Progress, silent
 from stages.track.collapse import shape_columns, skeleton_of
-from stages.track.config import TrackConfig
-from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal
+from stages.track.config import UNSOLVED, TrackConfig
+from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, usual_focal
+from stages.track.hands_and_face import with_hands_and_face
 from stages.track.initial_guess import first_guess
 from stages.track.jacobian import pose_keypoints
 from stages.track.objective import Problem, Stature
@@ -107,6 +108,8 @@ class _Fit:
         self.guess, self.scene = first_guess(
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
+        if config.solver == UNSOLVED:
+            self.guess = with_hands_and_face(self.guess, observations, self.valid, body, self.skeleton)
         if prior is not None:
             self.guess = start_from_prior(self.guess, prior, self.skeleton, body.expression_names)
             self.priors = priors_around(self.priors, prior, body, config)
@@ -137,7 +140,9 @@ class _Fit:
         return self._as_motion(self._windows())
 
     def _estimated_focal(self) -> Focal:
-        """The focal length from short fits of some frames."""
+        """The focal length from short fits of some frames; without a fit the usual one."""
+        if self.config.solver == UNSOLVED:
+            return usual_focal(self.observations.image_size)
         short = replace(self.config, terms_off=(), **SHORT_FIT)
 
         def losses_at(observations: Observations, focal_px: float) -> dict[str, float]:
@@ -307,7 +312,10 @@ class _Fit:
         return errors
 
     def _missed_hands(self, errors, face_height, shoulder_width) -> Bool[np.ndarray, "frames 2"]:
-        """Left and right hands whose error in the fit is too large: the detected points are not of this hand."""
+        """Left and right hands whose error in the fit is too large: the detected points are not of this hand. Without a
+        fit the error says nothing about them."""
+        if self.config.solver == UNSOLVED:
+            return np.zeros((len(errors), 2), bool)
         size = np.where(face_height > 0, face_height, FACE_PER_SHOULDERS * shoulder_width)
         return (errors[:, 2:] > HAND_MISSED_SHARE * size[:, None]) & (MISSED not in self.config.gates_off)
 
