@@ -24,8 +24,9 @@ from stages.detect.observations import Observations
 from stages.detect.sides import SIDES, exchanged_sides, with_sides_exchanged
 from stages.priors.prior import Prior
 from stages.progress import Progress, silent
-from stages.track.collapse import shape_columns, skeleton_of
+from stages.track.collapse import CollapsedKeypoints, shape_columns, skeleton_of
 from stages.track.config import UNSOLVED, TrackConfig
+from stages.track.doubt import Doubt, doubt, doubt_points
 from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, usual_focal
 from stages.track.hands_and_face import with_hands_and_face
 from stages.track.initial_guess import first_guess
@@ -274,6 +275,7 @@ class _Fit:
             valid=self.valid & kept,
             confidence=np.where(kept, self.gates.score, 0).astype(np.float32),
             error_px=errors,
+            **self._expected(state),
             face_height_px=face_height,
             shoulder_width_px=shoulder_width,
             body_model=self.body.name,
@@ -310,6 +312,21 @@ class _Fit:
             total = np.where(used, distance, 0).sum(1) / np.maximum(used.sum(1), 1)
             errors[:, column] = np.where(self.valid[rows, column], total, 0)
         return errors
+
+    def _expected(self, state: State) -> dict[str, Float[np.ndarray, "frames 8"]]:
+        """How far off each part may be; nothing without a fit."""
+        if self.config.solver == UNSOLVED:
+            return {}
+        points = doubt_points(self.body, self.config)
+        windows = [self._doubt(state, rows, points) for rows in self._window_rows()]
+        return {
+            "expected_mm": np.concatenate([each.expected_mm() for each in windows]).astype(np.float32),
+            "expected_px": np.concatenate([each.expected_px() for each in windows]).astype(np.float32),
+        }
+
+    def _doubt(self, state: State, rows: np.ndarray, points: CollapsedKeypoints) -> Doubt:
+        before = state.rows(rows[:1] - 1) if rows[0] else None
+        return doubt(self._task(state.rows(rows), rows, self.active_shape, before), state.rows(rows), points)
 
     def _missed_hands(self, errors, face_height, shoulder_width) -> Bool[np.ndarray, "frames 2"]:
         """Left and right hands whose error in the fit is too large: the detected points are not of this hand. Without a
