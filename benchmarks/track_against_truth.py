@@ -1,11 +1,11 @@
-"""The tracker against known truth, both solvers: error per part, jitter, and what is rightly called measured.
+"""The tracker against known truth, every solver: error per part, jitter, and what is rightly called measured.
 
     python -m benchmarks.track_against_truth [--quick] [--write]
 
 Four scenes of a synthetic person: keypoints with noise; the same broken by drop-outs, outliers and every failure that a
 gate is there for; a rendered, textured body in a real video file that the real detector reads; and such a video in
 which hands sink below the picture, go behind the back, and the person leaves and turns away. What is absent is counted
-in pixels, so "measured" can be false. Both solvers see the same observations (`benchmarks.truth_scores`).
+in pixels, so "measured" can be false. All solvers see the same observations (`benchmarks.truth_scores`).
 """
 
 from __future__ import annotations

@@ -47,9 +47,10 @@ Person = Annotated[
 Solver = Annotated[
     str | None,
     typer.Option(
-        "--solver", metavar="gn|adamw", help="gn: Gauss-Newton, fast. adamw: the paper's recipe.", show_default="gn"
+        "--solver", metavar="gn|adamw|none", help="gn: Gauss-Newton, fast. adamw: the paper's recipe. none: the "
+        "detector's estimates without a fit.", show_default="gn"
     ),
-]
+]  # fmt: skip
 Fov = Annotated[
     float | None,
     typer.Option("--fov", metavar="DEGREES", help="The camera's horizontal field of view.",

@@ -1,7 +1,7 @@
 """The paper's ablation: draws pairs with the full method and with one part switched off at a time (Table 4).
 
-Three parts are options of `emosh generate`: SAC, hybrid motion and disentanglement. The fourth is the tracker's face
-and hand gates. The fourth part of the paper's own Table 4 is not known to us, so the gates are chosen here.
+Three parts are options of `emosh generate`: SAC, hybrid motion and disentanglement. The fourth is the tracker: motion
+straight from the detector's estimates, without the joint fit. A row of our own leaves out its face and hand gates.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ SET_NAME = "pairs"
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of Table 4. `flags` are settings by section. With `gates` False, all gates of the tracker are off."""
+    """One row of Table 4. `flags` are settings by section. With `gates` False, the tracker's gates are off."""
 
     name: str
     folder: str
     flags: dict[str, dict[str, Any]] = field(default_factory=dict)
     gates: bool = True
+    solver: str | None = None
+    """The tracker's solver, if not the one of the settings."""
     only: str | None = None
     """The only backend, or the only drawing, that has this part; None: all."""
     why: str = ""
@@ -49,6 +51,7 @@ VARIANTS = (
             why="only the mesh has key lines"),
     Variant("without disentanglement", "no-disentangle", {"retarget": {"disentangle": False}}, only="wan",
             why="the puppet is cut from the photo and always has the shape in the photo"),
+    Variant("without tracker", "no-tracker", solver="none"),
     Variant("without tracker gates", "no-gates", gates=False),
 )  # fmt: skip
 
@@ -60,7 +63,7 @@ def variants_for(backend: str, drawing: str | None) -> tuple[list[Variant], dict
 
 
 def all_gates() -> tuple[str, ...]:
-    """The names of all gates: the value of track.gates_off for the variant without gates."""
+    """The names of all gates of face and hands: the value of track.gates_off for the variant without gates."""
     from stages.detect.gates import HAND_RULES
 
     return ("face turned away", "face upside down", "face off the body", *HAND_RULES)
@@ -199,13 +202,14 @@ def _draw(run: Run, pair: Pair, variant: Variant, options: DrawOptions, motion: 
 
 
 def _track_driver(run: Run, pair: Pair, variant: Variant, options: DrawOptions, work: Path) -> Path:
-    """The driver's motion with the variant's gates, tracked once. The file name has the fingerprint of its inputs."""
+    """The driver's motion with the variant's tracker, tracked once. The file name has the fingerprint of its inputs."""
     from emosh_cli.workflows.tracking import track_source
     from stages.artifacts.motion import save_motion
     from stages.artifacts.provenance import Provenance, code_digest, config_dict, sha256_file
 
     silent_run = _silent_run(run, "track")
-    config = silent_run.load_config("track", gates_off=None if variant.gates else all_gates())
+    gates_off = None if variant.gates else all_gates()
+    config = silent_run.load_config("track", solver=variant.solver, gates_off=gates_off)
     weights = {"code": code_digest(), "body": options.body}
     made_of = Provenance("track", config_dict(config), {"video": sha256_file(pair.drive)}, weights)
     motion = work / "motions" / f"{pair.name}-{made_of.fingerprint()[:16]}.npz"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts.motion import PARTS
+from stages.artifacts.motion import BODY_PARTS, PARTS, median_expected
 from stages.artifacts.npz import Header, Npz, opened_npz
 from stages.artifacts.schema import Schema
 from stages.artifacts.streamed_safetensors import StreamedReader
@@ -86,6 +86,9 @@ def _motion_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         rows = valid[:, column]
         figures[f"valid_{part}"] = round(float(rows.mean()), 4) if len(rows) else 0.0
         figures[f"error_px_{part}"] = round(float(np.median(error[rows, column])), 3) if rows.any() else None
+    if "emosh_expected_mm" in arrays:
+        usual = median_expected(arrays["emosh_expected_mm"], valid)
+        figures |= {f"expected_mm_{part}": usual.get(part) for part in BODY_PARTS}
     return figures
 
 

@@ -22,6 +22,8 @@ from stages.artifacts.schema import Field, Schema
 from stages.errors import InputError
 
 PARTS = ("body", "face", "left_hand", "right_hand")
+BODY_PARTS = ("torso", "head", "left_arm", "right_arm", "left_leg", "right_leg", "left_hand", "right_hand")
+"""Parts of which a tracker says how far off they may be."""
 
 MOTION = Schema(
     "motion",
@@ -60,6 +62,17 @@ MOTION = Schema(
             "frames 4",
             "float",
             "mean reprojection error per part, pixels; 0 where nothing was measured",
+        ),
+        Field(
+            "emosh_expected_mm",
+            "frames 8",
+            "float",
+            "expected error in space, mm: torso, head, arms, legs, hands, left before right; NaN: nothing is known",
+            required=False,
+            finite=False,
+        ),
+        Field(
+            "emosh_expected_px", "frames 8", "float", "the same in the picture, pixels", required=False, finite=False
         ),
         Field("emosh_face_height_px", "frames", "float", "height of the observed face; 0 where unseen"),
         Field("emosh_shoulder_width_px", "frames", "float", "shoulder width of the fitted body seen face on"),
@@ -107,6 +120,10 @@ class Motion:
     provenance: Provenance
     gates: Float[np.ndarray, "frames gates"] | None = None
     gate_names: tuple[str, ...] = ()
+    expected_mm: Float[np.ndarray, "frames 8"] | None = None
+    """Expected error of each of BODY_PARTS in space, mm (`stages.track.doubt`); None where no fit says it."""
+    expected_px: Float[np.ndarray, "frames 8"] | None = None
+    """The same in the picture, pixels."""
     shot: Int[np.ndarray, "frames"] | None = None
     """Number of each row's shot, rising; None: one shot."""
     shot_shapes: Float[np.ndarray, "shots shape"] | None = None
@@ -138,6 +155,27 @@ class Motion:
     def cuts(self) -> Bool[np.ndarray, "steps"]:
         """Steps from one row to the next that cross a cut."""
         return np.zeros(len(self) - 1, bool) if self.shot is None else np.diff(self.shot) != 0
+
+
+def usual_expected_mm(motion: Motion) -> dict[str, int]:
+    """Median expected error of each part over the rows with a body, mm; empty where nothing is known."""
+    return {} if motion.expected_mm is None else median_expected(motion.expected_mm, motion.valid)
+
+
+def median_expected(expected: Float[np.ndarray, "frames 8"], valid: Bool[np.ndarray, "frames 4"]) -> dict[str, int]:
+    """Median of each part over the rows with a body, rounded; parts of which nothing is known are left out."""
+    known = valid[:, :1] & np.isfinite(expected)
+    return {
+        part: round(float(np.median(expected[known[:, column], column])))
+        for column, part in enumerate(BODY_PARTS)
+        if known[:, column].any()
+    }
+
+
+def expected_notes(motion: Motion) -> dict[str, dict[str, int]]:
+    """The usual expected errors, for the notes of an export; empty where nothing is known."""
+    usual = usual_expected_mm(motion)
+    return {"expected_mm": usual} if usual else {}
 
 
 def save_motion(path: Path, motion: Motion) -> None:
@@ -203,6 +241,9 @@ def _arrays(motion: Motion) -> dict[str, np.ndarray]:
         "emosh_body_sha256": np.array(motion.body_sha256),
         "emosh_provenance": np.array(motion.provenance.to_json()),
     }
+    if motion.expected_mm is not None and motion.expected_px is not None:
+        arrays["emosh_expected_mm"] = motion.expected_mm.astype(np.float32)
+        arrays["emosh_expected_px"] = motion.expected_px.astype(np.float32)
     if motion.gates is not None:
         arrays["emosh_gates"] = motion.gates.astype(np.float32)
         arrays["emosh_gate_names"] = np.array(motion.gate_names)
@@ -240,6 +281,8 @@ def _motion(arrays: dict[str, np.ndarray], provenance: Provenance) -> Motion:
         provenance=provenance,
         gates=arrays.get("emosh_gates"),
         gate_names=tuple(str(name) for name in arrays.get("emosh_gate_names", ())),
+        expected_mm=arrays.get("emosh_expected_mm"),
+        expected_px=arrays.get("emosh_expected_px"),
         shot=arrays.get("emosh_shot"),
         shot_shapes=arrays.get("emosh_shot_shapes"),
     )
@@ -254,6 +297,7 @@ def per_row(motion: Motion) -> dict[str, np.ndarray]:
     """The arrays with one row per frame, by field name; those that are absent are left out."""
     names = (
         "trans", "poses", "expression", "K", "frame_index", "pts_seconds",
-        "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px", "gates", "shot",
+        "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px", "gates",
+        "expected_mm", "expected_px", "shot",
     )  # fmt: skip
     return {name: values for name in names if (values := getattr(motion, name)) is not None}

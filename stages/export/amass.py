@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.artifacts.motion import Motion
+from stages.artifacts.motion import Motion, expected_notes
 from stages.artifacts.provenance import Provenance
 from stages.body.model import Body
 from stages.export.upright import upright_motion, whole_frame_rate
@@ -54,5 +54,9 @@ def export_provenance(motion: Motion, body: Body, to: str, config: dict) -> Prov
         config={"to": to, **config},
         inputs={"motion": motion.provenance.fingerprint()},
         weights={"body": body.sha256},
-        notes={"source": motion.provenance.notes.get("source"), "coordinates": "y up, metres, level camera assumed"},
+        notes={
+            "source": motion.provenance.notes.get("source"),
+            "coordinates": "y up, metres, level camera assumed",
+            **expected_notes(motion),
+        },
     )

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.artifacts.atomic import atomic_path
-from stages.artifacts.motion import PARTS, Motion
+from stages.artifacts.motion import PARTS, Motion, expected_notes
 from stages.artifacts.motion_shots import shape_runs
 from stages.artifacts.provenance import Provenance, sha256_file
 from stages.body.camera import project
@@ -206,4 +206,5 @@ def _provenance(motion: Motion, body: Body, video: Path | None) -> Provenance:
     if video is not None:
         inputs["video"] = sha256_file(video)
     notes = {"source": motion.provenance.notes.get("source"), "video": None if video is None else str(video)}
+    notes |= expected_notes(motion)
     return Provenance("view", inputs=inputs, weights={"body": body.sha256}, notes=notes)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from stages.artifacts.motion import Motion
+from stages.artifacts.motion import Motion, expected_notes
 from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
@@ -182,5 +182,7 @@ def _provenance(
         config={"to": "scail-2", "framing": framing, "fps": str(fps), "short_side": short_side},
         inputs=inputs,
         weights={"body": body.sha256},
-        notes={"drawing": drawing(SHADED).version, "ref": str(ref), **source_notes(motion.provenance)},
+        notes={"drawing": drawing(SHADED).version, "ref": str(ref)}
+        | source_notes(motion.provenance)
+        | expected_notes(motion),
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from stages.artifacts.motion import Motion
+from stages.artifacts.motion import Motion, expected_notes
 from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
@@ -186,5 +186,5 @@ def _provenance(
         config={"to": "wan-animate", "framing": framing, "fps": fps, "area": area},
         inputs=inputs,
         weights={"body": body.sha256},
-        notes={"face": face, "ref": str(ref), **source_notes(motion.provenance)},
+        notes={"face": face, "ref": str(ref), **source_notes(motion.provenance), **expected_notes(motion)},
     )

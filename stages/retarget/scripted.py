@@ -63,6 +63,8 @@ def scripted_motion(reference: Motion, body: Body, seconds: float = 4.0, fps: Fr
         pts_seconds=np.arange(count) / float(fps),
         duration_seconds=count / float(fps),
         gates=None,
+        expected_mm=None,
+        expected_px=None,
         gate_names=(),
         provenance=Provenance(
             "scripted",

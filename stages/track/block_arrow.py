@@ -28,10 +28,7 @@ def solve(
     Raises np.linalg.LinAlgError when the matrix is not positive definite.
     """
     right = np.concatenate([gradient[..., None], arrow], -1)
-    middle = len(blocks) // 2
-    left_half = (blocks[: middle + 1], between[:middle], right[: middle + 1])
-    right_half = (blocks[: middle - 1 : -1] if middle else blocks[::-1], between[middle:][::-1], right[middle:][::-1])
-    halves = [left_half, right_half]
+    middle, halves = len(blocks) // 2, _halves(blocks, between, right)
     on_all_cores(_eliminate, halves)
     for block, link, rows in halves:
         _subtract_outer_frame(block, link, rows, len(block) - 1)
@@ -47,12 +44,44 @@ def solve(
     return free - coupled @ shape, shape
 
 
+def marginals(blocks: Float[np.ndarray, "frames columns columns"], between: Float[np.ndarray, "links columns"]) -> None:
+    """Replace every block of H by the block of H's inverse at the same place: the marginal covariance of a frame.
+
+    Takahashi's recurrence over the elimination of `solve`, from the middle frame to the outer ones. Raises
+    np.linalg.LinAlgError when H is not positive definite.
+    """
+    middle, nothing = len(blocks) // 2, np.zeros((*blocks.shape[:2], 0))
+    halves = _halves(blocks, between, nothing)
+    on_all_cores(_eliminate, halves)
+    for block, link, rows in halves:
+        _subtract_outer_frame(block, link, rows, len(block) - 1)
+    invert_positive_definite(blocks[middle])
+    on_all_cores(_add_inner_frames, halves)
+
+
+def _add_inner_frames(half: Half) -> None:
+    """Add to each inverse what the frames towards the middle leave uncertain."""
+    blocks, links, _ = half
+    for frame in range(len(blocks) - 2, -1, -1):
+        linked = blocks[frame] * links[frame]
+        blocks[frame] += linked @ blocks[frame + 1] @ linked.T
+
+
 Half = tuple[
     Float[np.ndarray, "half columns columns"],
     Float[np.ndarray, "half-1 columns"],
     Float[np.ndarray, "half columns right"],
 ]
 """Views of one half of the clip, from its outer frame to the middle frame: blocks, links, right sides."""
+
+
+def _halves(blocks, between, right) -> list[Half]:
+    """Both halves of a clip, which share the middle frame."""
+    middle = len(blocks) // 2
+    return [
+        (blocks[: middle + 1], between[:middle], right[: middle + 1]),
+        (blocks[: middle - 1 : -1] if middle else blocks[::-1], between[middle:][::-1], right[middle:][::-1]),
+    ]
 
 
 def _eliminate(half: Half) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from stages.detect.detectors import check_detector
 from stages.errors import InputError
 
-SOLVERS = {"gn": "stages.track.gn", "adamw": "stages.track.adamw"}
-"""Name -> module, see `solvers.Solver`."""
+UNSOLVED = "none"
+SOLVERS = {"gn": "stages.track.gn", "adamw": "stages.track.adamw", UNSOLVED: "stages.track.unsolved"}
+"""Name -> module, see `solvers.Solver`. UNSOLVED takes the first guess."""
 
 
 SMALLEST_CM, TALLEST_CM = 60, 250
@@ -25,7 +26,8 @@ class TrackConfig:
     """Frozen settings of one tracking run: everything besides the input files that decides the resulting motion."""
 
     solver: str = "gn"
-    """Solver of the fit. "gn": Gauss-Newton, emosh's own, faster; "adamw": the recipe of the paper."""
+    """Solver of the fit. "gn": Gauss-Newton, emosh's own, faster; "adamw": the recipe of the paper; "none": no fit, the
+    detector's estimates as they are."""
     detector: str = "mediapipe"
     """Detector of 2-D points. "mediapipe": bundled; "dwpose": your own DWPose network, where its confidence is high."""
     terms_off: tuple[str, ...] = ()

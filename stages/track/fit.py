@@ -24,9 +24,11 @@ from stages.detect.observations import Observations
 from stages.detect.sides import SIDES, exchanged_sides, with_sides_exchanged
 from stages.priors.prior import Prior
 from stages.progress import Progress, silent
-from stages.track.collapse import shape_columns, skeleton_of
-from stages.track.config import TrackConfig
-from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal
+from stages.track.collapse import CollapsedKeypoints, shape_columns, skeleton_of
+from stages.track.config import UNSOLVED, TrackConfig
+from stages.track.doubt import Doubt, doubt, doubt_points
+from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, usual_focal
+from stages.track.hands_and_face import with_hands_and_face
 from stages.track.initial_guess import first_guess
 from stages.track.jacobian import pose_keypoints
 from stages.track.objective import Problem, Stature
@@ -107,6 +109,8 @@ class _Fit:
         self.guess, self.scene = first_guess(
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
+        if config.solver == UNSOLVED:
+            self.guess = with_hands_and_face(self.guess, observations, self.valid, body, self.skeleton)
         if prior is not None:
             self.guess = start_from_prior(self.guess, prior, self.skeleton, body.expression_names)
             self.priors = priors_around(self.priors, prior, body, config)
@@ -137,7 +141,9 @@ class _Fit:
         return self._as_motion(self._windows())
 
     def _estimated_focal(self) -> Focal:
-        """The focal length from short fits of some frames."""
+        """The focal length from short fits of some frames; without a fit the usual one."""
+        if self.config.solver == UNSOLVED:
+            return usual_focal(self.observations.image_size)
         short = replace(self.config, terms_off=(), **SHORT_FIT)
 
         def losses_at(observations: Observations, focal_px: float) -> dict[str, float]:
@@ -269,6 +275,7 @@ class _Fit:
             valid=self.valid & kept,
             confidence=np.where(kept, self.gates.score, 0).astype(np.float32),
             error_px=errors,
+            **self._expected(state),
             face_height_px=face_height,
             shoulder_width_px=shoulder_width,
             body_model=self.body.name,
@@ -306,8 +313,26 @@ class _Fit:
             errors[:, column] = np.where(self.valid[rows, column], total, 0)
         return errors
 
+    def _expected(self, state: State) -> dict[str, Float[np.ndarray, "frames 8"]]:
+        """How far off each part may be; nothing without a fit."""
+        if self.config.solver == UNSOLVED:
+            return {}
+        points = doubt_points(self.body, self.config)
+        windows = [self._doubt(state, rows, points) for rows in self._window_rows()]
+        return {
+            "expected_mm": np.concatenate([each.expected_mm() for each in windows]).astype(np.float32),
+            "expected_px": np.concatenate([each.expected_px() for each in windows]).astype(np.float32),
+        }
+
+    def _doubt(self, state: State, rows: np.ndarray, points: CollapsedKeypoints) -> Doubt:
+        before = state.rows(rows[:1] - 1) if rows[0] else None
+        return doubt(self._task(state.rows(rows), rows, self.active_shape, before), state.rows(rows), points)
+
     def _missed_hands(self, errors, face_height, shoulder_width) -> Bool[np.ndarray, "frames 2"]:
-        """Left and right hands whose error in the fit is too large: the detected points are not of this hand."""
+        """Left and right hands whose error in the fit is too large: the detected points are not of this hand. Without a
+        fit the error says nothing about them."""
+        if self.config.solver == UNSOLVED:
+            return np.zeros((len(errors), 2), bool)
         size = np.where(face_height > 0, face_height, FACE_PER_SHOULDERS * shoulder_width)
         return (errors[:, 2:] > HAND_MISSED_SHARE * size[:, None]) & (MISSED not in self.config.gates_off)
 

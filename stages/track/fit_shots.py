@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from stages.artifacts.motion import Motion
+from stages.artifacts.motion import BODY_PARTS, Motion
 from stages.artifacts.motion_shots import join_shots
 from stages.body.model import Body
 from stages.detect.gates import GateConfig, gate
@@ -80,6 +80,13 @@ def _filled(motions: list[Motion | None], parts: list[Observations]) -> list[Mot
     return filled
 
 
+def _unknown(motion: Motion, frames: int) -> dict[str, Float[np.ndarray, "frames 8"]]:
+    """No expected errors, where the other shots have some."""
+    if motion.expected_mm is None:
+        return {}
+    return {name: np.full((frames, len(BODY_PARTS)), np.nan, np.float32) for name in ("expected_mm", "expected_px")}
+
+
 def _held(motion: Motion, row: int, part: Observations) -> Motion:
     """One pose of a motion in every frame of a shot, invalid."""
     frames = len(part)
@@ -89,4 +96,5 @@ def _held(motion: Motion, row: int, part: Observations) -> Motion:
         motion, **still, **sizes, frame_index=part.frame_index, pts_seconds=part.pts_seconds,
         valid=np.zeros((frames, 4), bool), confidence=np.zeros((frames, 4), np.float32),
         error_px=np.zeros((frames, 4), np.float32), gates=np.zeros((frames, len(motion.gate_names)), np.float32),
+        **_unknown(motion, frames),
     )  # fmt: skip

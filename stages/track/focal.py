@@ -54,6 +54,11 @@ def known_focal(size: tuple[int, int], config: TrackConfig, metadata_px: float |
     return None if metadata_px is None else Focal(metadata_px, "metadata")
 
 
+def usual_focal(size: tuple[int, int]) -> Focal:
+    """The focal length of a usual camera."""
+    return Focal(USUAL_RATIO * float(np.hypot(*size)), "assumed")
+
+
 def estimated_focal(
     observations: Observations,
     seen: Bool[np.ndarray, "frames"],
@@ -64,7 +69,7 @@ def estimated_focal(
     diagonal = float(np.hypot(*observations.image_size))
     rows = _spread(np.flatnonzero(seen))
     if not len(rows):
-        return Focal(USUAL_RATIO * diagonal, "assumed")
+        return usual_focal(observations.image_size)
     some = observations.select(rows)
     losses = [losses_at(some, ratio * diagonal) for ratio in RATIOS]
     measured = np.array([sum(each[term] for term in TERMS) for each in losses])

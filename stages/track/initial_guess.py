@@ -62,7 +62,7 @@ def first_guess(
     )  # fmt: skip
     depth = _distance_m(observations, valid, head, focal_px)
     transl = _translation(observations, valid, state, skeleton, head, depth, focal_px, centre_px)
-    transl = _moving_average(_interpolated(transl, np.any(valid[:, :2], 1)), observations.pts_seconds)
+    transl = moving_average(interpolated(transl, np.any(valid[:, :2], 1)), observations.pts_seconds)
     state = State(transl, root, theta, state.psi, state.shape)
     return state, Scene(focal_px, np.maximum(transl[:, 2], 0.2))
 
@@ -134,7 +134,7 @@ def _hinged(upper, lower, along, bends_to) -> tuple[Float[np.ndarray, "3"], floa
     """Rotation of the upper joint and angle of the hinge that make a limb along `along` follow both bones."""
     upper = upper / max(np.linalg.norm(upper), 1e-9)
     lower = lower / max(np.linalg.norm(lower), 1e-9)
-    swing = _shortest_rotation(along, upper)
+    swing = shortest_rotation(along, upper)
     inner = swing.T @ lower
     third = np.cross(along, bends_to)
     across, aside = inner @ bends_to, inner @ third
@@ -146,7 +146,7 @@ def _hinged(upper, lower, along, bends_to) -> tuple[Float[np.ndarray, "3"], floa
     return rotvec_from_matrix(swing @ twist), bend
 
 
-def _shortest_rotation(source, target) -> Float[np.ndarray, "3 3"]:
+def shortest_rotation(source, target) -> Float[np.ndarray, "3 3"]:
     """The shortest rotation from one unit vector to another."""
     axis = np.cross(source, target)
     sine, cosine = np.linalg.norm(axis), float(source @ target)
@@ -186,7 +186,7 @@ def _translation(observations, valid, state, skeleton, head, depth, focal_px, ce
     return transl
 
 
-def _interpolated(
+def interpolated(
     rows: Float[np.ndarray, "frames 3"], seen: Bool[np.ndarray, "frames"]
 ) -> Float[np.ndarray, "frames 3"]:
     """Fill gaps by linear interpolation; the first and last known values are repeated at the ends."""
@@ -210,7 +210,7 @@ def _interpolated_rotations(rotation: Float[np.ndarray, "frames 3 3"], seen: Boo
     return out
 
 
-def _moving_average(rows: Float[np.ndarray, "frames 3"], seconds: Float[np.ndarray, "frames"]):
+def moving_average(rows: Float[np.ndarray, "frames 3"], seconds: Float[np.ndarray, "frames"]):
     """Moving average over SMOOTH_SECONDS (paper 0.C)."""
     if len(rows) < 3:
         return rows

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from stages.artifacts.motion import PARTS, Motion
+from stages.artifacts.motion import BODY_PARTS, PARTS, Motion
 from stages.artifacts.provenance import Provenance
 from stages.body.camera import project
 from stages.body.model import Body, pose_motion
@@ -19,7 +19,9 @@ from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate, vertex_normals
 
 OPACITY = 0.6
-MESH_RGB = np.array([0.62, 0.76, 0.95], np.float32)
+SURE_RGB, DOUBTFUL_RGB = np.array([0.62, 0.76, 0.95], np.float32), np.array([1.0, 0.5, 0.15], np.float32)
+SURE_MM, DOUBTFUL_MM = 80.0, 200.0
+"""The mesh is blue where the expected error is at most the first, orange from the second on, and between them mixed."""
 VALID_RGB, INVALID_RGB = (60, 200, 90), (215, 60, 50)
 TEXT_RGB, REJECTED_RGB = (235, 235, 235), (255, 140, 120)
 GATE_ANGLES = ("face yaw", "face pitch", "face roll")
@@ -30,7 +32,8 @@ ROWS_AT_ONCE = 8
 
 def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress: Progress = silent) -> None:
     """Write the source with the mesh drawn over it, as a video or a picture. Each frame shows one square per part
-    (green: measured, red: filled in), the angles of the face, and every gate that rejected something.
+    (green: measured, red: filled in), the angles of the face, every gate that rejected something, and how far each part
+    may be off, which also colours the mesh.
 
     One frame is in memory at a time. A photo and an `out` that ends in .png give a picture.
     """
@@ -71,9 +74,10 @@ def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[n
             vertices = pose_motion(body, motion, slice(row, row + ROWS_AT_ONCE)).vertices
         picture = frame.rgb.copy()
         if motion.valid[row, 0]:
-            picture = _blend_mesh(picture, vertices[row % ROWS_AT_ONCE], motion.K[row], body, draw)
+            colours = mesh_colours(motion, row, body)
+            picture = _blend_mesh(picture, vertices[row % ROWS_AT_ONCE], motion.K[row], colours, body, draw)
         _draw_validity_squares(picture, motion.valid[row])
-        _draw_lines(picture, gate_lines(motion, row))
+        _draw_lines(picture, [*gate_lines(motion, row), *expected_lines(motion, row)])
         yield picture
 
 
@@ -92,11 +96,34 @@ def gate_lines(motion: Motion, row: int) -> list[str]:
     return [*lines, f"{doubted} pose points doubted"] if doubted else lines
 
 
-def _blend_mesh(picture, vertices, K, body: Body, draw) -> UInt8[np.ndarray, "height width 3"]:
+def expected_lines(motion: Motion, row: int) -> list[str]:
+    """Text lines about one frame with a body: how far each part may be off, mm, left before right."""
+    if motion.expected_mm is None or not motion.valid[row, 0] or not np.isfinite(motion.expected_mm[row]).any():
+        return []
+    numbers = [f"{value:.0f}" if np.isfinite(value) else "?" for value in motion.expected_mm[row]]
+    mm: dict[str, str] = dict(zip(BODY_PARTS, numbers, strict=True))
+    pairs = [f"{name}s +-{mm[f'left_{name}']} +-{mm[f'right_{name}']}" for name in ("arm", "hand", "leg")]
+    return [f"torso +-{mm['torso']} mm, head +-{mm['head']}", *pairs]
+
+
+def mesh_colours(motion: Motion, row: int, body: Body) -> Float[np.ndarray, "vertices 3"]:
+    """Colour of each vertex, 0 to 1, by the expected error of its part in one frame."""
+    share = np.zeros(len(BODY_PARTS))
+    if motion.expected_mm is not None:
+        share = np.clip(
+            (np.nan_to_num(motion.expected_mm[row], nan=DOUBTFUL_MM) - SURE_MM) / (DOUBTFUL_MM - SURE_MM), 0, 1
+        )
+    of_vertex = np.zeros(len(body.part), np.float32)
+    for part, value in zip(BODY_PARTS, share, strict=True):
+        of_vertex[body.part_vertices(part, part.replace("leg", "foot"))] = value
+    return SURE_RGB + of_vertex[:, None] * (DOUBTFUL_RGB - SURE_RGB)
+
+
+def _blend_mesh(picture, vertices, K, colours, body: Body, draw) -> UInt8[np.ndarray, "height width 3"]:
     height, width = picture.shape[:2]
     fragments = draw(project(vertices, K), body.faces, width, height)
     light = np.abs(vertex_normals(vertices, body.faces)[:, 2:])
-    shade = interpolate(fragments, body.faces, (0.25 + 0.75 * light) * MESH_RGB)
+    shade = interpolate(fragments, body.faces, (0.25 + 0.75 * light) * colours)
     covered = fragments.face >= 0
     mixed = (1 - OPACITY) * picture[covered] + OPACITY * 255 * shade[covered]
     picture[covered] = np.clip(mixed, 0, 255).astype(np.uint8)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.artifacts.motion import PARTS, Motion
+from stages.artifacts.motion import PARTS, Motion, usual_expected_mm
 from stages.detect.sides import SIDES
 
 
@@ -39,6 +39,8 @@ class TrackSummary:
     """given, metadata, estimated or assumed; empty for a motion that no tracker made."""
     degrees_across: float
     """Horizontal field of view."""
+    expected_mm: dict[str, int]
+    """Median expected error of each of `stages.artifacts.motion.BODY_PARTS` of which something is known."""
 
     def __str__(self) -> str:
         """The line that the command line prints."""
@@ -53,7 +55,18 @@ class TrackSummary:
         repaired = f" left and right exchanged in {self.sides_exchanged};" if self.sides_exchanged else ""
         source = f"{self.focal_source}, " if self.focal_source else ""
         lens = f" focal length {self.focal_px:.0f} px, {source}{self.degrees_across:.0f} degrees across;"
-        return f"{frames}, valid: {', '.join(parts)};{repaired}{lens}"
+        return f"{frames}, valid: {', '.join(parts)};{repaired}{_expected(self.expected_mm)}{lens}"
+
+
+def _expected(usual: dict[str, int]) -> str:
+    """The expected errors, of two sides the larger one."""
+    if not usual:
+        return ""
+    found = {name: usual[name] for name in ("torso", "head") if name in usual}
+    for name in ("arm", "leg", "hand"):
+        sides = [usual[part] for part in (f"left_{name}", f"right_{name}") if part in usual]
+        found |= {f"{name}s": max(sides)} if sides else {}
+    return f" expected error {', '.join(f'{name} {value}' for name, value in found.items())} mm;"
 
 
 FACE_PER_SHOULDERS = 0.5
@@ -79,6 +92,7 @@ def summarize(motion: Motion) -> TrackSummary:
         sides_exchanged=_exchanged_frames(motion),
         focal_px=float(motion.K[0, 0, 0]),
         focal_source=str(motion.provenance.notes.get("focal_source", "")),
+        expected_mm=usual_expected_mm(motion),
         degrees_across=float(np.degrees(2 * np.arctan(motion.image_size[0] / 2 / motion.K[0, 0, 0]))),
     )
 

@@ -41,6 +41,8 @@ def make_motion(frames: int = 5, seed: int = 0) -> Motion:
         error_px=normal(frames, 4) ** 2,
         face_height_px=normal(frames) ** 2,
         shoulder_width_px=normal(frames) ** 2,
+        expected_mm=normal(frames, 8) ** 2,
+        expected_px=normal(frames, 8) ** 2,
         body_model="open",
         body_sha256="0" * 64,
         provenance=Provenance("track", config={"solver": "gn"}, inputs={"video": "1" * 64}),

@@ -41,7 +41,7 @@ def test_the_puppets_table(puppets: Path) -> None:
     report = json.loads((puppets / "a.json").read_text())
     table = report["tables"][0]
     assert (table["table"], [row["method"] for row in table["rows"]]) == (
-        4, ["full", "without tracker gates"],
+        4, ["full", "without tracker", "without tracker gates"],
     )  # fmt: skip
     keys = [column["figure"] for column in table["columns"]]
     assert {"psnr", "ssim", "l1"} <= set(keys)
@@ -54,13 +54,15 @@ def test_the_puppets_table(puppets: Path) -> None:
 
 
 def test_the_variants_are_kept_and_differ_by_their_switch(puppets: Path) -> None:
-    """One video a variant, as long as the driver; the motion without gates was tracked with them off."""
+    """One video a variant, as long as the driver; the motion without gates was tracked with them off, the one without
+    tracker without a fit."""
     work = puppets / "a.emosh"
     videos = {each.folder: work / each.folder / "one.mp4" for each in variants_for("puppet", None)[0]}
     assert all(probe(path).frame_count == FRAMES for path in videos.values())
     motions = [load_motion(path) for path in sorted((work / "motions").glob("one-*.npz"))]
     off = sorted(len(each.provenance.config["gates_off"]) for each in motions)
-    assert off == [0, len(all_gates())]
+    assert off == [0, 0, len(all_gates())]
+    assert sorted(each.provenance.config["solver"] for each in motions) == ["gn", "gn", "none"]
 
 
 def test_a_rerun_draws_and_measures_nothing(puppets: Path) -> None:
@@ -70,7 +72,7 @@ def test_a_rerun_draws_and_measures_nothing(puppets: Path) -> None:
         "evaluate", "ablate", puppets / "pairs", "-o", puppets / "a.json", "--backend", "puppet", *SMALL, *JUDGED
     )
     assert said.code == 0, said.err
-    assert "2 clips measured, 2 of them remembered" in said.err
+    assert "3 clips measured, 3 of them remembered" in said.err
     assert {path: path.stat().st_mtime_ns for path in (puppets / "a.emosh").rglob("*.mp4")} == before
 
 
@@ -98,9 +100,9 @@ def test_all_switches_with_the_diffusion_model(clip: Clip, tmp_path: Path) -> No
 
 
 def test_every_variant_is_told_apart() -> None:
-    """Five rows for the diffusion model, the whole method and four switches; gates that exist."""
+    """Six rows for the diffusion model, the whole method and five switches; gates that exist."""
     assert [each.name for each in variants_for("wan", "mesh")[0]] == [each.name for each in VARIANTS]
-    assert len(VARIANTS) == 5
+    assert len(VARIANTS) == 6
     assert variants_for("wan", "mesh")[1] == {}
     assert variants_for("puppet", None)[0][0] is FULL
     assert set(variants_for("wan", "skeleton")[1]) == {"without SAC", "without hybrid motion"}

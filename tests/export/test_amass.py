@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from stages.artifacts.motion import BODY_PARTS
 from stages.body.camera import UPRIGHT
 from stages.body.model import Body, motion_template, pose_body, pose_motion
 from stages.body.rotations import matrix_from_rotvec
@@ -34,6 +36,20 @@ def test_the_person_stands_on_the_floor_head_up(body: Body) -> None:
     posed = pose_body(body, template, arrays["poses"], arrays["trans"], arrays["expression"])
     assert posed.vertices[..., 1].min() == pytest.approx(0, abs=1e-4)
     assert (posed.joints[:, 15, 1] > posed.joints[:, 0, 1] + 0.3).all()
+
+
+def test_the_record_says_how_sure_the_tracker_was(body: Body) -> None:
+    """The medians of the expected errors of frames with a body, and nothing where no fit says them."""
+    motion = standing(body, 3)
+    motion.valid[0, 0] = False
+    expected = np.tile(np.arange(8.0, dtype=np.float32), (3, 1)) + np.array([[900], [10], [12]], np.float32)
+    expected[:, 4] = np.nan
+    told = replace(motion, expected_mm=expected, expected_px=expected)
+    record = json.loads(str(to_amass(told, body)["emosh_provenance"]))
+    assert record["notes"]["expected_mm"] == {
+        name: 11 + row for row, name in enumerate(BODY_PARTS) if name != "left_leg"
+    }  # fmt: skip
+    assert "expected_mm" not in json.loads(str(to_amass(motion, body)["emosh_provenance"]))["notes"]
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001)])

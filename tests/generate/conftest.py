@@ -56,6 +56,8 @@ def repeated(motion: Motion, times: np.ndarray) -> Motion:
     return replace(
         motion,
         **{name: getattr(motion, name)[rows].copy() for name in per_frame},
+        expected_mm=None,
+        expected_px=None,
         frame_index=np.arange(len(times)),
         pts_seconds=np.asarray(times, float),
         duration_seconds=float(times[-1] + 0.04),
