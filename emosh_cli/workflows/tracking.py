@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from emosh_cli.run import Run
 
 if TYPE_CHECKING:
     from stages.artifacts.motion import Motion
+    from stages.body.model import Body
     from stages.track.config import TrackConfig
 
 
@@ -22,7 +23,16 @@ def track_source(run: Run, source: Path, body: str, config: TrackConfig, **other
     opened = open_body(body, progress=run.console.progress)
     motion = track(source, opened, config, progress=run.console.progress, **others)
     note_other_people(run.console, motion, source)
-    return motion
+    return with_contacts(motion, opened, run.console)
+
+
+def with_contacts(motion: Motion, body: Body, console: Console) -> Motion:
+    """The motion with its list of contacts; that of a photo unchanged."""
+    from stages.contacts.find import find_contacts
+
+    if motion.is_photo:
+        return motion
+    return replace(motion, contacts=find_contacts(motion, body, console.progress))
 
 
 def reference_motion(run: Run, ref: Path, body: str, config: TrackConfig) -> Motion:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from stages.artifacts.contacts import CONTACT_FIELDS, Contacts, contact_arrays, contacts_from
 from stages.artifacts.npz import opened_npz, write_npz
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
@@ -64,6 +65,7 @@ MOTION = Schema(
         Field("emosh_shoulder_width_px", "frames", "float", "shoulder width of the fitted body seen face on"),
         Field("emosh_gates", "frames gates", "float", "one column per gate, see emosh_gate_names", required=False),
         Field("emosh_gate_names", "gates", "text", "names of the gate columns", required=False),
+        *CONTACT_FIELDS,
         Field("emosh_body_model", "", "text", "name of the body file"),
         Field("emosh_body_sha256", "", "text", "sha256 of the body file"),
         Field("emosh_provenance", "", "text", "JSON record"),
@@ -98,6 +100,8 @@ class Motion:
     provenance: Provenance
     gates: Float[np.ndarray, "frames gates"] | None = None
     gate_names: tuple[str, ...] = ()
+    contacts: Contacts | None = None
+    """None: nobody looked for contacts."""
 
     def __len__(self) -> int:
         """Number of source frames."""
@@ -135,7 +139,7 @@ def load_motion(path: Path) -> Motion:
         provenance = Provenance.from_json(str(arrays["emosh_provenance"]))
     except ValueError as error:
         raise InputError(f"{path}: array 'emosh_provenance' is not a provenance record; make the file again") from error
-    return _motion(arrays, provenance)
+    return _motion(arrays, provenance, str(path))
 
 
 def _arrays(motion: Motion) -> dict[str, np.ndarray]:
@@ -179,10 +183,12 @@ def _arrays(motion: Motion) -> dict[str, np.ndarray]:
     if motion.gates is not None:
         arrays["emosh_gates"] = motion.gates.astype(np.float32)
         arrays["emosh_gate_names"] = np.array(motion.gate_names)
+    if motion.contacts is not None:
+        arrays |= contact_arrays(motion.contacts)
     return arrays
 
 
-def _motion(arrays: dict[str, np.ndarray], provenance: Provenance) -> Motion:
+def _motion(arrays: dict[str, np.ndarray], provenance: Provenance, where: str) -> Motion:
     numerator, denominator = (int(value) for value in arrays["emosh_fps"])
     width, height = (int(value) for value in arrays["emosh_image_size"])
     return Motion(
@@ -209,14 +215,15 @@ def _motion(arrays: dict[str, np.ndarray], provenance: Provenance) -> Motion:
         provenance=provenance,
         gates=arrays.get("emosh_gates"),
         gate_names=tuple(str(name) for name in arrays.get("emosh_gate_names", ())),
+        contacts=contacts_from(arrays, len(arrays["trans"]), where),
     )
 
 
 def select_rows(motion: Motion, rows: np.ndarray | slice) -> Motion:
-    """The motion with the chosen rows of all per-frame arrays."""
+    """The motion with the chosen rows of all per-frame arrays, without its list of contacts."""
     per_frame = (
         "trans", "poses", "expression", "K", "frame_index", "pts_seconds",
         "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px",
     )  # fmt: skip
     chosen = {name: getattr(motion, name)[rows] for name in per_frame}
-    return replace(motion, **chosen, gates=None if motion.gates is None else motion.gates[rows])
+    return replace(motion, **chosen, contacts=None, gates=None if motion.gates is None else motion.gates[rows])

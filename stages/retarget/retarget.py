@@ -1,5 +1,6 @@
 """The driver's movement in the reference's body (paper eq. 3), with the head at the height of the driver's (0.B.5).
 
+Beyond the paper, the driver's contacts are kept: what touched still touches, and no hand sinks into a larger body.
 It needs motions only: no picture, and no knowledge of how a motion was fitted.
 """
 
@@ -13,6 +14,9 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict, source_notes
 from stages.body.model import Body, motion_template, pose_body
 from stages.body.same_body import require_same_body
+from stages.contacts.find import find_contacts
+from stages.contacts.keep import Swap, keep_contacts
+from stages.contacts.measure import measure_contacts
 from stages.progress import Progress, silent
 from stages.retarget.config import RetargetConfig
 from stages.retarget.report import RetargetReport, measure_changes
@@ -25,7 +29,7 @@ def retarget(
     config: RetargetConfig = RetargetConfig(),
     progress: Progress = silent,
 ) -> tuple[Motion, RetargetReport]:
-    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`.
+    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`; contacts kept.
 
     The driver's scale is kept where the reference does not show it: head_scale without a valid body and face,
     hand_scale without a valid hand. Raises InputError when the motions, or the body, come from different body files.
@@ -35,7 +39,13 @@ def retarget(
     swapped = _with_shape_of(driver, reference) if config.disentangle else driver
     offset = _head_offset(driver, swapped, body) if config.keep_head_height else 0.0
     shifted = replace(swapped, trans=swapped.trans + np.array([0, offset, 0], np.float32))
-    report = measure_changes(driver, shifted, body, offset, progress)
+    contacts = driver.contacts if driver.contacts is not None else find_contacts(driver, body, progress)
+    target, figures = replace(shifted, contacts=contacts), None
+    if config.contacts and config.disentangle:
+        swap = Swap.of(driver, shifted, body)
+        target = keep_contacts(swap, contacts, progress)
+        figures = measure_contacts(swap, target, contacts)
+    report = measure_changes(driver, target, body, offset, figures, progress)
     provenance = Provenance(
         "retarget",
         config=config_dict(config),
@@ -43,7 +53,7 @@ def retarget(
         weights={"body": body.sha256},
         notes={"report": report.to_dict(), **source_notes(driver.provenance)},
     )
-    return replace(shifted, provenance=provenance), report
+    return replace(target, provenance=provenance), report
 
 
 def _with_shape_of(driver: Motion, reference: Motion) -> Motion:

@@ -34,6 +34,7 @@ COMMANDS = {
         "--replace",
         "--person",
         "--no-disentangle",
+        "--no-contacts",
         "--seed",
         "--vram",
         "--plan",
@@ -55,6 +56,7 @@ COMMANDS = {
         "--no-sac",
         "--no-hybrid",
         "--no-disentangle",
+        "--no-contacts",
         "--color-anchor",
         "--seed",
         "--vram",
@@ -66,7 +68,7 @@ COMMANDS = {
     | WORK
     | TALK,
     "track": {"--overlay", "--person", "--solver", "--prior", "--keypoints", "--detector"} | BODY | OUT | WORK | TALK,
-    "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
+    "retarget": {"--ref", "--no-disentangle", "--no-contacts"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid", "--drawing", "--framing", "--ref"} | BODY | OUT | WORK | TALK,
     "encode": {
         "--ref",
