@@ -139,17 +139,18 @@ def _print(each: Described) -> None:
     if each.rows:
         console.print(_table(("array", "shape", "type", "meaning"), each.rows))
     if each.figures:
-        console.print(_table(("figure", "value"), [(key, _shown(value)) for key, value in each.figures.items()]))
+        console.print(_table(("figure", "value"), list(_lines(each.figures))))
     if each.provenance:
         console.print(_table(("provenance", "value"), list(_flat(each.provenance))))
     else:
         console.print("no provenance: emosh did not write this file, or the record was stripped", style="dim")
 
 
-def _shown(value: Any) -> str:
-    """A list of lines as lines; anything else as Python shows it."""
-    lines = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return ("\n".join(value) or "none") if lines else str(value)
+def _lines(figures: dict[str, Any]):
+    """One line per figure; of a list of texts, one line per text."""
+    for key, value in figures.items():
+        texts = value if isinstance(value, list) and all(isinstance(each, str) for each in value) else [str(value)]
+        yield from ((key, text) for text in texts or ["none"])
 
 
 def _table(heads: tuple[str, ...], rows: Any):

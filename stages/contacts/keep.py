@@ -95,7 +95,7 @@ def _keep_chain(
     frames, fps = len(swap.driver), float(swap.driver.fps)
     needed = _needed(swap, chain, contacts, chosen)
     if pushed:
-        needed = np.logical_or(needed, _crossing(swap, chain))
+        needed = np.maximum(needed, _crossing(swap, chain))
     fade = round(FADE_S * fps)
     free = np.stack([_widened(each, fade) for each in needed.T], 1)
     offsets = np.zeros((frames, len(chain.joints), 3))
@@ -133,9 +133,9 @@ def _crossing(swap: Swap, chain: Chain) -> Bool[np.ndarray, "frames turning"]:
     for start in range(0, len(crossing), ROWS_AT_ONCE):
         rows = slice(start, min(start + ROWS_AT_ONCE, len(crossing)))
         allowed = np.minimum(heights_in(swap.old, swap.driver, rows), 0.0)
-        deeper = np.asarray(heights_in(swap.new, swap.target, rows) < allowed - NEW_DEPTH_M)
+        depth = allowed - heights_in(swap.new, swap.target, rows)
         for arm in ("left", "right"):
-            crossing[rows] |= deeper[:, owner == arm].any(1)[:, None] & (side == arm)
+            crossing[rows] |= (depth[:, owner == arm].max(1) > NEW_DEPTH_M)[:, None] & (side == arm)
     return crossing
 
 

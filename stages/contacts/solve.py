@@ -30,6 +30,8 @@ MARGIN_M = 0.002
 NEAR_M = 0.12
 """Points farther from any surface are not pushed. Deeper ones find no surface, so it is more than any depth."""
 ITERATIONS = 12
+SEARCH_EVERY = 3
+"""The nearest surface points are looked for in every third iteration, and kept in between."""
 LONGEST_STEP_RAD = 0.35
 DONE_RAD = 5e-4
 
@@ -90,8 +92,8 @@ def solve(task: Task) -> Float[np.ndarray, "frames turning 3"]:
     from threadpoolctl import threadpool_limits
 
     offsets, under = np.zeros((*task.free.shape, 3)), None
-    for _ in range(ITERATIONS):
-        hessian, gradient, under = _system(task, offsets, under)
+    for iteration in range(ITERATIONS):
+        hessian, gradient, under = _system(task, offsets, under, search=iteration % SEARCH_EVERY == 0)
         with threadpool_limits(1):
             step = _solve_band(task, hessian, gradient, offsets)
         longest = np.linalg.norm(step, axis=-1).max(initial=0.0)
@@ -102,7 +104,7 @@ def solve(task: Task) -> Float[np.ndarray, "frames turning 3"]:
 
 
 def _system(
-    task: Task, offsets: Float[np.ndarray, "frames turning 3"], under: np.ndarray | None
+    task: Task, offsets: Float[np.ndarray, "frames turning 3"], under: np.ndarray | None, search: bool = True
 ) -> tuple[Float[np.ndarray, "frames unknowns unknowns"], Float[np.ndarray, "frames unknowns"], np.ndarray | None]:
     """J^T J (lower half) and J^T r of touches and pushes; and the surface points that are `under` the query points."""
     from stages.contacts.kernels import add_pushes, add_touches
@@ -124,7 +126,10 @@ def _system(
                 held.weight / TOUCH_M**2, *around)  # fmt: skip
     if task.least is not None:
         points, normals = task.person.surface(transforms)
-        height, under = task.person.heights(points, normals, NEAR_M, under)
+        if search or under is None:
+            height, under = task.person.heights(points, normals, NEAR_M, under)
+        else:
+            height = task.person.heights_above(points, normals, under, NEAR_M)
         add_pushes(_entries(task.person.points), task.person.sampling.query, under, height, task.least, PUSH_M**-2,
                    normals, *around)  # fmt: skip
     return hessian, gradient, under

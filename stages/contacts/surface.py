@@ -180,6 +180,14 @@ class Person:
                 chosen.may_touch, limit, height, under)  # fmt: skip
         return height, under
 
+    def heights_above(
+        self, points: np.ndarray, normals: np.ndarray, under: Int[np.ndarray, "frames queries"], limit: float
+    ) -> Float[np.ndarray, "frames queries"]:
+        """Height of each query point above the tangent plane of a known point; `limit` where that is -1."""
+        rows = np.arange(len(points))[:, None]
+        apart = points[:, self.sampling.query] - points[rows, under]
+        return np.where(under >= 0, (apart * normals[rows, under]).sum(-1), limit)
+
 
 def rotations_of(motion: Motion, rows: slice = slice(None)) -> Float[np.ndarray, "frames 55 3 3"]:
     """The joints' rotation matrices, float64."""
