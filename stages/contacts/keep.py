@@ -25,7 +25,7 @@ from stages.contacts.solve import MARGIN_M, NEAR_M, Chain, Held, Task, solve
 from stages.contacts.surface import Person, rotations_of, sample_surface
 from stages.progress import Progress, silent
 
-FADE_S = 0.5
+FADE_S = 0.8
 """Joints begin to turn this long before a contact, and are back this long after it."""
 WINDOW_S, OVERLAP_S = 10.0, 1.5
 """Longer stretches are solved this many seconds at a time; the last of them are solved again by the next window."""

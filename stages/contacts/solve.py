@@ -23,7 +23,7 @@ from stages.contacts.points import SkinnedPoints
 from stages.contacts.surface import Person
 
 TOUCH_M, PUSH_M = 0.002, 0.002
-SMOOTH_RAD_S2 = 2.5
+SMOOTH_RAD_S2 = 1.5
 """Second derivative of an offset that costs as much as a touch that is TOUCH_M apart."""
 MARGIN_M = 0.002
 """Surfaces are pushed this much farther than they must be."""
