@@ -31,6 +31,8 @@ WINDOW_S, OVERLAP_S = 10.0, 1.5
 """Longer stretches are solved this many seconds at a time; the last of them are solved again by the next window."""
 NEW_DEPTH_M = 0.002
 """A point that lies this much deeper than in the driver's body is pushed out."""
+FIRM_M = 0.004
+"""A touch whose points are this far apart in the driver counts half as much as one that is closed."""
 RAMP = (0.1, 0.4)
 """Weights of a touch in the two rows before it begins, and mirrored after it ends."""
 ROWS_AT_ONCE = 64
@@ -97,7 +99,7 @@ def _keep_chain(
     if pushed:
         needed = np.maximum(needed, _crossing(swap, chain))
     fade = round(FADE_S * fps)
-    free = np.stack([_widened(each, fade) for each in needed.T], 1)
+    free = np.stack([_widened(needed[:, number], fade) for number in range(len(chain.joints))], 1)
     offsets = np.zeros((frames, len(chain.joints), 3))
     for begin, end in _windows(spans_of(free.any(1)), round(WINDOW_S * fps), round(OVERLAP_S * fps)):
         _solve_window(swap, chain, contacts, chosen, pushed, free, (begin, end), offsets)
@@ -197,9 +199,10 @@ def held_touches(
     first, second = (touch_points(old, contacts, chosen, side) for side in (0, 1))
     joint = old.body.weights[old.body.faces[contacts.touch_faces[chosen, 1]][:, 0]].argmax(1)
     apart = place(first, transforms) - place(second, transforms)
-    turn = np.swapaxes(transforms[:, joint, :, :3], -1, -2)
     weight = np.stack([_ramped(rows, *span) for span in contacts.touch_rows[chosen].tolist()], 1) if len(chosen) else (
         np.zeros((rows.stop - rows.start, 0)))  # fmt: skip
+    weight = weight / (1 + (np.linalg.norm(apart, axis=-1) / FIRM_M) ** 2)
+    turn = np.swapaxes(transforms[:, joint, :, :3], -1, -2)
     return Held(
         touch_points(new, contacts, chosen, 0), touch_points(new, contacts, chosen, 1),
         (turn @ apart[..., None])[..., 0], joint, weight,

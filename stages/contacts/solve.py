@@ -7,12 +7,15 @@ Unknown are rotation vectors d of the chain's joints, row by row: joint j's rota
 
 by Gauss-Newton. Each row's touches and pushes give a block of J^T J; the second differences join a row to the two rows
 after it by multiples of the identity. So the system is a band matrix, which LAPACK's banded Cholesky solves in a time
-proportional to the number of rows. Before the first and after the last row d is 0.
+proportional to the number of rows. The blocks are made on every core; the result does not depend on how many there are.
+Before the first and after the last row d is 0.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise, repeat
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -21,6 +24,7 @@ from stages.body.model import JOINT_NAMES
 from stages.body.rotations import matrix_from_rotvec, skew
 from stages.contacts.points import SkinnedPoints
 from stages.contacts.surface import Person
+from stages.cores import usable_cores
 
 TOUCH_M, PUSH_M = 0.002, 0.002
 SMOOTH_RAD_S2 = 1.5
@@ -29,9 +33,9 @@ MARGIN_M = 0.002
 """Surfaces are pushed this much farther than they must be."""
 NEAR_M = 0.12
 """Points farther from any surface are not pushed. Deeper ones find no surface, so it is more than any depth."""
-ITERATIONS = 12
-SEARCH_EVERY = 3
-"""The nearest surface points are looked for in every third iteration, and kept in between."""
+ITERATIONS = 20
+SEARCH_EVERY, SEARCH_ALWAYS = 3, 10
+"""The nearest surface points are looked for in every third iteration, and from the tenth on in each."""
 LONGEST_STEP_RAD = 0.35
 DONE_RAD = 5e-4
 
@@ -79,6 +83,13 @@ class Task:
     """The offsets of the two rows before the first."""
     fps: float
 
+    def of_rows(self, rows: slice) -> Task:
+        """The same task for some of the rows."""
+        held = replace(self.held, offset=self.held.offset[rows], weight=self.held.weight[rows])
+        least = None if self.least is None else self.least[rows]
+        return replace(self, rotations=self.rotations[rows], trans=self.trans[rows], free=self.free[rows], held=held,
+                       least=least)  # fmt: skip
+
 
 def turned(task: Task, offsets: Float[np.ndarray, "frames turning 3"]) -> Float[np.ndarray, "frames 55 3 3"]:
     """The joints' rotations with the offsets."""
@@ -91,15 +102,23 @@ def solve(task: Task) -> Float[np.ndarray, "frames turning 3"]:
     """The offsets, radians."""
     from threadpoolctl import threadpool_limits
 
-    offsets, under = np.zeros((*task.free.shape, 3)), None
-    for iteration in range(ITERATIONS):
-        hessian, gradient, under = _system(task, offsets, under, search=iteration % SEARCH_EVERY == 0)
-        with threadpool_limits(1):
+    frames, cores = len(task.free), usable_cores()
+    ends = np.linspace(0, frames, min(cores, frames) + 1).astype(int).tolist()
+    pieces = [slice(*pair) for pair in pairwise(ends)]
+    tasks = [task.of_rows(rows) for rows in pieces]
+    offsets: np.ndarray = np.zeros((*task.free.shape, 3))
+    under: list[np.ndarray | None] = [None] * len(pieces)
+    with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+        for iteration in range(ITERATIONS):
+            search = repeat(iteration >= SEARCH_ALWAYS or iteration % SEARCH_EVERY == 0)
+            found = list(pool.map(_system, tasks, [offsets[rows] for rows in pieces], under, search))
+            hessian, gradient = np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
+            under = [each[2] for each in found]
             step = _solve_band(task, hessian, gradient, offsets)
-        longest = np.linalg.norm(step, axis=-1).max(initial=0.0)
-        offsets += step * min(1.0, LONGEST_STEP_RAD / max(longest, 1e-12))
-        if longest < DONE_RAD:
-            break
+            longest = np.linalg.norm(step, axis=-1).max(initial=0.0)
+            offsets += step * min(1.0, LONGEST_STEP_RAD / max(longest, 1e-12))
+            if longest < DONE_RAD:
+                break
     return offsets * task.free[..., None]
 
 

@@ -18,11 +18,11 @@ HEAVY = np.array([1.0, -1.5, 0, -2.0, 2.5, 2.5, 2.0, 0, 0, 0], np.float32)
 
 @pytest.fixture(scope="session")
 def hips(body: Body) -> Made:
-    """Both hands on the hips of the mean body, in 2 of 4 seconds."""
+    """Both hands on the hips of the mean body, in one of 4.4 seconds."""
     wanted = next(script for script in scripts() if script.name == "hands on hips")
     held = wanted.moments[0]
-    moment = Moment(1.2, 2.4, held.left, held.right, held.touches)
-    return make(body, np.zeros(10, np.float32), Script("hands on hips", 3.6, (moment,)))
+    moment = Moment(1.7, 2.7, held.left, held.right, held.touches)
+    return make(body, np.zeros(10, np.float32), Script("hands on hips", 4.4, (moment,)))
 
 
 @pytest.fixture(scope="session")

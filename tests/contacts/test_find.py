@@ -59,7 +59,7 @@ def test_noise_of_tracking_does_not_hide_a_contact(body: Body, hips: Made) -> No
 
 def test_a_hand_that_passes_touches_nothing(body: Body, hips: Made) -> None:
     """The same way at twelve times the speed, without a stop, is a pass."""
-    way = np.concatenate([np.arange(0, 37, 6), np.arange(36, 0, -6)])
+    way = np.concatenate([np.arange(0, 55, 6), np.arange(54, 0, -6)])
     fast = select_rows(hips.motion, way)
     slow = find_contacts(hips.motion, body)
     assert len(find_contacts(fast, body).touch_rows) < len(slow.touch_rows)
