@@ -97,9 +97,9 @@ def _keep_chain(
     frames, fps = len(swap.driver), float(swap.driver.fps)
     needed = _needed(swap, chain, contacts, chosen)
     if pushed:
-        needed = np.maximum(needed, _crossing(swap, chain))
+        needed[_crossing(swap, chain)] = True
     fade = round(FADE_S * fps)
-    free = np.stack([_widened(needed[:, number], fade) for number in range(len(chain.joints))], 1)
+    free = _widened(needed, fade)
     offsets = np.zeros((frames, len(chain.joints), 3))
     for begin, end in _windows(spans_of(free.any(1)), round(WINDOW_S * fps), round(OVERLAP_S * fps)):
         _solve_window(swap, chain, contacts, chosen, pushed, free, (begin, end), offsets)
@@ -147,11 +147,12 @@ def heights_in(person: Person, motion: Motion, rows: slice) -> Float[np.ndarray,
     return person.heights(points, normals, NEAR_M)[0]
 
 
-def _widened(flags: Bool[np.ndarray, "frames"], by: int) -> Bool[np.ndarray, "frames"]:
+def _widened(needed: Bool[np.ndarray, "frames turning"], by: int) -> Bool[np.ndarray, "frames turning"]:
     """True `by` rows before and after as well."""
-    wide = np.zeros_like(flags)
-    for begin, end in spans_of(flags):
-        wide[max(0, begin - by) : end + by] = True
+    wide = np.zeros_like(needed)
+    for number in range(needed.shape[1]):
+        for begin, end in spans_of(needed[:, number]):
+            wide[max(0, begin - by) : end + by, number] = True
     return wide
 
 

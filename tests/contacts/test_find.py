@@ -21,8 +21,8 @@ def test_hands_on_hips_are_found_when_they_are_there(body: Body, hips: Made, con
         parts = [CONTACT_PARTS.index(hand), CONTACT_PARTS.index("hip")]
         rows = contacts.rows[(contacts.parts == parts).all(1)]
         assert len(rows) == 1
-        assert begin - 10 <= rows[0, 0] <= begin + 1
-        assert end - 1 <= rows[0, 1] <= end + 10
+        assert begin - 15 <= rows[0, 0] <= begin + 1
+        assert end - 1 <= rows[0, 1] <= end + 15
     assert {"hand to hip"} <= set(contacts.kinds())
     assert not {"hand to face", "hand to hand", "finger to thumb"} & set(contacts.kinds())
 
