@@ -54,6 +54,10 @@ NoDisentangle = Annotated[
     bool,
     typer.Option("--no-disentangle", help="Keep the body shape of the driver (the paper's ablation)."),
 ]
+NoContacts = Annotated[
+    bool,
+    typer.Option("--no-contacts", help="Keep the driver's joint angles where hands touch the body (the paper's)."),
+]
 NoHybrid = Annotated[
     bool, typer.Option("--no-hybrid", help="Draw only the coloured mesh, without key lines (the paper's ablation).")
 ]

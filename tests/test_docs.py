@@ -27,8 +27,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in (
     ROOT / "README.md", *(DOCS / f"{name}.md" for name in (
-        "README", "track", "animate", "gpu", "diffusion-model", "train-and-curate", "evaluate", "export", "comfyui",
-        "files-and-formats", "troubleshooting", "architecture", "benchmarks"))
+        "README", "track", "animate", "contacts", "gpu", "diffusion-model", "train-and-curate", "evaluate", "export",
+        "comfyui", "files-and-formats", "troubleshooting", "architecture", "benchmarks"))
 )}  # fmt: skip
 TASKS = [name for name in PAGES if not name.endswith(("README.md", "benchmarks.md"))]
 BY_OTHER_COMMANDS = {"house.svg", "learning.png", "learning_curve.png", "plan_by_card.png", "track_ablation.png",

@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
         replace: options.Replace = False,
         person: options.Person = None,
         no_disentangle: options.NoDisentangle = False,
+        no_contacts: options.NoContacts = False,
         model: options.Model = None,
         adapter: options.Adapter = None,
         device: options.Device = "auto",
@@ -57,7 +58,10 @@ def register(app: typer.Typer) -> None:
         frames = _frame_count(drive)
         flags = {
             "track": {"person": person},
-            "retarget": {"disentangle": False if no_disentangle else None},
+            "retarget": {
+                "disentangle": False if no_disentangle else None,
+                "contacts": False if no_contacts else None,
+            },
             "render_cond": {"drawing": drawing},
             "encode": {"face": face, "replace": replace or None},
             "wan": {"seed": seed},

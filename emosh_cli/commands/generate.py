@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
         no_sac: options.NoSac = False,
         no_hybrid: options.NoHybrid = False,
         no_disentangle: options.NoDisentangle = False,
+        no_contacts: options.NoContacts = False,
         color_anchor: options.ColorAnchor = False,
         model: options.Model = None,
         adapter: options.Adapter = None,
@@ -72,7 +73,8 @@ def register(app: typer.Typer) -> None:
         sampling = {"seed": seed, "sac": False if no_sac else None, "color_anchor": color_anchor or None}
         if latents is not None:
             before = {"--framing": framing, "--drawing": drawing, "--face": face, "--replace": replace or None,
-                      "--no-hybrid": no_hybrid or None, "--no-disentangle": no_disentangle or None}  # fmt: skip
+                      "--no-hybrid": no_hybrid or None, "--no-disentangle": no_disentangle or None,
+                      "--no-contacts": no_contacts or None}  # fmt: skip
             refuse_beside_latents(ref, motion, backend, before)
             _from_latents(run, latents, out, choice, {"wan": sampling, "wan_run": {"vram_gb": vram}}, plan)
             return
@@ -80,7 +82,10 @@ def register(app: typer.Typer) -> None:
             missing = "--ref PHOTO" if ref is None else "--motion NPZ"
             raise InputError(f"generate needs {missing}; for example: emosh generate --ref a.png --motion drive.npz")
         flags = {
-            "retarget": {"disentangle": False if no_disentangle else None},
+            "retarget": {
+                "disentangle": False if no_disentangle else None,
+                "contacts": False if no_contacts else None,
+            },
             "render_cond": {"hybrid": False if no_hybrid else None, "drawing": drawing},
             "encode": {"face": face, "replace": replace or None},
             "wan": sampling,

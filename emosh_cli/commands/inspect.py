@@ -139,11 +139,18 @@ def _print(each: Described) -> None:
     if each.rows:
         console.print(_table(("array", "shape", "type", "meaning"), each.rows))
     if each.figures:
-        console.print(_table(("figure", "value"), [(key, str(value)) for key, value in each.figures.items()]))
+        console.print(_table(("figure", "value"), list(_lines(each.figures))))
     if each.provenance:
         console.print(_table(("provenance", "value"), list(_flat(each.provenance))))
     else:
         console.print("no provenance: emosh did not write this file, or the record was stripped", style="dim")
+
+
+def _lines(figures: dict[str, Any]):
+    """One line per figure; of a list of texts, one line per text."""
+    for key, value in figures.items():
+        texts = value if isinstance(value, list) and all(isinstance(each, str) for each in value) else [str(value)]
+        yield from ((key, text) for text in texts or ["none"])
 
 
 def _table(heads: tuple[str, ...], rows: Any):

@@ -22,23 +22,26 @@ def register(app: typer.Typer) -> None:
         ref: options.RefMotion,
         out: options.Out = None,
         no_disentangle: options.NoDisentangle = False,
+        no_contacts: options.NoContacts = False,
         body: options.Body = "open",
     ) -> None:
         """Give a motion the body shape of the reference, and report what that changed.
 
         Pose, expression and camera stay those of the driver. Body and head shape
-        become those of the reference (paper eq. 3).
+        become those of the reference (paper eq. 3). Arms are turned where hands
+        touch the body or each other, so that they still do.
 
         Example: emosh retarget drive.npz --ref photo.png -o target.npz
         """
-        _retarget(run, motion, ref, out, no_disentangle, body)
+        changes = {"disentangle": False if no_disentangle else None, "contacts": False if no_contacts else None}
+        _retarget(run, motion, ref, out, changes, body)
 
 
-def _retarget(run: Run, motion: Path, ref: Path, out: Path | None, no_disentangle: bool, body: str) -> None:
+def _retarget(run: Run, motion: Path, ref: Path, out: Path | None, changes: dict, body: str) -> None:
     require_file(motion, "a motion .npz")
     require_file(ref, "a photo, or its tracked motion")
     target = output_path(out, MOTION, [motion, ref], run.force, beside=motion, ending=f"-{ref.stem}")
-    configs = run.load_configs(("retarget", "track"), {"retarget": {"disentangle": False if no_disentangle else None}})
+    configs = run.load_configs(("retarget", "track"), {"retarget": changes})
     if run.dry_run:
         run.show_plan([f"retarget {motion} onto {ref} -> {target}"], output=str(target))
         return

@@ -167,6 +167,8 @@ def is_retargeted(motion: Motion, reference: Path, pipeline: Pipeline) -> bool:
         raise InputError(
             "the motion already has the shape of the reference; --no-disentangle needs the driver's tracked motion"
         )
+    if (pipeline.configs["retarget"].contacts, motion.provenance.config.get("contacts")) == (False, True):
+        raise InputError("the motion's contacts are kept already; --no-contacts needs the driver's tracked motion")
     same = np.array_equal(motion.betas, photo_motion.betas) and np.array_equal(
         motion.head_betas, photo_motion.head_betas
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
 from emosh_cli.workflows.driver_input import BackgroundInput, Beside, FaceInput, check_replace, choose_face
-from emosh_cli.workflows.tracking import note_people_and_shots
+from emosh_cli.workflows.tracking import note_people_and_shots, with_contacts
 from emosh_cli.workflows.work_folder import NOT_MADE, WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
 from stages.drawing.names import REF, SKELETON
@@ -92,7 +92,7 @@ class Pipeline:
             from stages.track.track import track
 
             motion = track(source, self.body, config, progress=self.console.progress)
-            save_motion(output, motion)
+            save_motion(output, with_contacts(motion, self.body, self.console))
             note_people_and_shots(self.console, motion, source)
 
         output = self.work.folder / name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ MOST_CUTS = 12
 
 if TYPE_CHECKING:
     from stages.artifacts.motion import Motion
+    from stages.body.model import Body
     from stages.track.config import TrackConfig
 
 
@@ -27,7 +28,16 @@ def track_source(run: Run, source: Path, body: str, config: TrackConfig, **other
     opened = open_body(body, progress=run.console.progress)
     motion = track(source, opened, config, progress=run.console.progress, **others)
     note_people_and_shots(run.console, motion, source)
-    return motion
+    return with_contacts(motion, opened, run.console)
+
+
+def with_contacts(motion: Motion, body: Body, console: Console) -> Motion:
+    """The motion with its list of contacts; that of a photo unchanged."""
+    from stages.contacts.find import find_contacts
+
+    if motion.is_photo:
+        return motion
+    return replace(motion, contacts=find_contacts(motion, body, console.progress))
 
 
 def track_people(run: Run, source: Path, body: str, config: TrackConfig, folder: Path) -> list[tuple[Path, Motion]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.artifacts.contacts import contacts_from
 from stages.artifacts.motion import BODY_PARTS, PARTS, median_expected
 from stages.artifacts.npz import Header, Npz, opened_npz
 from stages.artifacts.schema import Schema
@@ -51,12 +52,12 @@ def describe_npz(path: Path, schemas: Mapping[str, Schema]) -> Described:
             (name, _shape(header), str(header.dtype), meanings.get(name, ""))
             for name, header in archive.headers.items()
         )
-        problem, arrays = None, {}
+        problem = None
         try:
             arrays = {} if schema is None else archive.read_table(schema, OFTEN_ZERO)
+            figures = _motion_figures(arrays, str(path)) if kind == "motion" else _single_values(archive)
         except InputError as error:
-            problem = str(error)
-        figures = _motion_figures(arrays) if kind == "motion" and problem is None else _single_values(archive)
+            problem, figures = str(error), _single_values(archive)
         return Described(str(path), kind, rows, figures, _provenance(archive.text("emosh_provenance")), problem)
 
 
@@ -70,8 +71,8 @@ def _single_values(archive: Npz) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and len(str(value)) < 200}
 
 
-def _motion_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Main figures of a motion: length, picture size, body, share of valid frames and median error per part."""
+def _motion_figures(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:
+    """Main figures of a motion: length, picture size, body, share of valid frames and errors, contacts."""
     valid, error = arrays["emosh_valid"], arrays["emosh_error_px"]
     numerator, denominator = (int(value) for value in arrays["emosh_fps"])
     figures: dict[str, Any] = {
@@ -89,6 +90,9 @@ def _motion_figures(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if "emosh_expected_mm" in arrays:
         usual = median_expected(arrays["emosh_expected_mm"], valid)
         figures |= {f"expected_mm_{part}": usual.get(part) for part in BODY_PARTS}
+    contacts = contacts_from(arrays, len(valid), where)
+    if contacts is not None:
+        figures["contacts"] = contacts.lines(numerator / denominator)
     return figures
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from stages.artifacts.contacts import CONTACT_FIELDS, Contacts, contact_arrays, contacts_from
 from stages.artifacts.npz import opened_npz, write_npz
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
@@ -86,6 +87,7 @@ MOTION = Schema(
             "betas, head betas, head scale, hand scale of each shot, if they show several people",
             required=False,
         ),
+        *CONTACT_FIELDS,
         Field("emosh_body_model", "", "text", "name of the body file"),
         Field("emosh_body_sha256", "", "text", "sha256 of the body file"),
         Field("emosh_provenance", "", "text", "JSON record"),
@@ -129,6 +131,8 @@ class Motion:
     shot_shapes: Float[np.ndarray, "shots shape"] | None = None
     """betas, head_betas, head_scale, hand_scale of each shot, where shots show several people; `betas` and the others
     above are then of the shot with most valid rows."""
+    contacts: Contacts | None = None
+    """None: nobody looked for contacts."""
 
     def __len__(self) -> int:
         """Number of source frames."""
@@ -200,7 +204,7 @@ def load_motion(path: Path) -> Motion:
         provenance = Provenance.from_json(str(arrays["emosh_provenance"]))
     except ValueError as error:
         raise InputError(f"{path}: array 'emosh_provenance' is not a provenance record; make the file again") from error
-    return _motion(arrays, provenance)
+    return _motion(arrays, provenance, str(path))
 
 
 def _arrays(motion: Motion) -> dict[str, np.ndarray]:
@@ -251,10 +255,12 @@ def _arrays(motion: Motion) -> dict[str, np.ndarray]:
         arrays["emosh_shot"] = motion.shot.astype(np.int64)
     if motion.shot_shapes is not None:
         arrays["emosh_shot_shapes"] = motion.shot_shapes.astype(np.float32)
+    if motion.contacts is not None:
+        arrays |= contact_arrays(motion.contacts)
     return arrays
 
 
-def _motion(arrays: dict[str, np.ndarray], provenance: Provenance) -> Motion:
+def _motion(arrays: dict[str, np.ndarray], provenance: Provenance, where: str) -> Motion:
     numerator, denominator = (int(value) for value in arrays["emosh_fps"])
     width, height = (int(value) for value in arrays["emosh_image_size"])
     return Motion(
@@ -281,16 +287,17 @@ def _motion(arrays: dict[str, np.ndarray], provenance: Provenance) -> Motion:
         provenance=provenance,
         gates=arrays.get("emosh_gates"),
         gate_names=tuple(str(name) for name in arrays.get("emosh_gate_names", ())),
-        expected_mm=arrays.get("emosh_expected_mm"),
-        expected_px=arrays.get("emosh_expected_px"),
         shot=arrays.get("emosh_shot"),
         shot_shapes=arrays.get("emosh_shot_shapes"),
+        expected_mm=arrays.get("emosh_expected_mm"),
+        expected_px=arrays.get("emosh_expected_px"),
+        contacts=contacts_from(arrays, len(arrays["trans"]), where),
     )
 
 
 def select_rows(motion: Motion, rows: np.ndarray | slice) -> Motion:
-    """The motion with the chosen rows of all per-frame arrays."""
-    return replace(motion, **{name: values[rows] for name, values in per_row(motion).items()})
+    """The motion with the chosen rows of all per-frame arrays, without its list of contacts."""
+    return replace(motion, contacts=None, **{name: values[rows] for name, values in per_row(motion).items()})
 
 
 def per_row(motion: Motion) -> dict[str, np.ndarray]:

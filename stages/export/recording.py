@@ -1,4 +1,4 @@
-"""A motion as a rerun recording (.rrd): body, skeleton, keypoints, camera, video and error curves on one timeline.
+"""A motion as a rerun recording (.rrd): body, contacts, keypoints, camera, video and error curves on one timeline.
 
 Frame: the motion's own, OpenCV camera (x right, y down, z forward), metres; the picture is shown at the camera. The
 timeline `time` has the rows' own times in seconds, `frame` counts rows. The package rerun-sdk is an extra and is
@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.contacts import Contacts
 from stages.artifacts.motion import PARTS, Motion, expected_notes
 from stages.artifacts.motion_shots import shape_runs
 from stages.artifacts.provenance import Provenance, sha256_file
@@ -30,6 +31,7 @@ from stages.raster.shading import vertex_normals
 PICTURE_PX = 960
 """Largest length of the video's longer side in the recording, pixels. Frames are stored as JPEG for every viewer."""
 JPEG_QUALITY = 85
+CONTACT_RGB = (255, 40, 40)
 BODY_RGB, SKELETON_RGB, UNMEASURED_RGB = (158, 194, 242), (255, 190, 60), (130, 130, 130)
 PART_RGB = {
     "body": (90, 220, 120),
@@ -153,6 +155,8 @@ def _log_row(
     bones = [joints[[parent, joint]] for joint, parent in enumerate(body.parents) if parent >= 0]
     log("person/skeleton", rr.LineStrips3D(np.array(bones), colors=SKELETON_RGB, radii=0.004))
     log("person/joints", rr.Points3D(joints, colors=SKELETON_RGB, radii=0.008, labels=JOINT_NAMES, show_labels=False))
+    touching = _touching(motion, body, row, vertices)
+    log("person/contacts", rr.Points3D(touching, colors=CONTACT_RGB, radii=0.012))
     flat = project(points, K)[:, :2]
     for number, part in enumerate(PARTS):
         prefix = "pose" if part == "body" else part
@@ -161,6 +165,17 @@ def _log_row(
         log(f"camera/keypoints/{part}", rr.Points2D(flat[of_part], colors=rgb, radii=POINT_PX[part]))
         log(f"error_px/{part}", rr.Scalars(float(motion.error_px[row, number])))
         log(f"valid/{part}", rr.Scalars(float(seen[part])))
+
+
+def _touching(
+    motion: Motion, body: Body, row: int, vertices: Float[np.ndarray, "vertices 3"]
+) -> Float[np.ndarray, "points 3"]:
+    """The points on either surface that touch in a row."""
+    contacts = Contacts.none() if motion.contacts is None else motion.contacts
+    now = (contacts.touch_rows[:, 0] <= row) & (row < contacts.touch_rows[:, 1])
+    faces, weights = contacts.touch_faces[now].reshape(-1), contacts.touch_barycentric[now].reshape(-1, 3)
+    surface = faces >= 0
+    return (weights[surface][..., None] * vertices[body.faces[faces[surface]]]).sum(1)
 
 
 def _posed_rows(motion: Motion, body: Body) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, motion_template, pose_motion
+from stages.contacts.measure import ContactFigures
 from stages.progress import Progress, silent
 
 ROWS_AT_ONCE = 16
@@ -40,6 +41,8 @@ class RetargetReport:
     foot_slide_before_cm: float
     """Mean movement per frame of the feet that stand in the driver's motion."""
     foot_slide_after_cm: float
+    contacts: ContactFigures | None = None
+    """None: contacts were not kept."""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as a dictionary of plain numbers."""
@@ -47,6 +50,7 @@ class RetargetReport:
 
     def __str__(self) -> str:
         """The line that the command line prints."""
+        kept = "" if self.contacts is None else f"; {self.contacts}"
         return (
             f"height {self.height_before_m:.2f} m -> {self.height_after_m:.2f} m (x {self.height_ratio:.3f}), "
             f"moved by {100 * self.head_offset_y_m:+.1f} cm to keep the height of the head, "
@@ -54,7 +58,7 @@ class RetargetReport:
             f"% of frames; distances change by: hand to hand {self.hand_hand_change_mean_cm:.1f} cm (at most "
             f"{self.hand_hand_change_max_cm:.1f}), hand to face {self.hand_face_change_mean_cm:.1f} cm (at most "
             f"{self.hand_face_change_max_cm:.1f}); feet slide {self.foot_slide_before_cm:.2f} -> "
-            f"{self.foot_slide_after_cm:.2f} cm per frame"
+            f"{self.foot_slide_after_cm:.2f} cm per frame{kept}"
         )
 
 
@@ -67,7 +71,12 @@ class _MotionFigures:
 
 
 def measure_changes(
-    before: Motion, after: Motion, body: Body, head_offset_y_m: float, progress: Progress = silent
+    before: Motion,
+    after: Motion,
+    body: Body,
+    head_offset_y_m: float,
+    contacts: ContactFigures | None = None,
+    progress: Progress = silent,
 ) -> RetargetReport:
     """Pose both motions a few rows at a time and compare; memory does not grow with the clip beyond its joints."""
     valid = before.valid[:, 0] if before.valid[:, 0].any() else np.ones(len(before), bool)
@@ -89,6 +98,7 @@ def measure_changes(
         hand_face_change_max_cm=float(face.max()),
         foot_slide_before_cm=_slide(old, standing),
         foot_slide_after_cm=_slide(new, standing),
+        contacts=contacts,
     )
 
 

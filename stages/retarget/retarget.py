@@ -1,5 +1,6 @@
 """The driver's movement in the reference's body (paper eq. 3), with the head at the height of the driver's (0.B.5).
 
+Beyond the paper, the driver's contacts are kept: what touched still touches, and no hand sinks into a larger body.
 It needs motions only: no picture, and no knowledge of how a motion was fitted.
 """
 
@@ -14,6 +15,9 @@ from stages.artifacts.motion_shots import split_shots
 from stages.artifacts.provenance import Provenance, config_dict, source_notes
 from stages.body.model import Body, pose_motion
 from stages.body.same_body import require_same_body
+from stages.contacts.find import find_contacts
+from stages.contacts.keep import Swap, keep_contacts
+from stages.contacts.measure import measure_contacts
 from stages.progress import Progress, silent
 from stages.retarget.config import RetargetConfig
 from stages.retarget.report import RetargetReport, measure_changes
@@ -26,7 +30,8 @@ def retarget(
     config: RetargetConfig = RetargetConfig(),
     progress: Progress = silent,
 ) -> tuple[Motion, RetargetReport]:
-    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`, in every shot.
+    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`, in every shot;
+    contacts kept.
 
     The driver's scale is kept where the reference does not show it: head_scale without a valid body and face,
     hand_scale without a valid hand. Raises InputError when the motions, or the body, come from different body files.
@@ -41,7 +46,11 @@ def retarget(
         for rows, offset in zip(driver.shots, offsets, strict=True):
             trans[rows, 1] += offset
         shifted = replace(swapped, trans=trans)
-    report = measure_changes(driver, shifted, body, offsets[0], progress)
+    contacts = driver.contacts if driver.contacts is not None else find_contacts(driver, body, progress)
+    target, figures = replace(shifted, contacts=contacts), None
+    if config.contacts and config.disentangle:
+        target, figures = _with_contacts(driver, target, contacts, body, progress)
+    report = measure_changes(driver, target, body, offsets[0], figures, progress)
     provenance = Provenance(
         "retarget",
         config=config_dict(config),
@@ -49,7 +58,7 @@ def retarget(
         weights={"body": body.sha256},
         notes={"report": report.to_dict(), **source_notes(driver.provenance)},
     )
-    return replace(shifted, provenance=provenance), report
+    return replace(target, provenance=provenance), report
 
 
 def _with_shape_of(driver: Motion, reference: Motion) -> Motion:

@@ -62,6 +62,7 @@ def scripted_motion(reference: Motion, body: Body, seconds: float = 4.0, fps: Fr
         frame_index=np.arange(count),
         pts_seconds=np.arange(count) / float(fps),
         duration_seconds=count / float(fps),
+        contacts=None,
         gates=None,
         expected_mm=None,
         expected_px=None,

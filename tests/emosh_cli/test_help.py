@@ -34,6 +34,7 @@ COMMANDS = {
         "--replace",
         "--person",
         "--no-disentangle",
+        "--no-contacts",
         "--seed",
         "--vram",
         "--plan",
@@ -55,6 +56,7 @@ COMMANDS = {
         "--no-sac",
         "--no-hybrid",
         "--no-disentangle",
+        "--no-contacts",
         "--color-anchor",
         "--seed",
         "--vram",
@@ -71,7 +73,7 @@ COMMANDS = {
     | OUT
     | WORK
     | TALK,
-    "retarget": {"--ref", "--no-disentangle"} | BODY | OUT | WORK | TALK,
+    "retarget": {"--ref", "--no-disentangle", "--no-contacts"} | BODY | OUT | WORK | TALK,
     "render-cond": {"--size", "--zoom", "--no-hybrid", "--drawing", "--framing", "--ref"} | BODY | OUT | WORK | TALK,
     "encode": {
         "--ref",

@@ -1,0 +1,209 @@
+"""Turns some joints of a posed person, as little and as smoothly as possible, until touches hold and nothing crosses.
+
+Unknown are rotation vectors d of the chain's joints, row by row: joint j's rotation R becomes R exp(d). Minimised is
+
+    sum |touch gap|^2 / TOUCH_M^2  +  sum max(0, least - height)^2 / PUSH_M^2      touches, crossing surfaces
+    + sum |d / sigma|^2            +  sum |second difference of d|^2 / jerk^2      small, smooth
+
+by Gauss-Newton. Each row's touches and pushes give a block of J^T J; the second differences join a row to the two rows
+after it by multiples of the identity. So the system is a band matrix, which LAPACK's banded Cholesky solves in a time
+proportional to the number of rows. The blocks are made on every core; the result does not depend on how many there are.
+Before the first and after the last row d is 0.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise, repeat
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from stages.body.model import JOINT_NAMES
+from stages.body.rotations import matrix_from_rotvec, skew
+from stages.contacts.points import SkinnedPoints
+from stages.contacts.surface import Person
+from stages.cores import usable_cores
+
+TOUCH_M, PUSH_M = 0.002, 0.002
+SMOOTH_RAD_S2 = 1.5
+"""Second derivative of an offset that costs as much as a touch that is TOUCH_M apart."""
+MARGIN_M = 0.002
+"""Surfaces are pushed this much farther than they must be."""
+NEAR_M = 0.12
+"""Points farther from any surface are not pushed. Deeper ones find no surface, so it is more than any depth."""
+ITERATIONS = 20
+SEARCH_EVERY, SEARCH_ALWAYS = 3, 10
+"""The nearest surface points are looked for in every third iteration, and from the tenth on in each."""
+LONGEST_STEP_RAD = 0.35
+DONE_RAD = 5e-4
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The joints that may turn, and by how much each does so readily, about its own x, y and z."""
+
+    joints: Int[np.ndarray, "turning"]
+    sigma: Float[np.ndarray, "turning 3"]
+
+    @staticmethod
+    def of(sigmas: dict[str, tuple[float, float, float]]) -> Chain:
+        """From names and radians."""
+        return Chain(np.array([JOINT_NAMES.index(name) for name in sigmas]), np.array(list(sigmas.values())))
+
+
+@dataclass(frozen=True)
+class Held:
+    """Pairs of points that are kept together: first = second + offset."""
+
+    first: SkinnedPoints
+    second: SkinnedPoints
+    offset: Float[np.ndarray, "frames touches 3"]
+    """Metres, in the frame of `joint`, or of the camera where it is -1."""
+    joint: Int[np.ndarray, "touches"]
+    weight: Float[np.ndarray, "frames touches"]
+    """0 to 1; 0 where the touch does not hold."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One person, some rows, and what must hold in them."""
+
+    person: Person
+    rotations: Float[np.ndarray, "frames 55 3 3"]
+    trans: Float[np.ndarray, "frames 3"]
+    chain: Chain
+    free: Bool[np.ndarray, "frames turning"]
+    """Where a joint may turn at all."""
+    held: Held
+    least: Float[np.ndarray, "frames queries"] | None
+    """The least height of each query point above other surfaces, metres; None: surfaces may cross."""
+    before: Float[np.ndarray, "2 turning 3"]
+    """The offsets of the two rows before the first."""
+    fps: float
+
+    def of_rows(self, rows: slice) -> Task:
+        """The same task for some of the rows."""
+        held = replace(self.held, offset=self.held.offset[rows], weight=self.held.weight[rows])
+        least = None if self.least is None else self.least[rows]
+        return replace(self, rotations=self.rotations[rows], trans=self.trans[rows], free=self.free[rows], held=held,
+                       least=least)  # fmt: skip
+
+
+def turned(task: Task, offsets: Float[np.ndarray, "frames turning 3"]) -> Float[np.ndarray, "frames 55 3 3"]:
+    """The joints' rotations with the offsets."""
+    rotations = task.rotations.copy()
+    rotations[:, task.chain.joints] = rotations[:, task.chain.joints] @ matrix_from_rotvec(offsets)
+    return rotations
+
+
+def solve(task: Task) -> Float[np.ndarray, "frames turning 3"]:
+    """The offsets, radians."""
+    from threadpoolctl import threadpool_limits
+
+    frames, cores = len(task.free), usable_cores()
+    ends = np.linspace(0, frames, min(cores, frames) + 1).astype(int).tolist()
+    pieces = [slice(*pair) for pair in pairwise(ends)]
+    tasks = [task.of_rows(rows) for rows in pieces]
+    offsets: np.ndarray = np.zeros((*task.free.shape, 3))
+    under: list[np.ndarray | None] = [None] * len(pieces)
+    with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+        for iteration in range(ITERATIONS):
+            search = repeat(iteration >= SEARCH_ALWAYS or iteration % SEARCH_EVERY == 0)
+            found = list(pool.map(_system, tasks, [offsets[rows] for rows in pieces], under, search))
+            hessian, gradient = np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
+            under = [each[2] for each in found]
+            step = _solve_band(task, hessian, gradient, offsets)
+            longest = np.linalg.norm(step, axis=-1).max(initial=0.0)
+            offsets += step * min(1.0, LONGEST_STEP_RAD / max(longest, 1e-12))
+            if longest < DONE_RAD:
+                break
+    return offsets * task.free[..., None]
+
+
+def _system(
+    task: Task, offsets: Float[np.ndarray, "frames turning 3"], under: np.ndarray | None, search: bool = True
+) -> tuple[Float[np.ndarray, "frames unknowns unknowns"], Float[np.ndarray, "frames unknowns"], np.ndarray | None]:
+    """J^T J (lower half) and J^T r of touches and pushes; and the surface points that are `under` the query points."""
+    from stages.contacts.kernels import add_pushes, add_touches
+
+    frames, unknowns = len(offsets), 3 * len(task.chain.joints)
+    hessian, gradient = np.zeros((frames, unknowns, unknowns)), np.zeros((frames, unknowns))
+    transforms = task.person.transforms(turned(task, offsets), task.trans)
+    around = (
+        transforms,
+        task.person.joints(transforms),
+        transforms[:, task.chain.joints, :, :3] @ _right_jacobian(offsets),
+        task.chain.joints,
+        _below(task)[task.chain.joints],
+        hessian,
+        gradient,
+    )
+    held = task.held
+    add_touches(_entries(held.first), _entries(held.second), carried(held, transforms), held.joint,
+                held.weight / TOUCH_M**2, *around)  # fmt: skip
+    if task.least is not None:
+        points, normals = task.person.surface(transforms)
+        if search or under is None:
+            height, under = task.person.heights(points, normals, NEAR_M, under)
+        else:
+            height = task.person.heights_above(points, normals, under, NEAR_M)
+        add_pushes(_entries(task.person.points), task.person.sampling.query, under, height, task.least, PUSH_M**-2,
+                   normals, *around)  # fmt: skip
+    return hessian, gradient, under
+
+
+def carried(held: Held, transforms: Float[np.ndarray, "frames 55 3 4"]) -> Float[np.ndarray, "frames touches 3"]:
+    """The offsets between touching points, in the camera frame."""
+    turn = np.where((held.joint >= 0)[:, None, None], transforms[:, held.joint, :, :3], np.eye(3))
+    return (turn @ held.offset[..., None])[..., 0]
+
+
+def _solve_band(task: Task, hessian: np.ndarray, gradient: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The step that solves (J^T J + prior + smoothness) step = -(J^T r + their gradients)."""
+    from scipy.linalg import solveh_banded
+
+    frames, unknowns = gradient.shape
+    flat = offsets.reshape(frames, unknowns)
+    prior = np.tile((task.chain.sigma**-2).ravel(), (frames, 1))
+    smooth = (task.fps**2 / SMOOTH_RAD_S2) ** 2
+    known = np.concatenate([task.before.reshape(2, unknowns), flat, np.zeros((2, unknowns))])
+    fourth = known[:-4] - 4 * known[1:-3] + 6 * known[2:-2] - 4 * known[3:-1] + known[4:]
+    right = -(gradient + prior * flat + smooth * fourth)
+    fixed = np.repeat(~task.free, 3, 1)
+    right[fixed] = 0.0
+    band = np.zeros((2 * unknowns + 1, frames, unknowns))
+    for column in range(unknowns):
+        band[: unknowns - column, :, column] = hessian[:, column:, column].T
+    band[0] += prior + 6 * smooth + np.where(fixed, 1e12, 0.0)
+    band[unknowns] -= 4 * smooth
+    band[2 * unknowns] += smooth
+    step = solveh_banded(band.reshape(2 * unknowns + 1, -1), right.ravel(), lower=True, overwrite_ab=True,
+                         check_finite=False)  # fmt: skip
+    return step.reshape(offsets.shape)
+
+
+def _right_jacobian(rotvec: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:
+    """J with exp(v + dv) = exp(v) exp(J dv) (Sola et al. 2018, eq. 143)."""
+    angle = np.linalg.norm(rotvec, axis=-1)[..., None, None]
+    cross = skew(rotvec)
+    small = angle < 1e-4
+    safe = np.where(small, 1.0, angle)
+    first = np.where(small, 0.5, (1 - np.cos(safe)) / safe**2)
+    second = np.where(small, 1 / 6, (safe - np.sin(safe)) / safe**3)
+    return np.eye(3) - first * cross + second * (cross @ cross)
+
+
+def _below(task: Task) -> Bool[np.ndarray, "55 55"]:
+    """Whether joint k (column) moves when joint j (row) turns."""
+    parents = task.person.body.parents
+    below = np.eye(len(parents), dtype=bool)
+    for joint, parent in enumerate(parents):
+        if parent >= 0:
+            below[:, joint] |= below[:, parent]
+    return below
+
+
+def _entries(points: SkinnedPoints) -> tuple[np.ndarray, ...]:
+    return points.start, points.joint, points.at, points.weight
