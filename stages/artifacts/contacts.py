@@ -7,8 +7,8 @@ either side). A hand that slides along a thigh is one contact with one touch aft
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -58,6 +58,15 @@ class Contacts:
         pairs = np.zeros((0, 2), np.int64)
         return Contacts(pairs, pairs, np.zeros(0, np.int64), pairs, pairs, np.zeros((0, 2, 3), np.float32))
 
+    def of_shot(self, shot: slice) -> Contacts:
+        """The contacts of the rows of one shot, counted from its first row. No contact reaches across a cut."""
+        inside = (self.rows[:, 0] >= shot.start) & (self.rows[:, 0] < shot.stop)
+        touches = inside[self.touch_contact]
+        return Contacts(
+            self.parts[inside], self.rows[inside] - shot.start, (np.cumsum(inside) - 1)[self.touch_contact[touches]],
+            self.touch_rows[touches] - shot.start, self.touch_faces[touches], self.touch_barycentric[touches],
+        )  # fmt: skip
+
     def kinds(self) -> list[str]:
         """Of each contact, its kind: the two parts without their sides, such as "hand to face"."""
         return [_kind(*(CONTACT_PARTS[part] for part in pair)) for pair in self.parts]
@@ -68,6 +77,20 @@ class Contacts:
             f"{begin / fps:.2f} to {end / fps:.2f} s: {_said(*(CONTACT_PARTS[part] for part in pair))}"
             for (begin, end), pair in zip(self.rows.tolist(), self.parts, strict=True)
         ]
+
+
+def join_contacts(shots: Sequence[Contacts], starts: Sequence[int]) -> Contacts:
+    """The contacts of consecutive shots, whose first rows are `starts`, as one list; see `Contacts.of_shot`."""
+    if len(shots) == 1:
+        return shots[0]
+    before = np.cumsum([0, *(len(each) for each in shots)])
+    parts = [
+        replace(
+            each, rows=each.rows + start, touch_rows=each.touch_rows + start, touch_contact=each.touch_contact + earlier
+        )
+        for each, start, earlier in zip(shots, starts, before, strict=False)
+    ]
+    return Contacts(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Contacts)))
 
 
 def _kind(first: str, second: str) -> str:

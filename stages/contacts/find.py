@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from stages.artifacts.contacts import Contacts
+from stages.artifacts.contacts import Contacts, join_contacts
 from stages.artifacts.motion import Motion
+from stages.artifacts.motion_shots import split_shots
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
 from stages.contacts.episodes import PINCH, SURFACE, episodes, joined
@@ -41,8 +42,13 @@ class Nearness:
 
 
 def find_contacts(motion: Motion, body: Body, progress: Progress = silent) -> Contacts:
-    """All contacts of a motion. 1 ms per row. Raises InputError for a motion of another body file."""
+    """All contacts of a motion, shot by shot. 1 ms per row. Raises InputError for a motion of another body file."""
     require_same_body("motion", motion, body)
+    found = [_in_shot(shot, body, progress) for shot in split_shots(motion)]
+    return join_contacts(found, [rows.start for rows in motion.shots])
+
+
+def _in_shot(motion: Motion, body: Body, progress: Progress) -> Contacts:
     found: list[tuple[tuple[int, int], Touch]] = []
     around = FacesAround.of(body.faces, len(body.v_template))
     for sampling, rule in ((sample_surface(body), SURFACE), (sample_fingertips(body), PINCH)):

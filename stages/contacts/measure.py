@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,7 +66,40 @@ class ContactFigures:
         )
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The plain swap (before) and the kept contacts (after) of one shot, against the driver."""
+
+    kinds: list[str]
+    """Of each contact."""
+    gap_mm: Float[np.ndarray, "contacts 2"]
+    deeper_m: Float[np.ndarray, "2 frames"]
+    turned_rad: list[float]
+
+
 def measure_contacts(swap: Swap, kept: Motion, contacts: Contacts) -> ContactFigures:
+    """The figures of a motion of one shot."""
+    return figures_of([compare_contacts(swap, kept, contacts)])
+
+
+def figures_of(shots: list[Compared]) -> ContactFigures:
+    """The figures of all shots together."""
+    kinds = np.array([kind for shot in shots for kind in shot.kinds])
+    gaps = np.concatenate([shot.gap_mm for shot in shots])
+    deeper = np.concatenate([shot.deeper_m for shot in shots], 1)
+    angles = np.degrees([angle for shot in shots for angle in shot.turned_rad] or [0.0])
+    return ContactFigures(
+        kinds={kind: _kind_figures(gaps[kinds == kind]) for kind in sorted(set(kinds.tolist()))},
+        deeper_before=float((deeper[0] > DEEP_M).mean()),
+        deeper_after=float((deeper[1] > DEEP_M).mean()),
+        deepest_before_mm=float(1e3 * deeper[0].max()),
+        deepest_after_mm=float(1e3 * deeper[1].max()),
+        turned_median_deg=float(np.median(angles)),
+        turned_max_deg=float(angles.max()),
+    )
+
+
+def compare_contacts(swap: Swap, kept: Motion, contacts: Contacts) -> Compared:
     """Compare the plain swap and `kept` with the driver, a few rows at a time."""
     touches, frames = len(contacts.touch_rows), len(kept)
     sums, counts = np.zeros((2, touches)), np.zeros(touches)
@@ -85,16 +117,10 @@ def measure_contacts(swap: Swap, kept: Motion, contacts: Contacts) -> ContactFig
         counts += active.sum(0)
         turned += _turned(swap.target, kept, rows)
     mean = 1e3 * sums / np.maximum(counts, 1)
-    angles = np.degrees(turned) if turned else np.zeros(1)
-    return ContactFigures(
-        kinds=dict(_by_kind(contacts, mean, counts)),
-        deeper_before=float((deeper[0] > DEEP_M).mean()),
-        deeper_after=float((deeper[1] > DEEP_M).mean()),
-        deepest_before_mm=float(1e3 * deeper[0].max()),
-        deepest_after_mm=float(1e3 * deeper[1].max()),
-        turned_median_deg=float(np.median(angles)),
-        turned_max_deg=float(angles.max()),
-    )
+    weight = np.zeros((len(contacts), touches))
+    weight[contacts.touch_contact, np.arange(touches)] = counts
+    gaps = (weight @ mean.T) / np.maximum(weight.sum(1, keepdims=True), 1)
+    return Compared(contacts.kinds(), gaps, deeper, turned)
 
 
 def _active(contacts: Contacts, rows: slice) -> Bool[np.ndarray, "frames touches"]:
@@ -126,12 +152,6 @@ def _turned(before: Motion, after: Motion, rows: slice) -> list[float]:
     return angles[changed & (angles > MOVED_RAD)].tolist()
 
 
-def _by_kind(contacts: Contacts, mean: np.ndarray, counts: np.ndarray) -> Iterator[tuple[str, KindFigures]]:
+def _kind_figures(gap_mm: Float[np.ndarray, "contacts 2"]) -> KindFigures:
     """A contact's gap is the mean over its touches' rows."""
-    kinds = np.array(contacts.kinds())
-    weight = np.zeros((len(contacts), len(counts)))
-    weight[contacts.touch_contact, np.arange(len(counts))] = counts
-    gaps = (weight @ mean.T) / np.maximum(weight.sum(1, keepdims=True), 1)
-    for kind in sorted(set(kinds.tolist())):
-        of_kind = gaps[kinds == kind]
-        yield kind, KindFigures(len(of_kind), int((of_kind[:, 1] < 1e3 * KEPT_M).sum()), *of_kind.mean(0).tolist())
+    return KindFigures(len(gap_mm), int((gap_mm[:, 1] < 1e3 * KEPT_M).sum()), *gap_mm.mean(0).tolist())

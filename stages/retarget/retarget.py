@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from stages.artifacts.contacts import Contacts
 from stages.artifacts.motion import Motion
 from stages.artifacts.motion_shots import split_shots
 from stages.artifacts.provenance import Provenance, config_dict, source_notes
@@ -17,7 +18,7 @@ from stages.body.model import Body, pose_motion
 from stages.body.same_body import require_same_body
 from stages.contacts.find import find_contacts
 from stages.contacts.keep import Swap, keep_contacts
-from stages.contacts.measure import measure_contacts
+from stages.contacts.measure import ContactFigures, compare_contacts, figures_of
 from stages.progress import Progress, silent
 from stages.retarget.config import RetargetConfig
 from stages.retarget.report import RetargetReport, measure_changes
@@ -30,8 +31,7 @@ def retarget(
     config: RetargetConfig = RetargetConfig(),
     progress: Progress = silent,
 ) -> tuple[Motion, RetargetReport]:
-    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`, in every shot;
-    contacts kept.
+    """Pose, expression and camera of `driver` with `betas`, `head_betas` and scales of `reference`; contacts kept.
 
     The driver's scale is kept where the reference does not show it: head_scale without a valid body and face,
     hand_scale without a valid hand. Raises InputError when the motions, or the body, come from different body files.
@@ -59,6 +59,19 @@ def retarget(
         notes={"report": report.to_dict(), **source_notes(driver.provenance)},
     )
     return replace(target, provenance=provenance), report
+
+
+def _with_contacts(
+    driver: Motion, swapped: Motion, contacts: Contacts, body: Body, progress: Progress
+) -> tuple[Motion, ContactFigures]:
+    """The swapped motion with the driver's contacts kept, shot by shot, and what that changed."""
+    poses, compared = swapped.poses.copy(), []
+    for rows, before, after in zip(driver.shots, split_shots(driver), split_shots(swapped), strict=True):
+        swap, own = Swap.of(before, after, body), contacts.of_shot(rows)
+        kept = keep_contacts(swap, own, progress)
+        poses[rows] = kept.poses
+        compared.append(compare_contacts(swap, kept, own))
+    return replace(swapped, poses=poses), figures_of(compared)
 
 
 def _with_shape_of(driver: Motion, reference: Motion) -> Motion:

@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.contact_motions import Made
 from stages.artifacts.contacts import CONTACT_PARTS, Contacts
 from stages.artifacts.motion import select_rows
+from stages.artifacts.motion_shots import join_shots
 from stages.body.model import Body, pose_motion
 from stages.contacts.find import find_contacts
 from tests.motions import standing
@@ -63,3 +64,16 @@ def test_a_hand_that_passes_touches_nothing(body: Body, hips: Made) -> None:
     fast = select_rows(hips.motion, way)
     slow = find_contacts(hips.motion, body)
     assert len(find_contacts(fast, body).touch_rows) < len(slow.touch_rows)
+
+
+def test_the_contacts_of_shots_are_one_list(body: Body, hips: Made, contacts: Contacts) -> None:
+    """A motion twice, with a cut between: the contacts of the first shot, then the same again, each in its own shot."""
+    frames = len(hips.motion)
+    twice = join_shots([hips.motion, hips.motion])
+    later = twice.pts_seconds + np.repeat([0.0, hips.motion.duration_seconds], frames)
+    found = find_contacts(replace(twice, pts_seconds=later, frame_index=np.arange(2 * frames)), body)
+    assert len(found) == 2 * len(contacts)
+    for number, shot in enumerate((slice(0, frames), slice(frames, 2 * frames))):
+        own = found.of_shot(shot)
+        for name in ("parts", "rows", "touch_contact", "touch_rows", "touch_faces"):
+            np.testing.assert_array_equal(getattr(own, name), getattr(contacts, name), err_msg=f"shot {number}")
