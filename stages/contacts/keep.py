@@ -182,7 +182,7 @@ def _solve_window(
     least = np.minimum(heights_in(swap.old, swap.driver, rows), MARGIN_M) if pushed else None
     held = held_touches(swap.old, swap.new, contacts, chosen, rows, old)
     task = Task(swap.new, rotations_of(swap.target, rows), swap.target.trans[rows], chain, free[rows], held, least,
-                begun, fps)  # fmt: skip
+                begun, (span[0] == 0, span[1] == len(swap.driver)), fps)  # fmt: skip
     done[rows] = solve(task)
 
 
