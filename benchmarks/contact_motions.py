@@ -248,7 +248,7 @@ def _solved(
     turning = len(LOOSE.joints)
     task = Task(
         who, _turns(poses), _standing_at(poses), LOOSE, np.ones((frames, turning), bool), held,
-        np.zeros((frames, len(who.sampling.query))), np.zeros((2, turning, 3)), FPS if rows else 1e-3,
+        np.zeros((frames, len(who.sampling.query))), np.zeros((2, turning, 3)), (True, True), FPS if rows else 1e-3,
     )  # fmt: skip
     result = poses.copy()
     changed = turned(task, solve(task))[:, LOOSE.joints]

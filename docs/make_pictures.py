@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from stages.raster.rasterizer import rasterizer
 from stages.raster.shading import interpolate_averaged, vertex_normals
 from stages.render_cond.config import RenderCondConfig
 from stages.render_cond.render import render_frames
+from stages.retarget.config import RetargetConfig
 from stages.retarget.retarget import retarget
 from stages.track.overlay import gate_lines, overlay_frames
 from stages.video.contact_sheet import write_contact_sheet
@@ -146,6 +147,19 @@ def two_bodies(material: Material, out: Path) -> None:
         ("the photo's body, same pose", _grey(material.body, target, row)),
     ]
     _save(out, _row(panels, CELL))
+
+
+def contacts(material: Material, out: Path) -> None:
+    """Hands on hips in the body where they were made, and in a heavier one: the plain swap, and with contacts kept."""
+    from benchmarks.contact_motions import bodies, make, scripts
+
+    people = dict(bodies())
+    made = make(material.body, people["average, thin"], next(each for each in scripts() if "hips" in each.name))
+    driver, reference = made.motion, replace(made.motion, betas=people["average, heavy"])
+    panels = [("the driver's body", driver)]
+    for label, kept in (("--no-contacts", False), ("contacts kept", True)):
+        panels.append((label, retarget(driver, reference, material.body, RetargetConfig(contacts=kept))[0]))
+    _save(out, _row([(label, _grey(material.body, motion, made.rows[0][0] + 15)) for label, motion in panels], CELL))
 
 
 def condition_map(material: Material, out: Path) -> None:
@@ -300,6 +314,7 @@ PICTURES: dict[str, Callable[[Material, Path], None]] = {
     "front.webp": front,
     "tracking.webp": tracking,
     "two-bodies.webp": two_bodies,
+    "contacts.webp": contacts,
     "condition-map.webp": condition_map,
     "puppet.webp": puppet,
     "model-input.webp": model_input,

@@ -101,7 +101,7 @@ def _keep_chain(
     fade = round(FADE_S * fps)
     free = _widened(needed, fade)
     offsets = np.zeros((frames, len(chain.joints), 3))
-    for begin, end in _windows(spans_of(free.any(1)), round(WINDOW_S * fps), round(OVERLAP_S * fps)):
+    for begin, end in _windows(spans_of(free.max(1)), round(WINDOW_S * fps), round(OVERLAP_S * fps)):
         _solve_window(swap, chain, contacts, chosen, pushed, free, (begin, end), offsets)
         progress("keeping contacts", end, frames)
     for number, joint in enumerate(chain.joints):
@@ -182,7 +182,7 @@ def _solve_window(
     least = np.minimum(heights_in(swap.old, swap.driver, rows), MARGIN_M) if pushed else None
     held = held_touches(swap.old, swap.new, contacts, chosen, rows, old)
     task = Task(swap.new, rotations_of(swap.target, rows), swap.target.trans[rows], chain, free[rows], held, least,
-                begun, fps)  # fmt: skip
+                begun, (span[0] == 0, span[1] == len(swap.driver)), fps)  # fmt: skip
     done[rows] = solve(task)
 
 

@@ -8,7 +8,7 @@ Unknown are rotation vectors d of the chain's joints, row by row: joint j's rota
 by Gauss-Newton. Each row's touches and pushes give a block of J^T J; the second differences join a row to the two rows
 after it by multiples of the identity. So the system is a band matrix, which LAPACK's banded Cholesky solves in a time
 proportional to the number of rows. The blocks are made on every core; the result does not depend on how many there are.
-Before the first and after the last row d is 0.
+Before the first and after the last row d is 0, except at the ends of the clip.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class Task:
     """The least height of each query point above other surfaces, metres; None: surfaces may cross."""
     before: Float[np.ndarray, "2 turning 3"]
     """The offsets of the two rows before the first."""
+    open: tuple[bool, bool]
+    """Whether the clip begins, and ends, with these rows: then nothing holds the offsets to 0 there."""
     fps: float
 
     def of_rows(self, rows: slice) -> Task:
@@ -169,19 +171,31 @@ def _solve_band(task: Task, hessian: np.ndarray, gradient: np.ndarray, offsets: 
     prior = np.tile((task.chain.sigma**-2).ravel(), (frames, 1))
     smooth = (task.fps**2 / SMOOTH_RAD_S2) ** 2
     known = np.concatenate([task.before.reshape(2, unknowns), flat, np.zeros((2, unknowns))])
-    fourth = known[:-4] - 4 * known[1:-3] + 6 * known[2:-2] - 4 * known[3:-1] + known[4:]
+    counts = _counted(frames, task.open)
+    second = counts[:, None] * (known[:-2] - 2 * known[1:-1] + known[2:])
+    fourth = second[:-2] - 2 * second[1:-1] + second[2:]
     right = -(gradient + prior * flat + smooth * fourth)
     fixed = np.repeat(~task.free, 3, 1)
     right[fixed] = 0.0
     band = np.zeros((2 * unknowns + 1, frames, unknowns))
     for column in range(unknowns):
         band[: unknowns - column, :, column] = hessian[:, column:, column].T
-    band[0] += prior + 6 * smooth + np.where(fixed, 1e12, 0.0)
-    band[unknowns] -= 4 * smooth
-    band[2 * unknowns] += smooth
+    along = counts[:, None] * smooth
+    band[0] += prior + along[:-2] + 4 * along[1:-1] + along[2:] + np.where(fixed, 1e12, 0.0)
+    band[unknowns] -= 2 * (along[1:-1] + along[2:])
+    band[2 * unknowns] += along[2:]
     step = solveh_banded(band.reshape(2 * unknowns + 1, -1), right.ravel(), lower=True, overwrite_ab=True,
                          check_finite=False)  # fmt: skip
     return step.reshape(offsets.shape)
+
+
+def _counted(frames: int, open: tuple[bool, bool]) -> Float[np.ndarray, "frames_and_two"]:
+    """1 for the second differences centred on the row before the first, on each row, and on the row after the last; 0
+    for those that reach beyond the clip."""
+    counts = np.ones(frames + 2)
+    counts[:2] *= not open[0]
+    counts[-2:] *= not open[1]
+    return counts
 
 
 def _right_jacobian(rotvec: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from stages.artifacts.contacts import Contacts
 from stages.artifacts.motion import Motion, select_rows
 from stages.body.model import JOINT_NAMES, Body
 from stages.contacts import keep
+from stages.contacts.find import find_contacts
 from stages.contacts.keep import Swap, keep_contacts
 from stages.contacts.measure import measure_contacts
 
@@ -77,3 +80,15 @@ def test_a_clip_without_contacts_and_crossings_is_unchanged(body: Body, hips: Ma
     """Rows before the arms come near: nothing turns."""
     swap = Swap.of(select_rows(hips.motion, slice(0, 8)), select_rows(heavier, slice(0, 8)), body)
     np.testing.assert_array_equal(keep_contacts(swap, Contacts.none()).poses, hips.motion.poses[:8])
+
+
+def test_a_contact_at_the_clips_ends_is_kept_there_too(
+    body: Body, hips: Made, heavier: Motion, contacts: Contacts
+) -> None:
+    """A clip that is cut out of the contact: hands on the hips from the first row to the last."""
+    rows = slice(hips.rows[0][0] + 5, hips.rows[0][1] - 5)
+    driver, swapped = select_rows(hips.motion, rows), select_rows(heavier, rows)
+    kept = keep_contacts(Swap.of(driver, swapped, body), find_contacts(driver, body))
+    whole = replace(hips, rows=[(0, len(driver))] * len(hips.rows))
+    assert np.nanmean(apart(body, whole, swapped)) > 0.03
+    assert np.nanmax(apart(body, whole, kept)) < 0.012

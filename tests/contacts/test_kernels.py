@@ -61,7 +61,7 @@ def test_the_gradient_is_that_of_the_touches_distance(
     turning = len(UPPER.joints)
     free = np.ones((4, turning), bool)
     task = Task(swap.new, rotations_of(heavier, ROWS), heavier.trans[ROWS], UPPER, free, held, None,
-                np.zeros((2, turning, 3)), 30.0)  # fmt: skip
+                np.zeros((2, turning, 3)), (False, False), 30.0)  # fmt: skip
     random = np.random.default_rng(0)
     offsets = 0.2 * random.normal(size=(4, turning, 3))
 
