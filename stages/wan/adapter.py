@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
+from stages.artifacts.safetensors_file import load_tensors
 from stages.errors import InputError
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import quiet_libraries
@@ -193,10 +194,7 @@ def _activate(model: EmoshTransformer3DModel, name: str, scale: float) -> None:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    read_header(_checked_path(path))
-    tensors = load_file(path)
+    tensors = load_tensors(_checked_path(path), "fetch or make it again")
     check_finite(path, tensors)
     return tensors
 
