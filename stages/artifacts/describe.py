@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts.motion import PARTS
+from stages.artifacts.motion import MOTION, PARTS, check_together
 from stages.artifacts.npz import Header, Npz, opened_npz
 from stages.artifacts.safetensors_file import read_header
 from stages.artifacts.schema import Schema
@@ -52,6 +52,8 @@ def describe_npz(path: Path, schemas: Mapping[str, Schema]) -> Described:
         problem, arrays = None, {}
         try:
             arrays = {} if schema is None else archive.read_table(schema, OFTEN_ZERO)
+            if kind == MOTION.kind and arrays:
+                check_together(arrays, str(path))
         except InputError as error:
             problem = str(error)
         figures = _motion_figures(arrays) if kind == "motion" and problem is None else _single_values(archive)

@@ -161,6 +161,9 @@ def check_vae_shapes(folder: Path, config: dict[str, Any], entries: Mapping[str,
         )
     defaults = defaults_of(AutoencoderKLWan.__init__)
     check_values(folder, config, defaults)
+    for key in ("latents_mean", "latents_std"):
+        if len(config.get(key, range(LATENT_CHANNELS))) != LATENT_CHANNELS:
+            raise InputError(f"{folder}: its config.json has not {LATENT_CHANNELS} numbers as {key}; fetch it again")
     if len(config.get("temperal_downsample", (1, 1, 1))) != len(config.get("dim_mult", (1, 1, 1, 1))) - 1:
         raise InputError(f"{folder}: its config.json has not one temperal_downsample per step; fetch the model again")
     with torch.device("meta"), explained(folder, "has a config.json that describes no VAE"):
