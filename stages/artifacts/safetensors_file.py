@@ -1,4 +1,4 @@
-"""Read safetensors files: the header alone, tensor by tensor, or whole. Every damage is one InputError.
+"""Read safetensors files: the header alone, tensor by tensor, or whole. Every damage is one InputError. Write them.
 
 The header is checked here before the library sees the file, because it states sizes: each tensor must have the bytes
 that its shape and type need, and all tensors together exactly the rest of the file.
@@ -6,9 +6,12 @@ that its shape and type need, and all tensors together exactly the rest of the f
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,3 +109,29 @@ def load_tensors(path: Path, advice: str) -> dict[str, Any]:
     """All of a file's tensors, as torch's, by name. Raises InputError as `read_header` does."""
     with opened_safetensors(path, advice) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+    """Write torch's tensors; call it inside `atomic_path`. The same tensors and metadata give the same bytes.
+
+    The library orders the metadata by chance, so the header is written again with it sorted, at the same length. Raises
+    OSError where the library reports one of the system, such as a full disk.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(tensors), path, None if metadata is None else dict(metadata))
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error from error
+    if not metadata:
+        return
+    with path.open("r+b") as file:
+        length = struct.unpack("<Q", file.read(8))[0]
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= length, "the header became longer by being sorted"
+        file.seek(8)
+        file.write(text.ljust(length))

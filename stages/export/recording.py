@@ -221,5 +221,5 @@ def _provenance(motion: Motion, body: Body, video: Path | None) -> Provenance:
     inputs = {"motion": motion.provenance.fingerprint()}
     if video is not None:
         inputs["video"] = sha256_file(video)
-    notes = {"source": motion.provenance.notes.get("source"), "video": None if video is None else str(video)}
+    notes = {"source": motion.provenance.notes.get("source"), "video": None if video is None else video.name}
     return Provenance("view", inputs=inputs, weights={"body": body.sha256}, notes=notes)

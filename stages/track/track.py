@@ -56,7 +56,7 @@ def track(
 
     role = "photo" if observations.is_photo else "video"
     notes = {
-        "source": str(source),
+        "source": source.name,
         "other_people": int(observations.other_people),
         "summary": asdict(summarize(motion)),
         **motion.provenance.notes,
@@ -64,7 +64,7 @@ def track(
     inputs = {role: sha256_file(source)}
     for number, (path, each) in enumerate(read):
         inputs[f"prior {number}"] = _path_sha256(path)
-        notes[f"prior {number}"] = {"path": str(path), "format": each.format}
+        notes[f"prior {number}"] = {"file": path.name, "format": each.format}
     if prior is not None:
         notes["prior_share"] = share_known(prior)
     if keypoints is not None:

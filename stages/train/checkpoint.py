@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
-from stages.artifacts.safetensors_file import load_tensors, read_header
+from stages.artifacts.safetensors_file import load_tensors, read_header, save_tensors
 from stages.errors import InputError
 from stages.train.model import adapter_tensor_name, copy_whole, gather, tuned_parameters
 from stages.wan.adapter import PREFIX, write_adapter
@@ -55,7 +55,6 @@ def save(
     `raw` are the weights from which training continues, where the model holds their average. `rank` is 0 where every
     weight is trained.
     """
-    from safetensors.torch import save_file
 
     weights, averages = {}, {}
     for name, parameter in tuned_parameters(model):
@@ -67,7 +66,7 @@ def save(
     made = Checkpoint(step, folder / f"adapter-{step:06d}.safetensors", folder / f"state-{step:06d}.safetensors")
     if is_main:
         with atomic_path(made.state) as part:
-            save_file(averages, part, {"emosh_kind": "training-state", "step": str(step)})
+            save_tensors(part, averages, {"emosh_kind": "training-state", "step": str(step)})
         write_adapter(made.adapter, weights, rank, rank, provenance)
         for old in checkpoints(folder)[:-keep_checkpoints]:
             old.adapter.unlink(missing_ok=True)

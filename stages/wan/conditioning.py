@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from stages.artifacts.atomic import atomic_path
-from stages.artifacts.safetensors_file import opened_safetensors
+from stages.artifacts.safetensors_file import opened_safetensors, save_tensors
 from stages.errors import InputError
 from stages.wan.config_check import explained
 from stages.wan.folder import ModelFolder
@@ -85,11 +85,10 @@ def cache_prompt(folder: ModelFolder, cache: Path, prompt: str, embeds: Float[Te
 
 def save_prompts(file: Path, prompts: dict[str, Float[Tensor, "1 512 text_dim"]]) -> None:
     """Write embeddings by prompt. As PROMPT_FILE in a model folder, the file replaces the text encoder for them."""
-    from safetensors.torch import save_file
 
     tensors = {prompt_key(prompt): embeds.detach().cpu().contiguous() for prompt, embeds in prompts.items()}
     with atomic_path(file) as part:
-        save_file(tensors, part, {"prompts": json.dumps(list(prompts), ensure_ascii=False)})
+        save_tensors(part, tensors, {"prompts": json.dumps(list(prompts), ensure_ascii=False)})
 
 
 def prompt_key(prompt: str) -> str:

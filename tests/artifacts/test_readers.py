@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from stages.artifacts.atomic import atomic_path
 from stages.artifacts.records import record_of
 from stages.artifacts.regular_file import require_regular_file
-from stages.artifacts.safetensors_file import load_tensors, opened_safetensors, read_header
+from stages.artifacts.safetensors_file import load_tensors, opened_safetensors, read_header, save_tensors
 from stages.artifacts.text_files import MAX_DEPTH, parse_json, parse_toml, read_json, read_json_object, read_toml
 from stages.artifacts.torch_file import load_torch
 from stages.errors import InputError
@@ -155,6 +156,33 @@ def test_a_whole_safetensors_file_is_read(tmp_path: Path) -> None:
     assert load_tensors(path, "")["a"].shape == (0,)
     save_file({}, path)
     assert read_header(path, "") == ({}, {})
+
+
+def test_the_same_tensors_give_the_same_bytes(tmp_path: Path) -> None:
+    """Metadata is written in one order, whatever order it came in and whatever the library does."""
+    tensors = {"b": torch.ones(3), "a": torch.zeros(2, 2)}
+    fields = {f"key{number}": f'é"\\ {number}' for number in range(20)}
+    written = set()
+    for number in range(5):
+        path = tmp_path / f"{number}.safetensors"
+        save_tensors(path, tensors, dict(sorted(fields.items(), key=lambda item: hash((item[0], number)))))
+        written.add(path.read_bytes())
+        assert read_header(path, "")[1] == fields
+        assert load_tensors(path, "")["b"].tolist() == [1, 1, 1]
+    assert len(written) == 1
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the library says of a full disk becomes an OSError, which atomic writes explain in one line."""
+    from safetensors import SafetensorError
+
+    def full(*words: Any) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(InputError, match="the disk is full"), atomic_path(tmp_path / "a.safetensors") as part:
+        save_tensors(part, {"a": torch.zeros(3)}, {"k": "v"})
+    assert not list(tmp_path.iterdir())
 
 
 # ---- torch

@@ -16,7 +16,7 @@ from typing import Any
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import sha256_file
-from stages.artifacts.safetensors_file import load_tensors
+from stages.artifacts.safetensors_file import load_tensors, save_tensors
 from stages.artifacts.torch_file import load_torch
 from stages.artifacts.zip_directory import is_zip, opened_zip
 from stages.errors import InputError
@@ -158,9 +158,7 @@ def _write_network(
         if weights is None:
             shutil.copyfile(source, partial)
         else:
-            from safetensors.torch import save_file
-
-            save_file({key: value.detach().contiguous().clone() for key, value in weights.items()}, partial)
+            save_tensors(partial, {key: value.detach().contiguous().clone() for key, value in weights.items()})
         try_once(network, partial)
         finished = InstalledNetwork(**{**asdict(network), "file_sha256": sha256_file(partial)})
     with atomic_path(networks_folder(home) / f"{part}.json") as partial:
