@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.artifacts.regular_file import kind_of
 from stages.errors import InputError
 
 PIPE = Path("-")
@@ -116,10 +117,11 @@ def output_folder(
 
 def require_file(path: Path, what: str) -> Path:
     """`path`, if it is an existing file or a pipe. Raises InputError that says `what` was expected."""
-    if path == PIPE or path.is_file():
+    kind = "a file" if path == PIPE else kind_of(path)
+    if kind == "a file":
         return path
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, expected {what}")
+    if kind is not None:
+        raise InputError(f"{path} is {kind}, expected {what}")
     raise InputError(f"{path} does not exist, expected {what}{_similar_name(path)}")
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from stages.artifacts.provenance import Provenance
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
@@ -32,8 +33,8 @@ def _provenance_text(path: Path) -> str | None:
     if suffix == ".npz":
         return _npz_provenance(path)
     if suffix == ".json":
-        report = json.loads(path.read_text(encoding="utf-8"))
-        return json.dumps(report["provenance"]) if isinstance(report, dict) and "provenance" in report else None
+        report = read_json_object(path, "")
+        return json.dumps(report["provenance"]) if "provenance" in report else None
     if suffix == ".glb":
         from stages.export.glb_buffer import read_document
 

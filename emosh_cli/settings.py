@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts import text_files
 from stages.errors import InputError
 
 SECTIONS: dict[str, str] = {
@@ -113,14 +114,7 @@ def presets() -> dict[str, Path]:
 
 def read_toml(path: Path) -> dict[str, dict[str, Any]]:
     """Tables of a settings file. Raises InputError for a missing or malformed one."""
-    try:
-        tables = _parse_toml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; write one with: emosh config init {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from error
+    tables = text_files.read_toml(path, f"write one with: emosh config init {path}")
     for section, table in tables.items():
         if section not in SECTIONS:
             raise InputError(f"{path}: no section is called '{section}'{_nearest(section, SECTIONS)}")
@@ -129,15 +123,9 @@ def read_toml(path: Path) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def _parse_toml(text: str) -> dict[str, Any]:
-    import tomllib
-
-    return tomllib.loads(text)
-
-
 def read_pyproject(path: Path) -> dict[str, Any]:
     """The parsed pyproject.toml of emosh, if it runs from a checkout without being installed."""
-    return _parse_toml(path.read_text(encoding="utf-8"))
+    return text_files.read_toml(path, "restore it")
 
 
 def _set_layer(text: str, sections: tuple[str, ...]) -> Layer:
@@ -170,7 +158,7 @@ def _owning_section(name: str, sections: tuple[str, ...], text: str) -> str:
 def _parsed_value(text: str) -> Any:
     """The TOML value, or the text itself if it is not valid TOML: solver=gn needs no quotes."""
     try:
-        return _parse_toml(f"value = {text}")["value"]
+        return text_files.parse_toml(f"value = {text}")["value"]
     except ValueError:
         return text
 

@@ -15,6 +15,7 @@ from emosh_cli.command import FILES, command
 from emosh_cli.outputs import PIPE, require_file
 from emosh_cli.run import Run
 from emosh_cli.terminal import cell
+from stages.artifacts.text_files import parse_json
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _describe_picture(path: Path) -> Described:
     metadata = {} if picture["is_photo"] else read_metadata(path)
     comment = metadata.pop("comment", "")
     try:
-        record = json.loads(comment)
+        record = parse_json(comment)
     except ValueError:
         record = None
         if comment:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.artifacts.names import checked_name
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 
 FEATURES = ("fid", "fvd", "truth_fid", "truth_fvd")
@@ -108,10 +109,10 @@ def _fingerprint(job: ClipJob) -> str:
 
 def _load_record(place: Path, fingerprint: str) -> dict[str, Any] | None:
     try:
-        record = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = read_json_object(place, "")
+    except InputError:
         return None
-    if not isinstance(record, dict) or record.get("fingerprint") != fingerprint:
+    if record.get("fingerprint") != fingerprint or not isinstance(record.get("features"), list):
         return None
     files = [place.parent / checked_name(name, str(place)) for name in record["features"]]
     return record if all(file.is_file() for file in files) else None

@@ -5,6 +5,7 @@ Jobs contain absolute paths, because a worker may have another working folder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,8 @@ def _curation_provenance(run: Run, configs: dict[str, Any], body: str, folder: P
     measuring = {f"curate.{key}": value for key, value in curate.items() if key not in THRESHOLDS}
     thresholds = {key: value for key, value in curate.items() if key in THRESHOLDS}
     weights = {"body": open_body(body, progress=run.console.progress).sha256, **weights_of(track["detector"])}
-    notes = {"videos": str(folder.resolve()), "thresholds": thresholds}
+    place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    notes = {"videos": f"{folder.resolve().name} ({place})", "thresholds": thresholds}
     measuring |= {f"track.{key}": value for key, value in track.items()}
     return Provenance("curate", measuring, weights=weights, notes=notes)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emosh_cli.console import Console
 from emosh_cli.workflows.work_folder import WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
+from stages.artifacts.text_files import read_json_object
 from stages.drawing.names import AUTO, MESH, READABLE, SKELETON
 from stages.errors import InputError
 
@@ -216,11 +217,9 @@ def clip_of(latents: Latents) -> Clip:
 
 def read_report(path: Path) -> dict[str, Any]:
     """The drift report of the last run; empty if there is none."""
-    import json
-
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json_object(path, "")
+    except InputError:
         return {}
 
 

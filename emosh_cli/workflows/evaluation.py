@@ -127,7 +127,7 @@ def _provenance(configs: dict[str, Any], inputs: EvaluationInputs, weights: dict
 
     digests = {role: sha256_file(path) for role, path in inputs.files.items() if path.is_file()}
     config = {section: config_dict(value) for section, value in configs.items()}
-    notes = {role: str(path) for role, path in inputs.files.items()}
+    notes = {role: path.name for role, path in inputs.files.items()}
     return Provenance("evaluate", config, digests, weights, notes=notes).to_json()
 
 

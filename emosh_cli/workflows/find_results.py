@@ -7,7 +7,6 @@ one that was tracked; nothing outside the folder is read. Overlays and reports a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from emosh_cli.outputs import VIDEO
 from emosh_cli.provenance_reader import provenance_of
 from emosh_cli.workflows.work_folder import WORK_ENDING
 from stages.artifacts.provenance import Provenance, sha256_file, source_name, source_notes
+from stages.evaluate.report import read_report
 
 SKIPPED_ENDINGS = (WORK_ENDING, "-files")
 """Endings of folders that hold intermediate files, or copies for a gallery page."""
@@ -73,7 +73,7 @@ class FoundResult:
     def report(self) -> dict[str, Any] | None:
         """The report of `emosh evaluate` on exactly this file."""
         path = self._made_from("evaluate", "video", sha256_file(self.result))
-        return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+        return None if path is None else read_report(path)
 
     @cached_property
     def retarget(self) -> dict[str, Any]:

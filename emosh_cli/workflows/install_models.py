@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emosh_cli.run import Run
 from emosh_cli.workflows.model_files import DETECTOR_NAMES, LICENSED_NAMES, PART_NAMES, installed_path, model_file
+from stages.artifacts.regular_file import require_regular_file
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,8 +72,7 @@ def _add_detector(run: Run, entry: ModelFile, source: Path, copy: bool) -> None:
     from stages.detect.onnx_network import check_network
     from stages.wan.install import install_part
 
-    if not source.is_file():
-        raise InputError(f"{source} does not exist, expected the file of {entry.name}")
+    require_regular_file(source, f"give the file of {entry.name}")
     network = check_network(entry.name, source)
     filed = install_part(source, installed_path(entry), copy=copy, progress=run.console.progress)
     run.done(filed, f"installed as {entry.name}: {network}; use it with emosh track --detector dwpose")
@@ -112,8 +112,7 @@ def add_network(run: Run, name: str, source: Path, trust: bool) -> None:
     from stages.evaluate.networks.install import install_network
     from stages.evaluate.networks.installed import installed
 
-    if not source.is_file():
-        raise InputError(f"{source} does not exist or is a folder, expected the file of {name}")
+    require_regular_file(source, f"give the file of {name}")
     filed = install_network(name, source, home(), trust)
     descriptions = "; ".join(f"installed as {each.part}, {each.said}" for each in filed)
     run.done(filed[0].path(home()), f"{descriptions}; {_network_use(name, installed(home()))}")

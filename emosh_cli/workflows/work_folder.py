@@ -19,6 +19,7 @@ from emosh_cli.console import Console
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, sha256_file
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 
 NOT_MADE = "not made yet"
@@ -81,11 +82,11 @@ class WorkFolder:
         if not output.exists():
             return "to be made" if self.dry_run else "making it"
         try:
-            stamped = json.loads(self._stamp(output).read_text(encoding="utf-8"))
+            stamped = read_json_object(self._stamp(output), "make it again")
             before = Provenance.from_json(json.dumps(stamped["provenance"]))
-        except FileNotFoundError:
-            return "made again, because there is no record of how it was made"
-        except (ValueError, KeyError, TypeError):
+        except (InputError, ValueError, KeyError, TypeError):
+            if not self._stamp(output).exists():
+                return "made again, because there is no record of how it was made"
             return "made again, because the record of how it was made is damaged"
         if before.fingerprint() != expected.fingerprint():
             return f"made again, because {'; '.join(changes(before, expected))}"

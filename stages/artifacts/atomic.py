@@ -22,9 +22,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     file named `.NAME.XXXX.part.SUFFIX` is left. It is never read as an artifact, and the next run that writes `path` on
     this machine removes it.
 
-    Raises InputError when the folder is missing or not writable, or the disk is full.
+    Raises InputError when the folder is missing or not writable, the disk is full, or `path` is a device, a pipe or a
+    socket: the rename would put a file in its place, which for /dev/null harms the whole machine.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir() or path.is_symlink()):
+        raise InputError(f"{path} is a device or a pipe; name a file to write")
     part = path.with_name(f".{path.stem}.{_machine_id()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
         with _as_input_error(path):

@@ -5,8 +5,6 @@ Reads npz, JSON reports and safetensors headers. Schemas that belong to other ro
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.contacts import contacts_from
-from stages.artifacts.motion import BODY_PARTS, PARTS, median_expected
+from stages.artifacts.motion import BODY_PARTS, MOTION, PARTS, check_together, median_expected
 from stages.artifacts.npz import Header, Npz, opened_npz
+from stages.artifacts.safetensors_file import read_header
 from stages.artifacts.schema import Schema
 from stages.artifacts.streamed_safetensors import StreamedReader
+from stages.artifacts.text_files import parse_json, read_json_object
 from stages.errors import InputError
 
-MAX_HEADER_BYTES = 100_000_000
-"""safetensors' own limit on its header."""
 OFTEN_ZERO = ("posedirs",)
 """Arrays of a body that are often 80 MB of zeros."""
 
@@ -55,7 +53,9 @@ def describe_npz(path: Path, schemas: Mapping[str, Schema]) -> Described:
         problem = None
         try:
             arrays = {} if schema is None else archive.read_table(schema, OFTEN_ZERO)
-            figures = _motion_figures(arrays, str(path)) if kind == "motion" else _single_values(archive)
+            if kind == MOTION.kind and arrays:
+                check_together(arrays, str(path))
+            figures = _motion_figures(arrays, str(path)) if kind == MOTION.kind else _single_values(archive)
         except InputError as error:
             problem, figures = str(error), _single_values(archive)
         return Described(str(path), kind, rows, figures, _provenance(archive.text("emosh_provenance")), problem)
@@ -98,20 +98,15 @@ def _motion_figures(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, A
 
 def _provenance(text: str) -> dict[str, Any] | None:
     try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
+        record = parse_json(text)
+    except ValueError:
         return None
     return record if isinstance(record, dict) else None
 
 
 def describe_json(path: Path) -> Described:
     """Describe a JSON report: its top-level entries, its single values, its provenance."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}); make it again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is JSON, but not a report of emosh; give a report.json")
+    content = read_json_object(path, "give a report.json")
     record = content.pop("provenance", None)
     provenance = record if isinstance(record, dict) else None
     rows = tuple((key, _size(value), type(value).__name__, "") for key, value in content.items())
@@ -134,37 +129,17 @@ def _scalars(value: Any, prefix: str = "") -> dict[str, Any]:
 
 def describe_safetensors(path: Path, schemas: Mapping[str, Schema] | None = None) -> Described:
     """Describe a safetensors file from its header; no tensor is read. A file of a known kind is checked."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-            raise InputError(f"{path} is damaged or not a safetensors file; make or download it again")
-        try:
-            header = json.loads(file.read(length))
-            metadata = header.pop("__metadata__", {})
-            tensors = {
-                name: (entry["dtype"], entry["shape"], entry["data_offsets"][1]) for name, entry in header.items()
-            }
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise InputError(f"{path} has a damaged safetensors header; make or download it again") from error
-    ends = max((end for _, _, end in tensors.values()), default=0)
-    problem = (
-        None
-        if size == 8 + length + ends
-        else f"{path} is cut short: {size} of {8 + length + ends} bytes; make or download it again"
-    )
+    tensors, metadata = read_header(path, "make or download it again")
     kind = metadata.pop("emosh_kind", "safetensors")
     schema = (schemas or {}).get(kind)
     meanings = {} if schema is None else {row.name: row.meaning for row in schema.fields}
     rows = tuple(
-        (name, "x".join(map(str, shape)) or "one value", dtype, meanings.get(name, ""))
-        for name, (dtype, shape, _) in tensors.items()
+        (name, "x".join(map(str, each.shape)) or "one value", each.dtype, meanings.get(name, ""))
+        for name, each in tensors.items()
     )
-    if schema is not None and problem is None:
-        problem = _schema_problem(path, schema)
-    record = metadata.pop("emosh_provenance", None)
-    return Described(str(path), kind, rows, dict(metadata), json.loads(record) if record else None, problem)
+    problem = None if schema is None else _schema_problem(path, schema)
+    record = _provenance(metadata.pop("emosh_provenance", ""))
+    return Described(str(path), kind, rows, dict(metadata), record, problem)
 
 
 def _schema_problem(path: Path, schema: Schema) -> str | None:

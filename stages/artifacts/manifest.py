@@ -21,6 +21,7 @@ from typing import Any
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.names import checked_reading
+from stages.artifacts.text_files import parse_json, read_text
 from stages.errors import InputError
 
 KEYS = ("video", "motion", "first_frame", "frames", "fps", "figures", "reason", "source", "source_first_frame")
@@ -68,10 +69,7 @@ def write_manifest(path: Path, clips: Iterable[ClipLine]) -> None:
 def read_manifest(path: Path) -> list[ClipLine]:
     """All clips, also rejected ones. Raises InputError naming the wrong line and the reason."""
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a manifest ({error}); make one with: emosh curate") from error
+    lines = read_text(path, "make a manifest with: emosh curate").splitlines()
     clips = [_parse_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not clips:
         raise InputError(f"{path} names no clips; make one with: emosh curate")
@@ -81,7 +79,7 @@ def read_manifest(path: Path) -> list[ClipLine]:
 def _parse_line(path: Path, number: int, line: str) -> ClipLine:
     where = f"{path}, line {number}"
     try:
-        values = json.loads(line)
+        values = parse_json(line)
     except ValueError as error:
         raise InputError(f"{where} is not a JSON object ({error})") from error
     if not isinstance(values, dict):

@@ -9,6 +9,7 @@ the picture, and pixel centres lie at half-integers.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,43 +27,86 @@ PARTS = ("body", "face", "left_hand", "right_hand")
 BODY_PARTS = ("torso", "head", "left_arm", "right_arm", "left_leg", "right_leg", "left_hand", "right_hand")
 """Parts of which a tracker says how far off they may be."""
 
+FAR_M, FAR_PX = 10_000.0, 1e7
+"""Farthest place of a body, metres; largest entry of K, pixels."""
+TURN_RAD, SHAPE, EXPRESSION = 100.0, 100.0, 100.0
+"""Largest values of rotations, body shape and expression. Trackers stay below 7, 10 and 10."""
+LONG_SECONDS = 30 * 24 * 3600.0
+MAX_FPS = 1000
+VIEWS = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
+"""Arrays that are columns of `poses`, in its order, for AMASS readers."""
+
 MOTION = Schema(
     "motion",
     1,
     (
-        Field("trans", "frames 3", "float", "smplx transl, metres, OpenCV camera frame"),
-        Field("poses", "frames 165", "float", "axis-angle, smplx order: root, 21 body, jaw, eyes, 15 + 15 hand"),
+        Field("trans", "frames 3", "float", "smplx transl, metres, OpenCV camera frame", least=-FAR_M, most=FAR_M),
+        Field(
+            "poses",
+            "frames 165",
+            "float",
+            "axis-angle, smplx order: root, 21 body, jaw, eyes, 15 + 15 hand",
+            least=-TURN_RAD,
+            most=TURN_RAD,
+        ),
         Field("root_orient", "frames 3", "float", "poses 0:3"),
         Field("pose_body", "frames 63", "float", "poses 3:66"),
         Field("pose_jaw", "frames 3", "float", "poses 66:69"),
         Field("pose_eye", "frames 6", "float", "poses 69:75, left then right"),
         Field("pose_hand", "frames 90", "float", "poses 75:165, left then right, flat-hand mean"),
-        Field("betas", "betas", "float", "body shape"),
+        Field("betas", "betas", "float", "body shape", least=-SHAPE, most=SHAPE),
         Field("gender", "", "text", "always neutral"),
         Field("surface_model_type", "", "text", "always smplx (the layout, not the licensed mesh)"),
-        Field("mocap_frame_rate", "", "float", "frames per second"),
-        Field("mocap_time_length", "", "float", "seconds"),
-        Field("expression", "frames expression", "float", "expression coefficients"),
+        Field("mocap_frame_rate", "", "float", "frames per second", least=0, most=1000),
+        Field("mocap_time_length", "", "float", "seconds", least=0, most=LONG_SECONDS),
+        Field(
+            "expression", "frames expression", "float", "expression coefficients", least=-EXPRESSION, most=EXPRESSION
+        ),
         Field("emosh_kind", "", "text", "motion"),
         Field("emosh_schema", "", "int", "version of this table"),
         Field("emosh_coord", "", "text", "opencv-camera"),
         Field("emosh_flat_hand_mean", "", "bool", "always true"),
-        Field("emosh_head_betas", "head_betas", "float", "head shape, apart from the body's"),
-        Field("emosh_head_scale", "", "float", "size of the head against the model's, 1 = the model's"),
-        Field("emosh_hand_scale", "", "float", "size of the hands against the model's, 1 = the model's"),
-        Field("emosh_K", "frames 3 3", "float", "pinhole intrinsics, pixels"),
-        Field("emosh_image_size", "2", "int", "width, height in pixels, upright"),
-        Field("emosh_fps", "2", "int", "exact frame rate: numerator, denominator"),
-        Field("emosh_frame_index", "frames", "int", "row number in the source"),
-        Field("emosh_pts_seconds", "frames", "float", "presentation time of each frame"),
-        Field("emosh_duration_seconds", "", "float", "duration of the source video, 0 for a photo"),
+        Field("emosh_head_betas", "head_betas", "float", "head shape, apart from the body's", least=-SHAPE, most=SHAPE),
+        Field(
+            "emosh_head_scale", "", "float", "size of the head against the model's, 1 = the model's", least=0.1, most=10
+        ),
+        Field(
+            "emosh_hand_scale",
+            "",
+            "float",
+            "size of the hands against the model's, 1 = the model's",
+            least=0.1,
+            most=10,
+        ),
+        Field("emosh_K", "frames 3 3", "float", "pinhole intrinsics, pixels", least=-FAR_PX, most=FAR_PX),
+        Field("emosh_image_size", "2", "int", "width, height in pixels, upright", least=1, most=16384),
+        Field("emosh_fps", "2", "int", "exact frame rate: numerator, denominator", least=1, most=2**31),
+        Field("emosh_frame_index", "frames", "int", "row number in the source", least=0, most=2**40, rises=True),
+        Field(
+            "emosh_pts_seconds",
+            "frames",
+            "float",
+            "presentation time of each frame",
+            least=0,
+            most=LONG_SECONDS,
+            rises=True,
+        ),
+        Field(
+            "emosh_duration_seconds",
+            "",
+            "float",
+            "duration of the source video, 0 for a photo",
+            least=0,
+            most=LONG_SECONDS,
+        ),
         Field("emosh_valid", "frames 4", "bool", "body, face, left hand, right hand are measured, not filled in"),
-        Field("emosh_confidence", "frames 4", "float", "detector confidence per part, 0 to 1"),
+        Field("emosh_confidence", "frames 4", "float", "detector confidence per part, 0 to 1", least=0, most=1),
         Field(
             "emosh_error_px",
             "frames 4",
             "float",
             "mean reprojection error per part, pixels; 0 where nothing was measured",
+            least=0,
         ),
         Field(
             "emosh_expected_mm",
@@ -75,8 +119,8 @@ MOTION = Schema(
         Field(
             "emosh_expected_px", "frames 8", "float", "the same in the picture, pixels", required=False, finite=False
         ),
-        Field("emosh_face_height_px", "frames", "float", "height of the observed face; 0 where unseen"),
-        Field("emosh_shoulder_width_px", "frames", "float", "shoulder width of the fitted body seen face on"),
+        Field("emosh_face_height_px", "frames", "float", "height of the observed face; 0 where unseen", least=0),
+        Field("emosh_shoulder_width_px", "frames", "float", "shoulder width of the fitted body seen face on", least=0),
         Field("emosh_gates", "frames gates", "float", "one column per gate, see emosh_gate_names", required=False),
         Field("emosh_gate_names", "gates", "text", "names of the gate columns", required=False),
         Field("emosh_shot", "frames", "int", "number of each row's shot, rising; absent: one shot", required=False),
@@ -186,6 +230,7 @@ def save_motion(path: Path, motion: Motion) -> None:
     """Write a motion atomically. Arrays are float32, float64, int64, bool or unicode."""
     arrays = _arrays(motion)
     MOTION.validate(arrays, str(path))
+    check_together(arrays, str(path))
     write_npz(path, arrays)
 
 
@@ -200,11 +245,35 @@ def load_motion(path: Path) -> Motion:
         if version != MOTION.version:
             raise InputError(f"{path} has motion schema {version}, expected {MOTION.version}; track the video again")
         arrays = archive.read_table(MOTION)
+    check_together(arrays, str(path))
     try:
         provenance = Provenance.from_json(str(arrays["emosh_provenance"]))
     except ValueError as error:
         raise InputError(f"{path}: array 'emosh_provenance' is not a provenance record; make the file again") from error
     return _motion(arrays, provenance, str(path))
+
+
+def check_together(arrays: Mapping[str, np.ndarray], where: str) -> None:
+    """What a motion's values must be to each other. The arrays have passed `MOTION.validate`.
+
+    Raises InputError for a motion without frames, a rate of 1000 or more, a camera without focal length, a body behind
+    the camera in a row where it was measured, and parts of `poses` that differ from it.
+    """
+    numerator, denominator = arrays["emosh_fps"].tolist()
+    K, valid = arrays["emosh_K"], arrays["emosh_valid"][:, 0]
+    behind = np.flatnonzero(valid & (arrays["trans"][:, 2] <= 0))
+    odd_camera = np.flatnonzero((K[:, 0, 0] <= 0) | (K[:, 1, 1] <= 0) | (K[:, 2] != (0, 0, 1)).any(1))
+    poses = np.concatenate([arrays[name] for name in VIEWS], 1)
+    problem = (
+        "it has no frames" if not len(valid)
+        else f"{numerator}/{denominator} frames per second" if numerator >= MAX_FPS * denominator
+        else f"K of row {odd_camera[0]} is no camera" if len(odd_camera)
+        else f"the body of row {behind[0]} is behind the camera" if len(behind)
+        else f"{' and '.join(VIEWS)} are not the columns of poses" if not np.array_equal(poses, arrays["poses"])
+        else None
+    )  # fmt: skip
+    if problem is not None:
+        raise InputError(f"{where}: {problem}, which no motion has; make the file again")
 
 
 def _arrays(motion: Motion) -> dict[str, np.ndarray]:

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.regular_file import require_regular_file
 from stages.artifacts.schema import Schema
-from stages.artifacts.zip_directory import check_directory, check_unpacked
+from stages.artifacts.zip_directory import check_directory, check_unpacked, opened_zip
 from stages.errors import InputError
 
 CHUNK = 1 << 20
@@ -31,7 +32,6 @@ MOST_NUMBERS = 1 << 40
 """Most elements of one array, also if an element has 0 bytes."""
 TEXT_BYTES = 64 << 20
 """Largest text, such as a provenance record, at 4 bytes per character."""
-_DAMAGE = (zipfile.BadZipFile, OSError, EOFError, KeyError, zlib.error, NotImplementedError, RuntimeError, ValueError)
 _BAD_HEADER = (ValueError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError,
                struct.error, TokenError)  # fmt: skip
 """Errors that numpy raises for a header that is not a valid Python literal."""
@@ -168,19 +168,12 @@ def _shape_and_type(file: Any) -> tuple[tuple[int, ...], np.dtype]:
 def opened_npz(path: Path) -> Iterator[Npz]:
     """The archive at `path` (`-` is not handled here). Raises InputError for a missing or damaged file, also
     while its arrays are read."""
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
-    try:
-        with path.open("rb") as file:
-            if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
-                raise InputError(f"{path} is a single array, not an .npz archive; give an .npz file")
-            with zipfile.ZipFile(file) as archive:
-                yield Npz(path, archive)
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        raise InputError(f"{path} is damaged or not an .npz ({error}); make it again") from error
+    path = require_regular_file(path, "give an .npz file")
+    with path.open("rb") as file:
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+            raise InputError(f"{path} is a single array, not an .npz archive; give an .npz file")
+    with opened_zip(path, "make it again", "an .npz") as archive:
+        yield Npz(path, archive)
 
 
 def read_npz(path: Path, only: Collection[str] | None = None, objects: bool = False) -> dict[str, np.ndarray]:

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.text_files import parse_json
+
 VERSION = "0.1.0"
 
 
@@ -46,10 +48,7 @@ class Provenance:
     @staticmethod
     def from_json(text: str) -> Provenance:
         """Read the text of `to_json`. Raises ValueError for any other text."""
-        try:
-            fields = json.loads(text)
-        except RecursionError as error:
-            raise ValueError("nested too deeply for a provenance record") from error
+        fields = parse_json(text)
         if not isinstance(fields, dict) or not isinstance(fields.get("stage"), str):
             raise ValueError("not an emosh provenance record")
         if not all(isinstance(fields.get(key, {}), dict) for key in ("config", "inputs", "weights", "notes")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -38,6 +39,11 @@ class Field:
     meaning: str
     required: bool = True
     finite: bool = True
+    least: float = -math.inf
+    most: float = math.inf
+    """Every value lies between `least` and `most`, both included."""
+    rises: bool = False
+    """Whether each value is larger than the one before."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,19 @@ class Schema:
     fields: tuple[Field, ...]
 
     def validate(self, arrays: Mapping[str, np.ndarray], where: str) -> dict[str, int]:
-        """Check names, types, shapes and finite values; return the size of each named axis.
+        """Check names, types, shapes and values; return the size of each named axis.
 
-        Raises InputError naming file, array and, for values that are not finite, the first bad row.
+        Raises InputError naming file, array and, for a wrong value, the first bad row.
         """
         sizes = self.check_shapes(arrays, where)
         for row in self.fields:
             if row.name in arrays:
                 _check_finite(row, arrays[row.name], where)
+                _check_range(row, arrays[row.name], where)
         return sizes
 
     def check_shapes(self, arrays: Mapping[str, Shaped], where: str) -> dict[str, int]:
-        """As `validate`, without the check for finite values: headers are enough."""
+        """As `validate`, without the check of values: headers are enough."""
         sizes: dict[str, int] = {}
         for row in self.fields:
             if row.name not in arrays:
@@ -87,3 +94,19 @@ def _check_finite(row: Field, array: np.ndarray, where: str) -> None:
     if row.finite and row.kind == "float" and not np.isfinite(array).all():
         first = int(np.argwhere(~np.isfinite(np.atleast_1d(array)))[0][0])
         raise InputError(f"{where}: array '{row.name}' is not finite at row {first}; make the file again")
+
+
+def _check_range(row: Field, array: np.ndarray, where: str) -> None:
+    if row.kind == "text" or not array.size:
+        return
+    values = np.atleast_1d(array)
+    outside = (values < row.least) | (values > row.most)
+    if outside.any():
+        first = tuple(int(place) for place in np.argwhere(outside)[0])
+        raise InputError(
+            f"{where}: array '{row.name}' is {values[first]:g} at row {first[0]}, "
+            f"expected {row.least:g} to {row.most:g}; make the file again"
+        )
+    falls = np.flatnonzero(np.diff(values) <= 0) if row.rises else np.zeros(0)
+    if len(falls):
+        raise InputError(f"{where}: array '{row.name}' does not rise at row {int(falls[0]) + 1}; make the file again")

@@ -22,6 +22,7 @@ from stages.artifacts.names import checked_name
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
 from stages.artifacts.streamed_safetensors import Declared, StreamedReader
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 
 PLANE = "latent_height latent_width"
@@ -200,8 +201,8 @@ def _read_index(folder: Path) -> CacheIndex:
     path = folder / INDEX
     if not path.is_file():
         raise InputError(f"{folder} is not a complete training cache; make or finish it with: emosh encode --manifest")
+    values = read_json_object(path, "make it again with: emosh encode --manifest")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("emosh_kind") != "training-cache":
             raise ValueError("another kind of file")
         values["clips"] = tuple((checked_name(file, str(path)), int(count)) for file, count in values["clips"])

@@ -7,17 +7,44 @@ never larger than that, because zipfile stops at a member's declared size.
 
 from __future__ import annotations
 
+import struct
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from stages.artifacts.regular_file import require_regular_file
 from stages.errors import InputError
 
 MOST_MEMBERS = 100_000
+DAMAGE = (zipfile.BadZipFile, OSError, EOFError, KeyError, zlib.error, NotImplementedError, RuntimeError, ValueError,
+          OverflowError, struct.error)  # fmt: skip
+"""What zipfile raises on a damaged archive."""
 RATIO = 50
 """Most unpacked bytes per byte of the file. The open body, a third of which is zeros, has 18; motions have 1 to 3."""
 FLOOR_BYTES = 64 << 20
 """This many bytes may be unpacked from any file, however small, because arrays of zeros pack 1000 to 1."""
+
+
+@contextmanager
+def opened_zip(path: Path, advice: str, what: str = "a zip archive") -> Iterator[zipfile.ZipFile]:
+    """The archive. Raises InputError, which ends with `advice`, for damage that is found here or while members are
+    read."""
+    path = require_regular_file(path, advice)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except DAMAGE as error:
+        raise InputError(f"{path} is damaged or not {what} ({error}); {advice}") from error
+
+
+def is_zip(path: Path) -> bool:
+    """Whether the file ends as a zip archive does, damaged or not."""
+    try:
+        return zipfile.is_zipfile(path)
+    except DAMAGE:  # it has the signature, and numbers that make no sense
+        return True
 
 
 def check_directory(path: Path, archive: zipfile.ZipFile, stored_only: bool = False) -> None:
@@ -58,11 +85,8 @@ def check_unpacked(path: Path, sizes: Iterable[int]) -> None:
 
 def check_torch_archive(path: Path) -> None:
     """Raises InputError for a compressed .pt or .pth; torch compresses nothing. Other files than zips pass."""
-    if not zipfile.is_zipfile(path):
+    if not is_zip(path):
         return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_directory(path, archive, stored_only=True)
-            check_unpacked(path, (member.file_size for member in archive.infolist()))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path} is damaged ({error}); copy or make it again") from error
+    with opened_zip(path, "copy or make it again") as archive:
+        check_directory(path, archive, stored_only=True)
+        check_unpacked(path, (member.file_size for member in archive.infolist()))

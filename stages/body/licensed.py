@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.artifacts.npz import opened_npz, read_npz, write_npz
+from stages.artifacts.regular_file import require_regular_file
 from stages.artifacts.schema import Field, Schema
 from stages.body.array_pickle import read_pickled_arrays
 from stages.errors import InputError
@@ -109,8 +110,7 @@ def read_licensed(folder: Path) -> dict[str, Arrays]:
 
 def _read_arrays(row: LicensedFile, source: Path) -> Arrays:
     """The arrays of the row's schema from any of the published layouts; other arrays are not read."""
-    if not source.is_file():
-        raise InputError(f"{source} does not exist; give the path of the {row.name} file")
+    require_regular_file(source, f"give the path of the {row.name} file")
     names = [each.name for each in row.schema.fields]
     if source.suffix == ".npy":
         if row.whole is None:

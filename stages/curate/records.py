@@ -18,6 +18,8 @@ from typing import Any
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.names import checked_relative, inside
 from stages.artifacts.provenance import sha256_file
+from stages.artifacts.records import record_of
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 
 FOLDER = ".emosh"
@@ -116,10 +118,10 @@ def read_window_record(out: Path, name: str) -> WindowRecord | None:
     place = window_record_path(out, name)
     values = _read(place)
     try:
-        record = None if values is None else WindowRecord(**values)
+        record = None if values is None else record_of(WindowRecord, values)
         if record is not None and not set(record.size) <= set(CLIP_SUFFIXES):
             return None
-    except TypeError:
+    except ValueError:
         return None
     if record is not None:
         _check_name(record, name, place)
@@ -133,10 +135,8 @@ def read_video_record(out: Path, name: str) -> VideoRecord | None:
     try:
         if values is None:
             return None
-        windows = tuple(WindowPlace(**each) for each in values.pop("windows"))
-        short = tuple((first, frames) for first, frames in values.pop("short"))
-        record = VideoRecord(**{**values, "source": Source(**values["source"])}, windows=windows, short=short)
-    except (TypeError, KeyError, ValueError):
+        record = record_of(VideoRecord, values)
+    except ValueError:
         return None
     checked_relative(record.source.path, str(place))
     _check_name(record, name, place)
@@ -210,10 +210,9 @@ def remove_clip(out: Path, name: str) -> None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json_object(path, "")
+    except InputError:
         return None
-    return values if isinstance(values, dict) else None
 
 
 def videos_in(folder: Path, without: Path) -> list[Path]:

@@ -7,7 +7,6 @@ are those of the built-in detector, because these files have neither. Pixels of 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.artifacts.npz import opened_npz
+from stages.artifacts.text_files import read_json
 from stages.detect.observations import PARTS, Observations
 from stages.errors import InputError
 
@@ -52,6 +52,16 @@ class KeypointRows:
 def read_keypoints(path: Path) -> KeypointRows:
     """Read DWPose's or OpenPose's file or folder. Raises InputError for anything else."""
     path = Path(path)
+    try:
+        return _read(path)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise InputError(
+            f"{path} is neither OpenPose's (people/pose_keypoints_2d) nor DWPose's file (keypoints, keypoint_scores): "
+            f"{str(error)[:100]}"
+        ) from error
+
+
+def _read(path: Path) -> KeypointRows:
     if path.is_dir():
         files = sorted(path.glob("*_keypoints.json"))
         if not files:
@@ -131,15 +141,10 @@ def _from_json(loaded: Any, path: Path) -> KeypointRows:
     frames = loaded if isinstance(loaded, list) else loaded.get("frames", [loaded])
     if frames and all(isinstance(frame, dict) and "people" in frame for frame in frames):
         return _openpose([_first_person(frame, path) for frame in frames], None)
-    try:
-        people = [frame["instances"][0] if "instances" in frame else frame for frame in frames]
-        points = np.array([person["keypoints"] for person in people], float)
-        scores = [person.get("keypoint_scores", person.get("scores")) for person in people]
-        confidences = None if scores[0] is None else np.array(scores, float)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{path} is neither OpenPose's (people/pose_keypoints_2d) nor DWPose's JSON (keypoints, keypoint_scores)"
-        ) from error
+    people = [frame["instances"][0] if "instances" in frame else frame for frame in frames]
+    points = np.array([person["keypoints"] for person in people], float)
+    scores = [person.get("keypoint_scores", person.get("scores")) for person in people]
+    confidences = None if scores[0] is None else np.array(scores, float)
     return _wholebody(points, confidences, path, None)
 
 
@@ -181,23 +186,16 @@ def _openpose(people: list[dict[str, np.ndarray] | None], frames: tuple[int, ...
 
 def _first_person(frame: Any, path: Path) -> dict[str, np.ndarray] | None:
     """The first person of an OpenPose frame; None for a frame without people."""
-    try:
-        if not frame["people"]:
-            return None
-        person = frame["people"][0]
-        names = {"pose": "pose_keypoints_2d", "left": "hand_left_keypoints_2d", "right": "hand_right_keypoints_2d"}
-        arrays = {key: np.array(person.get(name) or [np.nan] * 63, float).reshape(-1, 3) for key, name in names.items()}
-        if len(arrays["pose"]) != 25:
-            raise InputError(
-                f"{path}: pose_keypoints_2d has {len(arrays['pose'])} points, expected the 25 points of BODY_25"
-            )
-        return arrays
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not an OpenPose file: {error}") from error
+    if not frame["people"]:
+        return None
+    person = frame["people"][0]
+    names = {"pose": "pose_keypoints_2d", "left": "hand_left_keypoints_2d", "right": "hand_right_keypoints_2d"}
+    arrays = {key: np.array(person.get(name) or [np.nan] * 63, float).reshape(-1, 3) for key, name in names.items()}
+    for key, count in (("pose", 25), ("left", 21), ("right", 21)):
+        if len(arrays[key]) != count:
+            raise InputError(f"{path}: {names[key]} has {len(arrays[key])} points, expected {count} (BODY_25)")
+    return arrays
 
 
 def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
+    return read_json(path, "give the file that DWPose or OpenPose wrote")

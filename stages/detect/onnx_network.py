@@ -14,8 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.errors import InputError
-from stages.networks.opened import runtime
-from stages.quiet import quiet
+from stages.networks.opened import onnx_damage_named, open_session, runtime
 
 JOINTS, BINS_PER_PIXEL = 133, 2
 """Points of COCO-WholeBody, bins of SimCC (mmpose, rtmpose-l_8xb32-270e_coco-ubody-wholebody-384x288)."""
@@ -38,14 +37,7 @@ class OnnxNetwork:
 
 def open_network(path: Path) -> OnnxNetwork:
     """Open a file with one picture as input. Raises InputError for any other file."""
-    module = runtime()
-    options = module.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        with quiet():
-            session = module.InferenceSession(str(path), options, providers=module.get_available_providers())
-    except _failures(module) as error:
-        raise InputError(f"{path} is not an ONNX file that onnxruntime can load ({_short(error)})") from error
+    session = open_session(path, runtime().get_available_providers())
     shapes = [each.shape for each in session.get_inputs()]
     if len(shapes) != 1 or len(shapes[0]) != 4 or not all(isinstance(side, int) for side in shapes[0][1:]):
         raise InputError(f"{path} takes {shapes}, expected one picture of a fixed size: (1, 3, height, width)")
@@ -57,10 +49,8 @@ def check_network(name: str, path: Path) -> str:
     network = open_network(path)
     expected, description = CHECKS[name](network)
     width, height = network.size
-    try:
+    with onnx_damage_named(path, f"cannot be run as {name}"):
         found = [each.shape for each in network.run(np.zeros((1, 3, height, width), np.float32))]
-    except _failures(runtime()) as error:
-        raise InputError(f"{path} cannot be run as {name} ({_short(error)})") from error
     if found != expected:
         raise InputError(
             f"{path} is not {description}: it gives {_shapes(found)} for a picture of {width}x{height}, "
@@ -88,15 +78,5 @@ CHECKS: dict[str, Callable[[OnnxNetwork], tuple[list[tuple[int, ...]], str]]] = 
 }
 
 
-def _failures(module: Any) -> tuple[type[Exception], ...]:
-    """All exceptions of onnxruntime, which share no base class of their own."""
-    state = module.capi.onnxruntime_pybind11_state
-    return tuple(each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception))
-
-
 def _shapes(shapes: list[tuple[int, ...]]) -> str:
     return " and ".join("x".join(map(str, shape)) for shape in shapes)
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]

@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 from stages.artifacts.manifest import ClipLine
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.streamed_safetensors import Declared, write_streamed
+from stages.artifacts.text_files import read_json_object
 from stages.artifacts.training_cache import CLIP, COMMON, COMMON_FILE, cache_metadata, declare_clip
 from stages.encode.augment import augment
 from stages.encode.cache_config import CacheConfig
@@ -58,13 +59,12 @@ def needed_bytes(folder: ModelFolder, config: EncodeConfig, size: tuple[int, int
 
     Counts the VAE, CLIP, and the VAE's peak memory for one window.
     """
-    import json
 
     import torch
 
     from stages.wan.cost import meta_vae, parameter_bytes, vae_costs
 
-    vae = json.loads((folder.part("vae") / "config.json").read_text(encoding="utf-8"))
+    vae = read_json_object(folder.part("vae") / "config.json", "fetch the model again")
     dtype = getattr(torch, config.vae_dtype)
     encoding, _ = vae_costs(vae, config.chunk_frames, size[1], size[0], dtype)
     clip = (

@@ -70,6 +70,6 @@ PRESETS = {
 
 def baseline(name: str, where: str) -> Baseline:
     """The preset of that name. Raises InputError with all names."""
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise InputError(f"{where}: no preset is called '{name}'; choose one of {', '.join(PRESETS)}")
     return PRESETS[name]

@@ -10,13 +10,13 @@ one method lacks is left out for all methods, and listed.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from stages.artifacts.names import checked_utf8
+from stages.artifacts.text_files import read_toml
 from stages.errors import InputError
 from stages.evaluate.baselines import Baseline, baseline
 from stages.evaluate.config import EvaluateConfig
@@ -26,6 +26,7 @@ PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PER_METHOD = ("fit", "pairing", "stride", "lead_seconds")
 """Settings that a method may set for itself: how its frames are matched with the truth's."""
 OPTIONS = ("clip", "missing")
+MOST_LEAD_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def _method(
     _check_settings(settings, where)
     sizes = preset.sizes if preset else ()
     if "size" in table:
-        if not (isinstance(table["size"], list) and len(table["size"]) == 2):
+        size = table["size"]
+        if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)):
             raise InputError(f"{where} size is {table['size']!r}, expected [width, height]")
         sizes = (tuple(table["size"]),)
     results = {
@@ -120,13 +122,17 @@ def _check_settings(settings: Mapping[str, Any], where: str) -> None:
     """Refuse wrong types and choices, as `EvaluateConfig` would."""
     choices = {"fit": ("same", "pad"), "pairing": ("index", "time")}
     for key, value in settings.items():
-        if key in choices and value not in choices[key]:
+        if key in choices and (not isinstance(value, str) or value not in choices[key]):
             raise InputError(f"{where} {key} is {value!r}, expected {' or '.join(map(repr, choices[key]))}")
-        if key == "stride" and (not isinstance(value, int) or value < 1):
+        if key == "stride" and (type(value) is not int or value < 1):
             raise InputError(f"{where} stride is {value!r}, expected a whole number from 1")
-        if key == "lead_seconds" and not isinstance(value, int | float):
-            raise InputError(f"{where} lead_seconds is {value!r}, expected a number")
+        if key == "lead_seconds" and not _is_lead(value):
+            raise InputError(f"{where} lead_seconds is {value!r}, expected a number of seconds")
     assert {each.name for each in fields(EvaluateConfig)} >= set(settings)
+
+
+def _is_lead(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST_LEAD_SECONDS
 
 
 def _common_clips(
@@ -179,7 +185,7 @@ def _clip(file: Path, pattern: re.Pattern | None, where: str) -> str:
     match = pattern.search(file.name)
     if match is None:
         raise InputError(f"{where}: {file.name} does not match [options] clip = {pattern.pattern!r}")
-    return match.group("clip") if "clip" in pattern.groupindex else match.group(min(1, pattern.groups))
+    return (match.group("clip") if "clip" in pattern.groupindex else match.group(min(1, pattern.groups))) or file.stem
 
 
 def _pattern(text: Any, path: Path) -> re.Pattern | None:
@@ -187,7 +193,7 @@ def _pattern(text: Any, path: Path) -> re.Pattern | None:
         return None
     try:
         return re.compile(text)
-    except (re.error, TypeError) as error:
+    except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{path}: [options] clip is not a regular expression ({error})") from error
 
 
@@ -211,14 +217,7 @@ def _tables(tables: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; emosh evaluate --help says what --table reads") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from error
+    return read_toml(path, "emosh evaluate --help says what --table reads")
 
 
 def _check_keys(table: Any, known: tuple[str, ...], where: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.text_files import read_json
 from stages.errors import InputError
 
 KIND = "report"
@@ -165,12 +166,7 @@ def write_report(path: Path, sections: dict[str, Any]) -> None:
 def read_report(path: Path) -> dict[str, Any]:
     """Read and validate. Raises InputError for a missing or damaged file, another kind or another version."""
     path = Path(path)
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; make a report with: emosh evaluate VIDEO --truth VIDEO") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a report ({error}); run emosh evaluate again") from error
+    report = read_json(path, "make a report with: emosh evaluate VIDEO --truth VIDEO")
     if not isinstance(report, dict) or report.get("kind") != KIND:
         raise InputError(f"{path} is not a report that emosh wrote; make one with: emosh evaluate")
     if report.get("schema") != VERSION:

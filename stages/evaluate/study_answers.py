@@ -5,7 +5,6 @@ A judgement is 1 if the rater chose ours (good), 0 if they saw no difference (sa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from stages.artifacts.records import record_of
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 
 CHOICES = ("left", "same", "right")
@@ -47,10 +48,18 @@ def read_key(path: Path) -> Key:
     """Read a study's key. Raises InputError for a file that is not one."""
     found = _json(path, "a study's key")
     try:
-        items = {entry["id"]: entry for entry in found["items"]}
-        return Key(found["study"], found["ours"], tuple(found["questions"]), items)
-    except (KeyError, TypeError) as error:
+        items = {str(entry["id"]): _item(entry) for entry in found["items"]}
+        wanted = {"study": found["study"], "ours": found["ours"], "questions": found["questions"], "items": items}
+        if not items or not found["questions"]:
+            raise ValueError("no pair or no question")
+        return record_of(Key, wanted)
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a study's key; the key lies beside the page as NAME.key.json") from error
+
+
+def _item(entry: dict[str, Any]) -> dict[str, str]:
+    """A pair as the key states it. Raises KeyError where something is missing."""
+    return {name: entry[name] for name in ("clip", "method", "ours", "other")}
 
 
 def find_key(answers: Sequence[Path]) -> Path:
@@ -110,18 +119,11 @@ def _judgement(answer: Any, key: Key, columns: dict[str, int], path: Path) -> tu
 
 def _answers(path: Path) -> dict[str, Any]:
     found = _json(path, "a rater's answers")
-    if not isinstance(found.get("answers"), list) or not all(key in found for key in ("emosh_study", "rater")):
+    named = all(isinstance(found.get(key), str) for key in ("emosh_study", "rater"))
+    if not isinstance(found.get("answers"), list) or not named:
         raise InputError(f"{path} has no answers; give the file that the study's page saves")
     return found
 
 
 def _json(path: Path, what: str) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; give {what}") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as {what} ({error})") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is not {what}")
-    return found
+    return read_json_object(path, f"give {what}")

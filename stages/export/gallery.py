@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -50,9 +52,12 @@ class GalleryRun:
 def write_gallery(
     path: Path, runs: Sequence[GalleryRun], title: str, embed: bool = False, progress: Progress = silent
 ) -> int:
-    """Write the page; returns how many files were copied. Raises InputError for a video that cannot be read."""
+    """Write the page; returns how many files were copied.
+
+    Raises InputError for a video that cannot be read; a folder of copies that was not there before is removed then.
+    """
     folder = gallery_folder(path)
-    with tempfile.TemporaryDirectory() as spool:
+    with _removed_on_error(folder), tempfile.TemporaryDirectory() as spool:
         place = Path(spool) if embed else folder
         place.mkdir(exist_ok=True)
         copies = _Copies(place, embed, sum(panel.path is not None for run in runs for panel in run.panels), progress)
@@ -64,6 +69,17 @@ def write_gallery(
     with atomic_path(path) as part:
         part.write_text(page, encoding="utf-8")
     return copies.made
+
+
+@contextmanager
+def _removed_on_error(folder: Path) -> Iterator[None]:
+    was_there = folder.exists()
+    try:
+        yield
+    except BaseException:
+        if not was_there:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def gallery_folder(path: Path) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.text_files import parse_json
 
 COMPONENT = {"float32": 5126, "uint32": 5125, "uint16": 5123, "uint8": 5121}
 TYPE = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
@@ -80,7 +81,10 @@ def read_document(path: Path) -> dict[str, Any]:
         head = file.read(20)
         if len(head) < 20 or head[:4] != b"glTF" or head[16:] != b"JSON":
             raise ValueError(f"{path} is not a GLB file")
-        return json.loads(file.read(struct.unpack("<I", head[12:16])[0]))
+        document = parse_json(file.read(struct.unpack("<I", head[12:16])[0]).decode())
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is not a GLB file")
+    return document
 
 
 def write_glb(path: Path, document: dict[str, Any], buffer: Buffer) -> None:

@@ -7,6 +7,8 @@ imported only here.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -66,15 +68,28 @@ def write_recording(
 
 
 def read_provenance(path: Path) -> str | None:
-    """The provenance JSON of a recording; None if it has none or rerun-sdk is not installed."""
+    """The provenance JSON of a recording; None if it has none, is damaged, or rerun-sdk is not installed.
+
+    A process of its own reads it, because rerun aborts its process on some damaged files.
+    """
     try:
-        rr = rerun_package()
-        view = rr.dataframe.load_recording(path).view(index="frame", contents="/provenance")
-        rows = view.select_static().read_all()
-    except (InputError, ValueError, RuntimeError, OSError):
+        rerun_package()
+        told = subprocess.run(
+            [sys.executable, "-P", "-c", _READ, str(path)], capture_output=True, timeout=READ_SECONDS, check=False
+        )
+    except (InputError, OSError, subprocess.TimeoutExpired):
         return None
-    texts = [rows.column(name).to_pylist() for name in rows.column_names if name.endswith("Text")]
-    return texts[0][0][0] if texts and texts[0] and texts[0][0] else None
+    return told.stdout.decode("utf-8", "replace") or None if told.returncode == 0 else None
+
+
+READ_SECONDS = 60
+_READ = """
+import sys, rerun
+view = rerun.dataframe.load_recording(sys.argv[1]).view(index="frame", contents="/provenance")
+rows = view.select_static().read_all()
+texts = [rows.column(name).to_pylist() for name in rows.column_names if name.endswith("Text")]
+sys.stdout.buffer.write((texts[0][0][0] if texts and texts[0] and texts[0][0] else "").encode())
+"""
 
 
 def rerun_package() -> Any:
@@ -220,6 +235,6 @@ def _provenance(motion: Motion, body: Body, video: Path | None) -> Provenance:
     inputs = {"motion": motion.provenance.fingerprint()}
     if video is not None:
         inputs["video"] = sha256_file(video)
-    notes = {"source": motion.provenance.notes.get("source"), "video": None if video is None else str(video)}
+    notes = {"source": motion.provenance.notes.get("source"), "video": None if video is None else video.name}
     notes |= expected_notes(motion)
     return Provenance("view", inputs=inputs, weights={"body": body.sha256}, notes=notes)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from stages.artifacts.regular_file import require_regular_file
+from stages.errors import InputError
 from stages.networks.files import WEIGHTS
 from stages.quiet import quiet
 
@@ -32,7 +36,7 @@ class Networks:
     def _session(self, name: str) -> Any:
         with self._lock:
             if name not in self._sessions:
-                session = _open(WEIGHTS / f"{name}.onnx")
+                session = open_session(WEIGHTS / f"{name}.onnx", ["CPUExecutionProvider"], threads=1)
                 self._sessions[name] = session, [each.name for each in session.get_outputs()]
             return self._sessions[name]
 
@@ -51,14 +55,28 @@ def runtime() -> Any:
     return onnxruntime
 
 
-def _open(path: Path) -> Any:
-    """A session of the file that runs in the calling thread, on the processor."""
+def open_session(path: Path, providers: Sequence[str], threads: int | None = None) -> Any:
+    """A session of an ONNX file; `threads` 1 runs it in the calling thread. Raises InputError for a file that is absent
+    or that onnxruntime cannot load."""
+    require_regular_file(path, "give an ONNX file")
     module = runtime()
     options = module.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    with quiet():
-        return module.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if threads is not None:
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+    with quiet(), onnx_damage_named(path, "is not an ONNX file that onnxruntime can load"):
+        return module.InferenceSession(str(path), options, providers=list(providers))
+
+
+@contextmanager
+def onnx_damage_named(path: Path, what: str) -> Iterator[None]:
+    """Turn onnxruntime's exceptions, which share no base class of their own, into an InputError that names the file."""
+    state = runtime().capi.onnxruntime_pybind11_state
+    known = [each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception)]
+    try:
+        yield
+    except (*known, RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"{path} {what} ({' '.join(str(error).split())[:120]}); copy it again") from error
 
 
 def is_too_small(rgb: UInt8[np.ndarray, "height width 3"]) -> bool:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from stages.artifacts.npz import read_npz
-from stages.artifacts.zip_directory import check_torch_archive, check_unpacked
+from stages.artifacts.regular_file import require_regular_file
+from stages.artifacts.torch_file import load_torch
 from stages.errors import InputError
 
 CONVERT = (
@@ -25,8 +25,7 @@ It unpickles the file: run it only on your own files, in the environment that wr
 
 def read_archive(path: Path) -> dict[str, Any]:
     """Keys to arrays (or to further dicts). Raises InputError for a pickle, a damaged file or an unknown ending."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist")
+    require_regular_file(path, "give a prior's .npz or .pt")
     ending = path.suffix.lower()
     if ending == ".npz":
         return _npz(path)
@@ -42,33 +41,10 @@ def _npz(path: Path) -> dict[str, Any]:
 
 
 def _torch(path: Path) -> dict[str, Any]:
-    import pickle
-
-    import torch
-
-    refused = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError)
-    damaged = (LookupError, AttributeError, TypeError)  # raised by torch's reader for bytes that are not a pickle
-    check_torch_archive(path)
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (*refused, *damaged) as error:
-        reason = (str(error).splitlines() or ["the file is empty"])[0]
-        raise InputError(f"{path} is damaged, or cannot be read without running code from it: {reason}") from error
+    loaded = load_torch(path, "give the file that the tracker wrote")
     if not isinstance(loaded, dict):
         raise InputError(f"{path} holds a {type(loaded).__name__}, not a dict of results")
-    check_unpacked(path, _sizes(loaded))
     return _as_arrays(loaded)
-
-
-def _sizes(value: Any) -> Iterator[int]:
-    """Bytes of every tensor as it will be copied: one may show a few stored numbers again and again."""
-    import torch
-
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from _sizes(inner)
-    elif isinstance(value, torch.Tensor):
-        yield value.numel() * max(4, value.element_size())
 
 
 def _as_arrays(value: Any) -> Any:

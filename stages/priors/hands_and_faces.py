@@ -22,7 +22,7 @@ def hamer(arrays: Mapping[str, Any]) -> Prior:
     """
     params = arrays.get("pred_mano_params", arrays)
     fingers, orient = _matrices(params["hand_pose"], 15), _matrices(params["global_orient"], 1)[:, 0]
-    is_right = np.asarray(next(arrays[key] for key in ("right", "is_right") if key in arrays)).reshape(-1) > 0.5
+    is_right = np.asarray(arrays["right" if "right" in arrays else "is_right"]).reshape(-1) > 0.5
     frames = np.asarray(arrays["frame_index"]).reshape(-1).astype(int) if "frame_index" in arrays else None
     if frames is None:
         if is_right.any() and not is_right.all():

@@ -56,7 +56,7 @@ def read_prior(path: Path) -> Prior:
 def _checked(path: Path, reader: Callable[[Mapping[str, Any]], Prior], arrays: Mapping[str, Any]) -> Prior:
     try:
         prior = reader(arrays)
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: an array is missing or has another shape than its tracker writes: {error}"
         ) from error

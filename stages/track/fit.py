@@ -255,6 +255,7 @@ class _Fit:
         errors, shoulder_width = self._errors(state), self._shoulder_width(state)
         face_height = _face_height(observations, self.valid[:, 1])
         missed = self._missed_hands(errors, face_height, shoulder_width)
+        expected_mm, expected_px = self._expected(state)
         errors[:, 2:][missed] = 0
         kept = np.concatenate([np.ones_like(missed), ~missed], 1)
         K = np.array([[self.focal_px, 0, width / 2], [0, self.focal_px, height / 2], [0, 0, 1]], np.float32)
@@ -275,7 +276,8 @@ class _Fit:
             valid=self.valid & kept,
             confidence=np.where(kept, self.gates.score, 0).astype(np.float32),
             error_px=errors,
-            **self._expected(state),
+            expected_mm=expected_mm,
+            expected_px=expected_px,
             face_height_px=face_height,
             shoulder_width_px=shoulder_width,
             body_model=self.body.name,
@@ -313,16 +315,18 @@ class _Fit:
             errors[:, column] = np.where(self.valid[rows, column], total, 0)
         return errors
 
-    def _expected(self, state: State) -> dict[str, Float[np.ndarray, "frames 8"]]:
-        """How far off each part may be; nothing without a fit."""
+    def _expected(
+        self, state: State
+    ) -> tuple[Float[np.ndarray, "frames 8"] | None, Float[np.ndarray, "frames 8"] | None]:
+        """How far off each part may be, mm and pixels; None without a fit."""
         if self.config.solver == UNSOLVED:
-            return {}
+            return None, None
         points = doubt_points(self.body, self.config)
         windows = [self._doubt(state, rows, points) for rows in self._window_rows()]
-        return {
-            "expected_mm": np.concatenate([each.expected_mm() for each in windows]).astype(np.float32),
-            "expected_px": np.concatenate([each.expected_px() for each in windows]).astype(np.float32),
-        }
+        mm, px = (
+            np.concatenate([getattr(each, name)() for each in windows]) for name in ("expected_mm", "expected_px")
+        )
+        return mm.astype(np.float32), px.astype(np.float32)
 
     def _doubt(self, state: State, rows: np.ndarray, points: CollapsedKeypoints) -> Doubt:
         before = state.rows(rows[:1] - 1) if rows[0] else None

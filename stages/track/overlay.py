@@ -46,7 +46,7 @@ def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress:
         return
     width, height = motion.image_size
     record = Provenance(
-        "overlay", inputs={"motion": motion.provenance.fingerprint()}, notes={"kind": "overlay", "source": str(source)}
+        "overlay", inputs={"motion": motion.provenance.fingerprint()}, notes={"kind": "overlay", "source": source.name}
     )
     sink = VideoSink(
         out,

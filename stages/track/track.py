@@ -55,7 +55,7 @@ def track(
     prior = merge([align_to_clip(each, observations, str(path)) for path, each in read]) if read else None
     for number, (path, each) in enumerate(read):
         inputs[f"prior {number}"] = _path_sha256(path)
-        notes[f"prior {number}"] = {"path": str(path), "format": each.format}
+        notes[f"prior {number}"] = {"file": path.name, "format": each.format}
     if prior is not None:
         notes["prior_share"] = share_known(prior)
     stated = metadata_focal_px(source, observations.image_size, observations.is_photo)
@@ -137,7 +137,7 @@ def _described(
     """The motion with the record of how it was made."""
     record = motion.provenance
     notes = {
-        "source": str(source),
+        "source": source.name,
         "other_people": int(observations.other_people),
         "summary": asdict(summarize(motion)),
         "shots": _shots(observations),

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
+from stages.artifacts.safetensors_file import load_tensors, read_header, save_tensors
 from stages.errors import InputError
 from stages.train.model import adapter_tensor_name, copy_whole, gather, tuned_parameters
 from stages.wan.adapter import PREFIX, write_adapter
 
+EARLIER = "remove it to go on from the checkpoint before"
 AVERAGES = ("exp_avg", "exp_avg_sq", "step")
 RAW = "raw"
 
@@ -53,7 +55,6 @@ def save(
     `raw` are the weights from which training continues, where the model holds their average. `rank` is 0 where every
     weight is trained.
     """
-    from safetensors.torch import save_file
 
     weights, averages = {}, {}
     for name, parameter in tuned_parameters(model):
@@ -65,7 +66,7 @@ def save(
     made = Checkpoint(step, folder / f"adapter-{step:06d}.safetensors", folder / f"state-{step:06d}.safetensors")
     if is_main:
         with atomic_path(made.state) as part:
-            save_file(averages, part, {"emosh_kind": "training-state", "step": str(step)})
+            save_tensors(part, averages, {"emosh_kind": "training-state", "step": str(step)})
         write_adapter(made.adapter, weights, rank, rank, provenance)
         for old in checkpoints(folder)[:-keep_checkpoints]:
             old.adapter.unlink(missing_ok=True)
@@ -140,20 +141,12 @@ def check_continues(checkpoint: Checkpoint, expected: Provenance) -> None:
 
 def _provenance(path: Path) -> Provenance:
     """Record of an adapter, or of a whole model's weights. Raises InputError for any other file."""
-    from safetensors import SafetensorError, safe_open
-
+    _, metadata = read_header(path, EARLIER)
     try:
-        with safe_open(path, framework="numpy") as file:
-            return Provenance.from_json((file.metadata() or {})["emosh_provenance"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it to go on from the checkpoint before") from error
+        return Provenance.from_json(metadata["emosh_provenance"])
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); {EARLIER}") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it to go on from the checkpoint before") from error
+    return load_tensors(path, EARLIER)

@@ -30,18 +30,19 @@ def metadata_focal_px(path: Path, size: tuple[int, int], is_photo: bool) -> floa
 
 
 def _of_video(path: Path) -> tuple[str, float] | None:
-    from stages.video.container import open_container
+    from stages.video.container import opened_container
 
-    with open_container(path) as container:
+    with opened_container(path, "a video") as container:
         value = _positive(container.metadata.get(QUICKTIME_35MM))
     return None if value is None else ("film", value)
 
 
 def _of_photo(path: Path, size: tuple[int, int]) -> tuple[str, float] | None:
-    from PIL import ExifTags, Image
+    from PIL import ExifTags
 
-    with Image.open(path) as image:
-        tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
+    from stages.video.photo import camera_tags
+
+    tags = camera_tags(path)
     taken = [_positive(tags.get(tag)) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]
     width, height = (max(size), min(size))
     if taken[0] and taken[1]:

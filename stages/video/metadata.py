@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.errors import InputError
-from stages.video.container import open_container
+from stages.video.container import opened_container
 from stages.video.display import HD_LINES, UNSPECIFIED_COLORSPACE
 from stages.video.photo import photo_size
+from stages.video.source import opened
 
 MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 RANGES = {1: "limited", 2: "full"}
@@ -15,16 +15,8 @@ RANGES = {1: "limited", 2: "full"}
 
 def read_metadata(path: Path) -> dict[str, str]:
     """All container tags, keys in lower case. Raises InputError for a missing file or one that is not a video."""
-    import av.error
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist")
-    try:
-        with open_container(path) as container:
-            return {key.lower(): value for key, value in container.metadata.items()}
-    except (av.error.FFmpegError, ValueError) as error:
-        raise InputError(f"{path} is not a video that can be read; save or make it again") from error
+    with opened_container(path, "a video") as container:
+        return {key.lower(): value for key, value in container.metadata.items()}
 
 
 def read_encoding(path: Path) -> dict[str, str]:
@@ -39,9 +31,7 @@ def read_encoding(path: Path) -> dict[str, str]:
             "matrix": "rgb",
             "range": "full",
         }
-    read_metadata(path)
-    with open_container(path) as container:
-        stream = container.streams.video[0]
+    with opened(path) as (_, stream):
         context = stream.codec_context
         is_rgb = any(letter in (context.pix_fmt or "") for letter in ("rgb", "bgr", "gbr", "pal8"))
         return {

@@ -10,14 +10,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.errors import InputError
-from stages.video.display import Upright
-from stages.video.source import PHOTO_FPS, Frame, decoded, opened
+from stages.video.source import Frame, decoded, opened, upright_frames, video_timing
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -51,14 +49,16 @@ def read_stretch(path: Path, first: Moment, count: int) -> Iterator[Frame]:
     `read_frames` does, and when the video ends before the stretch or has changed.
     """
     path, found = Path(path), 0
+    timing = video_timing(path)
     with opened(path) as (container, stream):
         frames = _seek(path, container, stream, first) if first.index else None
         if frames is not None:
-            yield from _upright_frames(path, frames, stream, first, count)
+            stretch = upright_frames(path, islice(frames, count), stream, timing, first.index)
+            yield from _counted(path, stretch, first, count)
             return
     with opened(path) as (container, stream):
-        frames = islice(decoded(path, container, stream), first.index, None)
-        for frame in _upright_frames(path, frames, stream, first, count):
+        frames = islice(decoded(path, container, stream), first.index, first.index + count)
+        for frame in _counted(path, upright_frames(path, frames, stream, timing, first.index), first, count):
             yield frame
             found += 1
     if not found:
@@ -84,18 +84,11 @@ def _seek(path: Path, container: InputContainer, stream: VideoStream, first: Mom
     return None
 
 
-def _upright_frames(
-    path: Path, frames: Iterator[VideoFrame], stream: VideoStream, first: Moment, count: int
-) -> Iterator[Frame]:
-    rate = float(stream.guessed_rate or PHOTO_FPS)
-    start, upright, found = 0.0, None, 0
-    for found, frame in enumerate(islice(frames, count), start=1):
-        index = first.index + found - 1
-        seconds = index / rate if frame.time is None else frame.time
-        if upright is None:
-            start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
-        elif not upright.fits(frame):
-            raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
-        yield Frame(partial(upright.rgb, frame), index, max(0.0, seconds - start))
+def _counted(path: Path, frames: Iterator[Frame], first: Moment, count: int) -> Iterator[Frame]:
+    """The frames. Raises InputError if there are some, but fewer than `count`."""
+    found = 0
+    for frame in frames:
+        yield frame
+        found += 1
     if 0 < found < count:
         raise InputError(f"{path} ends at frame {first.index + found}; the file has changed, run the command again")

@@ -88,7 +88,10 @@ def _scored(path: Path) -> Iterator[tuple[float, VideoFrame]]:
             if graph is None:
                 size = frame.width, frame.height
                 graph = av.filter.Graph()
-                nodes = graph.add_buffer(template=stream), graph.add("scdet", "threshold=100"), graph.add("buffersink")
+                source = graph.add_buffer(
+                    width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+                )
+                nodes = source, graph.add("scdet", "threshold=100"), graph.add("buffersink")
                 nodes[0].link_to(nodes[1])
                 nodes[1].link_to(nodes[2])
                 graph.configure()

@@ -6,7 +6,6 @@ is stored. No time stamp authority is used, so signing works without a network.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +13,14 @@ from typing import Any
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import VERSION
+from stages.artifacts.text_files import parse_json
 from stages.errors import InputError
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 KINDS = {"wan": "trainedAlgorithmicMedia", "puppet": "compositeSynthetic"}
 """IPTC's term for the kind of video that each backend makes."""
+MOST_BOXES = 10_000
+"""Top-level boxes of an mp4 that are looked at; a live recording of a day has as many."""
 RECORD = "org.emosh.provenance"
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 
@@ -68,10 +70,10 @@ def read_signature(path: Path) -> str:
         return 'present; to read it: pip install "emosh[sign]"'
     try:
         with c2pa.Reader(str(path)) as reader:
-            found = json.loads(reader.json())
-    except c2pa.C2paError as error:
+            found = parse_json(reader.json())
+        active = found["manifests"][found["active_manifest"]]
+    except (c2pa.C2paError, ValueError, KeyError, TypeError) as error:
         return f"damaged ({_short(error)})"
-    active = found["manifests"][found["active_manifest"]]
     info = active.get("signature_info", {})
     signer = info.get("common_name") or info.get("issuer") or "an unnamed signer"
     failed = [status["code"] for status in found.get("validation_status", [])]
@@ -81,13 +83,15 @@ def read_signature(path: Path) -> str:
     return f"valid, by {signer}{', whose certificate is on no trust list here' if failed else ''}"
 
 
-def _box_types(path: Path) -> bytes:
-    """Types of an mp4's top-level boxes, joined. The `uuid` box of C2PA is returned as `c2pa`."""
-    c2pa_uuid, types = bytes.fromhex("d8fec3d61b0e483c92975828877ec481"), b""
+def _box_types(path: Path) -> set[bytes]:
+    """Types of an mp4's top-level boxes, at most MOST_BOXES of them. The `uuid` box of C2PA is returned as `c2pa`."""
+    c2pa_uuid, types = bytes.fromhex("d8fec3d61b0e483c92975828877ec481"), set()
     with path.open("rb") as file:
         size = path.stat().st_size
         at = 0
-        while at + 8 <= size:
+        for _ in range(MOST_BOXES):
+            if at + 8 > size:
+                break
             file.seek(at)
             head = file.read(32)
             length = int.from_bytes(head[:4], "big")
@@ -96,7 +100,7 @@ def _box_types(path: Path) -> bytes:
             if length == 1:
                 length = int.from_bytes(head[8:16], "big")
                 body = head[16:32]
-            types += b"c2pa" if kind == b"uuid" and body == c2pa_uuid else kind
+            types.add(b"c2pa" if kind == b"uuid" and body == c2pa_uuid else kind)
             if length < 8:
                 break
             at += length
@@ -106,7 +110,7 @@ def _box_types(path: Path) -> bytes:
 def _provenance(video: Path, comment: str) -> dict[str, Any]:
     """The provenance in a video's comment. Raises InputError if emosh did not draw the video."""
     try:
-        record = json.loads(comment)
+        record = parse_json(comment)
     except ValueError:
         record = None
     if not isinstance(record, dict) or not record.get("synthetic"):

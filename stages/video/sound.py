@@ -8,9 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stages.artifacts.regular_file import require_regular_file
 from stages.errors import InputError
-from stages.video.container import open_container
+from stages.video.container import opened_container
 from stages.video.photo import photo_size
+from stages.video.source import video_timing
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -21,6 +23,8 @@ CARRIED_CODECS = ("aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "libo
 """Codecs that mp4 can hold and players play; others (PCM, Vorbis, FLAC) are coded as AAC."""
 AAC_BITS_PER_SECOND = 192_000
 AAC_FRAME_SAMPLES = 1024
+MOST_OVERLAP_SECONDS = 0.2
+"""Sound that begins more than this before the sound before it has ended belongs to another recording."""
 
 
 class Sound:
@@ -39,31 +43,32 @@ class Sound:
 
 @contextmanager
 def carried_sound(source: Path, container: OutputContainer) -> Iterator[Sound | None]:
-    """The first sound track of `source`, to be written into `container`; call it before any picture is written.
+    """The default sound track of `source`, else the first, to be written into `container`; call it before any picture
+    is written.
 
-    Time 0 is the first picture of `source`; earlier sound is dropped. None if there is no sound, as in a photo. Raises
-    InputError when `source` cannot be read, at the start or later.
+    Time 0 is the first picture of `source` that can be decoded; earlier sound is dropped. None if there is no sound, as
+    in a photo. Raises InputError when `source` cannot be read, at the start or later.
     """
-    import av.error
-
-    if source.is_file() and photo_size(source) is not None:
+    require_regular_file(source, "its sound was to be copied, so give an existing file")
+    if photo_size(source) is not None:
         yield None
         return
-    if not source.is_file():
-        raise InputError(f"{source} does not exist; its sound was to be copied, so give an existing file")
-    try:
-        read = open_container(source)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise InputError(
-            f"{source} cannot be read ({error}), so its sound cannot be copied; give another file"
-        ) from error
-    with read:
-        if not read.streams.audio or read.streams.audio[0].codec_context is None:
+    begin = _picture_start(source)
+    with opened_container(source, "a file with sound") as read:
+        stream = _chosen(read)
+        if stream is None:
             yield None
             return
-        stream = read.streams.audio[0]
         make = _remuxed if stream.codec_context.name in CARRIED_CODECS else _recoded
-        yield Sound(_as_input_error(source, make(read, stream, container)), container)
+        yield Sound(_as_input_error(source, make(read, stream, container, begin)), container)
+
+
+def _chosen(read: InputContainer) -> AudioStream | None:
+    """The default sound track, else the first; None if there is none that can be decoded."""
+    from av.stream import Disposition
+
+    tracks = [each for each in read.streams.audio if each.codec_context is not None]
+    return next((each for each in tracks if each.disposition & Disposition.default), tracks[0] if tracks else None)
 
 
 def _as_input_error(source: Path, packets: Iterator) -> Iterator:
@@ -77,21 +82,25 @@ def _as_input_error(source: Path, packets: Iterator) -> Iterator:
 
 
 def _remuxed(
-    read: InputContainer, stream: AudioStream, container: OutputContainer
+    read: InputContainer, stream: AudioStream, container: OutputContainer, begin: float
 ) -> Iterator[tuple[float, float, Packet]]:
     """(start, length, packet) in seconds; coded bytes unchanged. The packet that primes the decoder is kept."""
     written = container.add_stream_from_template(stream)
-    return _shifted_packets(read, stream, written)
+    return _shifted_packets(read, stream, written, begin)
 
 
 def _shifted_packets(
-    read: InputContainer, stream: AudioStream, written: AudioStream
+    read: InputContainer, stream: AudioStream, written: AudioStream, begin: float
 ) -> Iterator[tuple[float, float, Packet]]:
+    """Where times fall back, as in two recordings joined byte by byte, the sound goes on without a gap."""
     base = _known(stream.time_base)
-    offset = round(_picture_start(read) / base)
+    offset, end = round(begin / base), None
     for packet in read.demux(stream):
         if packet.pts is None or packet.dts is None:
             continue
+        if end is not None and packet.dts < end - MOST_OVERLAP_SECONDS / base:
+            offset += packet.dts - end
+        end = packet.dts + (packet.duration or 0)
         packet.pts, packet.dts = packet.pts - offset, packet.dts - offset
         start, length = float(packet.pts * base), float((packet.duration or 0) * base)
         if start + length >= 0:
@@ -100,26 +109,32 @@ def _shifted_packets(
 
 
 def _recoded(
-    read: InputContainer, stream: AudioStream, container: OutputContainer
+    read: InputContainer, stream: AudioStream, container: OutputContainer, begin: float
 ) -> Iterator[tuple[float, float, Packet]]:
     """(start, length, packet) in seconds, coded as AAC at the source's sample rate, mono or stereo."""
     rate = min(48_000, stream.codec_context.sample_rate)
     layout = "mono" if stream.codec_context.layout.nb_channels == 1 else "stereo"
     written = container.add_stream("aac", rate=rate, layout=layout)
     written.bit_rate = AAC_BITS_PER_SECOND
-    return _aac_packets(read, stream, written)
+    return _aac_packets(read, stream, written, begin)
 
 
 def _aac_packets(
-    read: InputContainer, stream: AudioStream, written: AudioStream
+    read: InputContainer, stream: AudioStream, written: AudioStream, begin: float
 ) -> Iterator[tuple[float, float, Packet]]:
     import av
 
     context = written.codec_context
     resampler = av.AudioResampler("fltp", context.layout, context.sample_rate, frame_size=AAC_FRAME_SAMPLES)
-    begin = _picture_start(read)
+    end = None
     for frame in read.decode(stream):
-        if frame.pts is None or (frame.time or 0.0) + frame.samples / frame.sample_rate <= begin:
+        if frame.pts is None or frame.time is None:
+            continue
+        length = frame.samples / frame.sample_rate
+        if end is not None and frame.time < end - MOST_OVERLAP_SECONDS:
+            begin += frame.time - end
+        end = frame.time + length
+        if end <= begin:
             continue
         frame.pts -= round(begin / _known(frame.time_base))
         for resampled in resampler.resample(frame):
@@ -135,11 +150,15 @@ def _timed(packets: list[Packet]) -> Iterator[tuple[float, float, Packet]]:
         yield float((packet.pts or 0) * base), float((packet.duration or 0) * base), packet
 
 
-def _picture_start(read: InputContainer) -> Fraction:
-    """Time of the first picture in the file, seconds; 0 if there is none or it is not stated."""
-    if not read.streams.video or read.streams.video[0].start_time is None:
-        return Fraction(0)
-    return read.streams.video[0].start_time * _known(read.streams.video[0].time_base)
+def _picture_start(source: Path) -> float:
+    """Time of the first picture that can be decoded, in the file's clock, seconds; 0 if there is none."""
+    with opened_container(source, "a file with sound") as read:
+        if not read.streams.video:
+            return 0.0
+    try:
+        return video_timing(source).begin
+    except InputError:  # cover art, or pictures that cannot be decoded: the sound can
+        return 0.0
 
 
 def _known(time_base: Fraction | None) -> Fraction:

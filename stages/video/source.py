@@ -6,33 +6,35 @@ EXIF orientation and non-square pixels are applied. Times are in seconds from th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
 
+from stages.artifacts.regular_file import require_regular_file
 from stages.errors import InputError
-from stages.video.container import open_container
+from stages.video.container import opened_container
+from stages.video.decoding import decoded
 from stages.video.display import Upright
-from stages.video.photo import photo_size, read_photo
+from stages.video.photo import MAX_SIDE, photo_size, read_photo
+from stages.video.timing import PHOTO_FPS, Timing, find_timing, find_timing_by_decoding, refuse_cut
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["Frame", "VideoInfo", "probe", "read_frames", "read_photo"]
+__all__ = ["Frame", "VideoInfo", "decoded", "probe", "read_frames", "read_photo"]
 
-PHOTO_FPS = Fraction(30)
-"""Nominal rate of a photo: motion files need one, and Blender's importer refuses less than 30."""
-SHORTFALL_SECONDS = 0.25
-"""A file counts as cut short if it ends earlier than its stated duration by more than this plus two frames."""
+KNOWN_TIMINGS = 64
+"""Videos whose timing is remembered, so that it is found once per run."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class VideoInfo:
     """Properties of a file. `width` and `height` are upright; `rotation_degrees` is the applied clockwise turn.
 
     `frame_count` counts shown packets, which is exact except for codecs with hidden frames (VP8). `duration_seconds`
-    includes the duration of the last frame and is 0 for a photo.
+    includes the duration of the last frame and is 0 for a photo. `remarks` say what was not as in an ordinary video,
+    and what was done about it.
     """
 
     path: Path
@@ -68,10 +71,12 @@ class VideoInfo:
     has_audio: bool
     rotation_degrees: int
     is_variable_rate: bool
+    remarks: tuple[str, ...] = ()
 
 
 def probe(path: Path) -> VideoInfo:
-    """Describe a photo, GIF or video. Reads every packet but decodes only the first frame.
+    """Describe a photo, GIF or video. Reads every packet but decodes only the first frame, or all where the packets do
+    not say when frames are shown.
 
     Raises InputError for a missing, empty, unreadable or truncated file, and for one without pictures.
     """
@@ -79,73 +84,83 @@ def probe(path: Path) -> VideoInfo:
     size = photo_size(path)
     if size is not None:
         return VideoInfo(path, *size, PHOTO_FPS, 1, 0.0, True, False, 0, False)
-    with opened(path) as (container, stream):
-        _refuse_missing_bytes(path, stream)
-        times = _packet_times(path, container, stream)
+    timing = video_timing(path)
     with opened(path) as (container, stream):
         first = next(decoded(path, container, stream))
         upright = Upright(first, stream.sample_aspect_ratio)
+        _check_side(path, upright)
         has_audio = len(container.streams.audio) > 0
     return VideoInfo(
-        path, upright.width, upright.height, times.fps, times.count, times.duration, False, has_audio,
-        upright.rotation_degrees, times.is_variable,
+        path, upright.width, upright.height, timing.fps, timing.count, timing.duration, False, has_audio,
+        upright.rotation_degrees, timing.is_variable, timing.remarks,
     )  # fmt: skip
 
 
 def read_frames(path: Path) -> Iterator[Frame]:
     """Yield every frame in display order, with one frame in memory at a time. A photo yields one frame.
 
-    Raises InputError as `probe` does before the first frame; later, naming the frame, when a frame cannot be decoded or
-    has another size.
+    Times rise strictly. Interlaced frames are deinterlaced. Raises InputError as `probe` does before the first frame;
+    later, naming the frame, when a frame cannot be decoded or has another size.
     """
     path = _existing(path)
     if photo_size(path) is not None:
         rgb = read_photo(path)
         yield Frame(lambda: rgb, 0, 0.0)
         return
+    timing = video_timing(path)
     with opened(path) as (container, stream):
-        _refuse_missing_bytes(path, stream)
-        if "mp4" not in container.format.name:
-            _packet_times(path, container, stream)  # refuses a file that ends early
-    with opened(path) as (container, stream):
-        yield from _upright_frames(path, container, stream)
+        yield from upright_frames(path, decoded(path, container, stream), stream, timing)
 
 
-def _upright_frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-    rate = float(stream.guessed_rate or PHOTO_FPS)
-    start, upright = 0.0, None
-    for index, frame in enumerate(decoded(path, container, stream)):
-        seconds = index / rate if frame.time is None else frame.time
+def upright_frames(
+    path: Path, frames: Iterable[VideoFrame], stream: VideoStream, timing: Timing, first: int = 0
+) -> Iterator[Frame]:
+    """The decoded frames upright, with their times; the first of them is frame `first` of the video, and at time 0.
+
+    Raises InputError for a frame of another size, and for one that is not later than the one before.
+    """
+    start, before, upright = 0.0, -1.0, None
+    for index, frame in enumerate(frames, start=first):
+        seconds = timing.seconds(index, frame.time)
         if upright is None:
             start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
+            _check_side(path, upright)
         elif not upright.fits(frame):
             raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")
-        yield Frame(partial(upright.rgb, frame), index, max(0.0, seconds - start))
+        if seconds - start <= before:
+            raise InputError(f"{path}: frame {index} is not later than the one before; convert it with ffmpeg first")
+        before = seconds - start
+        yield Frame(partial(upright.rgb, frame), index, before)
 
 
-def decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decoded frames, not yet upright. Raises InputError if there is none, or naming the one that cannot be decoded."""
-    import av.error
+def _check_side(path: Path, upright: Upright) -> None:
+    if not 1 <= min(upright.width, upright.height) <= max(upright.width, upright.height) <= MAX_SIDE:
+        size = f"{upright.width}x{upright.height}"
+        raise InputError(f"{path} is shown as {size} pixels, expected 1 to {MAX_SIDE}; convert it with ffmpeg first")
 
-    count = 0
-    try:
-        for frame in container.decode(stream):
-            yield frame
-            count += 1
-    except (av.error.FFmpegError, EOFError) as error:
-        raise InputError(
-            f"{path} is damaged at frame {count} ({_reason(error)}); convert it with ffmpeg first"
-        ) from error
-    if count == 0:
-        raise InputError(f"{path} holds no frame that can be decoded; convert it with ffmpeg first")
+
+def video_timing(path: Path) -> Timing:
+    """When the frames of a video are shown. Found once per file and run. Raises InputError as `probe` does."""
+    path = Path(path)
+    status = path.stat()
+    return _timing(path.absolute(), path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=KNOWN_TIMINGS)
+def _timing(absolute: Path, path: Path, size: int, changed: int, inode: int) -> Timing:
+    with opened(path) as (container, stream):
+        _refuse_missing_bytes(path, stream)
+        timing = find_timing(path, container, stream)
+    if timing is None:
+        with opened(path) as (container, stream):
+            timing = find_timing_by_decoding(path, container, stream)
+    with opened(path) as (container, stream):
+        interlaced = any(frame.interlaced_frame for frame in islice(container.decode(stream), 1))
+    return replace(timing, remarks=(*timing.remarks, "its frames are deinterlaced")) if interlaced else timing
 
 
 def _existing(path: Path) -> Path:
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a video or a photo")
+    path = require_regular_file(path, "give a video or a photo")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); copy or record it again")
     return path
@@ -153,28 +168,23 @@ def _existing(path: Path) -> Path:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The open container and its video stream; cover art of a music file is not a video."""
-    import av.error
+    """The open container and its video stream: the default one, else the largest. Cover art of a music file is not a
+    video."""
     from av.stream import Disposition
 
-    try:
-        container = open_container(path)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a video or photo that can be read, or is cut off ({_reason(error)}); save or copy it again"
-        ) from error
-    with container:
+    with opened_container(path, "a video or photo") as container:
         if container.format.name == "image2" or container.format.name.endswith("_pipe"):
             raise InputError(f"{path} is not a video or photo that can be read; save or download it again")
-        shown = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-        if not shown or shown[0].codec_context is None:
+        shown = [
+            each
+            for each in container.streams.video
+            if not each.disposition & Disposition.attached_pic and each.codec_context is not None
+        ]
+        if not shown:
             raise InputError(f"{path} holds no video stream that can be decoded; give a video or a photo")
-        shown[0].thread_type = "AUTO"
-        yield container, shown[0]
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+        chosen = max(shown, key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height))
+        chosen.thread_type = "AUTO"
+        yield container, chosen
 
 
 def _refuse_missing_bytes(path: Path, stream: VideoStream) -> None:
@@ -184,71 +194,9 @@ def _refuse_missing_bytes(path: Path, stream: VideoStream) -> None:
         ends = [entry.pos + entry.size for entry in stream.index_entries]
         complete = sum(end <= size for end in ends)
         if complete < len(ends):
-            _refuse_cut(path, f"{len(ends)} frames and {complete} are in the file")
+            refuse_cut(path, f"{len(ends)} frames and {complete} are in the file")
     elif kind == "avi":
         with path.open("rb") as file:
             promised = int.from_bytes(file.read(8)[4:], "little") + 8
         if size < promised < 2**32:
-            _refuse_cut(path, f"{promised} bytes and {size} are in the file")
-
-
-def _refuse_cut(path: Path, promise: str) -> NoReturn:
-    raise InputError(
-        f"{path} is cut short: its header promises {promise}; "
-        f"copy it again, or keep the part that is there with: ffmpeg -i {path.name} -c copy whole{path.suffix}"
-    )
-
-
-@dataclass(frozen=True)
-class _Times:
-    count: int
-    duration: float
-    fps: Fraction
-    is_variable: bool
-
-
-def _packet_times(path: Path, container: InputContainer, stream: VideoStream) -> _Times:
-    """Frame count, duration and rate from packet time stamps. Raises InputError for a file that ends early."""
-    shown, ends_all = [], [0.0]
-    for packet in _demuxed(path, container):
-        if packet.pts is None or packet.is_discard or packet.time_base is None:
-            continue
-        start, duration = float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base)
-        ends_all.append(start + duration)
-        if packet.stream_index == stream.index:
-            shown.append((start, duration))
-    if not shown:
-        raise InputError(f"{path} holds no frames, or is cut off before the first; copy or record it again")
-    shown.sort()
-    starts = np.array([start for start, _ in shown])
-    intervals = np.diff(starts)
-    nominal = stream.guessed_rate or stream.average_rate or PHOTO_FPS
-    last = shown[-1][1] or (float(np.median(intervals)) if len(intervals) else 1 / float(nominal))
-    duration = float(starts[-1] - starts[0] + last)
-    _refuse_early_end(path, container, max(ends_all), last, len(shown))
-    tolerance = max(0.1 * duration / len(shown), 0.0021)  # times stored in milliseconds are off by up to one each
-    steady = bool(np.all(np.abs(intervals - np.mean(intervals)) <= tolerance)) if len(intervals) else True
-    agrees = abs(float(nominal) * duration - len(shown)) <= 0.01 * len(shown) + 0.5
-    fps = nominal if steady and agrees else Fraction(len(shown) / duration).limit_denominator(1001)
-    return _Times(len(shown), duration, fps, not steady)
-
-
-def _demuxed(path: Path, container: InputContainer):
-    import av.error
-
-    try:
-        yield from container.demux()
-    except (av.error.FFmpegError, EOFError) as error:
-        raise InputError(f"{path} is damaged ({_reason(error)}); copy it again, or convert it with ffmpeg") from error
-
-
-def _refuse_early_end(path: Path, container: InputContainer, end: float, frame_seconds: float, frames: int) -> None:
-    """Raises InputError for a file that ends before its stated duration; for containers without an index of frames."""
-    import av
-
-    if container.duration is None or "mp4" in container.format.name:
-        return
-    promised = container.duration / av.time_base
-    begin = (container.start_time or 0) / av.time_base
-    if end - begin < promised - SHORTFALL_SECONDS - 2 * frame_seconds:
-        _refuse_cut(path, f"{promised:.2f} s and {end - begin:.2f} s ({frames} frames) are in the file")
+            refuse_cut(path, f"{promised} bytes and {size} are in the file")

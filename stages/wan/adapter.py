@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import Provenance
+from stages.artifacts.safetensors_file import load_tensors, save_tensors
 from stages.errors import InputError
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import quiet_libraries
@@ -66,8 +67,6 @@ def add_adapter(model: EmoshTransformer3DModel, rank: int = RANK, alpha: float |
 
 def write_adapter(path: Path, tensors: dict[str, Tensor], rank: int, alpha: float, provenance: Provenance) -> None:
     """Write an adapter atomically. `tensors` have the model's names, without the adapter's name in them."""
-    from safetensors.torch import save_file
-
     header = {
         "emosh_kind": KIND,
         "emosh_schema": str(SCHEMA),
@@ -78,7 +77,7 @@ def write_adapter(path: Path, tensors: dict[str, Tensor], rank: int, alpha: floa
     }
     plain = {PREFIX + name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     with atomic_path(Path(path)) as part:
-        save_file(plain, part, header)
+        save_tensors(part, plain, header)
 
 
 def read_adapter(path: Path) -> Adapter:
@@ -193,10 +192,7 @@ def _activate(model: EmoshTransformer3DModel, name: str, scale: float) -> None:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    read_header(_checked_path(path))
-    tensors = load_file(path)
+    tensors = load_tensors(_checked_path(path), "fetch or make it again")
     check_finite(path, tensors)
     return tensors
 

@@ -14,7 +14,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.safetensors_file import opened_safetensors, save_tensors
 from stages.errors import InputError
+from stages.wan.config_check import explained
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import TEXT_TOKENS
 from stages.wan.safetensors_headers import read_header
@@ -30,8 +32,9 @@ def image_embeds(
     """Output of CLIP's second-to-last layer for a picture, which Wan2.1-I2V reads (257 tokens of 1280 numbers)."""
     from PIL import Image
 
-    inputs = processor(images=Image.fromarray(rgb), return_tensors="pt").to(encoder.device)
-    return encoder(**inputs, output_hidden_states=True).hidden_states[-2]
+    with explained(Path(getattr(encoder, "name_or_path", "") or "the image encoder"), "cannot read a picture"):
+        inputs = processor(images=Image.fromarray(rgb), return_tensors="pt").to(encoder.device)
+        return encoder(**inputs, output_hidden_states=True).hidden_states[-2]
 
 
 @torch.no_grad()
@@ -82,11 +85,10 @@ def cache_prompt(folder: ModelFolder, cache: Path, prompt: str, embeds: Float[Te
 
 def save_prompts(file: Path, prompts: dict[str, Float[Tensor, "1 512 text_dim"]]) -> None:
     """Write embeddings by prompt. As PROMPT_FILE in a model folder, the file replaces the text encoder for them."""
-    from safetensors.torch import save_file
 
     tensors = {prompt_key(prompt): embeds.detach().cpu().contiguous() for prompt, embeds in prompts.items()}
     with atomic_path(file) as part:
-        save_file(tensors, part, {"prompts": json.dumps(list(prompts), ensure_ascii=False)})
+        save_tensors(part, tensors, {"prompts": json.dumps(list(prompts), ensure_ascii=False)})
 
 
 def prompt_key(prompt: str) -> str:
@@ -106,9 +108,7 @@ def text_encoder_identity(folder: ModelFolder) -> str:
 
 
 def _read(file: Path, name: str, folder: ModelFolder) -> Float[Tensor, "1 512 text_dim"]:
-    from safetensors import safe_open
-
-    with safe_open(file, framework="pt") as opened:
+    with opened_safetensors(file, "remove the file") as opened:
         embeds = opened.get_tensor(name)
     expected = (1, TEXT_TOKENS, folder.config.get("text_dim", 4096))
     if tuple(embeds.shape) != expected:

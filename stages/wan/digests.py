@@ -11,6 +11,8 @@ from pathlib import Path
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import sha256_file
+from stages.artifacts.text_files import read_json_object
+from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.wan.folder import ModelFolder
 
@@ -53,10 +55,9 @@ def _read(cache: Path | None) -> dict[str, str]:
     if cache is None or not (cache / CACHE_FILE).is_file():
         return {}
     try:
-        known = json.loads((cache / CACHE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json_object(cache / CACHE_FILE, "")
+    except InputError:
         return {}  # an unreadable cache is written again
-    return known if isinstance(known, dict) else {}
 
 
 def _write(cache: Path | None, known: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.safetensors_file import load_tensors, save_tensors
 from stages.errors import InputError
 
 KIND = "BlockCodec"
@@ -85,24 +86,20 @@ class BlockCodec(nn.Module):
 
     def save_pretrained(self, folder: Path) -> None:
         """Write config.json and the weights in the layout of a VAE's folder."""
-        from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / WEIGHTS) as part:
-            save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, part)
+            save_tensors(part, {name: tensor.contiguous() for name, tensor in self.state_dict().items()})
         with atomic_path(folder / "config.json") as part:
             part.write_text(json.dumps(self.config, indent=1) + "\n", encoding="utf-8")
 
 
 def load_codec(folder: Path, config: dict[str, Any]) -> BlockCodec:
     """Read a codec's folder. Raises InputError for a damaged one."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         codec = BlockCodec(list(config["latents_mean"]), list(config["latents_std"]))
-        codec.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+        codec.load_state_dict(load_tensors(folder / WEIGHTS, "make it again"))
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"{folder} holds no complete fixed codec ({str(error).splitlines()[0]}); make it again"
         ) from error

@@ -6,11 +6,11 @@ Reads configuration files and safetensors headers only. The layout is diffusers'
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 from stages.wan.face_names import has_face
 from stages.wan.foreign_code import refuse_foreign_code
@@ -99,13 +99,7 @@ def _config(path: Path) -> dict[str, Any]:
         if (path / "config.json").is_file() and path.name == "transformer":
             raise InputError(f"{path} is only the transformer of a model folder; give the folder that holds it")
         raise InputError(f"{path} holds no transformer/config.json; {EXPECTED}")
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{file} is damaged ({error}); fetch it again") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{file} is damaged; fetch it again")
-    return config
+    return read_json_object(file, "fetch it again")
 
 
 def _dtype(path: Path, entries: dict[str, Entry]) -> str:

@@ -7,11 +7,11 @@ before anything of it is loaded. The loaders refuse it a second time (`trust_rem
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.text_files import read_json
 from stages.errors import InputError
 
 CODE_KEYS = ("auto_map", "custom_pipeline", "custom_pipelines", "custom_generate", "trust_remote_code")
@@ -55,12 +55,7 @@ _INSTEAD = "take the key out, or give a folder in plain diffusers layout"
 def _config(path: Path) -> Any:
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise InputError(f"{path} is not a config: it has {path.stat().st_size} bytes; fetch the model again")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply for a config; fetch the model again") from error
-    except (OSError, ValueError):
-        return None
+    return read_json(path, "fetch the model again")
 
 
 def _check_index(path: Path, config: Any) -> None:

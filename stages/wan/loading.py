@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_wan_animate import WanAnimateMotionEncoder
-from safetensors import safe_open
 
+from stages.artifacts.safetensors_file import opened_safetensors
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
+from stages.wan.config_check import explained
 from stages.wan.fixed_codec import KIND as BLOCK_CODEC
 from stages.wan.fixed_codec import BlockCodec, load_codec
 from stages.wan.folder import ModelFolder
@@ -76,7 +78,7 @@ def load_motion_encoder(folder: ModelFolder, device: torch.device | str = "cpu")
     place, tensors = folder.part("transformer"), {}
     for name, entry in read_folder(place).items():
         if name.startswith(prefix):
-            with safe_open(str(entry.file), framework="pt") as file:
+            with opened_safetensors(entry.file, "fetch the model again") as file:
                 tensors[name.removeprefix(prefix)] = file.get_tensor(name).float()
     check_finite(place, tensors)
     encoder.load_state_dict(tensors)
@@ -93,7 +95,7 @@ def load_vae(
     if config.get("_class_name") == BLOCK_CODEC:
         vae = load_codec(place, config).to(device, dtype)
     else:
-        with quiet_libraries(), _explained_damage(place):
+        with quiet_libraries(), explained(place):
             vae = AutoencoderKLWan.from_pretrained(
                 folder.path, subfolder="vae", torch_dtype=dtype, **SAFELY, **_device_map(device)
             )
@@ -107,7 +109,7 @@ def load_image_encoder(folder: ModelFolder, device: torch.device | str = "cpu") 
 
     parts = folder.part("image_encoder"), folder.part("image_processor")
     read_folder(parts[0])
-    with quiet_libraries(), _explained_damage(parts[0]):
+    with quiet_libraries(), explained(parts[0]):
         encoder, found = CLIPVisionModel.from_pretrained(  # type: ignore[misc]
             parts[0], dtype=torch.float32, output_loading_info=True, **SAFELY
         )
@@ -128,7 +130,7 @@ def load_text_encoder(
     parts = folder.part("text_encoder"), folder.part("tokenizer")
     read_folder(parts[0])
     _check_memory(parts[0])
-    with quiet_libraries(), _explained_damage(parts[0]):
+    with quiet_libraries(), explained(parts[0]):
         encoder, found = UMT5EncoderModel.from_pretrained(  # type: ignore[misc]
             parts[0], dtype=dtype, output_loading_info=True, **SAFELY
         )
@@ -173,26 +175,7 @@ def _check_memory(folder: Path) -> None:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    import json
-
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is missing or damaged; fetch the model again") from error
-
-
-@contextmanager
-def _explained_damage(folder: Path) -> Iterator[None]:
-    """Turn errors of reading a component into an InputError that names the folder."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{folder} cannot be loaded ({reason}); fetch the model again") from error
+    return read_json_object(path, "fetch the model again")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stages.artifacts.safetensors_file import opened_safetensors
 from stages.errors import InputError
 from stages.wan.loading import quiet_libraries
 from stages.wan.part_check import expected_shapes
@@ -114,9 +115,7 @@ def dropped_names(path: Path) -> list[str]:
 
 def _read_alphas(path: Path, entries: Mapping[str, Entry]) -> dict[str, Tensor]:
     """Read the alphas, whose values the conversion needs. Each is one number."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
+    with opened_safetensors(path, "fetch or make it again") as file:
         return {name: file.get_tensor(name) for name in entries if name.endswith(".alpha")}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stages.artifacts.text_files import read_json_object
 from stages.wan.config import WanConfig
 from stages.wan.device_speeds import Device, known_device, measured_device
 from stages.wan.plan import Clip, Networks, Plan, choose_plan, encoding_bytes
@@ -44,7 +44,7 @@ def plan_for_device(
 def networks_of(folder: ModelFolder, wan: WanConfig, lora_bytes: int = 0, face: bool = False) -> Networks:
     """The folder's transformer and VAE, by their configs. CLIP and UMT5 are no longer in memory when drawing begins."""
     path = folder.path / "vae" / "config.json"
-    vae = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    vae = read_json_object(path, "fetch the model again") if path.is_file() else {}
     return Networks({**DEFAULTS, **folder.config}, vae, wan, pack=folder.pack, lora_bytes=lora_bytes, face=face)
 
 

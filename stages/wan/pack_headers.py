@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.artifacts.safetensors_file import opened_safetensors
 from stages.errors import InputError
 from stages.wan.safetensors_headers import FLOATS, read_header
 
@@ -75,9 +76,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Packed], Reader]:
         found[name] = Packed(name, entry.shape, entry.dtype, entry.size_bytes, scale)
 
     def read(packed: Packed) -> Tensor:
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
+        with opened_safetensors(path, "fetch it again") as file:
             return file.get_tensor(packed.name)
 
     return found, read
@@ -96,10 +95,8 @@ def _scale(path: Path, name: str, entries: dict[str, Any]) -> str:
 
 def read_scale(path: Path, packed: Packed) -> float:
     """The number that the tensor must be multiplied by. Raises InputError where it is not positive and finite."""
-    from safetensors import safe_open
-
     assert packed.scale is not None
-    with safe_open(path, framework="pt") as file:
+    with opened_safetensors(path, "fetch it again") as file:
         scale = float(file.get_tensor(packed.scale))
     if not 0 < scale < math.inf:
         raise InputError(f"{path}: {packed.scale} is {scale}, expected a positive number; fetch the file again")

@@ -7,17 +7,20 @@ weights.
 from __future__ import annotations
 
 import inspect
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
+from stages.wan.config_check import check_values, defaults_of, explained
 from stages.wan.face_names import has_face
 from stages.wan.safetensors_headers import FLOATS, Entry, read_folder
 
 EMBEDDING = "pose_patch_embedding"
+MOST_LACKING = 100
+"""Layers by which a config may differ from the file before a model is built of it, which takes memory per layer."""
 LATENT_CHANNELS = 16
 I2V_CHANNELS = 36
 """Input channels of an image-to-video model: noisy latent, mask, condition latent. Text-to-video has 16."""
@@ -28,11 +31,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON; fetch it again") from error
-    return config if isinstance(config, dict) else {}
+    return read_json_object(path, "fetch it again")
 
 
 def class_name(config: Mapping[str, Any]) -> str:
@@ -53,7 +52,14 @@ def check_transformer(folder: Path, config: Mapping[str, Any], entries: Mapping[
             f"{folder} is a Wan transformer with {channels} input channels; "
             f"give an image-to-video one with {I2V_CHANNELS}, such as Wan2.2-Animate-14B or Wan2.1-I2V-14B"
         )
-    expected = expected_shapes(config, has_face(entries))
+    check_values(folder, config, _known_defaults())
+    layers = len({name.split(".")[1] for name in entries if name.startswith("blocks.")})
+    if abs(config.get("num_layers", layers) - layers) > MOST_LACKING:
+        raise InputError(
+            f"{folder} holds {layers} layers, its config.json says {config.get('num_layers')}; fetch the model again"
+        )
+    with explained(folder, "has a config.json that describes no transformer"):
+        expected = expected_shapes(config, has_face(entries))
     shapes = {name: entry.shape for name, entry in entries.items()}
     optional = {f"{EMBEDDING}.weight", f"{EMBEDDING}.bias"}
     absent = expected.keys() - shapes.keys() - (set() if optional & shapes.keys() else optional)
@@ -86,6 +92,14 @@ def expected_shapes(config: Mapping[str, Any], face: bool = False) -> dict[str, 
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     width, patch = config["num_attention_heads"] * config["attention_head_dim"], tuple(config["patch_size"])
     return {**shapes, f"{EMBEDDING}.weight": (width, LATENT_CHANNELS, *patch), f"{EMBEDDING}.bias": (width,)}
+
+
+def _known_defaults() -> dict[str, Any]:
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+
+    from stages.wan.face_modules import FACE_CONFIG
+
+    return {**defaults_of(WanTransformer3DModel.__init__), **FACE_CONFIG}
 
 
 def transformer_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,9 +159,15 @@ def check_vae_shapes(folder: Path, config: dict[str, Any], entries: Mapping[str,
         raise InputError(
             f"{folder} is a VAE of {config.get('z_dim')} latent channels; emosh needs Wan2.1's, with {LATENT_CHANNELS}"
         )
-    with torch.device("meta"):
-        known = inspect.signature(AutoencoderKLWan.__init__).parameters
-        model = AutoencoderKLWan(**{key: value for key, value in config.items() if key in known})
+    defaults = defaults_of(AutoencoderKLWan.__init__)
+    check_values(folder, config, defaults)
+    for key in ("latents_mean", "latents_std"):
+        if len(config.get(key, range(LATENT_CHANNELS))) != LATENT_CHANNELS:
+            raise InputError(f"{folder}: its config.json has not {LATENT_CHANNELS} numbers as {key}; fetch it again")
+    if len(config.get("temperal_downsample", (1, 1, 1))) != len(config.get("dim_mult", (1, 1, 1, 1))) - 1:
+        raise InputError(f"{folder}: its config.json has not one temperal_downsample per step; fetch the model again")
+    with torch.device("meta"), explained(folder, "has a config.json that describes no VAE"):
+        model = AutoencoderKLWan(**{key: value for key, value in config.items() if key in defaults})
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     _refuse_tensors(folder, "lacks", sorted(expected.keys() - entries.keys()))
     for name, shape in expected.items():

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.disk import check_room
+from stages.artifacts.safetensors_file import opened_safetensors
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.wan.face_names import has_face
@@ -81,10 +83,7 @@ def base_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
 def _read(source: Path) -> tuple[dict[str, Any], dict[str, Entry]]:
     path = source / "config.json"
     refuse_foreign_code(source)
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read; give a diffusers transformer folder") from error
+    config = read_json_object(path, "give a diffusers transformer folder")
     if config.get("_class_name") not in TRANSFORMERS:
         raise InputError(f"{source} holds {config.get('_class_name')}; give the folder of a Wan transformer")
     entries = read_folder(source)
@@ -159,9 +158,8 @@ def _write_tensor(file: BinaryIO, original: Path, name: str, dtype: str) -> None
     """Convert and write one tensor. The original is opened per tensor, because an open file keeps what it has read in
     memory."""
     import torch
-    from safetensors import safe_open
 
-    with safe_open(str(original), framework="pt") as opened:
+    with opened_safetensors(original, "fetch it again") as opened:
         tensor = opened.get_tensor(name).to(torch.float32 if dtype == "F32" else torch.bfloat16).contiguous()
     check_finite(original, {name: tensor})
     file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)

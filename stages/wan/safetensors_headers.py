@@ -6,21 +6,16 @@ it lists. Every error names the file.
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.artifacts import safetensors_file
 from stages.artifacts.names import checked_name
+from stages.artifacts.safetensors_file import BYTES_PER_VALUE
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 
-MAX_HEADER_BYTES = 100_000_000
-"""Largest header that safetensors allows."""
-BYTES_PER_VALUE = {
-    "F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1,
-    "U8": 1, "BOOL": 1,
-}  # fmt: skip
 FLOATS = ("F32", "BF16", "F16")
 """Number types that emosh loads. Files with other types were quantised by another program."""
 
@@ -44,27 +39,8 @@ def read_header(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
 
     Raises InputError for a file that is absent, damaged, cut short, or longer than its header says.
     """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-                raise InputError(f"{path} is damaged or not a safetensors file; fetch or make it again")
-            header = json.loads(file.read(length))
-        metadata = header.pop("__metadata__", {})
-        ends = [int(entry["data_offsets"][1]) for entry in header.values()]
-        entries = {
-            name: Entry(path, str(entry["dtype"]), tuple(map(int, entry["shape"]))) for name, entry in header.items()
-        }
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; fetch or copy it there") from error
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise InputError(f"{path} has a damaged safetensors header; fetch or make it again") from error
-    expected = 8 + length + max(ends, default=0)
-    if size != expected:
-        raise InputError(f"{path} is cut short: {size} bytes of {expected}; fetch it again")
-    return entries, metadata
+    tensors, metadata = safetensors_file.read_header(path, "fetch or make it again")
+    return {name: Entry(path, each.dtype, each.shape) for name, each in tensors.items()}, metadata
 
 
 def read_folder(folder: Path) -> dict[str, Entry]:
@@ -87,8 +63,9 @@ def read_folder(folder: Path) -> dict[str, Entry]:
 
 
 def _sharded(index: Path) -> dict[str, Entry]:
+    content = read_json_object(index, "fetch it again")
     try:
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        weight_map = content["weight_map"]
         named = {str(name): index.parent / _shard_name(file, index) for name, file in weight_map.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{index} is not a weight index; fetch it again") from error

@@ -72,3 +72,14 @@ def test_kill_leaves_no_file_under_the_name(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "a.npz") as part:
         part.write_bytes(b"whole")
     assert {path.name for path in tmp_path.iterdir()} == {"a.npz", running.name}
+
+
+def test_a_device_is_never_replaced(tmp_path: Path) -> None:
+    """A pipe in the output's place is refused in one line and stays: a rename would put a file there, as root also
+    for /dev/null."""
+    pipe = tmp_path / "pipe.npz"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=r"pipe\.npz is a device or a pipe"), atomic_path(pipe):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.npz"]
+    assert pipe.is_fifo()

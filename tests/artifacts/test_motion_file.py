@@ -23,7 +23,7 @@ def make_motion(frames: int = 5, seed: int = 0) -> Motion:
         return random.normal(size=shape).astype(np.float32)
 
     return Motion(
-        trans=normal(frames, 3),
+        trans=normal(frames, 3) + np.float32([0, 0, 10]),
         poses=normal(frames, 165),
         expression=normal(frames, 52),
         betas=normal(10),
@@ -149,3 +149,62 @@ def test_select_rows_selects_in_every_per_frame_array() -> None:
     assert chosen.gates is not None
     np.testing.assert_array_equal(chosen.frame_index, [1, 2, 3])
     assert {len(getattr(chosen, name)) for name in ("poses", "expression", "K", "valid", "pts_seconds", "gates")} == {3}
+
+
+def _row(array: np.ndarray, value: float) -> np.ndarray:
+    changed = array.copy()
+    changed.reshape(-1)[-1] = value
+    return changed
+
+
+RULES = {
+    "emosh_fps": [[0, 1], [1, 0], [0, 0], [-30, 1], [10**9, 1], [1000, 1]],
+    "emosh_image_size": [[0, 0], [-5, 9], [16385, 9]],
+    "emosh_duration_seconds": [-1.0, 1e300],
+    "mocap_frame_rate": [-30.0, 1e9],
+    "mocap_time_length": [-1.0, 1e300],
+    "emosh_head_scale": [0.0, -1.0, 100.0],
+    "emosh_hand_scale": [0.0, -1.0, 100.0],
+}
+LAST = {
+    "trans": [1e5, -1.0], "poses": [1e3, 0.123], "expression": [1e3], "betas": [1e6], "emosh_head_betas": [1e6],
+    "emosh_K": [2.0, 1e30], "emosh_frame_index": [-1, 0, 2**50], "emosh_pts_seconds": [-1.0, 0.0, 1e12],
+    "emosh_confidence": [-0.1, 1.1], "emosh_error_px": [-1.0], "emosh_face_height_px": [-1.0],
+    "emosh_shoulder_width_px": [-1.0],
+}  # fmt: skip
+"""Array -> values, of all of it or of its last number, that break a rule."""
+
+
+def broken_motions() -> list[tuple[str, float | list[int], bool]]:
+    """(array, value, whether it is the last number's)."""
+    whole = [(name, value, False) for name, values in RULES.items() for value in values]
+    return whole + [(name, value, True) for name, values in LAST.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value", "is_last"), broken_motions())
+def test_a_value_that_no_motion_has_is_refused(tmp_path: Path, name: str, value: float, is_last: bool) -> None:
+    """Rates, sizes, times, scales, shapes and cameras are checked when a motion is read: one line names the array."""
+    path = tmp_path / "m.npz"
+    motion = dataclasses.replace(make_motion(), valid=np.ones((5, 4), bool))
+    save_motion(path, motion)
+    arrays = read_npz(path)
+    arrays[name] = _row(arrays[name], value) if is_last else np.array(value, arrays[name].dtype)
+    write_npz(path, arrays)
+    named = {"emosh_K": "K of row", "trans": "camera", "poses": "poses", "emosh_fps": "frames per second"}
+    with pytest.raises(InputError, match=rf"{name}|{named.get(name, name)}.*make the file again"):
+        load_motion(path)
+
+
+def test_a_motion_without_frames_is_refused(tmp_path: Path) -> None:
+    """No row is no motion."""
+    with pytest.raises(InputError, match="has no frames"):
+        save_motion(tmp_path / "m.npz", select_rows(make_motion(), np.zeros(5, bool)))
+
+
+@pytest.mark.parametrize(("column", "value"), [((0, 0), 0.0), ((1, 1), -500.0), ((2, 0), 1.0), ((2, 2), 0.0)])
+def test_a_camera_without_focal_length_is_refused(tmp_path: Path, column: tuple[int, int], value: float) -> None:
+    """K has positive focal lengths, and 0, 0, 1 as its last row."""
+    motion = make_motion()
+    motion.K[(3, *column)] = value
+    with pytest.raises(InputError, match="K of row 3 is no camera"):
+        save_motion(tmp_path / "m.npz", motion)

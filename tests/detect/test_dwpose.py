@@ -128,7 +128,7 @@ def test_wrong_files_are_one_line_errors(networks: Path, tmp_path: Path) -> None
         ("dwpose", networks / "boxes.onnx", "is not DWPose's pose network: it gives 1x8400x85 .* expected 1x133x1280"),
         ("dwpose-det", networks / "pose.onnx", "takes 288x384, expected YOLOX's 640x640"),
         ("dwpose", tmp_path / "text.onnx", "is not an ONNX file"),
-        ("dwpose-det", tmp_path / "absent.onnx", "is not an ONNX file"),
+        ("dwpose-det", tmp_path / "absent.onnx", "does not exist; give an ONNX file"),
     ):
         with pytest.raises(InputError, match=message):
             check_network(name, path)

@@ -92,7 +92,7 @@ def test_bad_keypoint_files_are_one_line_errors(tmp_path: Path, seen: Observatio
     (tmp_path / "e.json").write_text("no json")
     for name, message in (
         ("a.npz", "expected .frames, 133"), ("b.npz", "no confidences"), ("d.json", "neither OpenPose"),
-        ("e.json", "is not JSON"), ("f.npz", "does not exist"),
+        ("e.json", "damaged or not JSON"), ("f.npz", "does not exist"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             read_keypoints(tmp_path / name)

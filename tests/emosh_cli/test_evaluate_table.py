@@ -172,7 +172,7 @@ def test_half_the_rate_is_paired_by_stride(folder: Path) -> None:
     [
         (("--table", "comparison.toml", "--truth", "real/0.mp4"), "the file of --table names all videos"),
         (("--table", "none.toml"), "none.toml does not exist"),
-        (("--table", "real/0.mp4"), "cannot be read"),
+        (("--table", "real/0.mp4"), "is damaged or not a text file"),
         (("--table", "comparison.toml", "-o", "t.csv"), "a report is written as .json"),
         (("--table", "comparison.toml", "--set", "evaluate.protocol=disko"), "choose one of emosh, disco"),
         ((), "--table comparison.toml"),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from emosh_cli.workflows.find_results import find_results
+from stages.errors import InputError
 from tests.browser import opened
 from tests.command_line import emosh, refused
 from tests.emosh_cli.conftest import Clip
@@ -180,3 +181,19 @@ def test_the_report_is_of_this_result(runs: Path, tmp_path: Path) -> None:
     report["provenance"]["inputs"]["video"] = "0" * 64
     path.write_text(json.dumps(report))
     assert all(run.report is None for run in find_results(copied))
+
+
+def test_a_video_that_cannot_be_read_leaves_nothing(tmp_path: Path, clip: Clip) -> None:
+    """A page that ends at a damaged video leaves no folder with the copies before it; an older folder stays."""
+    from stages.export.gallery import GalleryRun, Panel, gallery_folder, write_gallery
+
+    broken, page = tmp_path / "broken.mp4", tmp_path / "out.html"
+    broken.write_bytes(clip.result.read_bytes()[:2000])
+    entry = GalleryRun("a", (Panel("Photo", clip.photo), Panel("Result", broken)), ())
+    with pytest.raises(InputError, match=r"broken\.mp4"):
+        write_gallery(page, [entry], "t")
+    assert [each.name for each in tmp_path.iterdir()] == ["broken.mp4"]
+    gallery_folder(page).mkdir()
+    with pytest.raises(InputError, match=r"broken\.mp4"):
+        write_gallery(page, [entry], "t")
+    assert gallery_folder(page).is_dir()

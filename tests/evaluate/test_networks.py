@@ -280,8 +280,8 @@ def test_what_is_not_the_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_bytes(b"these are words, no network " * 4)
     scripted(TinyVgg16(), tmp_path / "vgg.pt")
     for name, file, words in (
-        ("lpips", "evil.pth", "cannot be read as plain weights"),
-        ("lpips", "evil-zip.pth", "cannot be read as plain weights"),
+        ("lpips", "evil.pth", "cannot be read without running code"),
+        ("lpips", "evil-zip.pth", "cannot be read without running code"),
         ("i3d", "alex.pth", "has only weights; give i3d as TorchScript"),
         ("inception", "other.pth", "is not Inception v3"),
         ("lpips", "other.pth", "neither a backbone"), ("i3d", "short.pt", "too short"),

@@ -72,7 +72,8 @@ def test_what_is_no_report_is_one_line(tmp_path):
     path = tmp_path / "r.json"
     for content, words in (
         (None, "does not exist"), (b"[1, 2]", "not a report"), (b'{"kind": "motion"}', "not a report"),
-        (b"\xff\xfe", "cannot be read"), (b'{"kind": "report", "schema": 99}', "schema 99"), (b"{", "cannot be read"),
+        (b"\xff\xfe", "not a text file"), (b'{"kind": "report", "schema": 99}', "schema 99"),
+        (b"{", "damaged or not JSON"),
     ):  # fmt: skip
         if content is not None:
             path.write_bytes(content)

@@ -108,7 +108,7 @@ def test_a_missing_source_of_sound_is_a_one_line_error(tmp_path):
 def test_an_unreadable_source_of_sound_is_a_one_line_error(tmp_path):
     """A file that is not media is an error, not a silent result."""
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 9)
-    with pytest.raises(InputError, match=r"noise\.mp4 cannot be read"):
+    with pytest.raises(InputError, match=r"noise\.mp4 is not a file with sound that can be read"):
         written_with_sound(tmp_path / "out.mp4", tmp_path / "noise.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["noise.mp4"]
 

@@ -70,5 +70,5 @@ def test_a_folder_around_it(codec: BlockCodec, tmp_path: Path) -> None:
     pixels = vae.pixels(torch.from_numpy(moving(seed=7)))
     assert torch.allclose(vae.encode(load_vae(folder), pixels), vae.encode(codec, pixels), atol=1e-6)
     (folder.path / "vae" / WEIGHTS).unlink()
-    with pytest.raises(InputError, match="holds no complete fixed codec"):
+    with pytest.raises(InputError, match="does not exist; make it again"):
         load_vae(folder)

@@ -145,7 +145,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no index": (lambda folder: next((folder / "transformer").glob("*.index.json")).unlink(), "but no index"),
     "wrong index": (_swapped, "does not hold"),
     "no config": (lambda folder: (folder / "transformer/config.json").unlink(), "no config.json"),
-    "broken config": (lambda folder: (folder / "transformer/config.json").write_text("{"), "not valid JSON"),
+    "broken config": (lambda folder: (folder / "transformer/config.json").write_text("{"), "damaged or not JSON"),
     "more blocks": (lambda folder: _edit(folder / "transformer/config.json", num_layers=3), "lacks blocks.2."),
     "fewer blocks": (lambda folder: _edit(folder / "transformer/config.json", num_layers=1), "does not have: blocks.1"),
     "wider": (lambda folder: _edit(folder / "transformer/config.json", ffn_dim=128), "expected 128"),

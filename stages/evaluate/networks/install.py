@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Any
 
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import sha256_file
-from stages.artifacts.zip_directory import check_torch_archive
+from stages.artifacts.safetensors_file import load_tensors, save_tensors
+from stages.artifacts.torch_file import load_torch
+from stages.artifacts.zip_directory import is_zip, opened_zip
 from stages.errors import InputError
 from stages.evaluate.networks.installed import SUFFIXES, InstalledNetwork, networks_folder
 from stages.evaluate.networks.known_files import known_file, known_file_names
@@ -65,8 +66,8 @@ def recognise_form(path: Path) -> str:
     head = _first_bytes(path)
     if len(head) < 16:
         raise InputError(f"{path} is too short to be a network; copy it again")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+    if is_zip(path):
+        with opened_zip(path, "copy it again") as archive:
             return "torchscript" if any("/code/" in name for name in archive.namelist()) else "weights"
     if head[8:9] == b"{" or head[:1] == b"\x80":
         return "weights"
@@ -130,19 +131,9 @@ def _weights(source: Path) -> dict[str, Any]:
     """Tensors by name, read without running code from the file."""
     import torch
 
-    try:
-        if _first_bytes(source)[8:9] == b"{":
-            from safetensors.torch import load_file
-
-            return load_file(source)
-        check_torch_archive(source)
-        found = torch.load(source, map_location="cpu", weights_only=True)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{source} cannot be read as plain weights ({' '.join(str(error).split())[:100]}); copy it again"
-        ) from error
+    if _first_bytes(source)[8:9] == b"{":
+        return load_tensors(source, "copy it again")
+    found = load_torch(source, "copy it again")
     tensors = found.get("state_dict", found) if isinstance(found, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(each, torch.Tensor) for each in tensors.values()):
         raise InputError(f"{source} is not a table of tensors; give the published weights file")
@@ -167,9 +158,7 @@ def _write_network(
         if weights is None:
             shutil.copyfile(source, partial)
         else:
-            from safetensors.torch import save_file
-
-            save_file({key: value.detach().contiguous().clone() for key, value in weights.items()}, partial)
+            save_tensors(partial, {key: value.detach().contiguous().clone() for key, value in weights.items()})
         try_once(network, partial)
         finished = InstalledNetwork(**{**asdict(network), "file_sha256": sha256_file(partial)})
     with atomic_path(networks_folder(home) / f"{part}.json") as partial:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages.artifacts.provenance import sha256_file
+from stages.artifacts.records import record_of
+from stages.artifacts.text_files import read_json_object
 from stages.errors import InputError
 
 PARTS = (
@@ -46,7 +47,9 @@ def installed(home: Path) -> dict[str, InstalledNetwork]:
         record = networks_folder(home) / f"{part}.json"
         if record.is_file():
             try:
-                found[part] = InstalledNetwork(**json.loads(record.read_text(encoding="utf-8")))
+                found[part] = record_of(
+                    InstalledNetwork, read_json_object(record, "add the network again: emosh models list")
+                )
                 if found[part].part != part or found[part].form not in SUFFIXES:
                     raise ValueError("another part's record")
             except (ValueError, TypeError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from stages.artifacts.safetensors_file import load_tensors
 from stages.errors import InputError
 from stages.evaluate.networks.installed import InstalledNetwork, checked_path, installed
 
@@ -178,9 +179,7 @@ def _arcface(installed_network: InstalledNetwork, path: Path) -> Features:
 
 
 def _tensors(path: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    return load_file(path)
+    return load_tensors(path, "add the network again: emosh models list")
 
 
 def _script(path: Path) -> Any:
@@ -188,6 +187,10 @@ def _script(path: Path) -> Any:
 
     import torch
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*", category=DeprecationWarning)
-        return torch.jit.load(str(path), map_location=device()).eval()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*", category=DeprecationWarning)
+            return torch.jit.load(str(path), map_location=device()).eval()
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path} is not TorchScript that can be loaded ({reason}); add the network again") from error

@@ -21,6 +21,9 @@ from jaxtyping import UInt8
 from stages.artifacts.atomic import atomic_path
 from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import sha256_file
+from stages.artifacts.safetensors_file import opened_safetensors
+from stages.artifacts.text_files import parse_json
+from stages.errors import InputError
 from stages.generate.wan.draw import Carried
 from stages.generate.wan.drift import ChunkStatistics
 
@@ -110,20 +113,18 @@ class ChunkStore:
             part.write_bytes(save(present, record))  # save_file does not raise OSError for a full disk
 
     def _read(self) -> ClipProgress | None:
-        from safetensors import SafetensorError, safe_open
-
         if not (self.folder / STATE).is_file():
             return None
         try:
-            with safe_open(self.folder / STATE, framework="pt") as file:
+            with opened_safetensors(self.folder / STATE, "remove it") as file:
                 record = file.metadata() or {}
                 tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if record["fingerprint"] != self.fingerprint:
                 return None
             statistics = [
                 ChunkStatistics(tuple(each["mean"]), tuple(each["deviation"]), each["sharpness"])
-                for each in json.loads(record["statistics"])
+                for each in parse_json(record["statistics"])
             ]
-            return ClipProgress(Carried(**tensors), json.loads(record["digests"]), statistics)
-        except (SafetensorError, KeyError, ValueError, TypeError):
+            return ClipProgress(Carried(**tensors), parse_json(record["digests"]), statistics)
+        except (InputError, KeyError, ValueError, TypeError):
             return None  # damaged by something else: draw the clip again from the start
