@@ -50,6 +50,11 @@ Person = Annotated[
         show_default="0",
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit with 2 where the photo does not show what has to be drawn, before anything is "
+                 "drawn."),
+]  # fmt: skip
 NoDisentangle = Annotated[
     bool,
     typer.Option("--no-disentangle", help="Keep the body shape of the driver (the paper's ablation)."),

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
         face: options.Face = None,
         replace: options.Replace = False,
         person: options.Person = None,
+        strict: options.Strict = False,
         no_disentangle: options.NoDisentangle = False,
         model: options.Model = None,
         adapter: options.Adapter = None,
@@ -64,7 +65,7 @@ def register(app: typer.Typer) -> None:
             "wan_run": {"vram_gb": vram},
         }
         choice = animation.ModelChoice(model, adapter, device)
-        request = animation.Request(ref, target, backend, body, flags, choice, framing)
+        request = animation.Request(ref, target, backend, body, flags, choice, framing, strict)
         pipeline = animation.open_pipeline(run, request, plan_only=plan)
         if plan:
             run.show_plan(pipeline.plan_lines(frames))
