@@ -24,8 +24,11 @@ class PuppetConfig:
     """Smoothing of joint rotations and position over time: Gaussian sigma in frames. 0 turns it off."""
     expression_smoothing_frames: float = 0.7
     """Smoothing of expression, jaw and eyes over time, which move faster: Gaussian sigma in frames. 0 turns it off."""
-    pitch_bias_degrees: float = 15.0
-    """Largest constant lean between driver and photo that is removed, in degrees; a full-body driver keeps its lean."""
+    turn: str = "relative"
+    """How trunk and head turn: `relative` to the photo's own view, by the driver's change from its mean view, the head
+    at most 40 degrees; `absolute`, as in the driver's camera. A full-body driver's turns are absolute in any case."""
+    lean_degrees: float = 15.0
+    """With `absolute`: largest constant lean between driver and photo that is removed, in degrees."""
     fit_girth: bool = True
     """Widen or narrow the body mesh to match the person's outline in the photo."""
     lossless: bool = False
@@ -37,6 +40,8 @@ class PuppetConfig:
         """Raises InputError for a value outside its range."""
         if self.framing not in FRAMINGS:
             raise InputError(f"framing is {self.framing!r}, expected one of: {', '.join(FRAMINGS)}")
+        if self.turn not in ("relative", "absolute"):
+            raise InputError(f"turn is {self.turn!r}, expected one of: relative, absolute")
         if not 64 <= self.size <= 2048:
             raise InputError(f"size is {self.size}, expected 64 to 2048 pixels for the longer side")
         if not 1.0 <= self.supersample <= 4.0:

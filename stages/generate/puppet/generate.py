@@ -81,7 +81,7 @@ def render_frames(
     if config.framing == "ref":
         anchored = anchor_motion(
             target, reference, puppet.rig.body, config.smoothing_frames, config.expression_smoothing_frames,
-            config.pitch_bias_degrees,
+            config.lean_degrees, config.turn == "relative",
         )  # fmt: skip
     width, height = puppet.size
     K = resize_intrinsics(anchored.K, width / anchored.image_size[0], height / anchored.image_size[1]).astype(

@@ -62,10 +62,12 @@ def build_layer(
     colours: UInt8[np.ndarray, "height width 3"],
     step: int,
     moving: frozenset[str] = frozenset(),
+    face: Bool[np.ndarray, "height width"] | None = None,
 ) -> Layer | None:
     """The sheet of one of LAYERS, or None if it is not visible in the photo.
 
     moving: layers that will leave their place. A strip beside them is left out, because it may contain their colour.
+    face: pixels of the face, which only the head's sheet may use; a chin on the neck's sheet would stay behind.
     """
     row = list(LAYERS).index(name)
     faces = view.rig.body.faces[layer_of_face(view) == row]
@@ -73,6 +75,8 @@ def build_layer(
     own = rasterizer("numba")(view.points, faces, width, height)
     covered = own.face >= 0
     mask = _sheet_mask(view, labels == row, own.depth, covered)
+    if face is not None and name == "torso":
+        mask &= ~dilate(face, 0.4 * view.centimetre_px)
     if name != "head":
         mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving)
     opacity = alpha * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)

@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from stages.body.model import JOINT_NAMES, PART_NAMES
 from stages.generate.puppet.parts import LAYERS, layer_of_vertex
 from stages.generate.puppet.view import View, facing, smoothstep
-from stages.raster.masks import erode
+from stages.raster.masks import dilate, erode
+from stages.raster.rasterizer import rasterizer
 
 CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "right_hand"),
            ("left_leg", "right_leg"), ("left_foot", "right_foot"))  # fmt: skip
@@ -20,6 +21,16 @@ MIN_VISIBLE_SHARE = 0.1
 """A forearm or shin with a smaller visible share counts as not visible."""
 UNLIKE = 70.0
 """Distance of two colours (RGB, 0 to 255) above which they do not belong to one cloth."""
+
+UNLIKE_LIGHT = 30.0
+"""The same for two sides of one face that are not under the same light."""
+FEATURES = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 70, 63, 105, 66, 107, 46, 53, 52, 65, 55),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466, 300, 293, 334, 296, 336, 276, 283, 282,
+     295, 285),
+    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+)
+"""Landmarks of MediaPipe's face mesh around each eye with its brow, and around the lips."""
 
 
 @dataclass
@@ -32,21 +43,32 @@ class Paint:
     fill: Float[np.ndarray, "vertices 3"]
 
 
-def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.ndarray, trusted: np.ndarray) -> Paint:
+def paint_mesh(
+    view: View,
+    colours: np.ndarray,
+    alpha: np.ndarray,
+    labels: np.ndarray,
+    trusted: np.ndarray,
+    landmarks: Float[np.ndarray, "478 2"] | None,
+) -> Paint:
     """The paint of the body mesh.
 
     colours: the person's colour at every pixel. trusted (V): False for vertices of parts not visible in the photo.
+    landmarks: the face found in the photo, canvas pixels.
     """
     seen = visibility(view, alpha, labels) * trusted
+    if landmarks is not None:
+        seen = np.maximum(seen, face_visibility(view, alpha, labels, landmarks))
     for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
         hide_small_areas(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
     hide_covered_limbs(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
     borrowed *= _has_usual_colour(view, colours, seen)[mirror]
-    share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     uv = view.points[:, :2]
     fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels), seen)
+    borrowed *= continue_face(view, colours, seen, mirror, fill)
+    share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     return Paint(
         np.ascontiguousarray(uv, np.float32),
         np.ascontiguousarray(uv[mirror], np.float32),
@@ -100,6 +122,70 @@ def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.nd
     return within * first * own * (alpha[y, x] > 0.4) * smoothstep(0.12, 0.35, facing(view))
 
 
+def face_visibility(
+    view: View, alpha: np.ndarray, labels: np.ndarray, landmarks: Float[np.ndarray, "478 2"]
+) -> Float[np.ndarray, "vertices"]:
+    """How well each vertex of the face is visible, 0 to 1, by the photo and the head alone.
+
+    The face lies on its landmarks, so that even its far side has the right colour. The fit of a hand beside a cheek is
+    not as exact; only pixels that are a hand's hide the face. Eyes, brows and lips were found and are never hidden.
+    """
+    body = view.rig.body
+    height, width = alpha.shape
+    head = body.faces[body.part_vertices("head")[body.faces].all(1)]
+    depth = rasterizer("numba")(view.points, head, width, height).depth
+    x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
+    within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    found = np.zeros(alpha.shape, np.uint8)
+    for ring in FEATURES:
+        cv2.fillConvexPoly(found, cv2.convexHull(landmarks[list(ring)].round().astype(np.int32)), (1,))
+    feature = dilate(found > 0, 0.4 * view.centimetre_px)[y, x]
+    first = view.points[:, 2] < np.where(np.isfinite(depth), depth, 1e3)[y, x] + 0.012
+    own = (labels[y, x] == list(LAYERS).index("head")) | feature
+    return (
+        (body.sets["face_skin"] | body.sets["lips"]) * within * first * own * (alpha[y, x] > 0.4)
+        * np.where(feature, smoothstep(-0.1, 0.05, facing(view)), smoothstep(0.02, 0.2, facing(view)))
+    )  # fmt: skip
+
+
+def continue_face(
+    view: View, colours: np.ndarray, seen: np.ndarray, mirror: np.ndarray, fill: np.ndarray
+) -> Float[np.ndarray, "vertices"]:
+    """Continue the seen skin of the face over the unseen: `fill` is changed there, in place.
+
+    The colour grows from the edge of what is seen (Laplace's equation on the mesh), so that it has the edge's light.
+    Returns, per vertex, how far the other side of the face has that light too, 0 to 1; only then its picture may be
+    borrowed. 1 outside the face.
+    """
+    from scipy.sparse import coo_matrix, diags
+    from scipy.sparse.linalg import spsolve
+
+    body = view.rig.body
+    skin = np.flatnonzero(body.sets["face_skin"])
+    like = np.ones(len(seen))
+    height, width = colours.shape[:2]
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    known = seen[skin] > 0.6
+    if known.sum() < 40:
+        return like
+    row = np.full(len(seen), -1)
+    row[skin] = np.arange(len(skin))
+    faces = row[body.faces[(row[body.faces] >= 0).all(1)]]
+    one, other = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
+    links = coo_matrix((np.ones(len(one)), (one, other)), (len(skin), len(skin))).tocsr()
+    links = links + links.T
+    smooth = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.6 * view.centimetre_px))[y, x].astype(np.float64)
+    hold = 100.0 * known + 1e-6
+    system = diags(np.asarray(links.sum(1)).ravel() + hold) - links
+    target = hold[:, None] * np.where(known[:, None], smooth[skin], np.median(smooth[skin][known], 0))
+    grown = np.asarray(spsolve(system.tocsc(), target))
+    fill[skin] = np.clip(grown, 0, 255)
+    away = np.linalg.norm(smooth[mirror[skin]] - grown, axis=1)
+    like[skin] = np.exp(-((away / UNLIKE_LIGHT) ** 2))
+    return like
+
+
 def well_inside(view: View, alpha: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Boolean (V): vertices a centimetre inside the matte and inside their own part, without colour from outside."""
     height, width = alpha.shape
@@ -150,7 +236,8 @@ def fill_colours(
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
     groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
     groups.append((_members(part, ("head",)) & ~face, _members(part, ("head",)) & ~face, "hair"))
-    groups.append((neck & ~face, _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
+    own = neck & ~face & (seen > 0.3)  # a neck in the chin's shadow is not as light as the chin
+    groups.append((neck & ~face, own if own.sum() >= 40 else _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
     for members, allowed, name in groups:
         sources = np.flatnonzero(allowed & (good if name != "neck" else seen > 0.3))
         if len(sources) < 12:
