@@ -24,6 +24,8 @@ UNLIKE = 70.0
 
 UNLIKE_LIGHT = 30.0
 """The same for two sides of one face that are not under the same light."""
+UNDER_CHIN = 0.4
+"""How much darker unseen skin of the face is that looks at the ground."""
 FEATURES = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 70, 63, 105, 66, 107, 46, 53, 52, 65, 55),
     (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466, 300, 293, 334, 296, 336, 276, 283, 282,
@@ -180,7 +182,8 @@ def continue_face(
     system = diags(np.asarray(links.sum(1)).ravel() + hold) - links
     target = hold[:, None] * np.where(known[:, None], smooth[skin], np.median(smooth[skin][known], 0))
     grown = np.asarray(spsolve(system.tocsc(), target))
-    fill[skin] = np.clip(grown, 0, 255)
+    under = 1.0 - UNDER_CHIN * smoothstep(0.1, 0.8, view.normals[skin, 1])
+    fill[skin] = np.clip(grown * np.where(known, 1.0, under)[:, None], 0, 255)
     away = np.linalg.norm(smooth[mirror[skin]] - grown, axis=1)
     like[skin] = np.exp(-((away / UNLIKE_LIGHT) ** 2))
     return like
