@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from stages.artifacts.motion import Motion
 from stages.body.model import JOINT_NAMES, Body
-from stages.drawing.framing import anchor_motion
+from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
+from stages.drawing.framing import anchor_motion, bound_turn
 from stages.errors import InputError
 from stages.generate.puppet.framing import use_driving_camera
 from stages.generate.puppet.generate import check_inputs, generate, render_frames
@@ -116,6 +118,41 @@ def test_anchoring_a_person_to_themselves_changes_nothing(astronaut: Astronaut, 
     assert np.abs(result.trans - own.trans).max() < 1e-4
     assert np.allclose(result.expression, own.expression)
     assert np.allclose(result.K, own.K)
+
+
+def test_the_head_turns_from_the_photos_own_view(astronaut: Astronaut, body: Body) -> None:
+    """A driver who looks aside all the time and nods leaves the head in the photo's view, but for the nod."""
+    own = astronaut.motion
+    clip = repeated(own, np.arange(3) / 25)
+    clip.poses[:, pose_columns("head")] += [0, 0.6, 0]
+    clip.poses[1, pose_columns("head")] += [0.2, 0, 0]
+    relative = anchor_motion(clip, own, body, relative=True)
+    absolute = anchor_motion(clip, own, body)
+
+    def turn(motion: Motion, row: int) -> float:
+        """Degrees between the head in a row and in the photo."""
+        return float(np.degrees(np.linalg.norm(head_turn(motion, own, row))))
+
+    assert turn(absolute, 0) > 25
+    assert turn(relative, 0) < 8
+    assert turn(relative, 1) > 5
+
+
+def test_a_head_never_turns_farther_than_the_photo_shows() -> None:
+    """80 degrees aside become 40 at most; 20 degrees, and a roll of 80 in the picture's plane, stay."""
+    for axis, angle, expected in (([0, 1, 0], 20, 20), ([0, 1, 0], 80, 40), ([0, 0, 1], 80, 80)):
+        turned = matrix_from_rotvec(np.radians(angle) * np.array([axis], float))
+        found = np.degrees(np.linalg.norm(rotvec_from_matrix(bound_turn(turned, np.eye(3)))))
+        assert abs(found - expected) < 1.5, (axis, angle, found)
+
+
+def head_turn(motion: Motion, other: Motion, row: int) -> np.ndarray:
+    """Rotation vector from the head of `other`'s first row to that of `row`, where only neck and head differ."""
+    chain = [np.eye(3), np.eye(3)]
+    for which, (poses, at) in enumerate(((motion.poses, row), (other.poses, 0))):
+        for name in ("neck", "head"):
+            chain[which] = chain[which] @ matrix_from_rotvec(poses[at, pose_columns(name)].astype(np.float64))
+    return rotvec_from_matrix(chain[0] @ chain[1].T)
 
 
 def test_a_close_up_leaves_shoulders_and_arms_as_in_the_photo(astronaut: Astronaut, body: Body) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.body.model import JOINT_NAMES, PART_NAMES
 from stages.generate.puppet.parts import LAYERS, layer_of_vertex
-from stages.generate.puppet.view import View, facing, smoothstep
+from stages.generate.puppet.view import View, facing, smoothstep, vertex_normals
 from stages.raster.masks import dilate, erode
 from stages.raster.rasterizer import rasterizer
 
@@ -24,12 +24,70 @@ UNLIKE = 70.0
 
 UNLIKE_LIGHT = 30.0
 """The same for two sides of one face that are not under the same light."""
+LUMA = np.array([0.299, 0.587, 0.114])
+LAMP = np.array([0.62, -0.10, -0.20, -0.25])
+"""The light of a lamp at the upper left of the camera, as `Paint.light`."""
+SKIN_SHADOW = np.array([0.85, 1.0, 1.1])
+"""Exponent of a shadow on skin, for red, green and blue: light that passes through skin comes back red."""
 UNDER_CHIN = 0.4
 """How much darker unseen skin of the face is that looks at the ground."""
 FEATURES = (
-    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 70, 63, 105, 66, 107, 46, 53, 52, 65, 55),
-    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466, 300, 293, 334, 296, 336, 276, 283, 282,
-     295, 285),
+    (
+        33,
+        7,
+        163,
+        144,
+        145,
+        153,
+        154,
+        155,
+        133,
+        173,
+        157,
+        158,
+        159,
+        160,
+        161,
+        246,
+        70,
+        63,
+        105,
+        66,
+        107,
+        46,
+        53,
+        52,
+        65,
+        55,
+    ),
+    (
+        263,
+        249,
+        390,
+        373,
+        374,
+        380,
+        381,
+        382,
+        362,
+        398,
+        384,
+        385,
+        386,
+        387,
+        388,
+        466,
+        300,
+        293,
+        334,
+        296,
+        336,
+        276,
+        283,
+        282,
+        295,
+        285,
+    ),
     (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
 )
 """Landmarks of MediaPipe's face mesh around each eye with its brow, and around the lips."""
@@ -43,6 +101,19 @@ class Paint:
     uv_mirror: Float[np.ndarray, "vertices 2"]
     share: Float[np.ndarray, "vertices 2"]
     fill: Float[np.ndarray, "vertices 3"]
+    light: Float[np.ndarray, "4"] | None = None
+    """The light on the face: brightness = light[0] + normal . light[1:4], over the brightness of `fill`."""
+    bare: Bool[np.ndarray, "vertices"] | None = None
+    """Vertices of hands that the photo does not show. They are shaded anew in every frame."""
+
+    def shaded(self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]) -> np.ndarray:
+        """`fill` with the bare hands lit from where the face in the photo is lit. vertices: camera frame."""
+        if self.light is None or self.bare is None or not self.bare.any():
+            return self.fill
+        fill = self.fill.copy()
+        shade = shade_of(self.light, vertex_normals(vertices, faces)[self.bare])
+        fill[self.bare] *= shade[:, None] ** SKIN_SHADOW
+        return np.minimum(fill, 255.0)
 
 
 def paint_mesh(
@@ -68,7 +139,9 @@ def paint_mesh(
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
     borrowed *= _has_usual_colour(view, colours, seen)[mirror]
     uv = view.points[:, :2]
-    fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels), seen)
+    sure = seen * well_inside(view, alpha, labels)
+    skin, light = lit_skin(view, colours, sure)
+    fill, bare = fill_colours(view, colours, sure, seen, skin, light)
     borrowed *= continue_face(view, colours, seen, mirror, fill)
     share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     return Paint(
@@ -76,7 +149,42 @@ def paint_mesh(
         np.ascontiguousarray(uv[mirror], np.float32),
         share.astype(np.float32),
         fill.astype(np.float32),
+        light,
+        bare,
     )
+
+
+def lit_skin(
+    view: View, colours: np.ndarray, sure: np.ndarray
+) -> tuple[Float[np.ndarray, "3"] | None, Float[np.ndarray, "4"]]:
+    """The colour of the face's lit skin, and the light on it, see `Paint.light`; no colour without a visible face.
+
+    Brows, lips, lids and shadows are left out of the colour. The light is a least-squares plane through brightness
+    over normals (Lambert), drawn towards a lamp at the upper left of the camera where a face says little.
+    """
+    sets = view.rig.body.sets
+    detail = np.zeros(len(sure), bool)
+    for name in ("lips", "left_eyelids", "right_eyelids", "left_brow", "right_brow"):
+        detail |= sets[name]
+    rows = np.flatnonzero(sets["face_skin"] & ~detail & (sure > 0.6))
+    if len(rows) < 40:
+        return None, LAMP
+    height, width = colours.shape[:2]
+    x, y = view.points[rows, 0].astype(int).clip(0, width - 1), view.points[rows, 1].astype(int).clip(0, height - 1)
+    seen = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.4 * view.centimetre_px))[y, x].astype(np.float64)
+    bright = seen @ LUMA
+    low, high = np.percentile(bright, (45, 90))
+    lit = seen[(bright >= low) & (bright <= high)].mean(0)
+    relative = bright / max(float(lit @ LUMA), 1.0)
+    normals = np.concatenate([np.ones((len(rows), 1)), view.normals[rows]], 1)
+    hold = 0.05 * len(rows)
+    system = normals.T @ normals + hold * np.eye(4)
+    return lit, np.linalg.solve(system, normals.T @ relative + hold * LAMP)
+
+
+def shade_of(light: Float[np.ndarray, "4"], normals: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points"]:
+    """Brightness of surfaces with these normals in that light, as a share of lit skin."""
+    return np.clip(light[0] + normals @ light[1:], 0.6, 1.12)
 
 
 def hide_small_areas(seen: np.ndarray, members: np.ndarray) -> None:
@@ -212,14 +320,20 @@ def mirror_vertices(v_template: Float[np.ndarray, "vertices 3"]) -> Int[np.ndarr
 
 
 def fill_colours(
-    view: View, colours: np.ndarray, sure: np.ndarray, seen: np.ndarray
-) -> Float[np.ndarray, "vertices 3"]:
+    view: View,
+    colours: np.ndarray,
+    sure: np.ndarray,
+    seen: np.ndarray,
+    lit: Float[np.ndarray, "3"] | None,
+    light: Float[np.ndarray, "4"],
+) -> tuple[Float[np.ndarray, "vertices 3"], Bool[np.ndarray, "vertices"]]:
     """Colours of unseen vertices, from seen vertices of the same group that are near in (|x|, y, 0.35 z) at rest.
 
     With this distance a vertex is near its mirror image and near the front of the body. The back of the head takes its
     colour from hair, not from the face; the neck from any neighbour. The result is shaded by a lamp at the upper left
-    of the camera. A hand, foot or head without seen vertices takes the median colour of the face; another group takes
-    the median of the whole person. sure, seen (V): strict and less strict visibility, 0 to 1.
+    of the camera. A hand, foot or head without seen vertices takes the colour `lit` of the face's lit skin, in its
+    `light`; another group takes the median of the whole person. sure, seen (V): strict and less strict visibility, 0
+    to 1. Returns the colours, and the mask of the hands' vertices that must still be shaded.
     """
     from scipy.spatial import KDTree
 
@@ -233,8 +347,8 @@ def fill_colours(
     good = sure > 0.6
     fill = np.empty_like(direct)
     everyone = np.median(direct[good], 0) if good.any() else np.full(3, 128.0, np.float32)
-    head = good & view.rig.body.sets["face_skin"]
-    skin = np.median(direct[head], 0) if head.any() else everyone
+    skin = everyone if lit is None else lit
+    bare = np.zeros(len(direct), bool)
     part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
     groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
@@ -246,6 +360,8 @@ def fill_colours(
         if len(sources) < 12:
             if name not in ("hair", "neck"):
                 fill[members] = skin if name.endswith(("hand", "foot", "head")) else everyone
+            if name.endswith("hand"):
+                bare |= members
             continue
         count = min({"torso": 120, "left_arm": 40, "left_leg": 40}.get(name, 12), len(sources))
         distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
@@ -257,7 +373,8 @@ def fill_colours(
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
     shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
-    return np.clip(fill * shade[:, None], 0, 255)
+    shade[bare] = 1.0
+    return np.clip(fill * shade[:, None], 0, 255), bare
 
 
 def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:
