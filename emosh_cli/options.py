@@ -80,6 +80,13 @@ Framing = Annotated[
         show_default="ref for puppet, drive for wan",
     ),
 ]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        "--size", metavar="PX", help="With the puppet: longer side of the video, at most the photo's.",
+        show_default="the photo's, up to 1920",
+    ),
+]  # fmt: skip
 TableJobs = Annotated[
     int,
     typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -187,7 +187,7 @@ class Pipeline:
         def make(output: Path) -> None:
             from stages.generate.puppet.generate import generate
 
-            generate(
+            check = generate(
                 self.ref,
                 self._load(reference),
                 self._load(target),
@@ -197,6 +197,8 @@ class Pipeline:
                 audio_from=audio_from,
                 progress=self.console.progress,
             )
+            self.reports["picture"] = asdict(check)
+            self.console.note(f"picture: {check}")
 
         inputs = {"photo": self.ref, "reference": reference, "motion": target}
         if audio_from is not None:

@@ -15,8 +15,10 @@ from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.drawing.framing import anchor_motion, bound_turn
 from stages.errors import InputError
-from stages.generate.puppet.framing import use_driving_camera
-from stages.generate.puppet.generate import check_inputs, generate, render_frames
+from stages.generate.puppet.build import build_puppet
+from stages.generate.puppet.config import PuppetConfig
+from stages.generate.puppet.framing import check_picture, drawn_size, keep_in_picture, use_driving_camera
+from stages.generate.puppet.generate import check_inputs, draw_frames, generate, make_puppet, render_frames
 from stages.raster.masks import dilate, erode
 from stages.video.metadata import read_metadata
 from stages.video.source import read_frames
@@ -198,6 +200,45 @@ def test_the_drivers_camera_gives_the_drivers_picture(astronaut: Astronaut) -> N
     assert frame.shape == (192, 384, 3)
     middle = cv2.resize(astronaut.rgb, (192, 192), interpolation=cv2.INTER_AREA)
     assert psnr(frame[20:100, 96 + 40 : 96 + 130], middle[20:100, 40:130]) > 20
+
+
+def test_a_head_that_leaves_the_picture_is_moved_back_and_said(astronaut: Astronaut, body: Body) -> None:
+    """A driver who rises by 18 cm: the person is moved down, the face stays inside. At a metre no move is enough."""
+    clip = repeated(astronaut.motion, np.arange(3) / 25)
+    clip.trans[1:, 1] -= 0.18
+    before = check_picture(clip, astronaut.puppet.rig)
+    moved, check = keep_in_picture(clip, astronaut.puppet.rig)
+    assert before.face_inside < 0.5
+    assert check.face_inside == 1
+    assert check.moved_percent[1] > 2
+    assert "% down" in str(check)
+    assert np.allclose(np.diff(moved.trans, axis=0), np.diff(clip.trans, axis=0), atol=1e-6)
+    clip.trans[1:, 1] -= 1
+    assert keep_in_picture(clip, astronaut.puppet.rig)[0] is clip
+    rising = replace(clip, image_size=(512, 2048))
+    rising.K[:, 1, 2] += 1400  # inside the driver's own picture
+    made = make_puppet(astronaut.rgb, astronaut.motion, rising, body, None, astronaut.config)
+    assert made[2].driving_camera
+    assert made[1] is rising
+    assert "driver's camera is used" in str(made[2])
+
+
+def test_two_threads_draw_the_same_frames_in_order(astronaut: Astronaut) -> None:
+    """Frames of two threads equal those of one."""
+    clip = repeated(astronaut.motion, np.arange(7) / 25)
+    clip.poses[:, pose_columns("head")] += np.linspace(0, 0.3, 7)[:, None] * [0, 1, 0]
+    one, two = (list(draw_frames(astronaut.puppet, clip, threads)) for threads in (1, 2))
+    assert not np.array_equal(one[0], one[-1])
+    assert all(np.array_equal(*pair) for pair in zip(one, two, strict=True))
+
+
+def test_a_result_is_as_large_as_the_photo_and_not_larger(astronaut: Astronaut, body: Body) -> None:
+    """With the usual settings 512 pixels stay 512; above 1024 the enlargement for drawing shrinks."""
+    assert PuppetConfig().size == 1920
+    puppet = build_puppet(astronaut.rgb, astronaut.motion, body, None, PuppetConfig())
+    assert puppet.backdrop.photo.shape == (512, 512, 3)
+    assert drawn_size((1024, 512), 1.5) == (1536, 768)
+    assert drawn_size((1920, 1080), 1.5) == (1920, 1080)
 
 
 def test_a_clip_is_refused_as_the_photos_motion(astronaut: Astronaut, body: Body) -> None:

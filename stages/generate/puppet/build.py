@@ -13,7 +13,7 @@ from stages.errors import InputError
 from stages.generate.puppet.background import Backdrop, fill_hole
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, face_area, snap_to_landmarks
-from stages.generate.puppet.framing import result_size
+from stages.generate.puppet.framing import drawn_size, result_size
 from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
@@ -26,6 +26,8 @@ from stages.progress import Progress, silent
 from stages.raster.masks import dilate, erode
 
 STEPS = 6
+STEP_SIDE = 768
+"""Longer side of the drawn picture for which `PuppetConfig.grid_step` is given."""
 
 
 def build_puppet(
@@ -42,8 +44,9 @@ def build_puppet(
     landmarks: detected face landmarks in photo pixels, or None. moving: the LAYERS that will leave their place.
     Raises InputError when the fitted body lies outside the photo.
     """
-    size = result_size(photo.shape[1], photo.shape[0], config.size)
-    drawn = round(size[0] * config.supersample), round(size[1] * config.supersample)
+    size = result_size(photo.shape[1], photo.shape[0], min(config.size, max(photo.shape[:2])))
+    drawn = drawn_size(size, config.supersample)
+    step = round(config.grid_step * max(1.0, max(drawn) / STEP_SIDE))
     rig = make_rig(body, reference)
     view = make_view(photo, reference, rig, drawn)
     if not (view.fragments.face >= 0).any():
@@ -70,7 +73,7 @@ def build_puppet(
     layers = [
         layer
         for name in LAYERS
-        if (layer := build_layer(view, name, alpha, labels, colours, config.grid_step, moving, oval)) is not None
+        if (layer := build_layer(view, name, alpha, labels, colours, step, moving, oval)) is not None
     ]
     progress("preparing the photo", 5, STEPS)
     face = build_face(view, paint, solid, points)

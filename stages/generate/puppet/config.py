@@ -14,12 +14,13 @@ class PuppetConfig:
 
     framing: str = "ref"
     """Camera of the result: `ref` keeps the photo's framing and background, `drive` uses the driving video's camera."""
-    size: int = 512
-    """Longer side of the video in pixels, 64 to 2048; both sides are rounded to even numbers."""
+    size: int = 1920
+    """Longer side of the video in pixels at most, 64 to 2048; never more than the photo's. Both sides are even."""
     supersample: float = 1.5
-    """Draw the puppet this many times larger and average it down, 1 to 4; the background is resampled only once."""
+    """Draw the puppet this many times larger and average it down, 1 to 4; less where the video is larger than 1024."""
     grid_step: int = 4
-    """Distance between the grid points that move the photo, in pixels of the enlarged picture, 2 to 16."""
+    """Distance between the grid points that move the photo, 2 to 16, in pixels of a picture of 768; it grows with a
+    larger picture, whose detail is in the photo and not in the points."""
     smoothing_frames: float = 1.0
     """Smoothing of joint rotations and position over time: Gaussian sigma in frames. 0 turns it off."""
     expression_smoothing_frames: float = 0.7

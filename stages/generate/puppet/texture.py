@@ -141,7 +141,7 @@ def paint_mesh(
     uv = view.points[:, :2]
     sure = seen * well_inside(view, alpha, labels)
     skin, light = lit_skin(view, colours, sure)
-    fill, bare = fill_colours(view, colours, sure, seen, skin, light)
+    fill, bare = fill_colours(view, colours, sure, seen, skin)
     borrowed *= continue_face(view, colours, seen, mirror, fill)
     share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     return Paint(
@@ -325,15 +325,14 @@ def fill_colours(
     sure: np.ndarray,
     seen: np.ndarray,
     lit: Float[np.ndarray, "3"] | None,
-    light: Float[np.ndarray, "4"],
 ) -> tuple[Float[np.ndarray, "vertices 3"], Bool[np.ndarray, "vertices"]]:
     """Colours of unseen vertices, from seen vertices of the same group that are near in (|x|, y, 0.35 z) at rest.
 
     With this distance a vertex is near its mirror image and near the front of the body. The back of the head takes its
-    colour from hair, not from the face; the neck from any neighbour. The result is shaded by a lamp at the upper left
-    of the camera. A hand, foot or head without seen vertices takes the colour `lit` of the face's lit skin, in its
-    `light`; another group takes the median of the whole person. sure, seen (V): strict and less strict visibility, 0
-    to 1. Returns the colours, and the mask of the hands' vertices that must still be shaded.
+    colour from hair, not from the face; the neck from the neck, if it is seen. The result is shaded by a lamp at the
+    upper left of the camera. A hand or head without seen vertices takes the colour `lit` of the face's lit skin; a
+    limb takes the usual colour of the torso. sure, seen (V): strict and less strict visibility, 0 to 1. Returns the
+    colours, and the mask of the hands' vertices that must still be shaded.
     """
     from scipy.spatial import KDTree
 
@@ -348,6 +347,8 @@ def fill_colours(
     fill = np.empty_like(direct)
     everyone = np.median(direct[good], 0) if good.any() else np.full(3, 128.0, np.float32)
     skin = everyone if lit is None else lit
+    trunk = good & _members(view.rig.body.part, ("torso",))
+    cloth = usual_colour(direct[trunk]) if trunk.sum() >= 40 else everyone
     bare = np.zeros(len(direct), bool)
     part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
@@ -359,7 +360,7 @@ def fill_colours(
         sources = np.flatnonzero(allowed & (good if name != "neck" else seen > 0.3))
         if len(sources) < 12:
             if name not in ("hair", "neck"):
-                fill[members] = skin if name.endswith(("hand", "foot", "head")) else everyone
+                fill[members] = skin if name.endswith(("hand", "head")) else cloth
             if name.endswith("hand"):
                 bare |= members
             continue
