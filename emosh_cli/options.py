@@ -50,6 +50,11 @@ Person = Annotated[
         show_default="0",
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit with 2 where the photo does not show what has to be drawn, before anything is "
+                 "drawn."),
+]  # fmt: skip
 NoDisentangle = Annotated[
     bool,
     typer.Option("--no-disentangle", help="Keep the body shape of the driver (the paper's ablation)."),
@@ -79,6 +84,13 @@ Framing = Annotated[
         show_default="ref for puppet, drive for wan",
     ),
 ]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        "--size", metavar="PX", help="With the puppet: longer side of the video, at most the photo's.",
+        show_default="the photo's, up to 1920",
+    ),
+]  # fmt: skip
 TableJobs = Annotated[
     int,
     typer.Option(

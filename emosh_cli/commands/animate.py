@@ -31,6 +31,8 @@ def register(app: typer.Typer) -> None:
         face: options.Face = None,
         replace: options.Replace = False,
         person: options.Person = None,
+        strict: options.Strict = False,
+        size: options.Size = None,
         no_disentangle: options.NoDisentangle = False,
         no_contacts: options.NoContacts = False,
         model: options.Model = None,
@@ -63,12 +65,13 @@ def register(app: typer.Typer) -> None:
                 "contacts": False if no_contacts else None,
             },
             "render_cond": {"drawing": drawing},
+            "puppet": {"size": size},
             "encode": {"face": face, "replace": replace or None},
             "wan": {"seed": seed},
             "wan_run": {"vram_gb": vram},
         }
         choice = animation.ModelChoice(model, adapter, device)
-        request = animation.Request(ref, target, backend, body, flags, choice, framing)
+        request = animation.Request(ref, target, backend, body, flags, choice, framing, strict)
         pipeline = animation.open_pipeline(run, request, plan_only=plan)
         if plan:
             run.show_plan(pipeline.plan_lines(frames))

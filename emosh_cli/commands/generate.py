@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
         out: options.Out = None,
         backend: options.Backend = "auto",
         framing: options.Framing = None,
+        size: options.Size = None,
         drawing: options.Drawing = None,
         face: options.Face = None,
         replace: options.Replace = False,
@@ -74,7 +75,7 @@ def register(app: typer.Typer) -> None:
         if latents is not None:
             before = {"--framing": framing, "--drawing": drawing, "--face": face, "--replace": replace or None,
                       "--no-hybrid": no_hybrid or None, "--no-disentangle": no_disentangle or None,
-                      "--no-contacts": no_contacts or None}  # fmt: skip
+                      "--no-contacts": no_contacts or None, "--size": size}  # fmt: skip
             refuse_beside_latents(ref, motion, backend, before)
             _from_latents(run, latents, out, choice, {"wan": sampling, "wan_run": {"vram_gb": vram}}, plan)
             return
@@ -87,6 +88,7 @@ def register(app: typer.Typer) -> None:
                 "contacts": False if no_contacts else None,
             },
             "render_cond": {"hybrid": False if no_hybrid else None, "drawing": drawing},
+            "puppet": {"size": size},
             "encode": {"face": face, "replace": replace or None},
             "wan": sampling,
             "wan_run": {"vram_gb": vram},

@@ -90,6 +90,7 @@ def register(app: typer.Typer) -> None:
         prior: PriorFiles = [],  # noqa: B006  typer makes the list anew for every call
         keypoints: Keypoints = None,
         detector: Detector = None,
+        strict: options.Strict = False,
     ) -> None:
         """Track one person: body, hands, face and camera, one row per frame.
 
@@ -106,11 +107,12 @@ def register(app: typer.Typer) -> None:
         flags["focal_px"] = 0.0 if fov is not None else focal_px
         if person == EVERYONE:
             one = {"--overlay": overlay, "--prior": prior, "--keypoints": keypoints, "--height-cm": height_cm}
+            one["--strict"] = strict
             _refuse_for_everyone(one)
             _track_everyone(run, source, out, flags, body)
         else:
             flags |= {"person": _number(person), "height_cm": height_cm}
-            _track(run, source, out, overlay, flags, body, others)
+            _track(run, source, out, overlay, flags, body, {**others, "strict": strict})
 
 
 def _number(person: str | None) -> int | None:
@@ -158,6 +160,8 @@ def _track(
     from stages.video.source import probe
 
     described = probe(source)
+    if others["strict"] and not described.is_photo:
+        raise InputError(f"--strict looks at a photo, and {source} is a video; leave it out")
     if overlay is not None:
         output_path(overlay, OVERLAY_OF_PHOTO if described.is_photo else OVERLAY, [source, target], run.force)
     if run.dry_run:

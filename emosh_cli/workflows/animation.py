@@ -49,6 +49,8 @@ class Request:
     flags: dict[str, dict[str, Any]] = field(default_factory=dict)
     choice: ModelChoice = ModelChoice()
     framing: str | None = None
+    strict: bool = False
+    """Refuse a photo that does not show what has to be drawn."""
 
 
 def check_photo(ref: Path) -> None:
@@ -93,7 +95,7 @@ def open_pipeline(run: Run, request: Request, plan_only: bool = False) -> Pipeli
         if not plan_only:
             model.check_runnable(configs)
     work = WorkFolder(request.out, run.console, run.force, run.dry_run or plan_only)
-    return Pipeline(request.ref, request.out, configs, request.body, run.console, work, name, model)
+    return Pipeline(request.ref, request.out, configs, request.body, run.console, work, name, model, request.strict)
 
 
 def choose_backend(run: Run, asked: str, choice: ModelChoice) -> str:
@@ -138,8 +140,8 @@ def backend_flags(backend: str, flags: dict[str, dict[str, Any]]) -> dict[str, d
 # ---- the steps
 def animate(pipeline: Pipeline, drive: Path) -> Path:
     """Track the photo and the driving video, and draw the result. Returns its path."""
-    driver = pipeline.track(drive, "drive.npz", "video")
     reference = pipeline.track(pipeline.ref, "ref.npz", "photo")
+    driver = pipeline.track(drive, "drive.npz", "video")
     return pipeline.generate(reference, pipeline.retarget(driver, reference), pipeline.driver(driver, drive))
 
 

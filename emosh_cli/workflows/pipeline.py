@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
 from emosh_cli.workflows.driver_input import BackgroundInput, Beside, FaceInput, check_replace, choose_face
-from emosh_cli.workflows.tracking import note_people_and_shots, with_contacts
+from emosh_cli.workflows.tracking import note_faults, note_people_and_shots, note_photo_faults, with_contacts
 from emosh_cli.workflows.work_folder import NOT_MADE, WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
 from stages.drawing.names import REF, SKELETON
@@ -59,6 +59,8 @@ class Pipeline:
     work: WorkFolder
     backend: str
     diffusion: DiffusionModel | None = None
+    strict: bool = False
+    """Refuse a photo that does not show what has to be drawn."""
     reports: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -97,6 +99,8 @@ class Pipeline:
 
         output = self.work.folder / name
         self._step(f"track {source.name}", output, "track", config, {role: source}, make, weights_of(config.detector))
+        if role == "photo" and not self.work.dry_run:
+            note_photo_faults(self.console, self._load(output), self.body, source, self.strict)
         return output
 
     def retarget(self, driver: Path, reference: Path) -> Path:
@@ -145,6 +149,8 @@ class Pipeline:
 
     def generate(self, reference: Path, target: Path, driver: Driver) -> Path:
         """Draw the result with the chosen backend, and the condition map before it."""
+        if self.diffusion is None:
+            self._note_unseen_hands(reference, target)
         cond = self.render(target, reference)
         if self.diffusion is None:
             return self.puppet(reference, target, sound_of(driver.video))
@@ -181,7 +187,7 @@ class Pipeline:
         def make(output: Path) -> None:
             from stages.generate.puppet.generate import generate
 
-            generate(
+            check = generate(
                 self.ref,
                 self._load(reference),
                 self._load(target),
@@ -191,6 +197,8 @@ class Pipeline:
                 audio_from=audio_from,
                 progress=self.console.progress,
             )
+            self.reports["picture"] = asdict(check)
+            self.console.note(f"picture: {check}")
 
         inputs = {"photo": self.ref, "reference": reference, "motion": target}
         if audio_from is not None:
@@ -198,6 +206,17 @@ class Pipeline:
         stage, config = f"generate-{self.backend}", self.configs["puppet"]
         self._step(f"generate ({self.backend})", self.out, stage, config, inputs, make)
         return self.out
+
+    def _note_unseen_hands(self, reference: Path, target: Path) -> None:
+        if self.work.dry_run:
+            return
+        from stages.body.model import motion_template
+        from stages.drawing.framing import find_visible_parts
+        from stages.drawing.photo_faults import unseen_hands
+
+        photo, motion = self._load(reference), self._load(target)
+        shown = find_visible_parts(motion, self.body, self.body.J_regressor @ motion_template(self.body, photo))
+        note_faults(self.console, unseen_hands(photo, shown.hands, self.body), self.ref, self.strict)
 
     # ---- provenance of a step
     def _step(

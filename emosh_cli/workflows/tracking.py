@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
 from emosh_cli.run import Run
+from stages.errors import InputError
 
 PERSON_FILE = "person-{}.npz"
 MOST_CUTS = 12
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
     from stages.track.config import TrackConfig
 
 
-def track_source(run: Run, source: Path, body: str, config: TrackConfig, **others: Any) -> Motion:
-    """The motion in a video or a photo. `others` are passed to `stages.track.track.track`: priors, keypoints."""
+def track_source(run: Run, source: Path, body: str, config: TrackConfig, strict: bool = False, **others: Any) -> Motion:
+    """The motion in a video or a photo. `others` are passed to `stages.track.track.track`: priors, keypoints.
+
+    Raises InputError with `strict` for a photo that does not show what has to be drawn.
+    """
     from stages.body.store import open_body
     from stages.track.track import track
 
     opened = open_body(body, progress=run.console.progress)
     motion = track(source, opened, config, progress=run.console.progress, **others)
     note_people_and_shots(run.console, motion, source)
+    if motion.is_photo:
+        note_photo_faults(run.console, motion, opened, source, strict)
     return with_contacts(motion, opened, run.console)
 
 
@@ -76,6 +82,23 @@ def note_people_and_shots(console: Console, motion: Motion, source: Path) -> Non
         people = others + len({shot["person"] for shot in motion.provenance.notes["shots"]} - {-1})
         console.note(f"{people} people in {source}; {choice}; choose another with --person 0 to {people - 1}")
     note_shots(console, motion)
+
+
+def note_photo_faults(console: Console, motion: Motion, body: Body, source: Path, strict: bool) -> None:
+    """Print in one line what the photo does not show. Raises InputError instead with `strict`."""
+    from stages.drawing.photo_faults import photo_faults
+
+    note_faults(console, photo_faults(motion, body), source, strict)
+
+
+def note_faults(console: Console, faults: list[str], source: Path, strict: bool) -> None:
+    """Print the faults of a photo in one line. Raises InputError instead with `strict`."""
+    if not faults:
+        return
+    line = f"{source.name}: {'; '.join(faults)}"
+    if strict:
+        raise InputError(f"{line}; take another photo, or leave --strict out")
+    console.note(line)
 
 
 def usual_person(motion: Motion) -> int:

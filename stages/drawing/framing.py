@@ -25,7 +25,9 @@ ARMS = {
 }
 SMALL_FACE_PX = 55.0
 """Face height in the driver's picture below which the expression is mostly noise and is damped."""
-
+FREE_TURN, MOST_TURN = 25.0, 40.0
+"""Degrees that a head may turn out of the photo's view: all of the driver's turn up to the first, never more than the
+second. Beyond, the puppet would have to show what no photo shows."""
 
 ANCHORED = ("trans", "poses", "expression", "K")
 
@@ -53,22 +55,27 @@ def anchor_motion(
     body: Body,
     smoothing: float = 0.0,
     expression_smoothing: float = 0.0,
-    pitch_limit: float = 0.0,
+    lean_limit: float = 0.0,
+    relative: bool = False,
 ) -> Motion:
     """The target motion in the reference's camera and framing (`framing="ref"`). A row per row of `target`.
 
     Each shot is placed and smoothed alone, so the person is at their place in the photo again after a cut.
-    smoothing: standard deviation in frames. pitch_limit: the most that a lean of the driver is taken away, degrees.
+    smoothing: standard deviation in frames. lean_limit: the most that a lean of the driver is taken away, degrees.
+    relative: trunk and head turn from the photo's own view, by the driver's change from its mean view in the shot, and
+    the head at most MOST_TURN degrees out of the photo's view; lean_limit is then without effect. A full-body driver
+    keeps its own direction in both cases.
     """
-    options = smoothing, expression_smoothing, pitch_limit
+    options = smoothing, expression_smoothing, lean_limit, relative
     parts = [_anchor_shot(part, reference, body, *options) for part in split_shots(target)]
     anchored = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ANCHORED}
     return replace(target, **anchored, image_size=reference.image_size)
 
 
 def _anchor_shot(
-    target: Motion, reference: Motion, body: Body, smoothing: float, expression_smoothing: float, pitch_limit: float
-) -> Motion:
+    target: Motion, reference: Motion, body: Body, smoothing: float, expression_smoothing: float, lean_limit: float,
+    relative: bool,
+) -> Motion:  # fmt: skip
     rest_joints = body.J_regressor @ motion_template(body, reference)
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float64))
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
@@ -77,7 +84,8 @@ def _anchor_shot(
     if len(target) > 1:
         local = smooth_rotations(local, smoothing, expression_smoothing)
     turned = joint_transforms(body.parents, rotations, rest_joints, target.trans)
-    local = remove_lean(local, turned[..., :3], still, reference, visible, rest_joints, body, pitch_limit, smoothing)
+    views = local, turned[..., :3], still, reference, visible, rest_joints, body
+    local = turn_from_photo(*views, smoothing) if relative else remove_lean(*views, lean_limit, smoothing)
     trans = place_anchor(local, turned, target, reference, still, rest_joints, body, visible.anchor, smoothing)
     poses = rotvec_from_matrix(local).reshape(len(target), 165).astype(np.float32)
     return replace(
@@ -162,10 +170,10 @@ def remove_lean(
 ) -> np.ndarray:  # fmt: skip
     """Remove the constant turn of the torso and pitch of the head between driver and photo, except for a full body.
 
-    The head turns as in the driver's camera. If the torso is not visible, the neck takes two fifths of the turn.
+    The head turns as in the driver's camera.
     """
     own = joint_transforms(body.parents, still[None], rest_joints, reference.trans[:1])[0, :, :, :3]
-    spine, neck, head = (JOINT_NAMES.index(name) for name in ("spine3", "neck", "head"))
+    spine, head = JOINT_NAMES.index("spine3"), JOINT_NAMES.index("head")
     full_body = visible.anchor == "pelvis"
     out = local.copy()
     if visible.torso and not full_body:
@@ -175,6 +183,59 @@ def remove_lean(
     head_world = smooth_joint(driven[:, head], sigma)
     if not full_body:
         head_world = median_pitch_to_photo(driven[:, head], own[head], limit) @ head_world
+    return point_head(out, head_world, own, visible, rest_joints, body)
+
+
+def turn_from_photo(
+    local: np.ndarray, driven: np.ndarray, still: np.ndarray, reference: Motion, visible: VisibleParts,
+    rest_joints: np.ndarray, body: Body, sigma: float,
+) -> np.ndarray:  # fmt: skip
+    """Trunk and head turn from the photo's own view by the driver's change from its mean view, except for a full body.
+
+    A photo shows a person from one side only. A head that is turned in the photo and drawn face on, as the driver's,
+    would be half a guess.
+    """
+    if visible.anchor == "pelvis":
+        return remove_lean(local, driven, still, reference, visible, rest_joints, body, 0.0, sigma)
+    own = joint_transforms(body.parents, still[None], rest_joints, reference.trans[:1])[0, :, :, :3]
+    spine, head = JOINT_NAMES.index("spine3"), JOINT_NAMES.index("head")
+    out = local.copy()
+    if visible.torso:
+        out[:, 0] = mean_turn_to_photo(driven[:, spine], own[spine], 180.0) @ out[:, 0]
+    if not visible.face and not visible.torso:
+        return out
+    change = mean_rotation(driven[:, head]).T @ smooth_joint(driven[:, head], sigma)
+    return point_head(out, bound_turn(own[head] @ change, own[head]), own, visible, rest_joints, body)
+
+
+def bound_turn(rotations: Float[np.ndarray, "frames 3 3"], own: Float[np.ndarray, "3 3"]) -> np.ndarray:
+    """The rotations, at most MOST_TURN degrees out of the view `own`; up to FREE_TURN degrees they are kept.
+
+    Between, the turn grows ever more slowly. A turn in the picture's plane shows nothing new and is kept.
+    """
+    from scipy.spatial.transform import Rotation
+
+    change = rotations @ own.T
+    axis = np.cross(np.array([0.0, 0.0, 1.0]), change[:, :, 2])
+    sine = np.linalg.norm(axis, axis=1)
+    angle = np.degrees(np.arctan2(sine, change[:, 2, 2]))
+    axis /= np.maximum(sine, 1e-9)[:, None]
+    room = MOST_TURN - FREE_TURN
+    bounded = np.where(angle > FREE_TURN, FREE_TURN + room * np.tanh((angle - FREE_TURN) / room), angle)
+    back = Rotation.from_rotvec(axis * np.radians(bounded - angle)[:, None]).as_matrix()
+    return back @ rotations
+
+
+def point_head(
+    local: np.ndarray, head_world: np.ndarray, own: np.ndarray, visible: VisibleParts, rest_joints: np.ndarray,
+    body: Body,
+) -> np.ndarray:  # fmt: skip
+    """Turn neck and head so that the head has the orientation `head_world` in the camera frame.
+
+    If the torso is not visible, the neck takes two fifths of the turn from the photo's orientations `own`.
+    """
+    spine, neck, head = (JOINT_NAMES.index(name) for name in ("spine3", "neck", "head"))
+    out = local
     world = joint_transforms(body.parents, out, rest_joints, np.zeros((len(out), 3)))[..., :3]
     if visible.torso:
         out[:, head] = np.swapaxes(world[:, neck], -1, -2) @ head_world
@@ -205,11 +266,16 @@ def mean_turn_to_photo(driven: np.ndarray, own: np.ndarray, limit: float) -> Flo
     Two fits of one torso differ by a few degrees, mostly when the hips are hidden. A person in the photo who starts to
     lean when the video begins looks worse than a lost lean.
     """
-    u, _, vt = np.linalg.svd(driven.mean(0))
-    u[:, 2] *= np.sign(np.linalg.det(u @ vt))
-    turn = rotvec_from_matrix(own @ (u @ vt).T)
+    turn = rotvec_from_matrix(own @ mean_rotation(driven).T)
     angle = float(np.linalg.norm(turn))
     return matrix_from_rotvec(turn * min(1.0, np.radians(limit) / max(angle, 1e-9)))
+
+
+def mean_rotation(rotations: Float[np.ndarray, "frames 3 3"]) -> Float[np.ndarray, "3 3"]:
+    """The rotation nearest to the mean of the matrices."""
+    u, _, vt = np.linalg.svd(rotations.mean(0))
+    u[:, 2] *= np.sign(np.linalg.det(u @ vt))
+    return u @ vt
 
 
 def median_pitch_to_photo(driven: np.ndarray, own: np.ndarray, limit: float) -> Float[np.ndarray, "3 3"]:

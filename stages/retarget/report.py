@@ -30,7 +30,7 @@ class RetargetReport:
     head_offset_y_m: float
     """Of the first shot."""
     face_in_frame_before: float
-    """Share of valid frames in which the whole face is inside the picture."""
+    """Share of valid frames in which the whole face is inside the driver's picture."""
     face_in_frame_after: float
     hand_hand_change_mean_cm: float
     """Mean over valid frames of the absolute change of the wrist-to-wrist distance."""
@@ -54,8 +54,9 @@ class RetargetReport:
         return (
             f"height {self.height_before_m:.2f} m -> {self.height_after_m:.2f} m (x {self.height_ratio:.3f}), "
             f"moved by {100 * self.head_offset_y_m:+.1f} cm to keep the height of the head, "
-            f"face inside the picture {100 * self.face_in_frame_before:.0f} % -> {100 * self.face_in_frame_after:.0f} "
-            f"% of frames; distances change by: hand to hand {self.hand_hand_change_mean_cm:.1f} cm (at most "
+            f"face inside the driver's picture {100 * self.face_in_frame_before:.0f} % -> "
+            f"{100 * self.face_in_frame_after:.0f} % of frames; distances change by: "
+            f"hand to hand {self.hand_hand_change_mean_cm:.1f} cm (at most "
             f"{self.hand_hand_change_max_cm:.1f}), hand to face {self.hand_face_change_mean_cm:.1f} cm (at most "
             f"{self.hand_face_change_max_cm:.1f}); feet slide {self.foot_slide_before_cm:.2f} -> "
             f"{self.foot_slide_after_cm:.2f} cm per frame{kept}"

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.generate.puppet.texture import hide_covered_limbs, usual_colour
-from stages.generate.puppet.view import View
+from stages.generate.puppet.nearest import nearest_marked
+from stages.generate.puppet.texture import (
+    continue_face,
+    hide_covered_limbs,
+    lit_skin,
+    mirror_vertices,
+    shade_of,
+    usual_colour,
+)
+from stages.generate.puppet.view import View, facing, make_view
+from tests.generate.conftest import Astronaut
 
 
 def test_usual_colour_is_not_a_mixture() -> None:
@@ -41,3 +50,38 @@ def test_a_limb_behind_a_held_object_is_hidden(body) -> None:
     seen[:] = 1
     hide_covered_limbs(view, colours, seen)
     assert seen.all()
+
+
+def test_light_from_the_left_is_found_on_the_face(astronaut: Astronaut) -> None:
+    """A face of one colour under a lamp at the left: the colour within 10 %, and a left side lighter than a right."""
+    puppet = astronaut.puppet
+    view = make_view(astronaut.rgb, astronaut.motion, puppet.rig, puppet.size)
+    skin, (height, width) = np.array([200.0, 150.0, 120.0]), view.photo.shape[:2]
+    normal = np.zeros((height, width, 3))
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    front = np.flatnonzero(view.rig.body.sets["face_skin"] & (facing(view) > 0.1))
+    normal[y[front], x[front]] = view.normals[front]
+    _, rows, columns = nearest_marked(np.abs(normal).any(-1))
+    shade = 0.75 + normal[rows, columns] @ np.array([-0.25, 0.0, -0.25])
+    colours = np.clip(skin * shade[..., None], 0, 255).astype(np.uint8)
+    lit, light = lit_skin(view, colours, (facing(view) > 0.1).astype(float))
+    assert lit is not None
+    assert np.abs(lit / skin - 1).max() < 0.1
+    left, right = shade_of(light, np.array([[-0.7, 0.0, -0.7], [0.7, 0.0, -0.7]]))
+    assert left > right + 0.15
+
+
+def test_unseen_skin_of_the_face_grows_from_its_own_edge(astronaut: Astronaut) -> None:
+    """A seen left half that is light but for its edge in shadow: the unseen right half is as dark as that edge."""
+    puppet = astronaut.puppet
+    view = make_view(astronaut.rgb, astronaut.motion, puppet.rig, puppet.size)
+    left = view.rig.template[:, 0] > 0.005
+    mirror = mirror_vertices(view.rig.body.v_template)
+    colours = np.full((*view.photo.shape[:2], 3), 200, np.uint8)
+    middle, near = int(np.median(view.points[view.rig.body.sets["lips"], 0])), round(2 * view.centimetre_px)
+    colours[:, middle - near : middle + near] = 60
+    fill = np.zeros((len(left), 3), np.float32)
+    like = continue_face(view, colours, (left & (facing(view) > 0.1)).astype(float), mirror, fill)
+    unseen = view.rig.body.sets["face_skin"] & ~left & (np.abs(view.normals[:, 1]) < 0.1)
+    assert np.median(fill[unseen]) < 90
+    assert like[~view.rig.body.sets["face_skin"]].min() == 1

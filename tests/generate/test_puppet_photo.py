@@ -10,11 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
+from stages.artifacts.motion import Motion
 from stages.body.model import JOINT_NAMES, Body
-from stages.drawing.framing import anchor_motion
+from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
+from stages.drawing.framing import anchor_motion, bound_turn
 from stages.errors import InputError
-from stages.generate.puppet.framing import use_driving_camera
-from stages.generate.puppet.generate import check_inputs, generate, render_frames
+from stages.generate.puppet.build import build_puppet
+from stages.generate.puppet.config import PuppetConfig
+from stages.generate.puppet.framing import check_picture, drawn_size, keep_in_picture, use_driving_camera
+from stages.generate.puppet.generate import check_inputs, draw_frames, generate, make_puppet, render_frames
 from stages.raster.masks import dilate, erode
 from stages.video.metadata import read_metadata
 from stages.video.source import read_frames
@@ -118,6 +122,41 @@ def test_anchoring_a_person_to_themselves_changes_nothing(astronaut: Astronaut, 
     assert np.allclose(result.K, own.K)
 
 
+def test_the_head_turns_from_the_photos_own_view(astronaut: Astronaut, body: Body) -> None:
+    """A driver who looks aside all the time and nods leaves the head in the photo's view, but for the nod."""
+    own = astronaut.motion
+    clip = repeated(own, np.arange(3) / 25)
+    clip.poses[:, pose_columns("head")] += [0, 0.6, 0]
+    clip.poses[1, pose_columns("head")] += [0.2, 0, 0]
+    relative = anchor_motion(clip, own, body, relative=True)
+    absolute = anchor_motion(clip, own, body)
+
+    def turn(motion: Motion, row: int) -> float:
+        """Degrees between the head in a row and in the photo."""
+        return float(np.degrees(np.linalg.norm(head_turn(motion, own, row))))
+
+    assert turn(absolute, 0) > 25
+    assert turn(relative, 0) < 8
+    assert turn(relative, 1) > 5
+
+
+def test_a_head_never_turns_farther_than_the_photo_shows() -> None:
+    """80 degrees aside become 40 at most; 20 degrees, and a roll of 80 in the picture's plane, stay."""
+    for axis, angle, expected in (([0, 1, 0], 20, 20), ([0, 1, 0], 80, 40), ([0, 0, 1], 80, 80)):
+        turned = matrix_from_rotvec(np.radians(angle) * np.array([axis], float))
+        found = np.degrees(np.linalg.norm(rotvec_from_matrix(bound_turn(turned, np.eye(3)))))
+        assert abs(found - expected) < 1.5, (axis, angle, found)
+
+
+def head_turn(motion: Motion, other: Motion, row: int) -> np.ndarray:
+    """Rotation vector from the head of `other`'s first row to that of `row`, where only neck and head differ."""
+    chain = [np.eye(3), np.eye(3)]
+    for which, (poses, at) in enumerate(((motion.poses, row), (other.poses, 0))):
+        for name in ("neck", "head"):
+            chain[which] = chain[which] @ matrix_from_rotvec(poses[at, pose_columns(name)].astype(np.float64))
+    return rotvec_from_matrix(chain[0] @ chain[1].T)
+
+
 def test_a_close_up_leaves_shoulders_and_arms_as_in_the_photo(astronaut: Astronaut, body: Body) -> None:
     """A driver whose picture ends above the shoulders moves only neck, head and face."""
     own = astronaut.motion
@@ -161,6 +200,45 @@ def test_the_drivers_camera_gives_the_drivers_picture(astronaut: Astronaut) -> N
     assert frame.shape == (192, 384, 3)
     middle = cv2.resize(astronaut.rgb, (192, 192), interpolation=cv2.INTER_AREA)
     assert psnr(frame[20:100, 96 + 40 : 96 + 130], middle[20:100, 40:130]) > 20
+
+
+def test_a_head_that_leaves_the_picture_is_moved_back_and_said(astronaut: Astronaut, body: Body) -> None:
+    """A driver who rises by 18 cm: the person is moved down, the face stays inside. At a metre no move is enough."""
+    clip = repeated(astronaut.motion, np.arange(3) / 25)
+    clip.trans[1:, 1] -= 0.18
+    before = check_picture(clip, astronaut.puppet.rig)
+    moved, check = keep_in_picture(clip, astronaut.puppet.rig)
+    assert before.face_inside < 0.5
+    assert check.face_inside == 1
+    assert check.moved_percent[1] > 2
+    assert "% down" in str(check)
+    assert np.allclose(np.diff(moved.trans, axis=0), np.diff(clip.trans, axis=0), atol=1e-6)
+    clip.trans[1:, 1] -= 1
+    assert keep_in_picture(clip, astronaut.puppet.rig)[0] is clip
+    rising = replace(clip, image_size=(512, 2048))
+    rising.K[:, 1, 2] += 1400  # inside the driver's own picture
+    made = make_puppet(astronaut.rgb, astronaut.motion, rising, body, None, astronaut.config)
+    assert made[2].driving_camera
+    assert made[1] is rising
+    assert "driver's camera is used" in str(made[2])
+
+
+def test_two_threads_draw_the_same_frames_in_order(astronaut: Astronaut) -> None:
+    """Frames of two threads equal those of one."""
+    clip = repeated(astronaut.motion, np.arange(7) / 25)
+    clip.poses[:, pose_columns("head")] += np.linspace(0, 0.3, 7)[:, None] * [0, 1, 0]
+    one, two = (list(draw_frames(astronaut.puppet, clip, threads)) for threads in (1, 2))
+    assert not np.array_equal(one[0], one[-1])
+    assert all(np.array_equal(*pair) for pair in zip(one, two, strict=True))
+
+
+def test_a_result_is_as_large_as_the_photo_and_not_larger(astronaut: Astronaut, body: Body) -> None:
+    """With the usual settings 512 pixels stay 512; above 1024 the enlargement for drawing shrinks."""
+    assert PuppetConfig().size == 1920
+    puppet = build_puppet(astronaut.rgb, astronaut.motion, body, None, PuppetConfig())
+    assert puppet.backdrop.photo.shape == (512, 512, 3)
+    assert drawn_size((1024, 512), 1.5) == (1536, 768)
+    assert drawn_size((1920, 1080), 1.5) == (1920, 1080)
 
 
 def test_a_clip_is_refused_as_the_photos_motion(astronaut: Astronaut, body: Body) -> None:

@@ -12,8 +12,8 @@ from stages.detect.matte import person_matte
 from stages.errors import InputError
 from stages.generate.puppet.background import Backdrop, fill_hole
 from stages.generate.puppet.config import PuppetConfig
-from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, snap_to_landmarks
-from stages.generate.puppet.framing import result_size
+from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, face_area, snap_to_landmarks
+from stages.generate.puppet.framing import drawn_size, result_size
 from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
@@ -26,6 +26,8 @@ from stages.progress import Progress, silent
 from stages.raster.masks import dilate, erode
 
 STEPS = 6
+STEP_SIDE = 768
+"""Longer side of the drawn picture for which `PuppetConfig.grid_step` is given."""
 
 
 def build_puppet(
@@ -42,8 +44,9 @@ def build_puppet(
     landmarks: detected face landmarks in photo pixels, or None. moving: the LAYERS that will leave their place.
     Raises InputError when the fitted body lies outside the photo.
     """
-    size = result_size(photo.shape[1], photo.shape[0], config.size)
-    drawn = round(size[0] * config.supersample), round(size[1] * config.supersample)
+    size = result_size(photo.shape[1], photo.shape[0], min(config.size, max(photo.shape[:2])))
+    drawn = drawn_size(size, config.supersample)
+    step = round(config.grid_step * max(1.0, max(drawn) / STEP_SIDE))
     rig = make_rig(body, reference)
     view = make_view(photo, reference, rig, drawn)
     if not (view.fragments.face >= 0).any():
@@ -53,23 +56,24 @@ def build_puppet(
         snap_to_landmarks(view, points)
     progress("preparing the photo", 1, STEPS)
     hands = bool(reference.valid_part("left_hand")[0]), bool(reference.valid_part("right_hand")[0])
+    oval = face_area(view, points)
     separate_hands = hands[0] or "left_arm" in moving, hands[1] or "right_arm" in moving
-    alpha = canvas_matte(view)
+    alpha = canvas_matte(view, oval)
     if config.fit_girth:
-        fit_girth(view, alpha, label_pixels(view, alpha, separate_hands))
+        fit_girth(view, alpha, label_pixels(view, alpha, separate_hands, oval))
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
     hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px))
     plate = fill_hole(view.crop(view.photo), view.crop(hole), max(4.0, 3.0 * view.centimetre_px))
     colours = foreground_colours(view.photo, alpha, view.extend(plate), solid)
     progress("preparing the photo", 3, STEPS)
-    labels = label_pixels(view, alpha, separate_hands)
-    paint = paint_mesh(view, solid, alpha, labels, visible_layers(view, alpha, hands))
+    labels = label_pixels(view, alpha, separate_hands, oval)
+    paint = paint_mesh(view, solid, alpha, labels, visible_layers(view, alpha, hands), points)
     progress("preparing the photo", 4, STEPS)
     layers = [
         layer
         for name in LAYERS
-        if (layer := build_layer(view, name, alpha, labels, colours, config.grid_step, moving)) is not None
+        if (layer := build_layer(view, name, alpha, labels, colours, step, moving, oval)) is not None
     ]
     progress("preparing the photo", 5, STEPS)
     face = build_face(view, paint, solid, points)
@@ -115,8 +119,8 @@ def outside_matte(view: View, alpha: np.ndarray) -> Bool[np.ndarray, "vertices"]
     return framed & ~person[y.clip(0, height - 1), x.clip(0, width - 1)]
 
 
-def canvas_matte(view: View) -> Float[np.ndarray, "height width"]:
-    """The person's matte on the canvas; its border strips are mirrored."""
+def canvas_matte(view: View, face: Bool[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+    """The person's matte on the canvas; its border strips are mirrored. face: pixels of the face in the photo."""
     photo, mesh = view.crop(view.photo), view.crop(view.fragments.face) >= 0
     x, y = view.points[:, 0] - view.offset[0], view.points[:, 1] - view.offset[1]
     inside = (x >= 0) & (y >= 0) & (x < view.size[0]) & (y < view.size[1])
@@ -125,8 +129,9 @@ def canvas_matte(view: View) -> Float[np.ndarray, "height width"]:
         box = np.array([x[inside].min(), y[inside].min(), x[inside].max(), y[inside].max()])
     guess = person_matte(np.ascontiguousarray(photo), box)
     legs, feet = (pixels_of_parts(view, *(f"{side}_{part}" for side in ("left", "right"))) for part in ("leg", "foot"))
-    certain = erode(legs, 1.5 * view.centimetre_px) | feet
+    certain = erode(legs, 1.5 * view.centimetre_px) | feet | view.crop(face)
     alpha = person_alpha(photo, guess, mesh, certain, view.centimetre_px)
+    alpha[erode(view.crop(face), 0.3 * view.centimetre_px)] = 1.0  # a dark eye near the outline is no background
     return view.extend(alpha)
 
 

@@ -14,18 +14,22 @@ class PuppetConfig:
 
     framing: str = "ref"
     """Camera of the result: `ref` keeps the photo's framing and background, `drive` uses the driving video's camera."""
-    size: int = 512
-    """Longer side of the video in pixels, 64 to 2048; both sides are rounded to even numbers."""
+    size: int = 1920
+    """Longer side of the video in pixels at most, 64 to 2048; never more than the photo's. Both sides are even."""
     supersample: float = 1.5
-    """Draw the puppet this many times larger and average it down, 1 to 4; the background is resampled only once."""
+    """Draw the puppet this many times larger and average it down, 1 to 4; less where the video is larger than 1024."""
     grid_step: int = 4
-    """Distance between the grid points that move the photo, in pixels of the enlarged picture, 2 to 16."""
+    """Distance between the grid points that move the photo, 2 to 16, in pixels of a picture of 768; it grows with a
+    larger picture, whose detail is in the photo and not in the points."""
     smoothing_frames: float = 1.0
     """Smoothing of joint rotations and position over time: Gaussian sigma in frames. 0 turns it off."""
     expression_smoothing_frames: float = 0.7
     """Smoothing of expression, jaw and eyes over time, which move faster: Gaussian sigma in frames. 0 turns it off."""
-    pitch_bias_degrees: float = 15.0
-    """Largest constant lean between driver and photo that is removed, in degrees; a full-body driver keeps its lean."""
+    turn: str = "relative"
+    """How trunk and head turn: `relative` to the photo's own view, by the driver's change from its mean view, the head
+    at most 40 degrees; `absolute`, as in the driver's camera. A full-body driver's turns are absolute in any case."""
+    lean_degrees: float = 15.0
+    """With `absolute`: largest constant lean between driver and photo that is removed, in degrees."""
     fit_girth: bool = True
     """Widen or narrow the body mesh to match the person's outline in the photo."""
     lossless: bool = False
@@ -37,6 +41,8 @@ class PuppetConfig:
         """Raises InputError for a value outside its range."""
         if self.framing not in FRAMINGS:
             raise InputError(f"framing is {self.framing!r}, expected one of: {', '.join(FRAMINGS)}")
+        if self.turn not in ("relative", "absolute"):
+            raise InputError(f"turn is {self.turn!r}, expected one of: relative, absolute")
         if not 64 <= self.size <= 2048:
             raise InputError(f"size is {self.size}, expected 64 to 2048 pixels for the longer side")
         if not 1.0 <= self.supersample <= 4.0:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.body.model import Posed, keypoints_from
 from stages.generate.puppet.layers import Layer
@@ -54,8 +54,7 @@ def build_face(view: View, paint: Paint, colours: np.ndarray, landmarks: Float[n
     skin = sets["face_skin"]
     alpha = np.zeros(len(skin), np.float32)
     alpha[skin] = oval_fade(view, rest, np.flatnonzero(skin), width)
-    direct = smoothstep(0.05, 0.3, facing(view))
-    alpha *= np.where(detail, 1.0, direct)
+    alpha *= np.where(detail | (paint.share[:, 0] > 0.9), 1.0, smoothstep(-0.1, 0.1, facing(view)))
     alpha[(inner | eyeballs | sockets)] = 1.0
     keep = (alpha > 0)[view.rig.body.faces].any(1) & (skin | inner | eyeballs | sockets)[view.rig.body.faces].all(1)
     share, fill = paint.share.copy(), paint.fill.copy()
@@ -67,6 +66,14 @@ def build_face(view: View, paint: Paint, colours: np.ndarray, landmarks: Float[n
     teeth = build_teeth(view, rest, colours, landmarks)
     faces = np.ascontiguousarray(view.rig.body.faces[keep], np.int32)
     return Face(faces, face_paint, alpha, back, teeth)
+
+
+def face_area(view: View, landmarks: Float[np.ndarray, "478 2"] | None) -> Bool[np.ndarray, "height width"]:
+    """Mask of the pixels inside the face's oval in the photo. landmarks: canvas pixels, or None: no pixel."""
+    mask = np.zeros(view.photo.shape[:2], np.uint8)
+    if landmarks is not None:
+        cv2.fillPoly(mask, [landmarks[list(OVAL)].round().astype(np.int32)], (1,))
+    return mask > 0
 
 
 def face_keypoints(view: View) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:

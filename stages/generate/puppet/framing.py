@@ -6,23 +6,133 @@ photo. Outside the photo it is mirrored and blurred.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from jaxtyping import Float
 
 from stages.artifacts.motion import Motion
+from stages.body.camera import project
 from stages.generate.puppet.background import Backdrop
 from stages.generate.puppet.render import Puppet
+from stages.generate.puppet.view import Rig
 
 NECK = 12
+MOST_DRAWN = 1536
+"""Longer side up to which a picture is drawn enlarged; a larger one has pixels enough."""
+MOST_MOVED = 0.2
+"""A person is moved by at most this share of the picture's longer side to keep the face inside."""
+HANDS_INSIDE = 0.5
+"""Share of frames with the hands inside the picture below which the driver's camera is recommended."""
+CHECKED_ROWS = 128
 
 
 def result_size(width: int, height: int, longer: int) -> tuple[int, int]:
     """Width and height of a result with this longer side, both even."""
     scale = longer / max(width, height)
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
+
+
+def drawn_size(size: tuple[int, int], supersample: float) -> tuple[int, int]:
+    """Width and height at which a result of `size` is drawn: enlarged, but not beyond MOST_DRAWN."""
+    scale = max(1.0, min(supersample, MOST_DRAWN / max(size)))
+    return round(size[0] * scale), round(size[1] * scale)
+
+
+@dataclass(frozen=True)
+class PictureCheck:
+    """What of the person is inside the picture that is made, over the clip, and what was done about it."""
+
+    face_inside: float
+    """Share of the frames with a valid body or face in which the whole face is inside."""
+    hands_inside: float | None
+    """Share of the frames with a valid hand in which every valid hand is inside; None without a valid hand."""
+    moved_percent: tuple[float, float] = (0.0, 0.0)
+    """How far the person was moved to the right and down, in percent of the picture's longer side."""
+    driving_camera: bool = False
+    """Whether the driver's camera was taken, because the face does not fit into the photo's picture."""
+
+    def __str__(self) -> str:
+        """The line that the command line prints."""
+        line = f"in the picture that is made the face is inside in {100 * self.face_inside:.0f} % of the frames"
+        if self.hands_inside is not None:
+            line += f", the hands in {100 * self.hands_inside:.0f} %"
+        right, down = self.moved_percent
+        if self.driving_camera:
+            line += "; the driver's camera is used, because the head leaves the photo's picture"
+        elif right or down:
+            across = f"{abs(right):.0f} % {'right' if right > 0 else 'left'}" if round(right) else ""
+            along = f"{abs(down):.0f} % {'down' if down > 0 else 'up'}" if round(down) else ""
+            line += f"; the person was moved {' and '.join(filter(None, (across, along))) or 'a little'} to keep it so"
+        if not self.driving_camera and self.hands_inside is not None and self.hands_inside < HANDS_INSIDE:
+            line += "; --framing drive shows more of the hands"
+        return line
+
+
+def keep_in_picture(motion: Motion, rig: Rig) -> tuple[Motion, PictureCheck]:
+    """The motion, moved in the picture's plane by one constant so that the whole face stays inside its picture.
+
+    motion: in the camera of the picture that is made. It is returned as it is where the face is inside already, or
+    where no move of up to MOST_MOVED would do; the check then says how often the face is outside.
+    """
+    face, hands, metre = _boxes_over_time(motion, rig)
+    size = np.array(motion.image_size, float)
+    move = np.zeros(2)
+    if len(face):
+        low, high = np.quantile(face[:, 0], 0.02, axis=0), np.quantile(face[:, 1], 0.98, axis=0)
+        room = low >= 0, high <= size
+        wanted = np.where(room[0], np.where(room[1], 0.0, size - high), -low)
+        fits = (high - low <= size) & (np.abs(wanted) <= MOST_MOVED * size.max())
+        move = np.where(fits, wanted, 0.0) if fits.all() else np.zeros(2)
+    if not move.any():
+        return motion, _check(face, hands, size, move)
+    trans = motion.trans.copy()
+    trans[:, :2] += (move / metre).astype(np.float32)
+    moved = replace(motion, trans=trans)
+    face, hands, _ = _boxes_over_time(moved, rig)
+    return moved, _check(face, hands, size, move)
+
+
+def check_picture(motion: Motion, rig: Rig) -> PictureCheck:
+    """What of the person is inside the picture of the motion's camera."""
+    face, hands, _ = _boxes_over_time(motion, rig)
+    return _check(face, hands, np.array(motion.image_size, float), np.zeros(2))
+
+
+def _check(face: np.ndarray, hands: np.ndarray, size: np.ndarray, move: np.ndarray) -> PictureCheck:
+    def inside(boxes: np.ndarray) -> float:
+        slack = 0.005 * size.max()
+        return float(((boxes[:, 0] >= -slack) & (boxes[:, 1] <= size + slack)).all(1).mean())
+
+    right, down = 100 * move / size.max()
+    return PictureCheck(
+        inside(face) if len(face) else 1.0, inside(hands) if len(hands) else None, (float(right), float(down))
+    )
+
+
+def _boxes_over_time(motion: Motion, rig: Rig) -> tuple[np.ndarray, np.ndarray, float]:
+    """Boxes (rows, 2 corners, 2) of the face and of the valid hands in pixels, and the pixels of a metre at the face.
+
+    At most CHECKED_ROWS rows, evenly over the clip.
+    """
+    known = motion.valid_part("body") | motion.valid_part("face")
+    rows = np.flatnonzero(known) if known.any() else np.arange(len(motion))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), CHECKED_ROWS)).round().astype(int)]
+    skin = rig.body.sets["face_skin"]
+    face, hands, scale = [], [], []
+    for row in rows:
+        vertices = rig.skin(
+            rig.offsets(motion.poses[row], motion.expression[row]), rig.transforms(motion.poses[row], motion.trans[row])
+        )
+        points = project(vertices, motion.K[row])
+        face.append([points[skin, :2].min(0), points[skin, :2].max(0)])
+        scale.append(motion.K[row, 0, 0] / max(float(np.median(points[skin, 2])), 0.05))
+        seen = [name for name in ("left_hand", "right_hand") if motion.valid_part(name)[row]]
+        if seen:
+            hand = points[rig.body.part_vertices(*seen), :2]
+            hands.append([hand.min(0), hand.max(0)])
+    return np.array(face).reshape(-1, 2, 2), np.array(hands).reshape(-1, 2, 2), float(np.median(scale))
 
 
 def use_driving_camera(puppet: Puppet, reference: Motion, target: Motion, longer: int, supersample: float) -> Puppet:
@@ -39,7 +149,7 @@ def use_driving_camera(puppet: Puppet, reference: Motion, target: Motion, longer
     shift = target_neck[:2] - scale * photo_neck[:2]
     move = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     plate = warp_background(puppet.backdrop.plate, move, size)
-    drawn = round(size[0] * supersample), round(size[1] * supersample)
+    drawn = drawn_size(size, supersample)
     return replace(
         puppet, backdrop=Backdrop(plate, plate, np.zeros(plate.shape[:2], np.float32)), size=drawn, buffers={}
     )

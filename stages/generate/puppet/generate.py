@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +18,21 @@ from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.body.camera import resize_intrinsics
 from stages.body.model import Body, motion_template
 from stages.body.same_body import require_same_body
+from stages.cores import usable_cores
 from stages.drawing.framing import VisibleParts, anchor_motion, find_visible_parts
 from stages.errors import InputError
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
-from stages.generate.puppet.framing import use_driving_camera
+from stages.generate.puppet.framing import PictureCheck, check_picture, keep_in_picture, use_driving_camera
 from stages.generate.puppet.render import Puppet, draw_frame
 from stages.progress import Progress, silent
 
 __all__ = ["PuppetConfig", "generate", "render_frames"]
+
+WORSE_FRAMING = 0.1
+"""Share of the frames by which the face may be inside the photo's picture less often than inside the driver's."""
+MOST_THREADS = 4
+"""Threads that draw; each needs the memory of all layers of one picture."""
 
 
 def generate(
@@ -36,23 +45,20 @@ def generate(
     *,
     audio_from: Path | None = None,
     progress: Progress = silent,
-) -> None:
+) -> PictureCheck:
     """Write a video of the person in `photo` moving as `target` (the retargeted motion) to `out`, an H.264 mp4.
 
-    One frame per row of `target`, at its own time. The comment tag holds the provenance, with `synthetic: true`. Raises
-    InputError for a file that is not a photo, a reference with several rows, or motions on another body.
+    One frame per row of `target`, at its own time. The comment tag holds the provenance, with `synthetic: true`.
+    Returns what of the person is inside the picture. Where the head would leave the photo's picture, the person is
+    moved, and where that is not enough, the driver's camera is used. Raises InputError for a file that is not a photo,
+    a reference with several rows, or motions on another body.
     """
     from stages.video.sink import VideoSink
     from stages.video.source import read_photo
 
     check_inputs(reference, target, body)
     rgb = read_photo(photo)
-    puppet = build_puppet(
-        rgb, reference, body, detect_face(photo), config, progress, moving_layers(reference, target, body)
-    )
-    remove_guessed_parts(puppet, reference, target)
-    if config.framing == "drive":
-        puppet = use_driving_camera(puppet, reference, target, config.size, config.supersample)
+    puppet, motion, check = make_puppet(rgb, reference, target, body, detect_face(photo), config, progress)
     height, width = puppet.backdrop.alpha.shape
     record = provenance_json(photo, reference, target, body, config)
     sink = VideoSink(
@@ -60,9 +66,41 @@ def generate(
         duration_seconds=target.duration_seconds or None, watermark=config.watermark,
     )  # fmt: skip
     with sink:
-        for row, frame in enumerate(render_frames(puppet, reference, target, config)):
+        for row, frame in enumerate(draw_frames(puppet, motion, usable_cores())):
             sink.write(frame, float(target.pts_seconds[row]))
             progress("drawing frames", row + 1, len(target))
+    return check
+
+
+def make_puppet(
+    rgb: UInt8[np.ndarray, "height width 3"],
+    reference: Motion,
+    target: Motion,
+    body: Body,
+    landmarks: Float[np.ndarray, "478 2"] | None,
+    config: PuppetConfig,
+    progress: Progress = silent,
+) -> tuple[Puppet, Motion, PictureCheck]:
+    """The puppet of the photo `rgb`, the motion in the camera of the picture that is made, and the picture's check."""
+    moving = moving_layers(reference, target, body)
+    puppet = build_puppet(rgb, reference, body, landmarks, config, progress, moving)
+    remove_guessed_parts(puppet, reference, target)
+    drivers = check_picture(target, puppet.rig)
+    if config.framing == "ref":
+        motion, check = keep_in_picture(anchored(puppet, reference, target, config), puppet.rig)
+        if check.face_inside > drivers.face_inside - WORSE_FRAMING:
+            return puppet, motion, check
+        drivers = replace(drivers, driving_camera=True)
+    longer = min(config.size, max(rgb.shape[:2]))
+    return use_driving_camera(puppet, reference, target, longer, config.supersample), target, drivers
+
+
+def anchored(puppet: Puppet, reference: Motion, target: Motion, config: PuppetConfig) -> Motion:
+    """The target in the photo's camera and framing."""
+    return anchor_motion(
+        target, reference, puppet.rig.body, config.smoothing_frames, config.expression_smoothing_frames,
+        config.lean_degrees, config.turn == "relative",
+    )  # fmt: skip
 
 
 def check_inputs(reference: Motion, target: Motion, body: Body) -> None:
@@ -77,18 +115,38 @@ def render_frames(
     puppet: Puppet, reference: Motion, target: Motion, config: PuppetConfig
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """Yield the frames of the result. For framing `drive` the puppet must already use the target's camera."""
-    anchored = target
-    if config.framing == "ref":
-        anchored = anchor_motion(
-            target, reference, puppet.rig.body, config.smoothing_frames, config.expression_smoothing_frames,
-            config.pitch_bias_degrees,
-        )  # fmt: skip
+    yield from draw_frames(puppet, anchored(puppet, reference, target, config) if config.framing == "ref" else target)
+
+
+def draw_frames(puppet: Puppet, motion: Motion, threads: int = 1) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """Yield a frame per row of a motion in the camera of the picture.
+
+    Each thread has its own buffers; memory does not grow with the clip. One thread uses those of `puppet`.
+    """
     width, height = puppet.size
-    K = resize_intrinsics(anchored.K, width / anchored.image_size[0], height / anchored.image_size[1]).astype(
-        np.float32
-    )
-    for row in range(len(anchored)):
-        yield draw_frame(puppet, anchored.poses[row], anchored.trans[row], anchored.expression[row], K[row])
+    K = resize_intrinsics(motion.K, width / motion.image_size[0], height / motion.image_size[1]).astype(np.float32)
+
+    def drawn(with_buffers: Puppet, row: int) -> UInt8[np.ndarray, "height width 3"]:
+        return draw_frame(with_buffers, motion.poses[row], motion.trans[row], motion.expression[row], K[row])
+
+    if threads == 1 or len(motion) == 1:
+        for row in range(len(motion)):
+            yield drawn(puppet, row)
+        return
+    copies = [replace(puppet, buffers={}) for _ in range(min(threads, MOST_THREADS))]
+    pools = [ThreadPoolExecutor(1) for _ in copies]
+    try:
+        waiting: deque[Future[np.ndarray]] = deque()
+        for row in range(len(motion)):
+            if len(waiting) == 2 * len(copies):
+                yield waiting.popleft().result()
+            place = row % len(copies)
+            waiting.append(pools[place].submit(drawn, copies[place], row))
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
 
 
 def visible_in_shots(target: Motion, body: Body, rest_joints: Float[np.ndarray, "55 3"]) -> list[VisibleParts]:

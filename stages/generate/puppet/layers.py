@@ -23,6 +23,8 @@ from stages.raster.rasterizer import rasterizer
 OVERLAP_M = 0.03
 """A sheet may use pixels of a neighbour if its own surface is at most this far behind the visible surface."""
 STRIP_CM = 1.5
+CHIN_CM = 0.4
+"""Width of the strip around the face whose colours are the chin's or its edge's."""
 
 
 @dataclass
@@ -62,10 +64,12 @@ def build_layer(
     colours: UInt8[np.ndarray, "height width 3"],
     step: int,
     moving: frozenset[str] = frozenset(),
+    face: Bool[np.ndarray, "height width"] | None = None,
 ) -> Layer | None:
     """The sheet of one of LAYERS, or None if it is not visible in the photo.
 
     moving: layers that will leave their place. A strip beside them is left out, because it may contain their colour.
+    face: pixels of the face. Only the head's sheet shows them: a chin on the neck's sheet would stay behind.
     """
     row = list(LAYERS).index(name)
     faces = view.rig.body.faces[layer_of_face(view) == row]
@@ -73,6 +77,8 @@ def build_layer(
     own = rasterizer("numba")(view.points, faces, width, height)
     covered = own.face >= 0
     mask = _sheet_mask(view, labels == row, own.depth, covered)
+    if face is not None and name == "torso":
+        colours = _continue_under_face(view, colours, labels == row, face)
     if name != "head":
         mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving)
     opacity = alpha * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)
@@ -105,6 +111,17 @@ def build_layer(
         np.ones(len(rest), np.float32), triangles, vertices.astype(np.int32), bound.astype(np.float32),
         np.ascontiguousarray(texture), (x0, y0), float(np.median(depth)), float(step),
     )  # fmt: skip
+
+
+def _continue_under_face(
+    view: View, colours: UInt8[np.ndarray, "height width 3"], own: np.ndarray, face: np.ndarray
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The colours, with neck and hair continued under the edge of the face from the nearest pixel clear of it."""
+    edge = dilate(face, CHIN_CM * view.centimetre_px)
+    if not (own & ~edge).any():
+        return colours
+    _, rows, columns = nearest_marked(own & ~edge)
+    return np.where(edge[..., None], colours[rows, columns], colours)
 
 
 def _sheet_mask(

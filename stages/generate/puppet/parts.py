@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.body.model import PART_NAMES
 from stages.generate.puppet.nearest import nearest_marked
@@ -40,12 +40,16 @@ def layer_of_face(view: View) -> Int[np.ndarray, "faces"]:
 
 
 def label_pixels(
-    view: View, alpha: Float[np.ndarray, "height width"], hands: tuple[bool, bool]
+    view: View,
+    alpha: Float[np.ndarray, "height width"],
+    hands: tuple[bool, bool],
+    face_area: Bool[np.ndarray, "height width"],
 ) -> Int[np.ndarray, "height width"]:
     """Row in LAYERS of every pixel (Meyer's watershed); outside the matte, the row of the nearest pixel inside it.
 
     hands: whether left and right hand are separate layers, because they are measured or will move. Otherwise their
-    pixels belong to the arm, for example a helmet held in front of the hand.
+    pixels belong to the arm, for example a helmet held in front of the hand. face_area: pixels that belong to the
+    head and not to the torso, whatever the fitted mesh says: the face that was found in the photo.
     """
     face = view.fragments.face
     rows = layer_of_face(view)
@@ -64,7 +68,9 @@ def label_pixels(
     outside = len(LAYERS) + 1
     seeds[alpha < 0.02] = outside
     grown = cv2.watershed(np.ascontiguousarray(view.photo[..., ::-1]), seeds.copy())
-    return _fill_unlabelled(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
+    labels = _fill_unlabelled(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
+    labels[face_area & (labels == list(LAYERS).index("torso"))] = list(LAYERS).index("head")
+    return labels
 
 
 def _fill_unlabelled(labels: np.ndarray, person: np.ndarray) -> np.ndarray:

@@ -60,14 +60,15 @@ def draw_frame(
     vertices = puppet.rig.skin(offsets, transforms)
     points = project(vertices, K).astype(np.float32)
     bias = np.zeros(len(colour), np.float32)
-    _draw_body(puppet, puppet.underlay, points, 1.0, colour[0], depth[0])
+    fill = puppet.paint.shaded(vertices, puppet.rig.body.faces)
+    _draw_body(puppet, puppet.underlay, points, fill, 1.0, colour[0], depth[0])
     boxes[0], bias[0] = _box(points, puppet.size), BIAS_M["underlay"]
     sheets = {}
     for name, faces in puppet.hands.items():
         sheets[name], mesh = sheet_and_mesh_opacity(pose_change(name, transforms, puppet.photo_transforms))
         if not any(layer.name == name for layer in puppet.layers):
             mesh = 1.0
-        _draw_body(puppet, faces, points, mesh, colour[1], depth[1])
+        _draw_body(puppet, faces, points, fill, mesh, colour[1], depth[1])
     boxes[1], bias[1] = _box(points, puppet.size), BIAS_M["hands"]
     for row, layer in enumerate(puppet.layers, start=2):
         bias[row] = BIAS_M.get(layer.name, 0.0)
@@ -103,12 +104,23 @@ def _buffers(puppet: Puppet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 
 def _draw_body(
-    puppet: Puppet, faces: np.ndarray, points: np.ndarray, opacity: float, colour: np.ndarray, depth: np.ndarray
-) -> None:
+    puppet: Puppet, faces: np.ndarray, points: np.ndarray, fill: np.ndarray, opacity: float, colour: np.ndarray,
+    depth: np.ndarray,
+) -> None:  # fmt: skip
     paint = puppet.paint
     alpha = np.full(len(points), opacity, np.float32)
     draw_mesh(
-        points, faces, paint.uv, paint.uv_mirror, paint.share, paint.fill, alpha, True, puppet.colours, colour, depth
+        points,
+        faces,
+        paint.uv,
+        paint.uv_mirror,
+        paint.share,
+        fill.astype(np.float32),
+        alpha,
+        True,
+        puppet.colours,
+        colour,
+        depth,
     )
 
 

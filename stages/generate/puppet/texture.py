@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.body.model import JOINT_NAMES, PART_NAMES
 from stages.generate.puppet.parts import LAYERS, layer_of_vertex
-from stages.generate.puppet.view import View, facing, smoothstep
-from stages.raster.masks import erode
+from stages.generate.puppet.view import View, facing, smoothstep, vertex_normals
+from stages.raster.masks import dilate, erode
+from stages.raster.rasterizer import rasterizer
 
 CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "right_hand"),
            ("left_leg", "right_leg"), ("left_foot", "right_foot"))  # fmt: skip
@@ -20,6 +21,76 @@ MIN_VISIBLE_SHARE = 0.1
 """A forearm or shin with a smaller visible share counts as not visible."""
 UNLIKE = 70.0
 """Distance of two colours (RGB, 0 to 255) above which they do not belong to one cloth."""
+
+UNLIKE_LIGHT = 30.0
+"""The same for two sides of one face that are not under the same light."""
+LUMA = np.array([0.299, 0.587, 0.114])
+LAMP = np.array([0.62, -0.10, -0.20, -0.25])
+"""The light of a lamp at the upper left of the camera, as `Paint.light`."""
+SKIN_SHADOW = np.array([0.85, 1.0, 1.1])
+"""Exponent of a shadow on skin, for red, green and blue: light that passes through skin comes back red."""
+UNDER_CHIN = 0.4
+"""How much darker unseen skin of the face is that looks at the ground."""
+FEATURES = (
+    (
+        33,
+        7,
+        163,
+        144,
+        145,
+        153,
+        154,
+        155,
+        133,
+        173,
+        157,
+        158,
+        159,
+        160,
+        161,
+        246,
+        70,
+        63,
+        105,
+        66,
+        107,
+        46,
+        53,
+        52,
+        65,
+        55,
+    ),
+    (
+        263,
+        249,
+        390,
+        373,
+        374,
+        380,
+        381,
+        382,
+        362,
+        398,
+        384,
+        385,
+        386,
+        387,
+        388,
+        466,
+        300,
+        293,
+        334,
+        296,
+        336,
+        276,
+        283,
+        282,
+        295,
+        285,
+    ),
+    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+)
+"""Landmarks of MediaPipe's face mesh around each eye with its brow, and around the lips."""
 
 
 @dataclass
@@ -30,29 +101,90 @@ class Paint:
     uv_mirror: Float[np.ndarray, "vertices 2"]
     share: Float[np.ndarray, "vertices 2"]
     fill: Float[np.ndarray, "vertices 3"]
+    light: Float[np.ndarray, "4"] | None = None
+    """The light on the face: brightness = light[0] + normal . light[1:4], over the brightness of `fill`."""
+    bare: Bool[np.ndarray, "vertices"] | None = None
+    """Vertices of hands that the photo does not show. They are shaded anew in every frame."""
+
+    def shaded(self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]) -> np.ndarray:
+        """`fill` with the bare hands lit from where the face in the photo is lit. vertices: camera frame."""
+        if self.light is None or self.bare is None or not self.bare.any():
+            return self.fill
+        fill = self.fill.copy()
+        shade = shade_of(self.light, vertex_normals(vertices, faces)[self.bare])
+        fill[self.bare] *= shade[:, None] ** SKIN_SHADOW
+        return np.minimum(fill, 255.0)
 
 
-def paint_mesh(view: View, colours: np.ndarray, alpha: np.ndarray, labels: np.ndarray, trusted: np.ndarray) -> Paint:
+def paint_mesh(
+    view: View,
+    colours: np.ndarray,
+    alpha: np.ndarray,
+    labels: np.ndarray,
+    trusted: np.ndarray,
+    landmarks: Float[np.ndarray, "478 2"] | None,
+) -> Paint:
     """The paint of the body mesh.
 
     colours: the person's colour at every pixel. trusted (V): False for vertices of parts not visible in the photo.
+    landmarks: the face found in the photo, canvas pixels.
     """
     seen = visibility(view, alpha, labels) * trusted
+    if landmarks is not None:
+        seen = np.maximum(seen, face_visibility(view, alpha, labels, landmarks))
     for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
         hide_small_areas(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
     hide_covered_limbs(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
     borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
     borrowed *= _has_usual_colour(view, colours, seen)[mirror]
-    share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     uv = view.points[:, :2]
-    fill = fill_colours(view, colours, seen * well_inside(view, alpha, labels), seen)
+    sure = seen * well_inside(view, alpha, labels)
+    skin, light = lit_skin(view, colours, sure)
+    fill, bare = fill_colours(view, colours, sure, seen, skin)
+    borrowed *= continue_face(view, colours, seen, mirror, fill)
+    share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
     return Paint(
         np.ascontiguousarray(uv, np.float32),
         np.ascontiguousarray(uv[mirror], np.float32),
         share.astype(np.float32),
         fill.astype(np.float32),
+        light,
+        bare,
     )
+
+
+def lit_skin(
+    view: View, colours: np.ndarray, sure: np.ndarray
+) -> tuple[Float[np.ndarray, "3"] | None, Float[np.ndarray, "4"]]:
+    """The colour of the face's lit skin, and the light on it, see `Paint.light`; no colour without a visible face.
+
+    Brows, lips, lids and shadows are left out of the colour. The light is a least-squares plane through brightness
+    over normals (Lambert), drawn towards a lamp at the upper left of the camera where a face says little.
+    """
+    sets = view.rig.body.sets
+    detail = np.zeros(len(sure), bool)
+    for name in ("lips", "left_eyelids", "right_eyelids", "left_brow", "right_brow"):
+        detail |= sets[name]
+    rows = np.flatnonzero(sets["face_skin"] & ~detail & (sure > 0.6))
+    if len(rows) < 40:
+        return None, LAMP
+    height, width = colours.shape[:2]
+    x, y = view.points[rows, 0].astype(int).clip(0, width - 1), view.points[rows, 1].astype(int).clip(0, height - 1)
+    seen = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.4 * view.centimetre_px))[y, x].astype(np.float64)
+    bright = seen @ LUMA
+    low, high = np.percentile(bright, (45, 90))
+    lit = seen[(bright >= low) & (bright <= high)].mean(0)
+    relative = bright / max(float(lit @ LUMA), 1.0)
+    normals = np.concatenate([np.ones((len(rows), 1)), view.normals[rows]], 1)
+    hold = 0.05 * len(rows)
+    system = normals.T @ normals + hold * np.eye(4)
+    return lit, np.linalg.solve(system, normals.T @ relative + hold * LAMP)
+
+
+def shade_of(light: Float[np.ndarray, "4"], normals: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points"]:
+    """Brightness of surfaces with these normals in that light, as a share of lit skin."""
+    return np.clip(light[0] + normals @ light[1:], 0.6, 1.12)
 
 
 def hide_small_areas(seen: np.ndarray, members: np.ndarray) -> None:
@@ -100,6 +232,71 @@ def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.nd
     return within * first * own * (alpha[y, x] > 0.4) * smoothstep(0.12, 0.35, facing(view))
 
 
+def face_visibility(
+    view: View, alpha: np.ndarray, labels: np.ndarray, landmarks: Float[np.ndarray, "478 2"]
+) -> Float[np.ndarray, "vertices"]:
+    """How well each vertex of the face is visible, 0 to 1, by the photo and the head alone.
+
+    The face lies on its landmarks, so that even its far side has the right colour. The fit of a hand beside a cheek is
+    not as exact; only pixels that are a hand's hide the face. Eyes, brows and lips were found and are never hidden.
+    """
+    body = view.rig.body
+    height, width = alpha.shape
+    head = body.faces[body.part_vertices("head")[body.faces].all(1)]
+    depth = rasterizer("numba")(view.points, head, width, height).depth
+    x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
+    within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    found = np.zeros(alpha.shape, np.uint8)
+    for ring in FEATURES:
+        cv2.fillConvexPoly(found, cv2.convexHull(landmarks[list(ring)].round().astype(np.int32)), (1,))
+    feature = dilate(found > 0, 0.4 * view.centimetre_px)[y, x]
+    first = view.points[:, 2] < np.where(np.isfinite(depth), depth, 1e3)[y, x] + 0.012
+    own = (labels[y, x] == list(LAYERS).index("head")) | feature
+    return (
+        (body.sets["face_skin"] | body.sets["lips"]) * within * first * own * (alpha[y, x] > 0.4)
+        * np.where(feature, smoothstep(-0.1, 0.05, facing(view)), smoothstep(0.02, 0.2, facing(view)))
+    )  # fmt: skip
+
+
+def continue_face(
+    view: View, colours: np.ndarray, seen: np.ndarray, mirror: np.ndarray, fill: np.ndarray
+) -> Float[np.ndarray, "vertices"]:
+    """Continue the seen skin of the face over the unseen: `fill` is changed there, in place.
+
+    The colour grows from the edge of what is seen (Laplace's equation on the mesh), so that it has the edge's light.
+    Returns, per vertex, how far the other side of the face has that light too, 0 to 1; only then its picture may be
+    borrowed. 1 outside the face.
+    """
+    from scipy.sparse import coo_matrix, diags
+    from scipy.sparse.linalg import spsolve
+
+    body = view.rig.body
+    skin = np.flatnonzero(body.sets["face_skin"])
+    like = np.ones(len(seen))
+    height, width = colours.shape[:2]
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    known = seen[skin] > 0.6
+    if known.sum() < 40:
+        return like
+    row = np.full(len(seen), -1)
+    row[skin] = np.arange(len(skin))
+    faces = row[body.faces[(row[body.faces] >= 0).all(1)]]
+    one, other = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
+    links = coo_matrix((np.ones(len(one)), (one, other)), (len(skin), len(skin))).tocsr()
+    links = links + links.T
+    smooth = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.6 * view.centimetre_px))[y, x].astype(np.float64)
+    hold = 100.0 * known + 1e-6
+    system = diags(np.asarray(links.sum(1)).ravel() + hold) - links
+    target = hold[:, None] * np.where(known[:, None], smooth[skin], np.median(smooth[skin][known], 0))
+    grown = np.asarray(spsolve(system.tocsc(), target))
+    under = 1.0 - UNDER_CHIN * smoothstep(0.1, 0.8, view.normals[skin, 1])
+    fill[skin] = np.clip(grown * np.where(known, 1.0, under)[:, None], 0, 255)
+    away = np.linalg.norm(smooth[mirror[skin]] - grown, axis=1)
+    like[skin] = np.exp(-((away / UNLIKE_LIGHT) ** 2))
+    return like
+
+
 def well_inside(view: View, alpha: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Boolean (V): vertices a centimetre inside the matte and inside their own part, without colour from outside."""
     height, width = alpha.shape
@@ -123,14 +320,19 @@ def mirror_vertices(v_template: Float[np.ndarray, "vertices 3"]) -> Int[np.ndarr
 
 
 def fill_colours(
-    view: View, colours: np.ndarray, sure: np.ndarray, seen: np.ndarray
-) -> Float[np.ndarray, "vertices 3"]:
+    view: View,
+    colours: np.ndarray,
+    sure: np.ndarray,
+    seen: np.ndarray,
+    lit: Float[np.ndarray, "3"] | None,
+) -> tuple[Float[np.ndarray, "vertices 3"], Bool[np.ndarray, "vertices"]]:
     """Colours of unseen vertices, from seen vertices of the same group that are near in (|x|, y, 0.35 z) at rest.
 
     With this distance a vertex is near its mirror image and near the front of the body. The back of the head takes its
-    colour from hair, not from the face; the neck from any neighbour. The result is shaded by a lamp at the upper left
-    of the camera. A hand, foot or head without seen vertices takes the median colour of the face; another group takes
-    the median of the whole person. sure, seen (V): strict and less strict visibility, 0 to 1.
+    colour from hair, not from the face; the neck from the neck, if it is seen. The result is shaded by a lamp at the
+    upper left of the camera. A hand or head without seen vertices takes the colour `lit` of the face's lit skin; a
+    limb takes the usual colour of the torso. sure, seen (V): strict and less strict visibility, 0 to 1. Returns the
+    colours, and the mask of the hands' vertices that must still be shaded.
     """
     from scipy.spatial import KDTree
 
@@ -144,18 +346,23 @@ def fill_colours(
     good = sure > 0.6
     fill = np.empty_like(direct)
     everyone = np.median(direct[good], 0) if good.any() else np.full(3, 128.0, np.float32)
-    head = good & view.rig.body.sets["face_skin"]
-    skin = np.median(direct[head], 0) if head.any() else everyone
+    skin = everyone if lit is None else lit
+    trunk = good & _members(view.rig.body.part, ("torso",))
+    cloth = usual_colour(direct[trunk]) if trunk.sum() >= 40 else everyone
+    bare = np.zeros(len(direct), bool)
     part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
     groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
     groups.append((_members(part, ("head",)) & ~face, _members(part, ("head",)) & ~face, "hair"))
-    groups.append((neck & ~face, _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
+    own = neck & ~face & (seen > 0.3)  # a neck in the chin's shadow is not as light as the chin
+    groups.append((neck & ~face, own if own.sum() >= 40 else _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
     for members, allowed, name in groups:
         sources = np.flatnonzero(allowed & (good if name != "neck" else seen > 0.3))
         if len(sources) < 12:
             if name not in ("hair", "neck"):
-                fill[members] = skin if name.endswith(("hand", "foot", "head")) else everyone
+                fill[members] = skin if name.endswith(("hand", "head")) else cloth
+            if name.endswith("hand"):
+                bare |= members
             continue
         count = min({"torso": 120, "left_arm": 40, "left_leg": 40}.get(name, 12), len(sources))
         distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
@@ -167,7 +374,8 @@ def fill_colours(
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
     shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
-    return np.clip(fill * shade[:, None], 0, 255)
+    shade[bare] = 1.0
+    return np.clip(fill * shade[:, None], 0, 255), bare
 
 
 def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:

@@ -1,0 +1,101 @@
+"""What a photo does not show, told from the body fitted to it, before anything is drawn.
+
+A face turned away, a hand over the face, arms before the trunk and unseen hands must all be guessed by whatever draws
+the person. The fitted body says so in a tenth of a second. The limits are where the puppet's quality falls
+(docs/animate.md, "A look at the photo").
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from stages.artifacts.motion import Motion
+from stages.body.camera import project
+from stages.body.model import JOINT_NAMES, Body, pose_motion
+from stages.raster.rasterizer import rasterizer
+
+TURNED_DEGREES = 20.0
+PITCHED_DEGREES = 30.0
+FACE_COVERED = 0.08
+TRUNK_COVERED = 0.13
+"""Shares of the face's and the trunk's pixels behind hands and forearms from which it is said."""
+SIDE_PX = 256
+"""The body is drawn into a picture with this longer side to measure what covers what."""
+SIDES = ("left", "right")
+
+
+def photo_faults(reference: Motion, body: Body) -> list[str]:
+    """What in the photo of `reference` (one row) will not be drawn well, a phrase each; empty for a good photo.
+
+    A hand outside the picture is no fault of the photo: `unseen_hands` tells it for a motion that needs the hand.
+    """
+    faults = []
+    posed = pose_motion(body, reference, slice(0, 1))
+    if reference.valid_part("face")[0]:
+        yaw, pitch = head_angles(posed.transforms[0, JOINT_NAMES.index("head"), :, :3])
+        if abs(yaw) >= TURNED_DEGREES:
+            faults.append(f"face turned {abs(yaw):.0f} degrees: turned heads will be guessed")
+        if abs(pitch) >= PITCHED_DEGREES:
+            faults.append(f"face tilted {abs(pitch):.0f} degrees {'down' if pitch > 0 else 'up'}: it will be guessed")
+    face, trunk = covered_shares(posed.vertices[0], reference, body)
+    if face >= FACE_COVERED:
+        faults.append(f"a hand or arm covers {100 * face:.0f} % of the face")
+    if trunk >= TRUNK_COVERED:
+        faults.append(f"arms cross the trunk ({100 * trunk:.0f} % of it)")
+    for side in SIDES:
+        if not reference.valid_part(f"{side}_hand")[0] and wrist_in_picture(posed.joints[0], reference, side):
+            faults.append(f"{side} hand hidden")
+    return faults
+
+
+def unseen_hands(reference: Motion, hands: dict[str, bool], body: Body) -> list[str]:
+    """The hands outside the photo that a motion shows, a phrase each. hands: `VisibleParts.hands` of the motion."""
+    joints = pose_motion(body, reference, slice(0, 1)).joints[0]
+    return [
+        f"{side} hand outside the photo: it will be guessed"
+        for side in SIDES
+        if hands[side] and not reference.valid_part(f"{side}_hand")[0] and not wrist_in_picture(joints, reference, side)
+    ]
+
+
+def head_angles(rotation: Float[np.ndarray, "3 3"]) -> tuple[float, float]:
+    """Yaw (positive: looks to the picture's right) and pitch (positive: looks down) of a head, in degrees.
+
+    rotation: R_camera_head, where the head's z axis points out of the face.
+    """
+    x, y, z = rotation[:, 2].astype(float)
+    return float(np.degrees(np.arctan2(x, -z))), float(np.degrees(np.arctan2(y, np.hypot(x, z))))
+
+
+def wrist_in_picture(joints: Float[np.ndarray, "55 3"], reference: Motion, side: str) -> bool:
+    """Whether the wrist of this side projects into the photo."""
+    x, y = project(joints[[JOINT_NAMES.index(f"{side}_wrist")]], reference.K[0])[0, :2]
+    return bool(0 <= x < reference.image_size[0] and 0 <= y < reference.image_size[1])
+
+
+def covered_shares(vertices: Float[np.ndarray, "vertices 3"], reference: Motion, body: Body) -> tuple[float, float]:
+    """Shares of the face and of the trunk, inside the photo, that hands and forearms hide."""
+    width, height = reference.image_size
+    scale = SIDE_PX / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    points = project(vertices, reference.K[0])
+    points[:, :2] *= scale
+    elbows = [JOINT_NAMES.index(f"{side}_elbow") for side in SIDES]
+    limbs = body.part_vertices("left_hand", "right_hand") | (body.weights[:, elbows].max(1) > 0.5)
+
+    def drawn(members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        faces = body.faces[members[body.faces].all(1)]
+        fragments = rasterizer("numba")(points.astype(np.float32), faces, *size)
+        return np.where(fragments.face >= 0, fragments.depth, np.inf), faces[fragments.face]
+
+    before, _ = drawn(limbs)
+
+    def hidden(members: np.ndarray, whole: np.ndarray) -> float:
+        """Share of the pixels that show `members` of `whole` behind a limb."""
+        depth, corners = drawn(whole)
+        shown = np.isfinite(depth) & members[corners].all(-1)
+        return float((before[shown] < depth[shown]).mean()) if shown.sum() >= 16 else 0.0
+
+    head, torso = body.part_vertices("head"), body.part_vertices("torso")
+    return hidden(body.sets["face_skin"], head), hidden(torso, torso)
