@@ -114,7 +114,7 @@ def figures(
         name: float(10 * np.log10(255**2 / max(error[mask].mean(), 1e-6))) if mask.sum() >= 50 else np.nan
         for name, mask in masks.items()
     }
-    _, similar = structural_similarity(picture, truth, channel_axis=2, full=True)
+    similar = np.asarray(structural_similarity(picture, truth, channel_axis=2, full=True)[1])
     return {**found, "ssim": float(similar[masks["person"]].mean())}
 
 

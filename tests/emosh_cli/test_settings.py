@@ -176,7 +176,7 @@ def test_an_existing_file_is_kept(own_folder: Path) -> None:
 def test_show_tells_what_was_changed() -> None:
     """`config show` prints the value in force beside its default, and as data with --json."""
     said = emosh("config", "show", "puppet", "--set", "size=256")
-    assert "256 (default 512)" in said.out
+    assert "256 (default 1920)" in said.out
     assert emosh("config", "show", "puppet", "--set", "size=256", "--json").json["puppet"]["size"] == 256
 
 
