@@ -233,7 +233,8 @@ def _observations(frames: int = 6) -> Any:
     return Observations(
         (64, 64), 10.0, False, frames / 10, 0, np.arange(frames), np.arange(frames) / 10, **points,
         found=np.ones((frames, 4), bool), score=np.ones((frames, 4), np.float32),
-        person_box=np.tile(np.float32([0, 0, 64, 64]), (frames, 1)), evidence=np.ones((frames, 3), np.float32),
+        person_box=np.tile(np.float32([0, 0, 64, 64]), (frames, 1)), evidence=np.ones((frames, 4), np.float32),
+        shot=np.zeros(frames, int), identity=np.zeros(frames, int),
     )  # fmt: skip
 
 
