@@ -35,6 +35,8 @@ COMMANDS = {
         "--person",
         "--no-disentangle",
         "--no-contacts",
+        "--size",
+        "--strict",
         "--seed",
         "--vram",
         "--plan",
@@ -57,6 +59,7 @@ COMMANDS = {
         "--no-hybrid",
         "--no-disentangle",
         "--no-contacts",
+        "--size",
         "--color-anchor",
         "--seed",
         "--vram",
@@ -68,7 +71,7 @@ COMMANDS = {
     | WORK
     | TALK,
     "track": {"--overlay", "--person", "--fov", "--focal-px", "--height-cm", "--solver", "--prior", "--keypoints"}
-    | {"--detector"}
+    | {"--detector", "--strict"}
     | BODY
     | OUT
     | WORK

@@ -21,6 +21,8 @@ from tests.command_line import emosh
 
 CLIPBOARD = "\x1b]52;c;cm0gLXJmIH4K\x07"
 EVIL = f"[red]a[/red] {CLIPBOARD}\x9b31m\x7f\u202egnp.\u2066\ud800\r\b[link=file:///x]"
+TEXT = EVIL.replace("\ud800", "")
+"""Without the lone half, which no JSON, archive or tag may hold."""
 
 
 def harmless(text: str) -> bool:
@@ -50,9 +52,8 @@ def test_nothing_gets_through(text: str) -> None:
 def evil_npz(tmp_path: Path) -> Path:
     """An archive whose array, values and provenance are hostile."""
     path = tmp_path / "evil.npz"
-    record = json.dumps({"stage": EVIL, "notes": {EVIL: EVIL}, "config": {"a\nb": "[bold]x[/bold]"}})
-    text = EVIL.replace("\ud800", "")
-    np.savez(path, **{text.replace("/", "|"): np.array(text), "emosh_provenance": np.array(record)})
+    record = json.dumps({"stage": TEXT, "notes": {TEXT: TEXT}, "config": {"a\nb": "[bold]x[/bold]"}})
+    np.savez(path, **{TEXT.replace("/", "|"): np.array(TEXT), "emosh_provenance": np.array(record)})
     return path
 
 
@@ -72,14 +73,14 @@ def test_inspect_shows_tags_and_json_keys(tmp_path: Path) -> None:
 
     video, report, tensors = tmp_path / "a.mkv", tmp_path / "a.json", tmp_path / "a.safetensors"
     with av.open(str(video), "w") as container:
-        container.metadata["title"] = EVIL.replace("\ud800", "")
+        container.metadata["title"] = TEXT
         stream = container.add_stream("ffv1", rate=10)
         stream.width = stream.height = 16
         stream.pix_fmt = "yuv420p"
         container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")))
         container.mux(stream.encode(None))
-    report.write_text(json.dumps({EVIL: EVIL, "kind": EVIL, "provenance": {"stage": EVIL}}))
-    save_file({EVIL.replace("\ud800", ""): np.zeros(3)}, tensors, {"emosh_kind": "x\x1b[2J"})
+    report.write_text(json.dumps({TEXT: TEXT, "kind": TEXT, "provenance": {"stage": TEXT}}))
+    save_file({TEXT: np.zeros(3)}, tensors, {"emosh_kind": "x\x1b[2J"})
     for path in (video, report, tensors):
         said = emosh("inspect", path)
         assert said.out, said.err

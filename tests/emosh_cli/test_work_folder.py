@@ -16,7 +16,7 @@ from stages.artifacts.provenance import Provenance
 from tests.command_line import CommandResult, emosh
 from tests.emosh_cli.conftest import FPS, FRAMES, SMALL, Clip
 
-STEPS = ("track drive.mp4", "track photo.png", "retarget", "render-cond", "generate (puppet)")
+STEPS = ("track photo.png", "track drive.mp4", "retarget", "render-cond", "generate (puppet)")
 
 
 @pytest.fixture

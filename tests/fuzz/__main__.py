@@ -2,7 +2,7 @@
 
     python -m tests.fuzz --count 10000 --seed 1
     python -m tests.fuzz --only motion --only photo --count 500
-    python -m tests.fuzz --keep /tmp/faults            keeps the folder of each case that failed
+    python -m tests.fuzz --keep faults                 keeps the folder of each case that failed
 
 The same seed gives the same cases. Exit code 1 if a case failed.
 """

@@ -94,7 +94,7 @@ def damaged_npz(data: bytes, random: Random) -> tuple[bytes, str]:
     elif kind == "missing":
         del members[place]
     elif kind == "rename":
-        members[place] = (random.choice(("../../x.npy", "/tmp/x.npy", "a\0b.npy", "\u202e.npy", "x" * 5000)), raw)
+        members[place] = (random.choice(("../../x.npy", "/nowhere/x.npy", "a\0b.npy", "\u202e.npy", "x" * 5000)), raw)
     elif kind == "twice":
         members.append((name, _npy(np.zeros(3))))
     elif kind == "swap":
