@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
 from emosh_cli.workflows.driver_input import BackgroundInput, Beside, FaceInput, check_replace, choose_face
-from emosh_cli.workflows.tracking import note_faults, note_people_and_shots, note_photo_faults, with_contacts
+from emosh_cli.workflows.tracking import note_faults, note_photo_faults, tracked
 from emosh_cli.workflows.work_folder import NOT_MADE, WorkFolder
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
 from stages.drawing.names import REF, SKELETON
@@ -91,11 +91,8 @@ class Pipeline:
 
         def make(output: Path) -> None:
             from stages.artifacts.motion import save_motion
-            from stages.track.track import track
 
-            motion = track(source, self.body, config, progress=self.console.progress)
-            save_motion(output, with_contacts(motion, self.body, self.console))
-            note_people_and_shots(self.console, motion, source)
+            save_motion(output, tracked(self.console, source, self.body, config))
 
         output = self.work.folder / name
         self._step(f"track {source.name}", output, "track", config, {role: source}, make, weights_of(config.detector))

@@ -27,14 +27,21 @@ def track_source(run: Run, source: Path, body: str, config: TrackConfig, strict:
     Raises InputError with `strict` for a photo that does not show what has to be drawn.
     """
     from stages.body.store import open_body
-    from stages.track.track import track
 
     opened = open_body(body, progress=run.console.progress)
-    motion = track(source, opened, config, progress=run.console.progress, **others)
-    note_people_and_shots(run.console, motion, source)
+    motion = tracked(run.console, source, opened, config, **others)
     if motion.is_photo:
         note_photo_faults(run.console, motion, opened, source, strict)
-    return with_contacts(motion, opened, run.console)
+    return motion
+
+
+def tracked(console: Console, source: Path, body: Body, config: TrackConfig, **others: Any) -> Motion:
+    """The motion in a video or a photo with its contacts; other people and cuts are noted."""
+    from stages.track.track import track
+
+    motion = track(source, body, config, progress=console.progress, **others)
+    note_people_and_shots(console, motion, source)
+    return with_contacts(motion, body, console)
 
 
 def with_contacts(motion: Motion, body: Body, console: Console) -> Motion:
@@ -60,7 +67,7 @@ def track_people(run: Run, source: Path, body: str, config: TrackConfig, folder:
                 old.unlink()
             note_shots(run.console, motion)
         path = folder / PERSON_FILE.format(motion.provenance.config["person"])
-        save_motion(path, motion)
+        save_motion(path, with_contacts(motion, opened, run.console))
         run.console.note(f"{path.name}: {summary_of(motion, run.seconds)[0]}")
         made.append((path, motion))
     return made

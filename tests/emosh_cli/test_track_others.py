@@ -59,6 +59,7 @@ def test_everyone_goes_into_a_folder(clip: Clip, tmp_path: Path) -> None:
     one = load_motion(folder / "person-0.npz")
     assert one.provenance.stage == "track"
     np.testing.assert_allclose(one.poses, load_motion(clip.work / "drive.npz").poses, atol=1e-5)
+    assert one.contacts is not None
     save_motion(folder / "person-7.npz", one)
     assert emosh("track", clip.drive, "--person", "all", "-o", folder).code == 0
     assert [each.name for each in folder.iterdir()] == ["person-0.npz"]
