@@ -77,11 +77,6 @@ class Compared:
     turned_rad: list[float]
 
 
-def measure_contacts(swap: Swap, kept: Motion, contacts: Contacts) -> ContactFigures:
-    """The figures of a motion of one shot."""
-    return figures_of([compare_contacts(swap, kept, contacts)])
-
-
 def figures_of(shots: list[Compared]) -> ContactFigures:
     """The figures of all shots together."""
     kinds = np.array([kind for shot in shots for kind in shot.kinds])

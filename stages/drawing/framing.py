@@ -34,7 +34,7 @@ ANCHORED = ("trans", "poses", "expression", "K")
 
 @dataclass(frozen=True)
 class VisibleParts:
-    """Which parts are visible in the driver's picture, over the whole clip."""
+    """Which parts are visible in the driver's picture, over a whole clip."""
 
     torso: bool
     pelvis: bool
@@ -98,7 +98,24 @@ def _anchor_shot(
 
 
 def find_visible_parts(target: Motion, body: Body, rest_joints: np.ndarray) -> VisibleParts:
-    """A joint is visible if it projects into the driver's picture in most of the frames with a person."""
+    """What is visible in some shot: a joint that projects into the driver's picture in most of the shot's frames with a
+    person."""
+    shots = [_visible_in_shot(shot, body, rest_joints) for shot in split_shots(target)]
+
+    def in_some(part: str) -> dict[str, bool]:
+        return {side: any(getattr(shot, part)[side] for shot in shots) for side in ("left", "right")}
+
+    return VisibleParts(
+        torso=any(shot.torso for shot in shots),
+        pelvis=any(shot.pelvis for shot in shots),
+        arms=in_some("arms"),
+        hands=in_some("hands"),
+        legs=in_some("legs"),
+        face=any(shot.face for shot in shots),
+    )
+
+
+def _visible_in_shot(target: Motion, body: Body, rest_joints: np.ndarray) -> VisibleParts:
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float32))
     transforms = joint_transforms(body.parents, rotations, rest_joints, target.trans)
     joints = (transforms[..., :3] @ rest_joints[None, :, :, None])[..., 0] + transforms[..., 3]

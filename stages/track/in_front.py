@@ -13,11 +13,11 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from stages.body.model import Body, pose_joints, shaped_template
+from stages.body.model import pose_joints, shaped_template
 from stages.body.rotations import rotvec_from_matrix
 from stages.body.skinning import SparseWeights, skin
 from stages.raster.rasterizer import rasterizer
-from stages.track.collapse import CollapsedKeypoints, shape_columns
+from stages.track.collapse import shape_columns
 from stages.track.jacobian import pose_keypoints
 from stages.track.solvers import Task
 from stages.track.state import State, kinematics
@@ -38,19 +38,23 @@ FRAMES_AT_ONCE = 8
 def targets_in_front(task: Task, state: State) -> tuple[TargetGroup, ...]:
     """One-sided depth targets of the hands that are now behind the surface of head or trunk; none if all lie before
     it."""
-    problem, found = task.problem, []
-    size = problem.skeleton.size(state.shape)[0]
-    for name in HANDS:
-        group = task.groups[name]
-        rows = np.flatnonzero(group.per_pixel.any(1))
-        surface = np.full(group.per_pixel.shape, np.inf)
-        points = _points(task, group.keypoints, state, rows)
-        surface[rows] = surface_depths(
-            task.body, task.config.betas, task.config.head_betas, state.rows(rows), points, problem.focal_px
-        )
-        over = np.isfinite(surface)
-        if not behind(points, surface[rows]).any():
+    hands = {name: task.groups[name] for name in HANDS if task.groups[name].per_pixel.any()}
+    rows = np.flatnonzero(sum(group.per_pixel.any(1) for group in hands.values()))
+    if not len(rows):
+        return ()
+    some, size = state.rows(rows), task.problem.skeleton.size(state.shape)[0]
+    pose = kinematics(task.problem.skeleton, some, derivatives=False)
+    points = {name: pose_keypoints(group.keypoints, pose, some).points for name, group in hands.items()}
+    depths = surface_depths(task, some, points)
+    found = []
+    for name, group in hands.items():
+        used = group.per_pixel[rows].any(1, keepdims=True)
+        nearest = np.where(used, depths[name], np.inf)
+        if not behind(points[name], nearest).any():
             continue
+        surface = np.full(group.per_pixel.shape, np.inf)
+        surface[rows] = nearest
+        over = np.isfinite(surface)
         found.append(replace(
             group, per_pixel=np.zeros_like(group.per_pixel), depth=np.where(over, surface - FINGER_M, 0) / size,
             per_metre=np.where(over, size / SIGMA_M, 0), differences=np.eye(len(group.keypoints)), robust_depth=np.inf,
@@ -67,30 +71,27 @@ def behind(
 
 
 def surface_depths(
-    body: Body,
-    betas: int,
-    head_betas: int,
-    state: State,
-    points: Float[np.ndarray, "frames keypoints 3"],
-    focal_px: float,
-) -> Float[np.ndarray, "frames keypoints"]:
+    task: Task, state: State, points: dict[str, Float[np.ndarray, "frames keypoints 3"]]
+) -> dict[str, Float[np.ndarray, "frames keypoints"]]:
     """Depth of the nearest surface of head and trunk in the direction of each point, metres; inf where there is none,
-    within one pixel of an outline, or where the point is far behind it. `points` in the camera frame, one hand. The
+    within one pixel of an outline, or where the point is far behind it. `points` of each hand in the camera frame. The
     surface is that of the rest face, without pose correctives."""
+    body, config = task.body, task.config
     near = body.part_vertices("head", "torso")
     faces = (np.cumsum(near) - 1)[body.faces[near[body.faces].all(1)]]
     shape = np.zeros(body.shapedirs.shape[2], np.float32)
-    shape[shape_columns(body, betas, head_betas)] = state.shape
+    shape[shape_columns(body, config.betas, config.head_betas)] = state.shape
     template, weights = shaped_template(body, shape), SparseWeights.of(body.weights[near])
     poses = np.concatenate([rotvec_from_matrix(state.root)[:, None], state.theta], 1).reshape(len(state), 165)
-    depths = np.full(points.shape[:2], np.inf)
+    depths = {name: np.full(each.shape[:2], np.inf) for name, each in points.items()}
     for start in range(0, len(state), FRAMES_AT_ONCE):
         rows = slice(start, start + FRAMES_AT_ONCE)
         transforms = pose_joints(body, template, poses[rows], state.transl[rows])[1]
         skins = skin(np.repeat(template[near][None], len(transforms), 0), weights, transforms)
         for frame, vertices in enumerate(skins, start):
-            depths[frame] = _depths_at(points[frame], vertices, faces, focal_px)
-    return np.where(points[..., 2] - depths < DEEPEST_M, depths, np.inf)
+            for name, each in points.items():
+                depths[name][frame] = _depths_at(each[frame], vertices, faces, task.problem.focal_px)
+    return {name: np.where(points[name][..., 2] - each < DEEPEST_M, each, np.inf) for name, each in depths.items()}
 
 
 def _depths_at(
@@ -111,8 +112,3 @@ def _depths_at(
     depth = maximum_filter(drawn.depth, 3)
     at = np.clip(((flat - corner) * scale).astype(int), 0, GRID - 1)
     return depth[at[:, 1], at[:, 0]]
-
-
-def _points(task: Task, keypoints: CollapsedKeypoints, state: State, rows: np.ndarray) -> Float[np.ndarray, "f k 3"]:
-    some = state.rows(rows)
-    return pose_keypoints(keypoints, kinematics(task.problem.skeleton, some, derivatives=False), some).points

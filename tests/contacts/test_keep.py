@@ -15,7 +15,7 @@ from stages.body.model import JOINT_NAMES, Body
 from stages.contacts import keep
 from stages.contacts.find import find_contacts
 from stages.contacts.keep import Swap, keep_contacts
-from stages.contacts.measure import measure_contacts
+from stages.contacts.measure import compare_contacts, figures_of
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +65,13 @@ def test_the_report_counts_contacts_and_measures_gaps(
     body: Body, hips: Made, heavier: Motion, kept: Motion, contacts: Contacts
 ) -> None:
     """All contacts kept, smaller gaps, less inside; and all zero for the driver itself."""
-    figures = measure_contacts(Swap.of(hips.motion, heavier, body), kept, contacts)
+    figures = figures_of([compare_contacts(Swap.of(hips.motion, heavier, body), kept, contacts)])
     hip = figures.kinds["hand to hip"]
     assert (hip.found, hip.kept) == (2, 2)
     assert hip.gap_after_mm < 8 < hip.gap_before_mm
     assert figures.deeper_after <= 0.01 < figures.deeper_before
     assert 0 < figures.turned_median_deg < figures.turned_max_deg
-    own = measure_contacts(Swap.of(hips.motion, hips.motion, body), hips.motion, contacts)
+    own = figures_of([compare_contacts(Swap.of(hips.motion, hips.motion, body), hips.motion, contacts)])
     assert own.kinds["hand to hip"].gap_before_mm == pytest.approx(0, abs=1e-6)
     assert own.deeper_before == 0
 

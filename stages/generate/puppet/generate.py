@@ -13,13 +13,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.motion_shots import split_shots
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file
 from stages.body.camera import resize_intrinsics
 from stages.body.model import Body, motion_template
 from stages.body.same_body import require_same_body
 from stages.cores import usable_cores
-from stages.drawing.framing import VisibleParts, anchor_motion, find_visible_parts
+from stages.drawing.framing import anchor_motion, find_visible_parts
 from stages.errors import InputError
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
@@ -149,16 +148,10 @@ def draw_frames(puppet: Puppet, motion: Motion, threads: int = 1) -> Iterator[UI
             pool.shutdown(cancel_futures=True)
 
 
-def visible_in_shots(target: Motion, body: Body, rest_joints: Float[np.ndarray, "55 3"]) -> list[VisibleParts]:
-    """What is visible in each shot of the target."""
-    return [find_visible_parts(part, body, rest_joints) for part in split_shots(target)]
-
-
 def moving_layers(reference: Motion, target: Motion, body: Body) -> frozenset[str]:
     """The layers of arms and hands that leave their place in the photo."""
-    visible = visible_in_shots(target, body, body.J_regressor @ motion_template(body, reference))
-    moved = {side for shot in visible for side, moves in shot.arms.items() if moves}
-    return frozenset(f"{side}_{part}" for side in moved for part in ("arm", "hand"))
+    visible = find_visible_parts(target, body, body.J_regressor @ motion_template(body, reference))
+    return frozenset(f"{side}_{part}" for side, moves in visible.arms.items() if moves for part in ("arm", "hand"))
 
 
 def remove_guessed_parts(puppet: Puppet, reference: Motion, target: Motion) -> None:
@@ -170,11 +163,9 @@ def remove_guessed_parts(puppet: Puppet, reference: Motion, target: Motion) -> N
     for name in list(puppet.hands):
         if not reference.valid_part(name)[0] and target.valid_part(name).mean() < 0.1:
             del puppet.hands[name]
-    visible = visible_in_shots(target, puppet.rig.body, puppet.rig.rest_joints)
-    still = []
-    for side in ("left", "right"):
-        still += [] if any(shot.arms[side] for shot in visible) else [f"{side}_arm"]
-        still += [] if any(shot.legs[side] for shot in visible) else [f"{side}_leg", f"{side}_foot"]
+    visible = find_visible_parts(target, puppet.rig.body, puppet.rig.rest_joints)
+    still = [f"{side}_arm" for side, moves in visible.arms.items() if not moves]
+    still += [f"{side}_{part}" for side, moves in visible.legs.items() if not moves for part in ("leg", "foot")]
     dropped = puppet.outside_matte & puppet.rig.body.part_vertices(*still)
     puppet.underlay = puppet.underlay[~dropped[puppet.underlay].any(1)]
 

@@ -109,19 +109,7 @@ def _draw_body(
 ) -> None:  # fmt: skip
     paint = puppet.paint
     alpha = np.full(len(points), opacity, np.float32)
-    draw_mesh(
-        points,
-        faces,
-        paint.uv,
-        paint.uv_mirror,
-        paint.share,
-        fill.astype(np.float32),
-        alpha,
-        True,
-        puppet.colours,
-        colour,
-        depth,
-    )
+    draw_mesh(points, faces, paint.uv, paint.uv_mirror, paint.share, fill, alpha, True, puppet.colours, colour, depth)
 
 
 def _draw_layer(

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from stages.body.model import JOINT_NAMES, PART_NAMES
 from stages.generate.puppet.parts import LAYERS, layer_of_vertex
 from stages.generate.puppet.view import View, facing, smoothstep, vertex_normals
+from stages.networks.face_points import GROUPS
 from stages.raster.masks import dilate, erode
 from stages.raster.rasterizer import rasterizer
 
@@ -32,63 +33,9 @@ SKIN_SHADOW = np.array([0.85, 1.0, 1.1])
 UNDER_CHIN = 0.4
 """How much darker unseen skin of the face is that looks at the ground."""
 FEATURES = (
-    (
-        33,
-        7,
-        163,
-        144,
-        145,
-        153,
-        154,
-        155,
-        133,
-        173,
-        157,
-        158,
-        159,
-        160,
-        161,
-        246,
-        70,
-        63,
-        105,
-        66,
-        107,
-        46,
-        53,
-        52,
-        65,
-        55,
-    ),
-    (
-        263,
-        249,
-        390,
-        373,
-        374,
-        380,
-        381,
-        382,
-        362,
-        398,
-        384,
-        385,
-        386,
-        387,
-        388,
-        466,
-        300,
-        293,
-        334,
-        296,
-        336,
-        276,
-        283,
-        282,
-        295,
-        285,
-    ),
-    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+    (*GROUPS["RIGHT_EYE"], *GROUPS["RIGHT_EYEBROW"]),
+    (*GROUPS["LEFT_EYE"], *GROUPS["LEFT_EYEBROW"]),
+    GROUPS["LIPS"],
 )
 """Landmarks of MediaPipe's face mesh around each eye with its brow, and around the lips."""
 
