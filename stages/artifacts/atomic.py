@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stages.artifacts.regular_file import kind_of
 from stages.errors import InputError
 
 
@@ -26,8 +27,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     socket: the rename would put a file in its place, which for /dev/null harms the whole machine.
     """
     path = Path(path)
-    if path.exists() and not (path.is_file() or path.is_dir() or path.is_symlink()):
-        raise InputError(f"{path} is a device or a pipe; name a file to write")
+    if (kind := kind_of(path)) not in (None, "a file", "a folder"):
+        raise InputError(f"{path} is {kind}; name a file to write")
     part = path.with_name(f".{path.stem}.{_machine_id()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
         with _as_input_error(path):

@@ -79,7 +79,12 @@ def test_a_device_is_never_replaced(tmp_path: Path) -> None:
     for /dev/null."""
     pipe = tmp_path / "pipe.npz"
     os.mkfifo(pipe)
-    with pytest.raises(InputError, match=r"pipe\.npz is a device or a pipe"), atomic_path(pipe):
+    with pytest.raises(InputError, match=r"pipe\.npz is a pipe; name a file"), atomic_path(pipe):
         pass
+    link = tmp_path / "link.npz"
+    link.symlink_to("/dev/null")
+    with pytest.raises(InputError, match=r"link\.npz is a device; name a file"), atomic_path(link):
+        pass
+    link.unlink()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe.npz"]
     assert pipe.is_fifo()
