@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from stages.detect.evidence import FACE_CHIN, FACE_TOP
 from stages.detect.face_angle import face_angles_degrees
@@ -80,6 +80,11 @@ class Gates:
     score: Float[np.ndarray, "frames 4"]
     rejected: dict[str, Bool[np.ndarray, "frames"]]
     face_angles: Float[np.ndarray, "frames 3"]
+
+    def select(self, rows: Int[np.ndarray, "chosen"]) -> Gates:
+        """The decisions about some frames."""
+        rejected = {name: values[rows] for name, values in self.rejected.items()}
+        return Gates(self.valid[rows], self.score[rows], rejected, self.face_angles[rows])
 
 
 def gate(observations: Observations, config: GateConfig | None = None) -> Gates:

@@ -9,32 +9,32 @@ result.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
-from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, check_gates, gate
+from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, Gates, check_gates, gate
 from stages.detect.observations import Observations
 from stages.detect.sides import SIDES, exchanged_sides, with_sides_exchanged
 from stages.priors.prior import Prior
 from stages.progress import Progress, silent
-from stages.track.collapse import CollapsedKeypoints, shape_columns, skeleton_of
+from stages.track.collapse import CollapsedKeypoints, Skeleton, shape_columns, skeleton_of
 from stages.track.config import UNSOLVED, TrackConfig
 from stages.track.doubt import Doubt, doubt, doubt_points
-from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, usual_focal
+from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, spread_frames, usual_focal
 from stages.track.hands_and_face import with_hands_and_face
 from stages.track.initial_guess import first_guess
 from stages.track.jacobian import pose_keypoints
 from stages.track.objective import Problem, Stature
 from stages.track.overlay import DOUBTED, GATE_ANGLES
 from stages.track.prior_targets import priors_around, priors_of_rows, start_from_prior, with_prior_depth
-from stages.track.regularizers import priors_of
+from stages.track.regularizers import Priors, priors_of
 from stages.track.solvers import Task, solver
 from stages.track.state import State, concatenate, joint_columns, joint_places, kinematics
 from stages.track.summary import FACE_PER_SHOULDERS
@@ -75,8 +75,42 @@ def fit(
     """
     from threadpoolctl import threadpool_limits
 
+    check_terms(config.terms_off)
+    check_gates(config.gates_off)
     with threadpool_limits(1):
-        return _Fit(observations, body, config, progress, prior, shape, metadata_px).motion()
+        return _Fit(_Clip.of(observations, body, config), config, progress, prior, shape, metadata_px).motion()
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """What a fit works on: observations with sides repaired, what the gates say of them, and the tables of the body."""
+
+    observations: Observations
+    exchanged: Bool[np.ndarray, "frames"]
+    gates: Gates
+    body: Body
+    columns: Int[np.ndarray, "shape"]
+    skeleton: Skeleton
+    priors: Priors
+    keypoints: dict[str, CollapsedKeypoints]
+
+    @staticmethod
+    def of(observations: Observations, body: Body, config: TrackConfig) -> _Clip:
+        observations, exchanged = _with_sides_repaired(observations, config)
+        columns = shape_columns(body, config.betas, config.head_betas)
+        return _Clip(
+            observations, exchanged, gate(observations, GateConfig(off=config.gates_off)),
+            body, columns, skeleton_of(body, columns), priors_of(body, config), collapsed_parts(body, config),
+        )  # fmt: skip
+
+    def select(self, rows: Int[np.ndarray, "chosen"]) -> _Clip:
+        """Some frames. They are judged as in the whole clip: gates and sides look at neighbouring frames."""
+        return replace(
+            self,
+            observations=self.observations.select(rows),
+            exchanged=self.exchanged[rows],
+            gates=self.gates.select(rows),
+        )
 
 
 class _Fit:
@@ -84,24 +118,20 @@ class _Fit:
 
     def __init__(
         self,
-        observations: Observations,
-        body: Body,
+        clip: _Clip,
         config: TrackConfig,
         progress: Progress,
         prior: Prior | None = None,
         shape: Float[np.ndarray, "shape"] | None = None,
         metadata_px: float | None = None,
     ) -> None:
-        check_terms(config.terms_off)
-        check_gates(config.gates_off)
-        observations, self.exchanged = _with_sides_repaired(observations, config)
-        self.observations, self.body, self.config, self.progress = observations, body, config, progress
-        self.gates = gate(observations, GateConfig(off=config.gates_off))
+        self.clip, self.config, self.progress = clip, config, progress
+        self.observations, self.body = clip.observations, clip.body
+        self.exchanged, self.gates = clip.exchanged, clip.gates
+        self.columns, self.skeleton, self.keypoints = clip.columns, clip.skeleton, clip.keypoints
         self.valid = self.gates.valid
-        observations = with_mean_size(observations, self.valid[:, 0], body)
-        self.columns = shape_columns(body, config.betas, config.head_betas)
-        self.skeleton = skeleton_of(body, self.columns)
-        self.priors = priors_of(body, config)
+        body, self.priors = clip.body, clip.priors
+        observations = with_mean_size(clip.observations, self.valid[:, 0], body)
         width, height = observations.image_size
         self.focal = known_focal((width, height), config, metadata_px) or self._estimated_focal()
         self.focal_px = self.focal.px
@@ -120,7 +150,6 @@ class _Fit:
         if self.stature is not None:
             self.guess = replace(self.guess, shape=shape_of_stature(self.stature, self.guess.shape))
         self.targets = observations
-        self.keypoints = collapsed_parts(body, config)
         self.active = self._active_columns()
         self.active_shape = self._active_shape()
         if shape is not None:
@@ -144,13 +173,16 @@ class _Fit:
         """The focal length from short fits of some frames; without a fit the usual one."""
         if self.config.solver == UNSOLVED:
             return usual_focal(self.observations.image_size)
-        short = replace(self.config, terms_off=(), **SHORT_FIT)
+        rows = spread_frames(np.flatnonzero(self.valid[:, 0]))
+        if not len(rows):
+            return usual_focal(self.observations.image_size)
+        some, short = self.clip.select(rows), replace(self.config, **SHORT_FIT)
 
-        def losses_at(observations: Observations, focal_px: float) -> dict[str, float]:
-            one = _Fit(observations, self.body, replace(short, focal_px=focal_px), silent)
+        def losses_at(focal_px: float) -> dict[str, float]:
+            one = _Fit(some, replace(short, focal_px=focal_px), silent)
             return one.losses(one.solved())
 
-        return estimated_focal(self.observations, self.valid[:, 0], losses_at)
+        return estimated_focal(self.observations.image_size, len(rows), losses_at)
 
     def solved(self) -> State:
         """All frames fitted at once."""

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from stages.detect.observations import Observations
 from stages.track.config import TrackConfig
+from stages.track.terms import IN_FRONT
 
 RATIOS = (0.42, 0.52, 0.64, 0.79, 0.97, 1.2, 1.48, 1.83)
 """Focal lengths that are tried, in diagonals of the picture: 100 to 31 degrees across the diagonal."""
@@ -29,7 +29,7 @@ FRAMES_OF_EVIDENCE = 2.0
 """The mean loss of a frame counts like that of this many independent frames. Chosen here."""
 LEAST_EVIDENCE = 1.0
 """Difference of loss between the focal lengths below which nothing was measured and the usual length is assumed."""
-SHORT_FIT = {"rigid_iterations": 4, "joint_iterations": 8, "solver": "gn"}
+SHORT_FIT = {"rigid_iterations": 4, "joint_iterations": 8, "solver": "gn", "terms_off": (IN_FRONT,)}
 TERMS = ("keypoints_body", "keypoints_hands")
 
 
@@ -59,21 +59,13 @@ def usual_focal(size: tuple[int, int]) -> Focal:
     return Focal(USUAL_RATIO * float(np.hypot(*size)), "assumed")
 
 
-def estimated_focal(
-    observations: Observations,
-    seen: Bool[np.ndarray, "frames"],
-    losses_at: Callable[[Observations, float], dict[str, float]],
-) -> Focal:
-    """The focal length of a clip or photo. `seen`: frames with a body; `losses_at` fits observations with a focal
-    length in pixels and returns the mean of each term per frame."""
-    diagonal = float(np.hypot(*observations.image_size))
-    rows = _spread(np.flatnonzero(seen))
-    if not len(rows):
-        return usual_focal(observations.image_size)
-    some = observations.select(rows)
-    losses = [losses_at(some, ratio * diagonal) for ratio in RATIOS]
+def estimated_focal(size: tuple[int, int], frames: int, losses_at: Callable[[float], dict[str, float]]) -> Focal:
+    """The focal length of a clip or photo of this size. `losses_at` fits `frames` frames with a focal length in pixels
+    and returns the mean of each term per frame."""
+    diagonal = float(np.hypot(*size))
+    losses = [losses_at(ratio * diagonal) for ratio in RATIOS]
     measured = np.array([sum(each[term] for term in TERMS) for each in losses])
-    weight = FRAMES_OF_EVIDENCE if len(rows) > 1 else 1.0
+    weight = FRAMES_OF_EVIDENCE if frames > 1 else 1.0
     ratio = posterior_ratio(weight * measured)
     return Focal(ratio * diagonal, "estimated" if weight * np.ptp(measured) > LEAST_EVIDENCE else "assumed")
 
@@ -86,7 +78,7 @@ def posterior_ratio(losses: Float[np.ndarray, "ratios"]) -> float:
     return float(np.exp((weights * logarithms).sum() / weights.sum()))
 
 
-def _spread(rows: Int[np.ndarray, "chosen"]) -> Int[np.ndarray, "some"]:
+def spread_frames(rows: Int[np.ndarray, "chosen"]) -> Int[np.ndarray, "some"]:
     """At most FRAMES of the rows, evenly spread."""
     if len(rows) <= FRAMES:
         return rows

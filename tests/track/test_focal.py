@@ -10,10 +10,11 @@ import pytest
 from benchmarks.truth_clips import truth_clip
 from stages.artifacts.motion import Motion, select_rows
 from stages.body.model import Body, motion_template
+from stages.detect.gates import gate
 from stages.detect.observations import Observations
 from stages.errors import InputError
 from stages.track.config import TrackConfig
-from stages.track.fit import fit
+from stages.track.fit import _Clip, fit
 from stages.track.focal import RATIOS, USUAL_RATIO, estimated_focal, known_focal, posterior_ratio
 from stages.track.summary import summarize
 from tests.track.synthetic import observe
@@ -43,16 +44,22 @@ def test_a_given_focal_length_comes_first() -> None:
     assert known_focal(size, TrackConfig(), None) is None
 
 
-def test_what_is_not_measured_is_assumed(body: Body) -> None:
-    """Equal losses, or no frame with a body, give the usual length; a clear loss moves it."""
-    seen = observe(body, truth_clip(body, 12, 1))
-    flat = lambda observations, focal: {"keypoints_body": 1.0, "keypoints_hands": 2.0}  # noqa: E731
-    for rows in (np.ones(12, bool), np.zeros(12, bool)):
-        found = estimated_focal(seen, rows, flat)
-        assert found.source == "assumed"
-        assert found.px / np.hypot(*seen.image_size) == pytest.approx(USUAL_RATIO, rel=0.1)
+def test_what_is_not_measured_is_assumed() -> None:
+    """Equal losses give the usual length; a clear loss moves it."""
+    found = estimated_focal((640, 480), 12, lambda focal: {"keypoints_body": 1.0, "keypoints_hands": 2.0})
+    assert found.source == "assumed"
+    assert found.px / np.hypot(640, 480) == pytest.approx(USUAL_RATIO, rel=0.1)
     at = np.abs(np.log(RATIOS) - np.log(RATIOS[1]))
     assert posterior_ratio(40 * at) == pytest.approx(RATIOS[1], rel=0.1)
+
+
+def test_some_frames_are_judged_as_in_the_whole_clip(body: Body) -> None:
+    """A face that is alone among the chosen frames has neighbours in the clip: it stays valid in the short fits."""
+    seen = replace(observe(body, truth_clip(body, 40, 1)), fps=4.0)
+    seen.found[11:, 1] = False
+    clip, rows = _Clip.of(seen, body, TrackConfig()), np.array([0, 15, 30, 39])
+    assert clip.select(rows).gates.valid[:, 1].tolist() == [True, False, False, False]
+    assert not gate(clip.observations.select(rows)).valid[:, 1].any()
 
 
 @pytest.mark.parametrize("ratio", [0.48, 1.3])

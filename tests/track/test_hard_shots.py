@@ -216,7 +216,7 @@ def test_memory_of_targets_does_not_grow_with_the_clip(body: Body) -> None:
     import tracemalloc
 
     from stages.progress import silent
-    from stages.track.fit import _Fit
+    from stages.track.fit import _Clip, _Fit
 
     seen = observe(body, standing(body, 10, seed=3, size=SIZE))
 
@@ -224,7 +224,7 @@ def test_memory_of_targets_does_not_grow_with_the_clip(body: Body) -> None:
         rows = np.arange(frames) % 10
         clip = replace(seen.select(rows), frame_index=np.arange(frames), pts_seconds=np.arange(frames) / 25)
         tracemalloc.start()
-        task = _Fit(clip, body, TrackConfig(), silent)
+        task = _Fit(_Clip.of(clip, body, TrackConfig()), TrackConfig(), silent)
         task._errors(task.guess)
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

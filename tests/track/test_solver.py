@@ -83,10 +83,11 @@ def test_jacobian_equals_finite_differences(body: Body, collapsed: CollapsedKeyp
 def fitted(body: Body, noise: float = 1.0):
     """A fit of three noisy frames before it has begun, and its targets."""
     from stages.track.config import TrackConfig
-    from stages.track.fit import _Fit
+    from stages.track.fit import _Clip, _Fit
     from tests.track.synthetic import observe
 
-    work = _Fit(observe(body, standing(body, 3, seed=1), noise=noise), body, TrackConfig(), lambda *words: None)
+    seen = observe(body, standing(body, 3, seed=1), noise=noise)
+    work = _Fit(_Clip.of(seen, body, TrackConfig()), TrackConfig(), lambda *words: None)
     return work, work._task(random_state(body), np.arange(3), work._active_shape(), None)
 
 
@@ -172,7 +173,7 @@ def test_the_terms_sum_to_the_objective(body: Body) -> None:
     """The Gauss-Newton losses by name sum to the cost that the solver minimises, so no term is missing."""
     from stages.detect.gates import gate
     from stages.track.config import TrackConfig
-    from stages.track.fit import _Fit
+    from stages.track.fit import _Clip, _Fit
     from stages.track.gn import SECOND_STAGE
     from stages.track.objective import cost, with_groups
     from stages.track.terms import gn_losses
@@ -180,7 +181,7 @@ def test_the_terms_sum_to_the_objective(body: Body) -> None:
 
     observations = observe(body, standing(body, 3, seed=1), noise=1.0)
     assert gate(observations).valid.all()
-    work = _Fit(observations, body, TrackConfig(), lambda *words: None)
+    work = _Fit(_Clip.of(observations, body, TrackConfig()), TrackConfig(), lambda *words: None)
     state = random_state(body)
     task = work._task(state, np.arange(3), work._active_shape(), None)
     groups = {name: task.groups[name] for name in SECOND_STAGE}
