@@ -72,7 +72,7 @@ def main() -> int:
     short, long = options.frames
     what, worst = "Peak memory and time of reading, writing and whole commands on a short and a long clip.", 0.0
     with tempfile.TemporaryDirectory() as folder, Recorder(what, *COLUMNS, keep=options) as found:
-        clips = [_looped(options.video, count, Path(folder) / f"{count}.mp4") for count in options.frames]
+        clips = [looped(options.video, count, Path(folder) / f"{count}.mp4") for count in options.frames]
         for job in jobs:
             runs = [_run(job, clip, options.photo, Path(folder) / f"{clip.stem}-out") for clip in clips]
             peaks, walls, cpus = zip(*runs, strict=True)
@@ -84,7 +84,7 @@ def main() -> int:
     return int(worst > LIMIT)
 
 
-def _looped(video: Path, count: int, out: Path) -> Path:
+def looped(video: Path, count: int, out: Path) -> Path:
     """The clip, forwards and backwards, until there are `count` frames."""
     frames = [frame.rgb for frame in read_frames(video)]
     order = [*range(len(frames)), *range(len(frames) - 2, 0, -1)]
@@ -98,13 +98,18 @@ def _looped(video: Path, count: int, out: Path) -> Path:
 def _run(job: str, clip: Path, photo: Path | None, out: Path) -> tuple[float, float, float]:
     """Peak MiB, wall and CPU seconds of one job."""
     given = {"CLIP": str(clip), "PHOTO": str(photo), "OUT.mp4": f"{out}.mp4", "OUT.npz": f"{out}.npz"}
+    return measured([given.get(word, word) for word in JOBS[job]])
+
+
+def measured(words: list[str]) -> tuple[float, float, float]:
+    """Peak MiB, wall and CPU seconds of Python with these words."""
     start, used, peak = time.perf_counter(), _children_seconds(), 0.0
-    process = subprocess.Popen([sys.executable, *(given.get(word, word) for word in JOBS[job])])
+    process = subprocess.Popen([sys.executable, *words])
     while process.poll() is None:
         peak = max(peak, _peak_mib(process.pid))
         time.sleep(0.05)
     if process.returncode:
-        sys.exit(f"{job} of {clip.name} ended with {process.returncode}")
+        sys.exit(f"{' '.join(words)} ended with {process.returncode}")
     return peak, time.perf_counter() - start, _children_seconds() - used
 
 

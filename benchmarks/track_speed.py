@@ -105,21 +105,21 @@ def watched(clock: Clock) -> Iterator[None]:
     kept = (
         holistic.survey,
         holistic._follow,
-        holistic.frames_of,
+        holistic.Clip.frames,
         Holistic.read,
         reader.hand_near_wrist,
         reader.Reader.read,
     )
     holistic.survey = clock.timed("survey", kept[0])
     holistic._follow = clock.timed("landmarks", kept[1])
-    holistic.frames_of = clock.stepping("decode", kept[2])
+    holistic.Clip.frames = clock.stepping("decode", kept[2])  # type: ignore[method-assign]
     Holistic.read = clock.counted(lambda *_: "holistic", kept[3])  # type: ignore[method-assign]
     reader.hand_near_wrist = clock.counted(lambda *_: "missed hands", kept[4])
     reader.Reader.read = clock.counted(lambda *_: "reading, all", kept[5])  # type: ignore[method-assign]
     try:
         yield
     finally:
-        holistic.survey, holistic._follow, holistic.frames_of = kept[:3]
+        holistic.survey, holistic._follow, holistic.Clip.frames = kept[:3]  # type: ignore[method-assign]
         Holistic.read, reader.hand_near_wrist, reader.Reader.read = kept[3:]  # type: ignore[method-assign]
 
 
@@ -143,7 +143,7 @@ def bare_seconds(path: Path, seen: Observations) -> float:
     found = found[np.isfinite(found).all(1)]
     box = np.concatenate([np.maximum(found.min(0), 0), np.minimum(found.max(0), [info.width, info.height])])
     crops = [cut(frame.rgb, box, CROP_PIXELS, SMALLEST_CROP).rgb for frame in read_frames(path)]
-    lanes = cut_into_lanes(len(crops), DetectConfig().lanes)
+    lanes = cut_into_lanes(len(crops))
     networks = Networks()
     Holistic(networks).read(crops[0])
 

@@ -97,6 +97,10 @@ TableJobs = Annotated[
         "--jobs", metavar="N", min=0, help="Number of processes that measure clips.", show_default="one per core"
     ),
 ]
+Cores = Annotated[
+    int,
+    typer.Option("--jobs", metavar="N", min=0, help="Number of cores to work on.", show_default="all"),
+]
 
 # ---- the diffusion model
 Model = Annotated[

@@ -6,12 +6,19 @@ import os
 import platform
 from pathlib import Path
 
+_most: int | None = None
+
+
+def use_cores(most: int) -> None:
+    """From now on this process takes at most that many cores; 0: all it may use."""
+    global _most
+    _most = most or None
+
 
 def usable_cores() -> int:
     """Number of cores this process may use. `taskset` or a batch system can allow fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if _most is None else min(cores, _most)
 
 
 def processor() -> str:

@@ -20,6 +20,7 @@ from emosh_cli.outputs import (
     require_file,
 )
 from emosh_cli.run import Run
+from stages.cores import use_cores
 from stages.errors import InputError
 
 Source = Annotated[Path, typer.Argument(metavar="VIDEO|PHOTO", help="What to track.", show_default=False)]
@@ -91,6 +92,7 @@ def register(app: typer.Typer) -> None:
         keypoints: Keypoints = None,
         detector: Detector = None,
         strict: options.Strict = False,
+        jobs: options.Cores = 0,
     ) -> None:
         """Track one person: body, hands, face and camera, one row per frame.
 
@@ -100,6 +102,7 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh track drive.mp4 -o drive.npz --overlay overlay.mp4
         """
+        use_cores(jobs)
         if fov is not None and focal_px is not None:
             raise InputError("--fov and --focal-px say the same; give one of them")
         others = {"priors": prior, "keypoints": keypoints}

@@ -11,8 +11,6 @@ class DetectConfig:
 
     person: int = 0
     """Person to follow when several are in the picture: 0 is the largest, 1 the next largest."""
-    lanes: int = 2
-    """Number of parts of the clip that are read at the same time, each in its own thread."""
     everyone: bool = False
     """Follow every person of the clip instead of one."""
     cut_score: float = 5.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from stages.detect.tracklets import LONGEST_ABSENCE, Person, crop_without_others
 from stages.errors import InputError
 from stages.networks.opened import Networks, is_too_small
 from stages.progress import Progress, silent
+from stages.video.segment import Moment, read_from
 from stages.video.shots import shot_starts
 from stages.video.source import Frame, VideoInfo, probe, read_frames
 
@@ -62,10 +64,12 @@ def observe(path: Path, config: DetectConfig, progress: Progress = silent) -> li
     A clip without any person gives one person of whom nothing is found.
     """
     info = probe(Path(path))
-    starts = shot_starts(info, config.cut_score, progress)
-    lanes = cut_into_lanes(info.frame_count, config.lanes, WARM_UP)
+    lanes = cut_into_lanes(info.frame_count, WARM_UP)
+    entries = {max(0, lane.start - WARM_UP) for lane in lanes}
+    starts, moments = shot_starts(info, config.cut_score, progress, entries)
+    clip = Clip(info, lanes, moments)
     networks = Networks()
-    frame_count, surveyed = survey(info, starts, lanes, networks, progress)
+    frame_count, surveyed = survey(clip, starts, networks, progress)
     gap = max(survey_step(info), round(LONGEST_ABSENCE * float(info.fps)))
     shots = people_of_shots(surveyed, starts, frame_count, gap)
     known = recognise(shots)
@@ -73,7 +77,25 @@ def observe(path: Path, config: DetectConfig, progress: Progress = silent) -> li
         _require_person(config.person, len(known), info.path)
     numbers = range(max(1, len(known))) if config.everyone else [config.person]
     plans = [follow(shots, known, number, alone=config.everyone) for number in numbers]
-    return _follow(info, frame_count, plans, len(known), lanes, networks, progress)
+    return _follow(clip, frame_count, plans, len(known), networks, progress)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video or photo, cut into lanes. `moments` identify the frames at which a lane begins to read."""
+
+    info: VideoInfo
+    lanes: list[Lane]
+    moments: dict[int, Moment]
+
+    def frames(self, lane: Lane) -> Iterator[Frame]:
+        """The frames of the lane, and up to WARM_UP frames before its first."""
+        entry = max(0, lane.start - WARM_UP)
+        if entry and entry in self.moments:
+            frames = read_from(self.info.path, self.moments[entry], self.moments[0])
+        else:
+            frames = islice(read_frames(self.info.path), entry, None)
+        return takewhile(lambda frame: not lane.is_past(frame.index), frames)
 
 
 def survey_step(info: VideoInfo) -> int:
@@ -82,14 +104,16 @@ def survey_step(info: VideoInfo) -> int:
 
 
 def survey(
-    info: VideoInfo, starts: tuple[int, ...], lanes: list[Lane], networks: Networks, progress: Progress
+    clip: Clip, starts: tuple[int, ...], networks: Networks, progress: Progress
 ) -> tuple[int, list[list[PersonDetection]]]:
     """Count the frames, and find the people in the first frame of each shot and one per `SURVEY_SECONDS` after it."""
-    step = survey_step(info)
+    info, step = clip.info, survey_step(clip.info)
 
     def look(lane: Lane, frame_done: Callable[[], None]) -> tuple[int, list[list[PersonDetection]]]:
         surveyed, count, misses, last_seen = [], 0, 0, []
-        for frame in frames_of(info, lane):
+        for frame in clip.frames(lane):
+            if not lane.holds(frame.index):
+                continue
             count = frame.index + 1
             start = max(each for each in starts if each <= frame.index)
             if frame.index == start:
@@ -104,17 +128,8 @@ def survey(
             frame_done()
         return count, surveyed
 
-    found = run_lanes(lanes, look, progress, "looking for people", info.frame_count)
+    found = run_lanes(clip.lanes, look, progress, "looking for people", info.frame_count)
     return max(count for count, _ in found), [detections for _, surveyed in found for detections in surveyed]
-
-
-def frames_of(info: VideoInfo, lane: Lane, before: int = 0) -> Iterator[Frame]:
-    """The frames of the lane, and up to `before` frames before its first."""
-    for frame in read_frames(info.path):
-        if lane.is_past(frame.index):
-            return
-        if frame.index >= lane.start - before:
-            yield frame
 
 
 def _head_box(detection: PersonDetection) -> Box:
@@ -179,15 +194,15 @@ class Guide:
 
 
 def _follow(
-    info: VideoInfo,
+    clip: Clip,
     frame_count: int,
     plans: list[list[Followed]],
     people: int,
-    lanes: list[Lane],
     networks: Networks,
     progress: Progress,
 ) -> list[Observations]:
     """The third pass: read the landmarks of every frame in each person's crop."""
+    info = clip.info
     guides = [[Guide.of(each, info) for each in plan] for plan in plans]
     arrays = [ObservationArrays(frame_count) for _ in plans]
     starts = np.array([each.shot.first for each in plans[0]])
@@ -195,7 +210,7 @@ def _follow(
 
     def read(lane: Lane, frame_done: Callable[[], None]) -> None:
         readers = [Reader(networks, info.is_photo, float(info.fps)) for _ in plans]
-        for frame in frames_of(info, lane, WARM_UP):
+        for frame in clip.frames(lane):
             shot = int(np.searchsorted(starts, frame.index, side="right")) - 1
             for number, (guide, reader, rows) in enumerate(zip(guides, readers, arrays, strict=True)):
                 reading = guide[shot].read(reader, frame, farthest)
@@ -207,8 +222,8 @@ def _follow(
                 frame_done()
 
     warming_up: list[dict[int, dict[str, Float[np.ndarray, "points 3"]]]] = [{} for _ in plans]
-    run_lanes(lanes, read, progress, "reading landmarks", frame_count)
-    for lane in lanes[1:]:
+    run_lanes(clip.lanes, read, progress, "reading landmarks", frame_count)
+    for lane in clip.lanes[1:]:
         for rows, warm in zip(arrays, warming_up, strict=True):
             rows.cross_fade(warm, range(lane.start - WARM_UP, lane.start))
     return [rows.observations(info, plan, people) for rows, plan in zip(arrays, plans, strict=True)]

@@ -20,6 +20,10 @@ Result = TypeVar("Result")
 
 SHORTEST_LANE = 24
 """Least frames per lane. A second lane in a shorter clip would spend most of its time on warm-up frames."""
+USUAL_LANE = 240
+"""Frames per lane of a long clip. The warm-up frames cost 3 % of it, and a minute of film keeps seven cores busy."""
+LEAST_LANES = 2
+"""Lanes of a shorter clip."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,13 @@ class StoppedError(Exception):
     """Raised in a lane to stop it because another lane failed."""
 
 
-def cut_into_lanes(frame_count: int | None, lanes: int, warm_up: int = 0) -> list[Lane]:
-    """Lanes of equal work: at most `lanes`, and one lane for a clip that is short or of unknown length.
+def cut_into_lanes(frame_count: int | None, warm_up: int = 0) -> list[Lane]:
+    """Lanes of equal work: two, more in a long clip, and one in a clip that is short or of unknown length.
 
     Every lane except the first also reads `warm_up` frames before its own.
     """
     count = frame_count or 0
-    lanes = max(1, min(lanes, count // SHORTEST_LANE))
+    lanes = max(1, min(max(LEAST_LANES, count // USUAL_LANE), count // SHORTEST_LANE))
     work = count + (lanes - 1) * warm_up
     starts = [max(0, work * number // lanes - (number - 1) * warm_up) if number else 0 for number in range(lanes)]
     ends = [*starts[1:], None]

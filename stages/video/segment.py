@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.errors import InputError
-from stages.video.source import Frame, decoded, opened, upright_frames, video_timing
+from stages.video.source import Frame, decoded, opened, read_frames, upright_frames, video_timing
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -63,6 +63,21 @@ def read_stretch(path: Path, first: Moment, count: int) -> Iterator[Frame]:
             found += 1
     if not found:
         raise InputError(f"{path} ends before frame {first.index}; the file has changed, run the command again")
+
+
+def read_from(path: Path, first: Moment, begin: Moment) -> Iterator[Frame]:
+    """Yield the upright frames of a video from `first` on, as `read_frames` does after it has yielded those before.
+
+    `begin` is frame 0. Raises InputError as `read_frames`.
+    """
+    with opened(path) as (container, stream):
+        frames = _seek(path, container, stream, first)
+        if frames is not None and stream.time_base is not None and begin.pts is not None:
+            timing = video_timing(path)
+            start = timing.seconds(0, float(begin.pts * stream.time_base))
+            yield from upright_frames(path, frames, stream, timing, first.index, start)
+            return
+    yield from islice(read_frames(path), first.index, None)
 
 
 def _seek(path: Path, container: InputContainer, stream: VideoStream, first: Moment) -> Iterator[VideoFrame] | None:

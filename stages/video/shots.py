@@ -8,7 +8,7 @@ Neither of the two finds a dissolve, or a jump within one shot.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,16 +59,21 @@ def find_shots(path: Path, cut_score: float, progress: Progress = silent) -> Sho
     return Shots(info, len(times), tuple(starts), times, sums)
 
 
-def shot_starts(info: VideoInfo, cut_score: float, progress: Progress = silent) -> tuple[int, ...]:
-    """First frame of each shot, beginning with 0. A photo is one shot. Raises InputError as `find_shots`."""
-    if info.is_photo:
-        return (0,)
-    starts = [0]
-    for index, (score, _) in enumerate(_scored(info.path)):
+def shot_starts(
+    info: VideoInfo, cut_score: float, progress: Progress = silent, marked: Collection[int] = ()
+) -> tuple[tuple[int, ...], dict[int, Moment]]:
+    """First frame of each shot, beginning with 0, and what identifies the `marked` frames. A photo is one shot.
+
+    Raises InputError as `find_shots`.
+    """
+    starts, moments = [0], {}
+    for index, (score, frame) in enumerate(() if info.is_photo else _scored(info.path)):
         if score >= cut_score and index:
             starts.append(index)
+        if index in marked:
+            moments[index] = Moment(index, frame.pts, checksum(frame))
         progress(LABEL, index + 1, info.frame_count)
-    return tuple(starts)
+    return tuple(starts), moments
 
 
 def shot_scores(path: Path) -> list[float]:

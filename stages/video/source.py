@@ -113,17 +113,24 @@ def read_frames(path: Path) -> Iterator[Frame]:
 
 
 def upright_frames(
-    path: Path, frames: Iterable[VideoFrame], stream: VideoStream, timing: Timing, first: int = 0
+    path: Path,
+    frames: Iterable[VideoFrame],
+    stream: VideoStream,
+    timing: Timing,
+    first: int = 0,
+    start: float | None = None,
 ) -> Iterator[Frame]:
-    """The decoded frames upright, with their times; the first of them is frame `first` of the video, and at time 0.
+    """The decoded frames upright, with their times; the first of them is frame `first` of the video. Time 0 is `start`
+    in the file's clock, or the first of the frames.
 
     Raises InputError for a frame of another size, and for one that is not later than the one before.
     """
-    start, before, upright = 0.0, -1.0, None
+    before, upright = -1.0, None
     for index, frame in enumerate(frames, start=first):
         seconds = timing.seconds(index, frame.time)
+        start = seconds if start is None else start
         if upright is None:
-            start, upright = seconds, Upright(frame, stream.sample_aspect_ratio)
+            upright = Upright(frame, stream.sample_aspect_ratio)
             _check_side(path, upright)
         elif not upright.fits(frame):
             raise InputError(f"{path}: the picture changes its size at frame {index}; convert it with ffmpeg first")

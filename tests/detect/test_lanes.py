@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import skimage.data
 
-from stages.detect.config import DetectConfig
 from stages.detect.holistic import detect
 from stages.detect.lanes import Lane, StoppedError, cut_into_lanes, run_lanes
 from stages.errors import InputError
@@ -35,24 +34,27 @@ def clip(tmp_path_factory):
 
 def test_every_frame_is_in_one_lane():
     """Lanes have no gap and no overlap, the last has no end, and clips that are short or of unknown length have one."""
-    for count in (48, 49, 77, 1000):
-        lanes = cut_into_lanes(count, 2)
+    for count, number in ((48, 2), (49, 2), (77, 2), (719, 2), (720, 3), (1800, 7)):
+        lanes = cut_into_lanes(count)
         assert [sum(lane.holds(frame) for lane in lanes) for frame in range(count + 3)] == [1] * (count + 3)
-        assert len(lanes) == 2
-    work = [lane.end or 1000 for lane in cut_into_lanes(1000, 3, warm_up=8)]
-    assert [work[0], work[1] - work[0] + 8, work[2] - work[1] + 8] == [338, 339, 339]
-    assert cut_into_lanes(47, 2) == cut_into_lanes(None, 2) == [Lane(0, 0, None)]
+        assert len(lanes) == number
+    work = [lane.end or 800 for lane in cut_into_lanes(800, warm_up=8)]
+    assert [work[0], work[1] - work[0] + 8, work[2] - work[1] + 8] == [272, 272, 272]
+    assert cut_into_lanes(47) == cut_into_lanes(None) == [Lane(0, 0, None)]
 
 
-def test_two_lanes_agree_with_one_and_repeat(clip):
-    """Two lanes agree with one within 0.1 of the face height, have no jump where they meet, and repeat exactly."""
-    one = detect(clip, DetectConfig(lanes=1))
+def test_two_lanes_agree_with_one_and_repeat(clip, monkeypatch):
+    """Two lanes agree with one within 0.1 of the face height, have no jump where they meet, and repeat exactly, however
+    many cores work on them."""
+    with monkeypatch.context() as patched:
+        patched.setattr("stages.detect.lanes.LEAST_LANES", 1)
+        one = detect(clip)
     calls = []
 
     def note(label: str, done: int, total: int | None) -> None:
         calls.append((label, done, total, threading.current_thread()))
 
-    two = detect(clip, DetectConfig(lanes=2), note)
+    two = detect(clip, progress=note)
     height = np.linalg.norm(one.face[:, 10, :2] - one.face[:, 152, :2], axis=-1)
     for part, most in (("face", 0.02), ("pose", 0.1)):
         rows = slice(0, 478) if part == "face" else slice(0, 13)
@@ -63,7 +65,8 @@ def test_two_lanes_agree_with_one_and_repeat(clip):
     assert steps[FRAMES // 2 - 2 : FRAMES // 2 + 10].max() < usual.max() + 0.01 * height.mean()
     np.testing.assert_array_equal(two.frame_index, np.arange(FRAMES))
     np.testing.assert_allclose(two.pts_seconds, one.pts_seconds)
-    again = detect(clip, DetectConfig(lanes=2))
+    monkeypatch.setattr("stages.cores._most", 1)
+    again = detect(clip)
     for part in ("pose", "pose_world", "face", "left_hand", "right_hand", "evidence", "person_box"):
         np.testing.assert_array_equal(getattr(two, part), getattr(again, part))
     assert {thread for *_, thread in calls} == {threading.current_thread()}
@@ -80,7 +83,7 @@ def test_a_failing_lane_stops_the_others():
             frame_done()
 
     with pytest.raises(InputError, match="frame 3 is damaged"):
-        run_lanes(cut_into_lanes(100, 2), work, silent, "reading", 100)
+        run_lanes(cut_into_lanes(100), work, silent, "reading", 100)
     assert not issubclass(StoppedError, InputError)
 
 

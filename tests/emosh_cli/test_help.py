@@ -70,7 +70,17 @@ COMMANDS = {
     | OUT
     | WORK
     | TALK,
-    "track": {"--overlay", "--person", "--fov", "--focal-px", "--height-cm", "--solver", "--prior", "--keypoints"}
+    "track": {
+        "--jobs",
+        "--overlay",
+        "--person",
+        "--fov",
+        "--focal-px",
+        "--height-cm",
+        "--solver",
+        "--prior",
+        "--keypoints",
+    }
     | {"--detector", "--strict"}
     | BODY
     | OUT
