@@ -7,7 +7,7 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
 LICENCE = "Apache-2.0"
-"""Of the mediapipe wheel that holds the files, and of the model cards of its networks."""
+"""Of the mediapipe wheel that holds the files. The model cards could not be opened here."""
 SOURCE = "the wheel mediapipe 0.10.21, converted by tools/convert_networks.py"
 
 
