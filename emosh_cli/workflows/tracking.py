@@ -55,6 +55,7 @@ def with_contacts(motion: Motion, body: Body, console: Console) -> Motion:
 
 def track_people(run: Run, source: Path, body: str, config: TrackConfig, folder: Path) -> list[tuple[Path, Motion]]:
     """Track everyone in a video or a photo; a file each in `folder`, by the person's number."""
+    from stages.artifacts.leftovers import made_folder
     from stages.artifacts.motion import save_motion
     from stages.body.store import open_body
     from stages.track.track import track_everyone
@@ -62,12 +63,13 @@ def track_people(run: Run, source: Path, body: str, config: TrackConfig, folder:
     opened, made = open_body(body, progress=run.console.progress), []
     for motion in track_everyone(source, opened, config, progress=run.console.progress):
         if not made:
-            folder.mkdir(exist_ok=True)
             for old in folder.glob(PERSON_FILE.format("*")):
                 old.unlink()
             note_shots(run.console, motion)
         path = folder / PERSON_FILE.format(motion.provenance.config["person"])
-        save_motion(path, with_contacts(motion, opened, run.console))
+        motion = with_contacts(motion, opened, run.console)
+        with made_folder(folder):
+            save_motion(path, motion)
         run.console.note(f"{path.name}: {summary_of(motion, run.seconds)[0]}")
         made.append((path, motion))
     return made

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from stages.artifacts.leftovers import made_folder
 from stages.artifacts.motion import Motion, expected_notes
 from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
@@ -118,12 +119,11 @@ def write_scail_2(
     rate = motion.fps if fps is None else Fraction(fps)
     rows = nearest_rows(motion, rate)
     comment = {"comment": _provenance(motion, ref_motion, body, ref, framing, rate, short_side).to_json()}
-    folder.mkdir(exist_ok=True)
     drawn = placed(motion, ref_motion, framing, body)
     view = crop.view(drawn) if framing == REF else View.fitted(drawn, width, height)
     paint = drawing(SHADED).painter(drawn, body, view, DrawingOptions())
     black = np.zeros((height, width, 3), np.uint8)
-    with ExitStack() as open_files:
+    with made_folder(folder), ExitStack() as open_files:
         driving, masks = (
             open_files.enter_context(
                 VideoSink(folder / name, width, height, rate, lossless=name == MASK, metadata=comment)

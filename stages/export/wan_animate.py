@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from stages.artifacts.leftovers import made_folder
 from stages.artifacts.motion import Motion, expected_notes
 from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
@@ -86,11 +87,10 @@ def write_wan_animate(
     comment = {"comment": _provenance(motion, inputs, body, ref, video, framing, fps, area).to_json()}
     if own is not None and video is not None:
         check_tracked_video(video, own)
-    folder.mkdir(exist_ok=True)
     drawn, outside = placed(motion, ref_motion, framing, body), 0
     view, paint = _pose_painter(drawn, body, framing, width, height)
     faces = draw_faces(motion, body, rows) if own is None or video is None else cut_faces(video, own, body, rows)
-    with ExitStack() as open_files:
+    with made_folder(folder), ExitStack() as open_files:
         pose_sink, face_sink = (
             open_files.enter_context(VideoSink(folder / name, *size, fps, metadata=comment))  # type: ignore[arg-type]
             for name, size in ((POSE, (width, height)), (FACE, (FACE_PX, FACE_PX)))
