@@ -76,15 +76,31 @@ def temporary_folder() -> Iterator[Path]:
             shutil.rmtree(made, ignore_errors=True)
 
 
+def temporary_home() -> Path | None:
+    """A folder of this user that stays, in the system's temporary folder: for what is made once where the user's own
+    folders cannot be written. None where there is none, or where somebody else could write into it."""
+    folder = Path(tempfile.gettempdir()) / f"emosh-home-{os.geteuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return folder if is_own and os.access(folder, os.W_OK) else None
+
+
 @contextmanager
-def made_folder(folder: Path) -> Iterator[Path]:
-    """Make `folder` if it is not there. A block that fails and has written nothing into it leaves no new folder."""
+def made_folder(folder: Path, whole: bool = False) -> Iterator[Path]:
+    """Make `folder` if it is not there. A block that fails leaves no new folder that is empty, nor, where the folder is
+    one result as a `whole`, what is in it."""
     was_there = folder.is_dir()
     folder.mkdir(exist_ok=True)
     try:
         yield folder
     except BaseException:
-        if not was_there:
+        if not was_there and whole:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif not was_there:
             with suppress(OSError):
                 folder.rmdir()  # only if it is empty
         raise

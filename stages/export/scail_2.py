@@ -123,18 +123,19 @@ def write_scail_2(
     view = crop.view(drawn) if framing == REF else View.fitted(drawn, width, height)
     paint = drawing(SHADED).painter(drawn, body, view, DrawingOptions())
     black = np.zeros((height, width, 3), np.uint8)
-    with made_folder(folder), ExitStack() as open_files:
-        driving, masks = (
+    with made_folder(folder, whole=True), ExitStack() as open_files:
+        masks, driving = (  # the last is finished first: a folder that a killed run left is known by it
             open_files.enter_context(
                 VideoSink(folder / name, width, height, rate, lossless=name == MASK, metadata=comment)
             )
-            for name in (DRIVING, MASK)
+            for name in (MASK, DRIVING)
         )
         for count, frame in enumerate(posed_frames(drawn, body, view, rows)):
             picture = paint(frame) if frame.seen["body"] else black
             driving.write(picture)
             masks.write(coloured(np.any(picture, 2), BLACK))
             progress("drawing SCAIL-2's input", count + 1, len(rows))
+        open_files.close()
         write_png(folder / PHOTO, photo)
         write_png(folder / PHOTO_MASK, coloured(person, WHITE))
     return Scail2Files(len(rows), rate, width, height)

@@ -38,16 +38,23 @@ def test_temporary_folders_of_killed_runs_are_removed(tmp_path: Path, monkeypatc
 
 
 def test_a_failed_run_leaves_no_empty_folder(tmp_path: Path) -> None:
-    """A folder that the block made goes if nothing is in it; one that was there before, or holds something, stays."""
-    for name, was_there, written in (("new", False, False), ("old", True, False), ("used", False, True)):
+    """A folder that the block made goes if nothing is in it, or if it is a result as a whole; one that was there before
+    stays."""
+    for name, was_there, written, whole, stays in (
+        ("new", False, False, False, False),
+        ("old", True, False, False, True),
+        ("used", False, True, False, True),
+        ("result", False, True, True, False),
+        ("older", True, True, True, True),
+    ):
         folder = tmp_path / name
         if was_there:
             folder.mkdir()
-        with pytest.raises(KeyboardInterrupt), made_folder(folder):
+        with pytest.raises(KeyboardInterrupt), made_folder(folder, whole):
             if written:
                 (folder / "a").touch()
             raise KeyboardInterrupt
-        assert folder.exists() == (was_there or written), name
+        assert folder.exists() == stays, name
 
 
 def test_unfinished_files_are_known(tmp_path: Path) -> None:
