@@ -8,10 +8,15 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
+from stages.artifacts.leftovers import unfinished
 from stages.errors import InputError
 
 REPORT_IT = "this is a bug in emosh; please report it with what EMOSH_DEBUG=1 prints for the same command"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class WorkersKilled(KeyboardInterrupt):
+    """Ctrl-C while workers were ending: they were killed, and removed nothing."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ def message_of(error: BaseException) -> Message:
     if isinstance(error, InputError):
         return Message(_one_line(str(error)), 2)
     if isinstance(error, KeyboardInterrupt):
-        return Message("stopped; no half-written file is left; run the same command again to continue", 130)
+        return Message(_stopped(error), 130)
     if isinstance(error, MemoryError):
         return Message("out of memory; close other programs, or use a shorter or smaller video", 2)
     if isinstance(error, ModuleNotFoundError) and not _is_own_module(error.name):
@@ -35,6 +40,12 @@ def message_of(error: BaseException) -> Message:
     if isinstance(error, OSError) and error.errno is not None:
         return _os_error_message(error)
     return Message(_one_line(f"{type(error).__name__}: {error}; {REPORT_IT}"), 1)
+
+
+def _stopped(error: KeyboardInterrupt) -> str:
+    if isinstance(error, WorkersKilled) or unfinished():
+        return "stopped; the same command continues, and removes the half-written files that are left"
+    return "stopped; no half-written file is left; run the same command again to continue"
 
 
 def _is_own_module(name: str | None) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from emosh_cli.outputs import PIPE
+from stages.artifacts.leftovers import temporary_folder
 from stages.errors import InputError
 
 
@@ -23,8 +23,8 @@ def readable(path: Path) -> Iterator[Path]:
     data = sys.stdin.buffer.read()
     if not data:
         raise InputError("standard input is empty; the command before the pipe made nothing")
-    with tempfile.TemporaryDirectory(prefix="emosh-") as folder:
-        temporary = Path(folder) / "stdin.npz"
+    with temporary_folder() as folder:
+        temporary = folder / "stdin.npz"
         temporary.write_bytes(data)
         try:
             yield temporary
@@ -37,8 +37,8 @@ def write(path: Path, save: Callable[[Path], None]) -> None:
     if path != PIPE:
         save(path)
         return
-    with tempfile.TemporaryDirectory(prefix="emosh-") as folder:
-        temporary = Path(folder) / "stdout.npz"
+    with temporary_folder() as folder:
+        temporary = folder / "stdout.npz"
         save(temporary)
         sys.stdout.buffer.write(temporary.read_bytes())
         sys.stdout.buffer.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -94,6 +95,7 @@ def _work(
     function: Callable[..., object], given: tuple[Any, ...], environment: dict[str, str], folder: str,
     out: _Stream, err: _Stream,
 ) -> None:  # fmt: skip
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so its children
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -66,10 +65,11 @@ def _gallery(
         run.show_plan([f"show {each.result} in {target}" for each in found], output=str(target))
         return
     from emosh_cli.workflows.gallery import gallery_entry
+    from stages.artifacts.leftovers import temporary_folder
     from stages.export.gallery import gallery_folder, write_gallery
 
-    with tempfile.TemporaryDirectory() as spool:
-        drawn = Path(spool) if embed else gallery_folder(target) / "overlays"
+    with temporary_folder() as spool:
+        drawn = spool if embed else gallery_folder(target) / "overlays"
         entries = [gallery_entry(run, each, drawn if overlay else None, body) for each in found]
         copied = write_gallery(target, entries, title or folder.resolve().name, embed, run.console.progress)
     run.done(target, f"{len(found)} runs, {copied} videos and photos copied", runs=len(found), copied=copied)

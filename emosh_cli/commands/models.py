@@ -95,10 +95,10 @@ def register(app: typer.Typer) -> None:
             return
         if name != "open":
             raise InputError(f"no body is called '{name}'; choose open or ehm")
-        from stages.body.store import body_path, open_body
+        from stages.body.store import open_body
 
         body = open_body(name, progress=run.console.progress)
-        run.done(body_path(name), f"{len(body.v_template)} vertices, {len(body.expression_names)} facial actions")
+        run.done(body.path, f"{len(body.v_template)} vertices, {len(body.expression_names)} facial actions")
 
     @command(group, "add", "Commands", run_options=False)
     def add(

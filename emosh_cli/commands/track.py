@@ -183,6 +183,11 @@ def _track(
         from stages.track.overlay import write_overlay
 
         write_overlay(source, motion, open_body(body), overlay, run.console.progress)
-    pipes.write(target, lambda path: save_motion(path, motion))
+    try:
+        pipes.write(target, lambda path: save_motion(path, motion))
+    except BaseException:
+        if overlay is not None:
+            overlay.unlink(missing_ok=True)
+        raise
     summary, figures = summary_of(motion, run.seconds)
     run.done(None if target == PIPE else target, summary, summary_figures=figures, overlay=overlay)

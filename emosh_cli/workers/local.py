@@ -7,9 +7,13 @@ own. If that process dies too, twice, the job gets KILLED as its result, and the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from emosh_cli.errors import WorkersKilled
 from stages.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -19,8 +23,10 @@ if TYPE_CHECKING:
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-Engine = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[Any, Any]]]
-"""(function, jobs) -> iterator of (job, result or KILLED), in the order in which jobs finish."""
+Engine = Callable[[Callable[[Any], Any], Sequence[Any]], Generator[tuple[Any, Any], None, None]]
+"""(function, jobs) -> (job, result or KILLED), in the order in which jobs finish. Closing it ends its processes."""
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the signal that a process gets when its parent ends."""
 
 WORKER_GB = 1.6
 """Memory per worker: tracking peaks at 1.2 GB (clip d7, 960x540), and a 4K video adds its decoded pictures."""
@@ -49,20 +55,29 @@ def _free_gb() -> float:
         return float("inf")
 
 
+@contextmanager
 def run_jobs(
     engine: Engine, function: Callable[[Job], Result], jobs: Sequence[Job], progress: Progress, label: str
-) -> Iterator[tuple[Job, Result | None]]:
-    """Run all jobs and report to `progress`. Yields (job, result) as jobs finish; the result is None for KILLED."""
-    progress(label, 0, len(jobs))
-    for done, (job, result) in enumerate(engine(function, jobs), start=1):
-        yield job, None if isinstance(result, Killed) else result
-        progress(label, done, len(jobs))
+) -> Iterator[Iterator[tuple[Job, Result | None]]]:
+    """Run all jobs and report to `progress`. Yields an iterator of (job, result) as jobs finish; the result is None for
+    KILLED. The end of the block ends the engine's processes, however it ends."""
+
+    def reported() -> Iterator[tuple[Job, Result | None]]:
+        progress(label, 0, len(jobs))
+        for done, (job, result) in enumerate(finished, start=1):
+            yield job, None if isinstance(result, Killed) else result
+            progress(label, done, len(jobs))
+
+    with closing(engine(function, jobs)) as finished:
+        yield reported()
 
 
 def local_engine(workers: int) -> Engine:
     """An engine with `workers` processes of this machine. With 1 worker the jobs run in the calling process."""
 
-    def run(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Killed]]:
+    def run(
+        function: Callable[[Job], Result], jobs: Sequence[Job]
+    ) -> Generator[tuple[Job, Result | Killed], None, None]:
         count = min(workers, len(jobs))
         if count <= 1:
             for job in jobs:
@@ -99,12 +114,24 @@ def _run_until_process_dies(
         return []
     except BrokenProcessPool:
         return list(running.values())
-    except BaseException:  # the run ends: do not wait for running jobs
+    except BaseException:  # the run ends: do not wait for running jobs, but let them remove what they began
         for child in multiprocessing.active_children():
             child.terminate()
         raise
     finally:
+        _shut_down(pool)
+
+
+def _shut_down(pool: ProcessPoolExecutor) -> None:
+    """Wait until the workers have ended. Raises WorkersKilled where Ctrl-C asks not to wait for that."""
+    import multiprocessing
+
+    try:
         pool.shutdown(wait=True, cancel_futures=True)
+    except KeyboardInterrupt as error:
+        for child in multiprocessing.active_children():
+            child.kill()
+        raise WorkersKilled from error
 
 
 def _run_alone(function: Callable[[Job], Result], job: Job) -> Result | Killed:
@@ -129,11 +156,15 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def limit_to_one_core(taken: Any = None) -> None:
-    """Start-up of a worker: use one core only, and exit if the parent process dies.
+    """Start-up of a worker: use one core only, and end with the parent process, however that ends.
+
+    SIGTERM, which the parent sends, ends the running job through its stack, so that it removes what it began. Ctrl-C is
+    left to the parent, which the terminal sends it to as well.
 
     With the shared counter `taken`, each worker is pinned to the next core. Thread counts of libraries are set before
     the libraries are loaded. Detector and fit start their own threads, which then share that core.
     """
+    _end_with_parent()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = "1"
     if taken is not None and hasattr(os, "sched_setaffinity"):
@@ -144,21 +175,33 @@ def limit_to_one_core(taken: Any = None) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    _end_with_parent()
 
 
 def _end_with_parent() -> None:
-    """Exit if the parent dies. Otherwise a worker whose parent was killed would wait for jobs forever."""
+    """Let the parent's end, also by kill -9, end this process: the kernel kills it on Linux, a thread elsewhere.
+
+    A thread alone is not enough: it waits while a library holds the interpreter, as a compiler does for seconds.
+    """
     import multiprocessing
     import threading
     from multiprocessing.connection import wait
 
     parent = multiprocessing.parent_process()
-    if parent is None:
+    if parent is None:  # a worker of Ray, which ends its own
         return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    if sys.platform == "linux":
+        import ctypes
 
-    def watch() -> None:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:  # the parent may also have ended before the call above
         wait([parent.sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)

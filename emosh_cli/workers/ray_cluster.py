@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -30,7 +30,7 @@ def ray_engine(workers: int) -> Engine:
     """
     _require_packages()
 
-    def run(function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    def run(function: Callable[[Any], Any], jobs: Sequence[Any]) -> Generator[tuple[Any, Any], None, None]:
         if not jobs:
             return
         for name, value in ENVIRONMENT.items():

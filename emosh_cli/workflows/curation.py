@@ -47,9 +47,10 @@ class Curation:
         folder, target, config = self.folder.absolute(), self.target.absolute(), self.configs["curate"]
         jobs = [VideoJob(path.absolute(), folder, name, target, config) for path, name in names.items()]
         found: dict[str, VideoRecord] = {}
-        for job, record in run_jobs(self.engine, scan_video, jobs, self.run.console.progress, "videos scanned"):
-            path = job.path.relative_to(folder).as_posix()
-            found[job.name] = record or VideoRecord(job.name, Source(path, 0, 0, ""), error=f"killed: {DIED_MESSAGE}")
+        with run_jobs(self.engine, scan_video, jobs, self.run.console.progress, "videos scanned") as finished:
+            for job, record in finished:
+                path = Source(job.path.relative_to(folder).as_posix(), 0, 0, "")
+                found[job.name] = record or VideoRecord(job.name, path, error=f"killed: {DIED_MESSAGE}")
         return found
 
     def measure(self, videos: dict[str, VideoRecord]) -> tuple[dict[str, WindowRecord], int]:
@@ -62,10 +63,10 @@ class Curation:
         known = {job.name: record for job in jobs if (record := finished_record(job)) is not None}
         left = [job for job in jobs if job.name not in known]
         found = dict(known)
-        for job, record in run_jobs(self.engine, measure_window, left, self.run.console.progress, "windows measured"):
-            found[job.name] = record or WindowRecord(
-                job.name, job.place.key(job.sha256), error=f"killed: {DIED_MESSAGE}"
-            )
+        with run_jobs(self.engine, measure_window, left, self.run.console.progress, "windows measured") as finished:
+            for job, record in finished:
+                of = job.place.key(job.sha256)
+                found[job.name] = record or WindowRecord(job.name, of, error=f"killed: {DIED_MESSAGE}")
         return found, len(known)
 
     def window_jobs(self, video: VideoRecord) -> list[WindowJob]:
@@ -165,14 +166,14 @@ def _refuse_other_curation(target: Path, record: Provenance, folder: Path, force
 def _start_folder(target: Path, record: Provenance, force: bool) -> None:
     """Make the folder and write its provenance first. With `force`, forget what earlier runs made."""
     from stages.artifacts.atomic import atomic_path
+    from stages.artifacts.leftovers import made_folder
     from stages.curate.records import recorded_videos, remove_records
 
-    target.mkdir(exist_ok=True)
     if force:
         for video in recorded_videos(target):
             remove_records(target, video)
     curation = {"kind": "curation", "schema": 1, "provenance": json.loads(record.to_json())}
-    with atomic_path(target / CURATION) as part:
+    with made_folder(target), atomic_path(target / CURATION) as part:
         part.write_text(json.dumps(curation, indent=1) + "\n", encoding="utf-8")
 
 

@@ -38,14 +38,15 @@ def write_synthetic(
         run.show_plan([f"draw {count} clips of synthetic people, {size} -> {target}"], output=str(target))
         return
     from emosh_cli.workers.local import DIED_MESSAGE, run_jobs
+    from stages.artifacts.leftovers import made_folder
     from stages.artifacts.manifest import read_manifest, write_manifest
 
-    target.mkdir(exist_ok=True)
     jobs = [
         PersonJob(number, config, target.absolute(), body_file.absolute(), moved_by)
         for number in range(first, first + count)
     ]
-    drawn = [line for _, line in run_jobs(engine, draw_person, jobs, run.console.progress, "drawing people") if line]
+    with made_folder(target), run_jobs(engine, draw_person, jobs, run.console.progress, "drawing people") as finished:
+        drawn = [line for _, line in finished if line]
     manifest = target / MANIFEST
     known = {line.video.name: line for line in read_manifest(manifest)} if manifest.is_file() else {}
     known |= {line.video.name: line for line in drawn}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emosh_cli.outputs import REPORT, output_path, require_file
 from emosh_cli.run import Run
 from emosh_cli.terminal import visible
+from stages.artifacts.leftovers import made_folder
 from stages.artifacts.names import refuse_links
 from stages.cores import usable_cores
 from stages.errors import InputError
@@ -45,11 +46,11 @@ def evaluate_table(run: Run, runs_file: Path, out: Path | None, body: str, jobs:
             f"{cache} is a file; the measurements of {target} are kept in a folder of this name, so move the file"
         )
     refuse_links(cache)
-    cache.mkdir(exist_ok=True)
     for name, clips in runs.left_out.items():
         for clip, why in clips.items():
             run.console.note(f"set {name}: clip {clip} is left out for all methods: {why}")
-    records, remembered = measure_clips(run, planned, jobs)
+    with made_folder(cache):
+        records, remembered = measure_clips(run, planned, jobs)
     write_tables(run, target, runs, configs, planned, records, cache, remembered)
 
 
@@ -144,15 +145,16 @@ def measure_clips(run: Run, planned: list[ClipJob], jobs: int) -> tuple[Records,
     records: Records = {}
     remembered = 0
     engine = local_engine(jobs or usable_cores())
-    for job, found in run_jobs(engine, measure_quietly, planned, run.console.progress, "clips measured"):
-        if found is None:
-            raise InputError(
-                f"{job.describe()}: the process that measured it was killed three times, probably for lack of memory; "
-                "finished clips are kept: run it again with fewer processes, for example --jobs 1"
-            )
-        record, was_there = found
-        records.setdefault((record["method"], record["set"]), {})[record["clip"]] = record
-        remembered += was_there
+    with run_jobs(engine, measure_quietly, planned, run.console.progress, "clips measured") as finished:
+        for job, found in finished:
+            if found is None:
+                raise InputError(
+                    f"{job.describe()}: the process that measured it was killed three times, probably for lack of "
+                    "memory; finished clips are kept: run it again with fewer processes, for example --jobs 1"
+                )
+            record, was_there = found
+            records.setdefault((record["method"], record["set"]), {})[record["clip"]] = record
+            remembered += was_there
     order = {(each.method, each.where, each.clip): number for number, each in enumerate(planned)}
     return {
         key: dict(sorted(clips.items(), key=lambda each: order[(*key, each[0])]))

@@ -39,9 +39,23 @@ def tracked(console: Console, source: Path, body: Body, config: TrackConfig, **o
     """The motion in a video or a photo with its contacts; other people and cuts are noted."""
     from stages.track.track import track
 
+    note_remarks(console, source)
     motion = track(source, body, config, progress=console.progress, **others)
     note_people_and_shots(console, motion, source)
     return with_contacts(motion, body, console)
+
+
+def note_remarks(console: Console, source: Path) -> None:
+    """Print what is not as in an ordinary video, and what is done about it."""
+    from stages.video.source import probe
+
+    info = probe(source)
+    turned = f"its frames are turned by {info.rotation_degrees} degrees, as the file says"
+    remarks = [*info.remarks, *[turned] * bool(info.rotation_degrees)]
+    if info.is_variable_rate:
+        remarks.append("its frame rate varies; each frame keeps its time")
+    if remarks:
+        console.note(f"{source.name}: {'; '.join(remarks)}")
 
 
 def with_contacts(motion: Motion, body: Body, console: Console) -> Motion:
@@ -55,19 +69,22 @@ def with_contacts(motion: Motion, body: Body, console: Console) -> Motion:
 
 def track_people(run: Run, source: Path, body: str, config: TrackConfig, folder: Path) -> list[tuple[Path, Motion]]:
     """Track everyone in a video or a photo; a file each in `folder`, by the person's number."""
+    from stages.artifacts.leftovers import made_folder
     from stages.artifacts.motion import save_motion
     from stages.body.store import open_body
     from stages.track.track import track_everyone
 
     opened, made = open_body(body, progress=run.console.progress), []
+    note_remarks(run.console, source)
     for motion in track_everyone(source, opened, config, progress=run.console.progress):
         if not made:
-            folder.mkdir(exist_ok=True)
             for old in folder.glob(PERSON_FILE.format("*")):
                 old.unlink()
             note_shots(run.console, motion)
         path = folder / PERSON_FILE.format(motion.provenance.config["person"])
-        save_motion(path, with_contacts(motion, opened, run.console))
+        motion = with_contacts(motion, opened, run.console)
+        with made_folder(folder):
+            save_motion(path, motion)
         run.console.note(f"{path.name}: {summary_of(motion, run.seconds)[0]}")
         made.append((path, motion))
     return made

@@ -35,20 +35,21 @@ def train(run: Run, cache: Path, out: Path | None, validation: Path | None, mode
             [found.line(), f"train on {len(opened_cache)} windows of {cache} -> {target}"], output=str(target)
         )
         return
+    from stages.artifacts.leftovers import made_folder
     from stages.train import loop
     from stages.wan.digests import folder_digests
 
-    target.mkdir(exist_ok=True)
-    accelerator = loop.make_accelerator(config, target, cpu=opened.device == "cpu")
-    if run.force and accelerator.is_main_process:
-        remove_checkpoints(target)
-    accelerator.wait_for_everyone()
-    weights = folder_digests(opened.folder, ("transformer",), opened.cache, run.console.progress)
-    validate = validator(pairs, opened, configs["wan"], target) if pairs else None
-    trained = loop.train(
-        opened.folder, opened_cache, config, target,
-        accelerator=accelerator, weights=weights, validate=validate, progress=run.console.progress,
-    )  # fmt: skip
+    with made_folder(target):
+        accelerator = loop.make_accelerator(config, target, cpu=opened.device == "cpu")
+        if run.force and accelerator.is_main_process:
+            remove_checkpoints(target)
+        accelerator.wait_for_everyone()
+        weights = folder_digests(opened.folder, ("transformer",), opened.cache, run.console.progress)
+        validate = validator(pairs, opened, configs["wan"], target) if pairs else None
+        trained = loop.train(
+            opened.folder, opened_cache, config, target,
+            accelerator=accelerator, weights=weights, validate=validate, progress=run.console.progress,
+        )  # fmt: skip
     if is_helper():
         return
     loss = f", loss {trained.losses[-1]:.4f}" if trained.losses else ", no steps left"

@@ -16,6 +16,7 @@ from emosh_cli.run import Run
 from emosh_cli.workers.encode_jobs import MAPS_FOLDER, CacheSettings, EncodeJob, encoders_once, run_encode_job
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.diffusion_model import DiffusionModel
+from stages.artifacts.leftovers import made_folder
 from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
 from stages.drawing.names import MESH
@@ -54,9 +55,9 @@ def encode_manifest(
     settings = CacheSettings(
         **configs, weights={**opened.encode_weights(), "body": drawn.sha256, "code": code_digest()}
     )
-    target.mkdir(exist_ok=True)
     refuse_links(target / MAPS_FOLDER)
-    _write_common(opened, settings, target)
+    with made_folder(target):
+        _write_common(opened, settings, target)
     jobs = [
         EncodeJob(number, clip, settings, target, opened.folder.path, drawn.path, opened.device)
         for number, clip in enumerate(used)
@@ -93,12 +94,14 @@ def _encode_clips(run: Run, jobs: list[EncodeJob], workers: int) -> tuple[list[s
     from emosh_cli.workers.local import DIED_MESSAGE, local_engine, run_jobs
 
     made, there = [], 0
-    for job, result in run_jobs(local_engine(workers), run_encode_job, jobs, run.console.progress, "clips encoded"):
-        if result is None or result.error is not None:
-            run.console.note(f"skipped: {result.error if result else f'{job.clip.video}: {DIED_MESSAGE}'}")
-        else:
-            made.append(result.file)
-            there += result.was_there
+    engine = local_engine(workers)
+    with run_jobs(engine, run_encode_job, jobs, run.console.progress, "clips encoded") as finished:
+        for job, result in finished:
+            if result is None or result.error is not None:
+                run.console.note(f"skipped: {result.error if result else f'{job.clip.video}: {DIED_MESSAGE}'}")
+            else:
+                made.append(result.file)
+                there += result.was_there
     return made, there
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from emosh_cli.console import Console
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.leftovers import made_folder
 from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, sha256_file
 from stages.artifacts.text_files import read_json_object
@@ -56,13 +56,8 @@ class WorkFolder:
             return True
         stamp = self._stamp(output)
         stamp.unlink(missing_ok=True)
-        self.folder.mkdir(exist_ok=True)
-        try:
+        with made_folder(self.folder):
             make(output)
-        except BaseException:
-            with suppress(OSError):
-                self.folder.rmdir()  # only if it is empty
-            raise
         self._digests[output] = sha256_file(output)
         record = {"output": str(output), "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
         with atomic_path(stamp) as part:

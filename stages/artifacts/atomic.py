@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
-import platform
-import secrets
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stages.artifacts.leftovers import new_mark, own, remove_if_left
 from stages.artifacts.regular_file import kind_of
 from stages.errors import InputError
 
@@ -29,46 +27,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     if (kind := kind_of(path)) not in (None, "a file", "a folder"):
         raise InputError(f"{path} is {kind}; name a file to write")
-    part = path.with_name(f".{path.stem}.{_machine_id()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
-    try:
-        with _as_input_error(path):
-            _remove_leftovers(path)
-            part.touch(exist_ok=False)
-            yield part
-            _flush(part)
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _machine_id() -> str:
-    """A short identifier of this machine, because folders may be shared between machines."""
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+    part = path.with_name(f".{path.stem}.{new_mark()}.part{path.suffix}")
+    with own(part):
+        try:
+            with _as_input_error(path):
+                _remove_leftovers(path)
+                part.touch(exist_ok=False)
+                yield part
+                _flush(part)
+                part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _remove_leftovers(path: Path) -> None:
     """Remove temporary files of `path` that killed processes of this machine left; files of running ones are kept."""
-    for leftover in path.parent.glob(f".{glob.escape(path.stem)}.{_machine_id()}-*.part{glob.escape(path.suffix)}"):
-        owner = leftover.name.removeprefix(f".{path.stem}.{_machine_id()}-").partition("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
-            leftover.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    """Whether a process of this machine still runs.
-
-    A zombie does not count: a process that has ended but was not waited for, as in a container without an init.
-    """
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return True
+    before, after = f".{path.stem}.", f".part{path.suffix}"
+    for leftover in path.parent.glob(f"{glob.escape(before)}*{glob.escape(after)}"):
+        remove_if_left(leftover, leftover.name.removeprefix(before).removesuffix(after))
 
 
 def _flush(part: Path) -> None:

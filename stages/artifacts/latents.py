@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from stages.artifacts.limits import LONG_SECONDS, MAX_FPS, MAX_SIDE_PX
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
 from stages.artifacts.streamed_safetensors import Declared, StreamedReader
@@ -104,7 +105,7 @@ class Latents:
         if metadata.get("emosh_schema") != str(LATENTS.version):
             found = metadata.get("emosh_schema")
             raise InputError(f"{path} has latents schema {found}, expected {LATENTS.version}; encode again")
-        self.sizes = LATENTS.validate(self._file.placeholders(), str(path))
+        self.sizes = LATENTS.check_shapes(self._file.placeholders(), str(path))
         self.header = _header(path, metadata)
         if self.sizes["frames"] != self.header.frames:
             raise InputError(
@@ -129,14 +130,22 @@ class Latents:
                 )
         if self.has("background") != self.has("replace_mask"):
             raise InputError(f"{self.path} has only one of background and replace_mask; encode again")
-        if header.fps <= 0:
-            raise InputError(f"{self.path}: its header says {header.fps} frames per second; encode again")
+        for what, value, right in (
+            ("frames per second", header.fps, 0 < header.fps < MAX_FPS),
+            ("frames", header.frames, header.frames > 0),
+            ("pixels as its longer side", max(header.width, header.height), header.width <= MAX_SIDE_PX
+             and header.height <= MAX_SIDE_PX),
+            ("frames that chunks share", header.overlap_frames, 0 <= header.overlap_frames < header.chunk_frames),
+            ("seconds", header.duration_seconds, 0 <= header.duration_seconds <= LONG_SECONDS),
+        ):  # fmt: skip
+            if not right:
+                raise InputError(f"{self.path}: its header says {value} {what}; encode again")
 
     def check_values(self) -> None:
         """Read the whole file once, one chunk at a time; pictures of a background can hold any value.
 
-        Raises InputError for values that are not finite, for times that do not rise, and for masks of other values than
-        0 and 1.
+        Raises InputError for values that are not finite, for times that do not rise or are of no clip, and for masks of
+        other values than 0 and 1.
         """
         for name in self._file.declared:
             if name not in ("motion_latents", "background", "replace_mask"):
@@ -147,7 +156,10 @@ class Latents:
                     raise InputError(f"{self.path}: replace_mask is not 0 or 1 at frame {frame}; encode again")
         for chunk in range(self.sizes["chunks"]):
             self.motion(chunk)
-        bad = np.flatnonzero(np.diff(self.read("pts_seconds")) <= 0)
+        times = self.read("pts_seconds")
+        if not (times[0] >= 0 and times[-1] <= LONG_SECONDS):
+            raise InputError(f"{self.path}: a frame is at {times[-1]:g} s; encode again")
+        bad = np.flatnonzero(np.diff(times) <= 0)
         if len(bad):
             raise InputError(f"{self.path}: frame {bad[0] + 1} is not later than the frame before; encode again")
 

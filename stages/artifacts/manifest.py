@@ -13,6 +13,7 @@ cut out of another video; they may be missing.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.limits import MAX_FPS, MAX_FRAMES
 from stages.artifacts.names import checked_reading
 from stages.artifacts.text_files import parse_json, read_text
 from stages.errors import InputError
@@ -111,11 +113,23 @@ def _parse_line(path: Path, number: int, line: str) -> ClipLine:
         )
     except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         raise InputError(f"{where}: {error}") from error
-    if clip.reason is None and (clip.motion is None or clip.frames < 1 or clip.first_frame < 0 or clip.fps <= 0):
-        raise InputError(
-            f"{where}: a clip without a reason needs a motion, frames and fps above 0, and first_frame 0 or more"
-        )
+    _check_values(clip, where)
     return clip
+
+
+def _check_values(clip: ClipLine, where: str) -> None:
+    """Raises InputError for values that no clip has."""
+    if clip.reason is None and (clip.motion is None or clip.frames < 1 or clip.fps <= 0):
+        raise InputError(f"{where}: a clip without a reason needs a motion, and frames and fps above 0")
+    if not 0 <= clip.fps < MAX_FPS:
+        raise InputError(f"{where}: 'fps' is {clip.fps}, expected 0 to {MAX_FPS}")
+    numbers = {"frames": clip.frames, "first_frame": clip.first_frame, "source_first_frame": clip.source_first_frame}
+    for name, value in numbers.items():
+        if value is not None and not 0 <= value <= MAX_FRAMES:
+            raise InputError(f"{where}: '{name}' is {value}, expected 0 to {MAX_FRAMES}")
+    for name, value in clip.figures.items():
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise InputError(f"{where}: figure '{name}' is {value!r:.40}, expected a number")
 
 
 def _relative(path: Path, folder: Path) -> str:

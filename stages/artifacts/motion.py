@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from stages.artifacts.contacts import CONTACT_FIELDS, Contacts, contact_arrays, contacts_from
+from stages.artifacts.limits import LONG_SECONDS, MAX_FPS, MAX_SIDE_PX
 from stages.artifacts.npz import opened_npz, write_npz
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
@@ -31,8 +32,6 @@ FAR_M, FAR_PX = 10_000.0, 1e7
 """Farthest place of a body, metres; largest entry of K, pixels."""
 TURN_RAD, SHAPE, EXPRESSION = 100.0, 100.0, 100.0
 """Largest values of rotations, body shape and expression. Trackers stay below 7, 10 and 10."""
-LONG_SECONDS = 30 * 24 * 3600.0
-MAX_FPS = 1000
 VIEWS = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
 """Arrays that are columns of `poses`, in its order, for AMASS readers."""
 
@@ -79,7 +78,7 @@ MOTION = Schema(
             most=10,
         ),
         Field("emosh_K", "frames 3 3", "float", "pinhole intrinsics, pixels", least=-FAR_PX, most=FAR_PX),
-        Field("emosh_image_size", "2", "int", "width, height in pixels, upright", least=1, most=16384),
+        Field("emosh_image_size", "2", "int", "width, height in pixels, upright", least=1, most=MAX_SIDE_PX),
         Field("emosh_fps", "2", "int", "exact frame rate: numerator, denominator", least=1, most=2**31),
         Field("emosh_frame_index", "frames", "int", "row number in the source", least=0, most=2**40, rises=True),
         Field(

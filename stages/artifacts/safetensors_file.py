@@ -117,14 +117,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, 
     The library orders the metadata by chance, so the header is written again with it sorted, at the same length. Raises
     OSError where the library reports one of the system, such as a full disk.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    try:
+    with system_errors(path):
         save_file(dict(tensors), path, None if metadata is None else dict(metadata))
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error from error
     if not metadata:
         return
     with path.open("r+b") as file:
@@ -135,3 +131,15 @@ def save_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, 
         assert len(text) <= length, "the header became longer by being sorted"
         file.seek(8)
         file.write(text.ljust(length))
+
+
+@contextmanager
+def system_errors(path: Path) -> Iterator[None]:
+    """Raise what the library reports of the system while it writes, such as a full disk, as the OSError that it is."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error from error

@@ -100,6 +100,8 @@ def _check_range(row: Field, array: np.ndarray, where: str) -> None:
     if row.kind == "text" or not array.size:
         return
     values = np.atleast_1d(array)
+    if not (row.rises or math.isfinite(row.least) or math.isfinite(row.most)):
+        return
     outside = (values < row.least) | (values > row.most)
     if outside.any():
         first = tuple(int(place) for place in np.argwhere(outside)[0])

@@ -18,8 +18,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.limits import MAX_FRAMES, MAX_SIDE_PX
 from stages.artifacts.names import checked_name
 from stages.artifacts.provenance import Provenance
+from stages.artifacts.records import record_of
 from stages.artifacts.schema import Field, Schema
 from stages.artifacts.streamed_safetensors import Declared, StreamedReader
 from stages.artifacts.text_files import read_json_object
@@ -53,7 +55,7 @@ COMMON = Schema(
         Field("grey_latents", f"16 latent_frames {PLANE}", "float", "an all-grey window", finite=False),
     ),
 )
-INDEX = "index.json"
+INDEX, AGAIN = "index.json", "emosh encode --manifest"
 COMMON_FILE = "common.safetensors"
 OPEN_FILES = 4096
 """Largest number of clip files that are open at once."""
@@ -74,6 +76,21 @@ class CacheIndex:
     drawing: str = "hybrid-1"
     """Version of the drawing of its condition maps. Caches of versions before there were several show the mesh."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for values that no cache has."""
+        for name, side in (("width", self.width), ("height", self.height)):
+            if not 0 < side <= MAX_SIDE_PX or side % 8:
+                raise ValueError(f"'{name}' is {side}, expected a multiple of 8 up to {MAX_SIDE_PX}")
+        if not 0 <= self.overlap_frames < self.chunk_frames <= MAX_FRAMES:
+            raise ValueError(f"chunks of {self.chunk_frames} frames cannot share {self.overlap_frames}")
+        if self.skipped < 0 or not all(0 < windows <= MAX_FRAMES for _, windows in self.clips):
+            raise ValueError("a clip has 1 window or more, and 0 or more were skipped")
+
+    @property
+    def bytes_per_window(self) -> int:
+        """Least bytes of a window in a clip's file: its latents, its map's, and what it knows, as float16."""
+        return 3 * 2 * 16 * ((self.chunk_frames - 1) // 4 + 1) * (self.height // 8) * (self.width // 8)
+
     def write(self, folder: Path) -> None:
         """Write index.json into the cache folder."""
         with atomic_path(Path(folder) / INDEX) as part:
@@ -90,7 +107,7 @@ class TrainingCache:
         self._window_files = [(file, window) for file, count in self.index.clips for window in range(count)]
         self._window_counts = dict(self.index.clips)
         common = StreamedReader(self.folder / COMMON_FILE)
-        COMMON.validate(common.placeholders(), str(common.path))
+        COMMON.check_shapes(common.placeholders(), str(common.path))
         self._check_shape(common, "grey_latents", ())
         self.prompt_embeds: Float[np.ndarray, "text text_dim"] = common.read("prompt_embeds")
         self.grey_latents: Float[np.ndarray, "16 t h w"] = common.read("grey_latents")
@@ -107,8 +124,12 @@ class TrainingCache:
 
     def _open(self, file: str) -> StreamedReader:
         reader = StreamedReader(self.folder / file)
-        CLIP.validate(reader.placeholders(), str(reader.path))
+        CLIP.check_shapes(reader.placeholders(), str(reader.path))
         self._check_shape(reader, "clip_latents", (self._window_counts[file],))
+        for name in ("window_starts", "reference_frames"):
+            frames = reader.read(name)
+            if not len(frames) or frames.min() < 0 or frames.max() > MAX_FRAMES:
+                raise InputError(f"{reader.path}: {name} holds no frame numbers; finish it with: {AGAIN}")
         return reader
 
     def _check_shape(self, file: StreamedReader, name: str, rows: tuple[int, ...]) -> None:
@@ -116,10 +137,8 @@ class TrainingCache:
         index, found = self.index, file.declared[name].shape
         expected = (*rows, 16, (index.chunk_frames - 1) // 4 + 1, index.height // 8, index.width // 8)
         if found != expected:
-            raise InputError(
-                f"{file.path}: {name} is {_shape_text(found)}, by {INDEX} {_shape_text(expected)}; finish it with: "
-                "emosh encode --manifest"
-            )
+            shapes = f"{_shape_text(found)}, by {INDEX} {_shape_text(expected)}"
+            raise InputError(f"{file.path}: {name} is {shapes}; finish it with: {AGAIN}")
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:
@@ -200,22 +219,23 @@ def cache_metadata(schema: Schema, provenance: Provenance, **plain: Any) -> dict
 def _read_index(folder: Path) -> CacheIndex:
     path = folder / INDEX
     if not path.is_file():
-        raise InputError(f"{folder} is not a complete training cache; make or finish it with: emosh encode --manifest")
-    values = read_json_object(path, "make it again with: emosh encode --manifest")
+        raise InputError(f"{folder} is not a complete training cache; make or finish it with: {AGAIN}")
+    values = read_json_object(path, f"make it again with: {AGAIN}")
     try:
         if values.pop("emosh_kind") != "training-cache":
             raise ValueError("another kind of file")
-        values["clips"] = tuple((checked_name(file, str(path)), int(count)) for file, count in values["clips"])
-        index = CacheIndex(**values)
-        sizes = [index.width, index.height, index.chunk_frames, index.overlap_frames, *dict(index.clips).values()]
-        if not all(type(size) is int and size > 0 for size in sizes):
-            raise ValueError("sizes and windows are whole numbers above 0")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); make it again with: emosh encode --manifest") from error
+        index = record_of(CacheIndex, values)
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path} is damaged ({error}); make it again with: {AGAIN}") from error
     if not index.clips:
         raise InputError(f"{folder} holds no clip; encode a manifest with usable clips")
-    files = (COMMON_FILE, *(file for file, _ in index.clips))
-    missing = next((file for file in files if not (folder / file).is_file()), None)
-    if missing is not None:
-        raise InputError(f"{folder} lacks {missing}; finish it with: emosh encode --manifest")
+    for file in (COMMON_FILE, *(checked_name(file, str(path)) for file, _ in index.clips)):
+        if not (folder / file).is_file():
+            raise InputError(f"{folder} lacks {file}; finish it with: {AGAIN}")
+    for file, windows in index.clips:
+        if windows * index.bytes_per_window > (size := (folder / file).stat().st_size):
+            raise InputError(
+                f"{path} says that {file} holds {windows} windows, more than its {size} bytes can; make it again with: "
+                f"{AGAIN}"
+            )
     return index

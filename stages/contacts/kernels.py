@@ -5,10 +5,11 @@ Each has an obvious twin in numpy in tests/contacts, which it is compared with.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+from stages.compiled import njit
+
+_compiled = njit(nogil=True, error_model="numpy")
 
 
 @_compiled

@@ -12,10 +12,12 @@ import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.limits import MAX_FPS, MAX_SIDE_PX
 from stages.artifacts.names import checked_relative, inside
 from stages.artifacts.provenance import sha256_file
 from stages.artifacts.records import record_of
@@ -84,6 +86,18 @@ class VideoRecord:
     short: tuple[tuple[int, int], ...] = ()
     """(first frame, frames) of each piece that is too short for a window."""
     error: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for values that no video has."""
+        try:
+            rate, sizes = Fraction(self.fps), (self.width, self.height)
+        except ZeroDivisionError as error:
+            raise ValueError(f"{self.fps} is no rate") from error
+        if not 0 <= rate < MAX_FPS or not all(0 <= side <= MAX_SIDE_PX for side in sizes):
+            raise ValueError(f"{self.width}x{self.height} at {rate} frames per second is no video")
+        pieces = [*((each.first, each.frames) for each in self.windows), *self.short]
+        if not all(0 <= first < first + frames <= self.frames for first, frames in pieces):
+            raise ValueError(f"a window lies outside the {self.frames} frames")
 
     def window_name(self, number: int) -> str:
         """Name of the window with that index; NAME-0001 has index 0."""

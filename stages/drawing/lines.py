@@ -6,11 +6,12 @@ the surface belongs to a body part that the line may be seen through, or when th
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from stages.compiled import njit
 
-@numba.njit(cache=True, error_model="numpy")
+
+@njit(error_model="numpy")
 def draw_line(rgb, depth, part, start, end, colour, tolerance, seen_through, half_width):
     """Draw a one-pixel line (half_width 0.5), or an ellipse of `half_width` pixels at its middle, into `rgb`.
 
@@ -47,7 +48,7 @@ def draw_line(rgb, depth, part, start, end, colour, tolerance, seen_through, hal
                      colour, tolerance, seen_through)  # fmt: skip
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def draw_dot(rgb, depth, part, centre, colour, tolerance, seen_through, radius):
     """Draw a diamond of `radius` pixels (1 is a cross) into `rgb`; it is visible or hidden as a whole."""
     if centre[2] <= 0 or not _visible(depth, part, centre[0], centre[1], centre[2], tolerance, seen_through):
@@ -59,7 +60,7 @@ def draw_dot(rgb, depth, part, centre, colour, tolerance, seen_through, radius):
                 rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2] = colour[0], colour[1], colour[2]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _visible(depth, part, x, y, z, tolerance, seen_through):
     column, row = int(np.floor(x)), int(np.floor(y))
     if column < 0 or row < 0 or column >= depth.shape[1] or row >= depth.shape[0]:
@@ -70,7 +71,7 @@ def _visible(depth, part, x, y, z, tolerance, seen_through):
     return (seen_through >> number) & 1 == 1
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _dot(rgb, depth, part, x, y, z, colour, tolerance, seen_through):
     if _visible(depth, part, x, y, z, tolerance, seen_through):
         row, column = int(np.floor(y)), int(np.floor(x))

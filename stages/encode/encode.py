@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -282,7 +283,8 @@ def cached_or_new_prompt(folder: ModelFolder, cache: Path | None, prompt: str, d
     if embeds is None:
         embeds = prompt_embeds(*load_text_encoder(folder, device=device), prompt)
         if cache is not None:
-            cache_prompt(folder, cache, prompt, embeds)
+            with suppress(InputError):  # without a place for it, the next run computes it again
+                cache_prompt(folder, cache, prompt, embeds)
     return to_array(embeds)
 
 

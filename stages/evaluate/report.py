@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.limits import MAX_SIDE_PX
 from stages.artifacts.text_files import read_json
 from stages.errors import InputError
 
@@ -18,19 +19,22 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """One value: dotted name, JSON type, meaning. A required entry must exist wherever its section exists."""
+    """One value: dotted name, JSON type, meaning. A required entry must exist wherever its section exists. A number
+    lies between `least` and `most`, both included; a list of numbers ("numbers") has null for what is not known."""
 
     name: str
     type: str
     meaning: str
     required: bool = True
+    least: float = -math.inf
+    most: float = math.inf
 
 
 _FIGURE = (
     Entry("mean", "number", "mean over all frames"),
     Entry("mean_without_frame_0", "number", "frame 0 of a self-driven result is the reference itself", required=False),
-    Entry("interval_95", "list", "95 % bootstrap interval of the mean, blocks of one second", required=False),
-    Entry("per_frame", "list", "one value per pair of frames"),
+    Entry("interval_95", "numbers", "95 % bootstrap interval of the mean, blocks of one second", required=False),
+    Entry("per_frame", "numbers", "one value per pair of frames"),
 )
 METRICS = ("psnr", "l1", "ssim")
 REPORT = (
@@ -45,13 +49,15 @@ REPORT = (
     Entry("paired.lossy", "list", "what the files' codecs did to the pictures before the comparison, in words"),
     Entry("paired.networks", "object", "figure -> network files: sha256, known or trusted by the user", required=False),
     Entry("paired.pairing", "text", "which frame is compared with which"),
-    Entry("paired.size", "number", "side of the square, pixels"),
-    Entry("paired.frames", "number", "pairs of frames compared"),
+    Entry("paired.size", "number", "side of the square, pixels", least=1, most=MAX_SIDE_PX),
+    Entry("paired.frames", "number", "pairs of frames compared", least=0),
     Entry("paired.definitions", "object", "what each figure means"),
     Entry("paired.inputs", "object", "sha256 of result and truth"),
     Entry("paired.files", "object", "result and truth: size, rate, codec, pixel format, colour matrix and range"),
     Entry("paired.versions", "object", "versions of emosh and the packages that decode and measure"),
-    Entry("paired.largest_time_difference_seconds", "number", "largest time difference between two paired frames"),
+    Entry(
+        "paired.largest_time_difference_seconds", "number", "largest time difference between two paired frames", least=0
+    ),
     *(
         Entry(f"paired.{where}{name}", "object", meaning)
         for where, meaning in (("", "over the whole picture"), ("picture.", "without the square's bars"))
@@ -74,7 +80,7 @@ REPORT = (
     ),
     Entry("colour", "object", "mean colour over time, its distance from the start and from the truth", required=False),
     Entry("colour.definition", "text", "what the distances are"),
-    Entry("colour.seconds", "list", "time of each frame"),
+    Entry("colour.seconds", "numbers", "time of each frame"),
     *(
         Entry(f"colour.{name}.{entry.name}", entry.type, entry.meaning, entry.required)
         for name in ("lightness", "chroma", "contrast", "from_start", "from_truth")
@@ -91,32 +97,40 @@ REPORT = (
     Entry("identity", "object", "ArcFace cosine with the photo (IPS)", required=False),
     Entry("identity.definition", "text", "how faces are found, aligned and compared"),
     Entry("identity.networks", "object", "the face network's file"),
-    Entry("identity.frames", "number", "frames searched for a face"),
-    Entry("identity.detection_rate", "number", "share of frames in which a face was found"),
+    Entry("identity.frames", "number", "frames searched for a face", least=0),
+    Entry("identity.detection_rate", "number", "share of frames in which a face was found", least=0, most=1),
     Entry("identity.cosine", "object", "cosine over the frames with a face"),
-    Entry("identity.cosine.mean", "number", "mean over the frames with a face", required=False),
-    Entry("identity.cosine.interval_95", "list", "95 % bootstrap interval of that mean", required=False),
-    Entry("identity.cosine.per_frame", "list", "one value per frame, null where no face was found"),
+    Entry(
+        "identity.cosine.mean", "number", "mean over the frames with a face", required=False, least=-1.001, most=1.001
+    ),
+    Entry("identity.cosine.interval_95", "numbers", "95 % bootstrap interval of that mean", required=False),
+    Entry("identity.cosine.per_frame", "numbers", "one value per frame, null where no face was found"),
     Entry("identity.misses_as_zero", "object", "cosine over all frames, a missed face counts as 0"),
     Entry("identity.by_yaw", "list", "means by how far the head is turned"),
     Entry("shape", "object", "body shape of single frames compared with the photo's", required=False),
     Entry("shape.definition", "text", "how shapes are compared"),
-    Entry("shape.frames", "number", "frames in which a person was found"),
-    Entry("shape.frames_without_person", "number", "frames in which no person was found"),
+    Entry("shape.frames", "number", "frames in which a person was found", least=0),
+    Entry("shape.frames_without_person", "number", "frames in which no person was found", least=0),
     Entry("shape.reference_cm", "object", "measurements of the photo's body"),
     Entry("shape.to_reference", "object", "frames compared with the photo"),
-    Entry("shape.to_reference.betas_cosine", "number", "mean cosine of the betas"),
-    Entry("shape.to_reference.sizeless_cosine", "number", "mean cosine of the surfaces scaled to one height"),
+    Entry("shape.to_reference.betas_cosine", "number", "mean cosine of the betas", least=-1.001, most=1.001),
+    Entry(
+        "shape.to_reference.sizeless_cosine",
+        "number",
+        "mean cosine of the surfaces scaled to one height",
+        least=-1.001,
+        most=1.001,
+    ),
     Entry("shape.to_reference.difference_cm", "object", "mean absolute difference of each measurement"),
     Entry("shape.to_reference.ratio_difference", "object", "mean absolute difference of each ratio to the height"),
     Entry("shape.among_frames", "object", "frames compared with one another", required=False),
     Entry("shape.whole_clip", "object", "the result tracked as one clip, compared with the photo", required=False),
     Entry("shape.repeat", "object", "the photo against itself tracked again: the tracker's own error", required=False),
-    Entry("shape.per_frame_cosine", "list", "cosine of the betas, one value per frame"),
+    Entry("shape.per_frame_cosine", "numbers", "cosine of the betas, one value per frame"),
     Entry("tracking", "object", "time and error of tracking the result (the paper's Table 6)", required=False),
-    Entry("tracking.frames", "number", "frames tracked"),
-    Entry("tracking.seconds", "number", "wall time"),
-    Entry("tracking.frames_per_second", "number", "frames tracked per second"),
+    Entry("tracking.frames", "number", "frames tracked", least=0),
+    Entry("tracking.seconds", "number", "wall time", least=0),
+    Entry("tracking.frames_per_second", "number", "frames tracked per second", least=0),
     Entry("tracking.seconds_by_step", "object", "wall time of each step, by the step's name"),
     Entry("tracking.machine", "object", "processor, cores, system"),
     Entry("tracking.settings", "object", "solver and detector"),
@@ -125,7 +139,7 @@ REPORT = (
     Entry("pose", "object", "the motion tracked in the result compared with the motion that drove it", required=False),
     Entry("pose.rows", "object", "rows measured in both motions, per part"),
     Entry("pose.joints_mm", "object", "error of each joint: relative to the neck, fingers relative to the wrist"),
-    Entry("pose.shoulder_width_mm", "number", "shoulder width of the driving motion"),
+    Entry("pose.shoulder_width_mm", "number", "shoulder width of the driving motion", least=0),
     *(
         Entry(f"pose.{name}", "number", meaning, required=False)
         for name, meaning in (
@@ -148,7 +162,20 @@ REPORT = (
     ),
 )
 """Every entry of report.json: dotted name, type, meaning."""
-_TYPES = {"text": str, "number": (int, float), "object": dict, "list": list}
+_TYPES = {"text": str, "number": (int, float), "object": dict, "list": list, "numbers": list}
+_SAME_LENGTH = (
+    *(
+        (f"paired.{where}{name}.per_frame", "paired.frames")
+        for where in ("", "picture.")
+        for name in (*METRICS, "lpips_alex", "lpips_vgg")
+    ),
+    *(
+        (f"colour.{name}.per_frame", "colour.seconds")
+        for name in ("lightness", "chroma", "contrast", "from_start", "from_truth")
+    ),
+    ("identity.cosine.per_frame", "identity.frames"),
+)
+"""A list, and the number of its values, or a list of the same length."""
 
 
 def write_report(path: Path, sections: dict[str, Any]) -> None:
@@ -192,9 +219,25 @@ def _problem(report: dict[str, Any]) -> str | None:
                 return f"'{entry.name}' is missing"
         elif not isinstance(value, _TYPES[entry.type]) or isinstance(value, bool):
             return f"'{entry.name}' is {type(value).__name__}, expected {entry.type}"
-        elif isinstance(value, float) and not math.isfinite(value):
-            return f"'{entry.name}' is not finite"
+        elif entry.type == "number" and not (math.isfinite(value) and entry.least <= value <= entry.most):
+            return f"'{entry.name}' is {value:g}, expected {entry.least:g} to {entry.most:g}"
+        elif entry.type == "numbers" and not all(each is None or _is_number(each) for each in value):
+            return f"'{entry.name}' holds something that is no number"
+    for name, other in _SAME_LENGTH:
+        values, wanted = _value(report, name), _value(report, other)
+        count = len(wanted) if isinstance(wanted, list) else wanted
+        if values is not None and count is not None and len(values) != count:
+            return f"'{name}' has {len(values)} values, '{other}' says {count:g}"
     return None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _value(report: dict[str, Any], dotted: str) -> Any:
+    section, _, name = dotted.rpartition(".")
+    return (_lookup(report, section) or {}).get(name)
 
 
 def _lookup(report: dict[str, Any], dotted: str) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ None if no person is found.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from stages.artifacts.leftovers import temporary_folder
 from stages.artifacts.motion import Motion, load_motion, save_motion
 from stages.artifacts.provenance import Provenance, code_digest, sha256_file
 from stages.body.model import Body
@@ -66,8 +66,8 @@ def shape_section(
     reference, *again = photo_motions(photo, body, track, kept, progress)
     if reference is None:
         raise InputError(f"no person was found in {photo}; give a photo of the person to compare shapes")
-    with tempfile.TemporaryDirectory() as folder:
-        paths = list(_frames(result, frames, Path(folder)))
+    with temporary_folder() as folder:
+        paths = list(_frames(result, frames, folder))
         shapes = []
         for number, path in enumerate(paths):
             shapes.append(track(path))
@@ -82,8 +82,8 @@ def photo_motions(
 ) -> list[Motion | None]:
     """Motions of the photo and of the photo after each harmless change; read from `kept` if they are stored there."""
     found: list[Motion | None] = []
-    with tempfile.TemporaryDirectory() as folder:
-        pictures = [photo, *harmless_changes(read_photo(photo), Path(folder))]
+    with temporary_folder() as folder:
+        pictures = [photo, *harmless_changes(read_photo(photo), folder)]
         for number, picture in enumerate(pictures):
             place = None if kept is None else kept.place(photo, body, number)
             if place is not None and place.is_file():

@@ -105,9 +105,9 @@ def read_judgements(answers: Sequence[Path], key: Key) -> Judgements:
 def _judgement(answer: Any, key: Key, columns: dict[str, int], path: Path) -> tuple[int, int, int]:
     """Question, pair and judgement of one answer."""
     try:
-        item, question, choice = key.items[answer["item"]], int(answer["question"]), answer["choice"]
+        item, question, choice = key.items[answer["item"]], answer["question"], answer["choice"]
         sides = {"left": answer["left"], "right": answer["right"]}
-        known = 0 <= question < len(key.questions) and choice in CHOICES
+        known = type(question) is int and 0 <= question < len(key.questions) and choice in CHOICES
         if not known or set(sides.values()) != {item["ours"], item["other"]}:
             raise KeyError(choice)
     except (KeyError, TypeError, ValueError) as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.resources import files
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.leftovers import made_folder, temporary_folder
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.evaluate.config import StudyConfig
 from stages.evaluate.study_design import Study, anonymous_name
@@ -75,15 +75,14 @@ def _write_page(path: Path, shown: dict[str, Any], media: dict[Path, str], confi
     template = files("stages.evaluate").joinpath("study_page.html").read_text(encoding="utf-8")
     before, after = template.split("<!--DATA-->")
     folder = None if shown["folder"] is None else path.with_name(shown["folder"])
-    if folder is not None:
-        folder.mkdir(exist_ok=True)
-    with atomic_path(path) as part, part.open("w", encoding="utf-8") as file, tempfile.TemporaryDirectory() as spool:
+    copies = temporary_folder() if folder is None else made_folder(folder)
+    with copies as place, atomic_path(path) as part, part.open("w", encoding="utf-8") as file:
         file.write(before)
         file.write(f'<script type="application/json" id="study">{_json_for_script(shown)}</script>\n')
         for done, (source, name) in enumerate(media.items()):
             progress("preparing videos", done, len(media))
             ending, write = ("jpg", browser_photo) if name.endswith("p") else ("mp4", browser_video)
-            copy = (folder or Path(spool)) / f"{name}.{ending}"
+            copy = place / f"{name}.{ending}"
             write(source, copy, config.height)
             if folder is None:
                 _embed(file, name, copy)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from stages.artifacts.atomic import atomic_path
+from stages.artifacts.leftovers import made_folder, temporary_folder
 from stages.artifacts.provenance import sha256_file
 from stages.artifacts.shown_text import in_markup, in_url
 from stages.progress import Progress, silent
@@ -57,9 +57,7 @@ def write_gallery(
     Raises InputError for a video that cannot be read; a folder of copies that was not there before is removed then.
     """
     folder = gallery_folder(path)
-    with _removed_on_error(folder), tempfile.TemporaryDirectory() as spool:
-        place = Path(spool) if embed else folder
-        place.mkdir(exist_ok=True)
+    with _removed_on_error(folder), temporary_folder() if embed else made_folder(folder) as place:
         copies = _Copies(place, embed, sum(panel.path is not None for run in runs for panel in run.panels), progress)
         sections = "\n".join(_section(number, run, copies) for number, run in enumerate(runs))
     page = files("stages.export").joinpath("gallery.html").read_text(encoding="utf-8")

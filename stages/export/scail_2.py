@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from stages.artifacts.leftovers import made_folder
 from stages.artifacts.motion import Motion, expected_notes
 from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
@@ -118,23 +119,23 @@ def write_scail_2(
     rate = motion.fps if fps is None else Fraction(fps)
     rows = nearest_rows(motion, rate)
     comment = {"comment": _provenance(motion, ref_motion, body, ref, framing, rate, short_side).to_json()}
-    folder.mkdir(exist_ok=True)
     drawn = placed(motion, ref_motion, framing, body)
     view = crop.view(drawn) if framing == REF else View.fitted(drawn, width, height)
     paint = drawing(SHADED).painter(drawn, body, view, DrawingOptions())
     black = np.zeros((height, width, 3), np.uint8)
-    with ExitStack() as open_files:
-        driving, masks = (
+    with made_folder(folder, whole=True), ExitStack() as open_files:
+        masks, driving = (  # the last is finished first: a folder that a killed run left is known by it
             open_files.enter_context(
                 VideoSink(folder / name, width, height, rate, lossless=name == MASK, metadata=comment)
             )
-            for name in (DRIVING, MASK)
+            for name in (MASK, DRIVING)
         )
         for count, frame in enumerate(posed_frames(drawn, body, view, rows)):
             picture = paint(frame) if frame.seen["body"] else black
             driving.write(picture)
             masks.write(coloured(np.any(picture, 2), BLACK))
             progress("drawing SCAIL-2's input", count + 1, len(rows))
+        open_files.close()
         write_png(folder / PHOTO, photo)
         write_png(folder / PHOTO_MASK, coloured(person, WHITE))
     return Scail2Files(len(rows), rate, width, height)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from stages.artifacts.leftovers import made_folder
 from stages.artifacts.motion import Motion, expected_notes
 from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
@@ -86,20 +87,20 @@ def write_wan_animate(
     comment = {"comment": _provenance(motion, inputs, body, ref, video, framing, fps, area).to_json()}
     if own is not None and video is not None:
         check_tracked_video(video, own)
-    folder.mkdir(exist_ok=True)
     drawn, outside = placed(motion, ref_motion, framing, body), 0
     view, paint = _pose_painter(drawn, body, framing, width, height)
     faces = draw_faces(motion, body, rows) if own is None or video is None else cut_faces(video, own, body, rows)
-    with ExitStack() as open_files:
-        pose_sink, face_sink = (
+    with made_folder(folder, whole=True), ExitStack() as open_files:
+        face_sink, pose_sink = (  # the last is finished first: a folder that a killed run left is known by it
             open_files.enter_context(VideoSink(folder / name, *size, fps, metadata=comment))  # type: ignore[arg-type]
-            for name, size in ((POSE, (width, height)), (FACE, (FACE_PX, FACE_PX)))
+            for name, size in ((FACE, (FACE_PX, FACE_PX)), (POSE, (width, height)))
         )
         for count, (frame, face) in enumerate(zip(posed_frames(drawn, body, view, rows), faces, strict=True)):
             pose_sink.write(paint(frame))
             face_sink.write(face)
             outside += not face.any()
             progress("drawing Wan-Animate's input", count + 1, len(rows))
+        open_files.close()
         write_png(folder / PHOTO, photo)
     return WanAnimateFiles(len(rows), fps, width, height, outside)
 

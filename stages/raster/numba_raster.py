@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from jaxtyping import Float, Int
 
+from stages.compiled import njit
 from stages.raster.rasterizer import NEAR_M, Fragments
 
 
@@ -20,7 +20,7 @@ def rasterize(
     return Fragments(face, barycentric, depth)
 
 
-@numba.njit(cache=True, fastmath=False, error_model="numpy")
+@njit(fastmath=False, error_model="numpy")
 def _fill(points, faces, face, barycentric, depth):
     height, width = depth.shape
     for row in range(faces.shape[0]):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from jaxtyping import Float, Int
 
+from stages.compiled import njit
 from stages.raster.rasterizer import Fragments
 
 
@@ -33,7 +33,7 @@ def interpolate_averaged(
     return out
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _interpolate(face, barycentric, faces, attributes, factor, out):
     channels = attributes.shape[1]
     share = np.float32(1.0 / (factor * factor))
@@ -58,7 +58,7 @@ def vertex_normals(
     return normals
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _normals(vertices, faces, normals):
     for row in range(faces.shape[0]):
         a, b, c = faces[row, 0], faces[row, 1], faces[row, 2]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 
+from stages.compiled import njit
 from stages.track.collapse import CollapsedKeypoints
 from stages.track.state import EXPRESSION_START, Kinematics, State, joint_columns
 
@@ -85,7 +85,7 @@ def keypoint_jacobian(
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _jacobian_by_rotations(ancestors, moved, pair_keypoint, weight, points, local, origin, turn, direction, out):
     """Derivatives by translation, root and every ancestor, frame by frame, so that a row stays in the cache."""
     frames, count, rows, _ = direction.shape
@@ -117,7 +117,7 @@ def _jacobian_by_rotations(ancestors, moved, pair_keypoint, weight, points, loca
                         )
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _jacobian_by_expression_and_shape(
     pair_keypoint, pair_joint, weight, dirs, offset, world, origin_dirs, direction, begin, shape, out
 ):
@@ -145,7 +145,7 @@ def _jacobian_by_expression_and_shape(
                     row[len(row) - 2] += x * offset[t, p, 0] + y * offset[t, p, 1] + z * offset[t, p, 2]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def _cross(x, y, z, q):
     """(x, y, z) x q."""
     return y * q[2] - z * q[1], z * q[0] - x * q[2], x * q[1] - y * q[0]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 
 from stages.body.model import JOINT_NAMES
 from stages.body.rotations import matrix_from_rotvec, skew
+from stages.compiled import njit
 from stages.track.collapse import Skeleton
 
 ROOT_COLUMNS = slice(3, 6)
@@ -113,7 +113,7 @@ def joint_places(skeleton: Skeleton, state: State) -> Float[np.ndarray, "frames 
     return np.concatenate([kinematics(skeleton, part, derivatives=False).origin for part in parts])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _pose(parents, joints, local, transl, world, origin):
     for t in range(len(local)):
         world[t, 0] = local[t, 0]
@@ -130,7 +130,7 @@ def _pose(parents, joints, local, transl, world, origin):
                 origin[t, joint, i] = w[0] * bone[0] + w[1] * bone[1] + w[2] * bone[2] + origin[t, parent, i]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _differentiate(parents, joint_dirs, left, world, turn, origin_dirs):
     shape = joint_dirs.shape[2]
     for t in range(len(world)):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from stages.artifacts.limits import MAX_FPS, MAX_FRAMES
 from stages.errors import InputError
 from stages.video.container import damage_named
 from stages.video.decoding import decoded, has_alpha
@@ -29,10 +30,6 @@ PHOTO_FPS = Fraction(30)
 """Nominal rate of a photo: motion files need one, and Blender's importer refuses less than 30."""
 SHORTFALL_SECONDS = 0.25
 """A file counts as cut short if it ends earlier than its stated duration by more than this plus two frames."""
-MAX_FPS = 1000
-"""Frame rates are below this."""
-MAX_FRAMES = 50_000_000
-"""More frames than any video has: 19 days at 30 per second."""
 
 
 @dataclass(frozen=True)

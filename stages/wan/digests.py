@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from stages.artifacts.atomic import atomic_path
@@ -63,6 +64,7 @@ def _read(cache: Path | None) -> dict[str, str]:
 def _write(cache: Path | None, known: dict[str, str]) -> None:
     if cache is None:
         return
-    cache.mkdir(parents=True, exist_ok=True)
-    with atomic_path(cache / CACHE_FILE) as part:
-        part.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    with suppress(OSError, InputError):  # without a place for it, the next run computes them again
+        cache.mkdir(parents=True, exist_ok=True)
+        with atomic_path(cache / CACHE_FILE) as part:
+            part.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -36,8 +36,9 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def class_name(config: Mapping[str, Any]) -> str:
     """The class that a config of diffusers or transformers names, or "" for none."""
-    architectures = config.get("architectures") or [""]
-    return str(config.get("_class_name") or architectures[0])
+    architectures = config.get("architectures")
+    named = architectures[0] if isinstance(architectures, list) and architectures else ""
+    return str(config.get("_class_name") or named)
 
 
 def check_transformer(folder: Path, config: Mapping[str, Any], entries: Mapping[str, Entry]) -> None:
@@ -175,8 +176,12 @@ def check_vae_shapes(folder: Path, config: dict[str, Any], entries: Mapping[str,
             raise InputError(f"{folder}: {name} is {_shape_text(entries[name].shape)}, expected {_shape_text(shape)}")
 
 
-def check_layers(folder: Path, entries: Mapping[str, Entry], count: int) -> None:
-    """Raises InputError unless each of `count` layers has weights."""
+def check_layers(folder: Path, entries: Mapping[str, Entry], count: Any) -> None:
+    """Raises InputError unless `count`, as the config states it, is a number of layers, and each has weights."""
+    if type(count) is not int or not 0 < count <= len(entries):
+        raise InputError(
+            f"{folder} has {len(entries)} tensors, its config.json says {count!r:.40} layers; fetch it again"
+        )
     marks = ("encoder.block.", "encoder.layers.")
     seen = {
         int(name.partition(mark)[2].partition(".")[0])
@@ -185,5 +190,5 @@ def check_layers(folder: Path, entries: Mapping[str, Entry], count: int) -> None
         if mark in name and name.partition(mark)[2].partition(".")[0].isdigit()
     }
     absent = sorted(set(range(count)) - seen)
-    if absent or not count:
-        raise InputError(f"{folder} lacks the weights of layer {absent[0] if absent else 0} of {count}; fetch it again")
+    if absent:
+        raise InputError(f"{folder} lacks the weights of layer {absent[0]} of {count}; fetch it again")

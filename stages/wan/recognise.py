@@ -123,7 +123,7 @@ def _model(folder: Path, config: dict[str, Any], name: str) -> Recognised:
     else:
         hidden = "d_model" if name == "wan-umt5" else "hidden_size"
         layers = "num_layers" if name == "wan-umt5" else "num_hidden_layers"
-        check_layers(folder, entries, int(config.get(layers, 0)))
+        check_layers(folder, entries, config.get(layers, 0))
         shape = f"{config.get(layers)} layers of width {config.get(hidden)}"
     size = sum(entry.size_bytes for entry in entries.values())
     return Recognised(name, folder, f"{class_name(config)}, {shape}, {types}", size)

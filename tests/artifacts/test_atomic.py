@@ -56,8 +56,8 @@ def finished_pid(folder: Path) -> str:
 
 
 def test_kill_leaves_no_file_under_the_name(tmp_path: Path) -> None:
-    """kill -9 while writing leaves only a hidden .part file, which the next run with that output removes. The file
-    of a running process is kept.
+    """kill -9 while writing leaves only a hidden .part file, which the next run with that output removes, also
+    where it has the number of the killed process, as in a container. The file of a running process is kept.
     """
     code = (
         "import os, signal, sys; from pathlib import Path; from stages.artifacts.atomic import atomic_path\n"
@@ -67,8 +67,10 @@ def test_kill_leaves_no_file_under_the_name(tmp_path: Path) -> None:
     finished = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.npz")], check=False)
     assert finished.returncode == -signal.SIGKILL
     assert [path.name.startswith(".a.") and ".part" in path.name for path in tmp_path.iterdir()] == [True]
-    running = tmp_path / next(tmp_path.iterdir()).name.replace(f"-{finished_pid(tmp_path)}-", f"-{os.getpid()}-")
+    left, number = next(tmp_path.iterdir()).name, f"-{finished_pid(tmp_path)}-"
+    running = tmp_path / left.replace(number, f"-{os.getppid()}-")
     running.write_bytes(b"in use")
+    (tmp_path / left.replace(number, f"-{os.getpid()}-")).write_bytes(b"of an earlier process with this number")
     with atomic_path(tmp_path / "a.npz") as part:
         part.write_bytes(b"whole")
     assert {path.name for path in tmp_path.iterdir()} == {"a.npz", running.name}

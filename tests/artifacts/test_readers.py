@@ -205,7 +205,8 @@ def test_a_record_has_the_types_that_its_dataclass_states() -> None:
     from stages.curate.records import VideoRecord, WindowPlace
 
     source = {"path": "a.mp4", "size": 3, "mtime_ns": 4, "sha256": "x"}
-    values = {"name": "a", "source": source, "windows": [{"first": 0, "frames": 5, "pts": None, "checksum": 7}]}
+    window = {"first": 0, "frames": 5, "pts": None, "checksum": 7}
+    values = {"name": "a", "source": source, "frames": 5, "windows": [window]}
     read = record_of(VideoRecord, values)
     assert read.windows == (WindowPlace(0, 5, None, 7),)
     assert read.source.size == 3
@@ -215,3 +216,9 @@ def test_a_record_has_the_types_that_its_dataclass_states() -> None:
             record_of(VideoRecord, {**values, key: wrong})
     with pytest.raises(ValueError, match="missing"):
         record_of(VideoRecord, {"name": "a"})
+    for key, wrong in (
+        ("fps", "a\nb"), ("fps", "1/0"), ("fps", "1000"), ("fps", "-1"), ("width", -1), ("height", 2**20),
+        ("frames", 4), ("short", [[5, 1]]), ("windows", [{**window, "frames": 0}]),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"Fraction|is no rate|is no video|a window lies outside"):
+            record_of(VideoRecord, {**values, key: wrong})

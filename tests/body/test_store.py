@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def no_bake(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Instead of baking, record the path and write a small file there."""
     paths: list[Path] = []
 
-    def note(path: Path, progress: object) -> None:
+    def note(path: Path, progress: object, why: str) -> None:
         paths.append(path)
         write_npz(path, {"something": np.zeros(1)})
 
@@ -48,31 +49,52 @@ def test_the_file_name_contains_the_bake_version(empty_home: Path, no_bake: list
     assert no_bake == [empty_home / "bodies" / f"open-{BAKE_VERSION}.npz"]
 
 
-def test_baked_once(empty_home: Path, no_bake: list[Path]) -> None:
+@pytest.fixture
+def copied(body: Body, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Instead of baking, note why and copy the body."""
+    told: list[str] = []
+
+    def copy(path: Path, progress: object, why: str) -> None:
+        told.append(why)
+        path.write_bytes(body.path.read_bytes())
+
+    monkeypatch.setattr(store, "bake_open", copy)
+    return told
+
+
+def test_baked_once(empty_home: Path, copied: list[str]) -> None:
     """The body is baked on the first opening only."""
     for _ in range(2):
-        with pytest.raises(InputError):
-            store.open_body("open")
-    assert len(no_bake) == 1
+        assert store.open_body("open").path.parent == empty_home / "bodies"
+    assert copied == [""]
 
 
-def test_a_cut_file_is_refused(body: Body, empty_home: Path) -> None:
-    """The error for a truncated body file names the file and what to do."""
-    path = store.body_path("open")
-    path.parent.mkdir()
-    path.write_bytes(body.path.read_bytes()[:100_000])
-    with pytest.raises(InputError, match=r"open-\d+\.npz.*damaged.*delete it"):
-        store.open_body("open")
-
-
-def test_a_flipped_byte_is_refused(body: Body, empty_home: Path) -> None:
-    """One wrong byte in the middle of the file is an error."""
+@pytest.mark.parametrize("damage", ["cut", "flipped", "another file"])
+def test_a_damaged_body_is_baked_again(body: Body, empty_home: Path, copied: list[str], damage: str) -> None:
+    """A body file that is cut short, has one wrong byte or is something else is made again, and that is said."""
     path = store.body_path("open")
     path.parent.mkdir()
     data = bytearray(body.path.read_bytes())
     data[len(data) // 2] ^= 0xFF
-    path.write_bytes(data)
-    with pytest.raises(InputError, match="damaged"):
+    path.write_bytes({"cut": data[:100_000], "flipped": data, "another file": b"PK"}[damage])
+    assert store.open_body("open").sha256 == body.sha256
+    assert copied == [f" again, because {path} is damaged"]
+
+
+def test_without_a_home_the_body_is_baked_into_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: list[str]
+) -> None:
+    """Once, into a folder that only the user can read; a folder there that others can write is not used."""
+    monkeypatch.delenv("EMOSH_HOME")
+    monkeypatch.setattr(store, "home", lambda: Path("/proc/nonexistent/emosh"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = tmp_path / f"emosh-home-{os.geteuid()}"
+    for _ in range(2):
+        assert store.open_body("open").path.parent == place / "bodies"
+    assert copied == [f" in {place / 'bodies'}, because /proc/nonexistent/emosh/bodies cannot be written"]
+    assert place.stat().st_mode & 0o077 == 0
+    place.chmod(0o777)
+    with pytest.raises(InputError, match="EMOSH_HOME"):
         store.open_body("open")
 
 

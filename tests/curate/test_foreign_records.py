@@ -44,7 +44,7 @@ def clips(tmp_path: Path) -> Path:
 def record(clips: Path, place: str, name: Any, path: Any = "a.mp4") -> None:
     """A video's record, with one window."""
     source = {"path": path, "size": 1, "mtime_ns": 1, "sha256": "0" * 64}
-    values = {"name": name, "source": source, "windows": [WINDOW], "short": [], "error": None}
+    values = {"name": name, "source": source, "frames": 10, "windows": [WINDOW], "error": None}
     (clips / ".emosh" / "videos" / place).write_text(json.dumps(values))
 
 

@@ -67,6 +67,33 @@ def test_wrong_types_are_named(tmp_path, sections):
         read_report(tmp_path / "r.json")
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("paired.frames", -1, "'paired.frames' is -1, expected 0 to inf"),
+        ("paired.size", 10**6, "'paired.size' is 1e.06, expected 1 to 16384"),
+        ("paired.largest_time_difference_seconds", float("inf"), "is inf, expected 0 to inf"),
+        ("paired.psnr.per_frame", ["a"], "holds something that is no number"),
+        ("paired.psnr.per_frame", [float("nan")], "holds something that is no number"),
+        ("paired.psnr.per_frame", [0.0] * 99, "has 99 values, 'paired.frames' says"),
+        ("paired.psnr.interval_95", ["a", "b"], "holds something that is no number"),
+    ],
+)
+def test_values_that_no_comparison_gives_are_refused(tmp_path, sections, place, value, told):
+    """Counts below 0, sizes of no picture, texts among numbers and lists of another length are named."""
+    path = tmp_path / "r.json"
+    write_report(path, sections)
+    report = json.loads(path.read_text())
+    *folders, name = place.split(".")
+    holder = report
+    for each in folders:
+        holder = holder[each]
+    holder[name] = value
+    path.write_text(json.dumps(report))
+    with pytest.raises(InputError, match=told):
+        read_report(path)
+
+
 def test_what_is_no_report_is_one_line(tmp_path):
     """Missing, other JSON, no JSON and another version are each refused in one sentence."""
     path = tmp_path / "r.json"
@@ -98,6 +125,6 @@ def test_damage_never_gives_anything_but_a_sentence(tmp_path, sections, at, byte
 def test_nothing_that_is_no_number_is_written(tmp_path, sections):
     """NaN never gets into a report, and a refused report leaves no file."""
     broken = {**sections, "paired": {**sections["paired"], "frames": float("nan")}}
-    with pytest.raises(AssertionError, match="not finite"):
+    with pytest.raises(AssertionError, match="is nan"):
         write_report(tmp_path / "r.json", broken)
     assert list(tmp_path.iterdir()) == []

@@ -218,12 +218,16 @@ def answers(page: Path, **changed: Any) -> dict[str, Any]:
         ({"answers": "none"}, "has no answers"),
         ({"answers": [{"item": "x"}]}, "has an answer that does not belong to this study"),
         ({"answers": [{"question": 0, "choice": "best"}]}, "has an answer that does not belong to this study"),
+        ({"question": float("inf")}, "has an answer that does not belong to this study"),
     ],
 )
 def test_foreign_answers_are_refused(page: Path, tmp_path: Path, spoil: dict[str, Any], expected: str) -> None:
     """A file of another study, or with an answer that the study does not have, is refused by name."""
     path = tmp_path / "a.json"
-    path.write_text(json.dumps(answers(page, **spoil)))
+    given = answers(page, **spoil)
+    if "question" in spoil:
+        given["answers"][0] |= spoil
+    path.write_text(json.dumps(given))
     line = refused("evaluate", "study", "--answers", path, "--key", page.with_suffix(".key.json"))
     assert expected in line
     assert str(path) in line

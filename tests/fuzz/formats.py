@@ -210,7 +210,9 @@ def _prior(path: Path) -> None:
 def _keypoints(path: Path) -> None:
     from stages.detect.keypoint_file import read_keypoints, with_keypoints
 
-    with_keypoints(_observations(), read_keypoints(path), str(path))
+    found = read_keypoints(path)
+    frames = len(found) if found.frame_index is None and len(found) else 6
+    with_keypoints(_observations(frames), found, str(path))
 
 
 def _pickle(path: Path) -> None:

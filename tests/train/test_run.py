@@ -216,8 +216,17 @@ def test_a_damaged_clip(base: ModelFolder, cache: TrainingCache, tmp_path: Path)
         ({"width": 64}, "grey_latents is 16x3x4x4, by index.json 16x3x4x8"),
         ({"chunk_frames": 13}, "by index.json 16x4x4x4"),
         ({"layout": 99}, "slot layout 99"),
-        ({"clips": [["clip-a.safetensors", 50]]}, "clip_latents is 3x16x3x4x4, by index.json 50x16x3x4x4"),
-        ({"clips": [["clip-a.safetensors", 0]]}, "whole numbers above 0"),
+        ({"clips": [["clip-a.safetensors", 4]]}, "clip_latents is 3x16x3x4x4, by index.json 4x16x3x4x4"),
+        ({"clips": [["clip-a.safetensors", 1_000_000]]}, "holds 1000000 windows, more than its [0-9]+ bytes can"),
+        ({"clips": [["clip-a.safetensors", 2**40]]}, "a clip has 1 window or more"),
+        ({"clips": [["clip-a.safetensors", 0]]}, "a clip has 1 window or more"),
+        ({"clips": [["clip-a.safetensors", 1.5]]}, "'clips' is '1.5', expected int"),
+        ({"clips": [["../clip-a.safetensors", 3]]}, "cannot name a file"),
+        ({"height": 2**20}, "'height' is 1048576, expected a multiple of 8"),
+        ({"width": 33}, "'width' is 33, expected a multiple of 8"),
+        ({"overlap_frames": 999}, "cannot share 999"),
+        ({"skipped": -1}, "is damaged"),
+        ({"fingerprint": 1}, "'fingerprint' is '1', expected str"),
         ({"clips": []}, "holds no clip"),
         ({"colour": 1}, "is damaged"),
     ],
@@ -239,7 +248,7 @@ def test_an_index_that_does_not_fit(
 
 
 def test_damaged_latents(base: ModelFolder, cache: TrainingCache, tmp_path: Path) -> None:
-    """Latents that are not finite, and CLIP tokens of another model, are one line."""
+    """Latents that are not finite, CLIP tokens of another model, and frames of no video are one line."""
     import shutil
 
     from safetensors.numpy import load_file as load
@@ -250,6 +259,8 @@ def test_damaged_latents(base: ModelFolder, cache: TrainingCache, tmp_path: Path
     for name, change, told in (
         ("motion_latents", lambda array: array * np.nan, "'motion_latents' is not finite"),
         ("image_embeds", lambda array: array[..., :5], "its image_dim is 5"),
+        ("window_starts", lambda array: array - 10**6, "window_starts holds no frame numbers"),
+        ("reference_frames", lambda array: array + 2**40, "reference_frames holds no frame numbers"),
     ):
         place = tmp_path / name
         shutil.copytree(cache.folder, place)

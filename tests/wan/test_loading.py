@@ -354,3 +354,21 @@ def test_a_distillation_of_the_public_kind(animate_folder: Path, tmp_path: Path,
     assert torch.allclose(run(0.0), plain, atol=1e-6)
     assert (run(1.0) - plain).abs().max() > 1e-4
     assert torch.allclose(run(0.5, 0.5), run(1.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["image_encoder", "text_encoder"])
+@pytest.mark.parametrize("value", ["a", [2], 2.5, -1, 2**40, None])
+def test_an_encoder_s_number_of_layers_is_one(part: str, value: object, tmp_path: Path) -> None:
+    """Layers that are no number, or more than there are tensors, are one line, and no memory is taken for them; so is a
+    config whose architectures are no list."""
+    from stages.wan.recognise import check_encoders
+
+    model = tiny.save_folder(tmp_path / "model", tiny.animate_transformer())
+    config = json.loads((model / part / "config.json").read_text())
+    layers = "num_layers" if part == "text_encoder" else "num_hidden_layers"
+    for changed in ({layers: value}, {"architectures": 5}, {"architectures": {"a": 1}}):
+        (model / part / "config.json").write_text(json.dumps({**config, **changed}))
+        with pytest.raises(
+            InputError, match=r"layers; fetch it again|has no config.json|lacks the weights|does not use"
+        ):
+            check_encoders(model)

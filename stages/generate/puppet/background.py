@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from numba import njit
 
+from stages.compiled import njit
 from stages.generate.puppet.nearest import nearest_marked
 
 MOTION_REDUCTION = 8
@@ -45,7 +45,7 @@ class Backdrop:
         return mix(self.photo, self.plate, keep)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def mix(one, other, share):
     """share * one + (1 - share) * other, as uint8 (H, W, 3)."""
     out = np.empty_like(one)

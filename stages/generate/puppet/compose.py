@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from stages.compiled import njit
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def merge_layers(colour, depth, bias, soft, boxes, out):
     """Composite L layers into premultiplied `out` (H, W, 4) float32.
 
@@ -57,7 +58,7 @@ def merge_layers(colour, depth, bias, soft, boxes, out):
             out[y, x, 3] = 1.0 - through
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def composite_over(front, back, out):
     """Premultiplied `front` (H, W, 4) float32 over opaque `back` (H, W, 3), written into uint8 `out`."""
     for y in range(out.shape[0]):

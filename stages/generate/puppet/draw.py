@@ -8,10 +8,11 @@ premultiplied.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from stages.compiled import njit
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def _sample(texture, u, v, channel):
     """Bilinear value at (u, v) in pixels, clamped at the edges."""
     height, width = texture.shape[0], texture.shape[1]
@@ -24,7 +25,7 @@ def _sample(texture, u, v, channel):
     return top * (1.0 - fy) + bottom * fy
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def draw_mesh(points, faces, uv, uv_mirror, share, fill, alpha, cull, texture, colour, depth):
     """Draw a mesh whose vertices mix three colours: the photo at `uv`, the photo at `uv_mirror`, and `fill`.
 
@@ -77,7 +78,7 @@ def draw_mesh(points, faces, uv, uv_mirror, share, fill, alpha, cull, texture, c
                 depth[y, x] = z
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def draw_grid(points, faces, uv, alpha, texture, colour, depth):
     """Draw a sheet of the photo: RGBA from `texture` (H, W, 4) at `uv`; opacity is multiplied by vertex `alpha`."""
     height, width = depth.shape
@@ -117,7 +118,7 @@ def draw_grid(points, faces, uv, alpha, texture, colour, depth):
                 depth[y, x] = z
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def skin_points(rest, joints, weights, transforms, out):
     """Linear blend skinning with k joints per point. joints, weights (N, k); transforms (55, 3, 4); out (N, 3)."""
     for n in range(rest.shape[0]):

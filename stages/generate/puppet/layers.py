@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from numba import njit
 
+from stages.compiled import njit
 from stages.generate.puppet.draw import skin_points
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
@@ -215,7 +215,7 @@ def _box(opacity: np.ndarray) -> tuple[int, int, int, int]:
     return int(x0), int(y0), int(min(columns[-1] + 3, width)), int(min(rows[-1] + 3, height))
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def fade_stretched(points, faces, step, opacity, out):
     """Opacity of each point: lower where the sheet is stretched, folded or turned away, so that it fades gradually.
 

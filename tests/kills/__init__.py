@@ -1,0 +1,1 @@
+"""emosh killed and stopped at random moments: `python -m tests.kills`."""
