@@ -20,7 +20,7 @@ def test_the_photo_is_kept_outside_the_hole_and_a_gradient_is_continued_inside()
     """Outside the hole not one value changes; inside, a linear gradient is restored within four grey levels."""
     photo, hole = scene()
     damaged = np.where(hole[..., None], 255, photo).astype(np.uint8)
-    plate = fill_hole(damaged, hole, 8.0)
+    plate = fill_hole(damaged, hole)
     assert np.array_equal(plate[~hole], photo[~hole])
     assert np.abs(plate[hole].astype(int) - photo[hole]).max() <= 4
 
@@ -28,7 +28,7 @@ def test_the_photo_is_kept_outside_the_hole_and_a_gradient_is_continued_inside()
 def test_a_picture_that_is_all_hole_still_gives_a_plate() -> None:
     """A person who fills the picture gives a plain background and no error."""
     photo, _ = scene()
-    plate = fill_hole(photo, np.ones(photo.shape[:2], bool), 8.0)
+    plate = fill_hole(photo, np.ones(photo.shape[:2], bool))
     assert plate.shape == photo.shape
 
 

@@ -1,7 +1,6 @@
 """The background behind the person: the photo, filled in where the person covers it.
 
-The fill is a membrane (Laplace's equation, five times stiffer along rows so that floors and horizons stay level). In a
-band along the edge of the hole, the fine texture of the surroundings is mirrored into the hole.
+Where the person's outline stays where it is in the photo, the photo itself is the background.
 """
 
 from __future__ import annotations
@@ -14,11 +13,10 @@ from jaxtyping import Bool, Float, UInt8
 
 from stages.compiled import njit
 from stages.generate.puppet.nearest import nearest_marked
+from stages.generate.puppet.patches import fill_from_patches
 
 MOTION_REDUCTION = 8
 """Motion of the outline is measured on a picture this many times smaller."""
-SOLVE_SIDE = 224
-ROW_STIFFNESS = 5.0
 
 
 @dataclass
@@ -58,64 +56,23 @@ def mix(one, other, share):
 
 
 def fill_hole(
-    rgb: UInt8[np.ndarray, "height width 3"], hole: Bool[np.ndarray, "height width"], band_px: float
+    rgb: UInt8[np.ndarray, "height width 3"],
+    hole: Bool[np.ndarray, "height width"],
+    sources: Bool[np.ndarray, "height width"] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The photo with `hole` filled; pixels outside the hole are unchanged."""
+    """The photo with `hole` filled; pixels outside the hole are unchanged.
+
+    sources: pixels that may be copied into the hole, for example not those of other people; all without it, or where
+    they are too few. A photo with next to nothing outside the hole gets its colours there, smoothed.
+    """
     if not hole.any():
         return rgb.copy()
     if hole.all():
         return np.broadcast_to(rgb.reshape(-1, 3).mean(0), rgb.shape).astype(np.uint8)
-    height, width = hole.shape
-    smooth = fill_smoothly(rgb, hole)
-    low = cv2.GaussianBlur(rgb, (0, 0), max(1.0, band_px / 6))
-    known = (~hole).astype(np.float32)
-    weight = cv2.GaussianBlur(known, (0, 0), max(1.0, band_px / 6))[..., None]
-    low = cv2.GaussianBlur(rgb * known[..., None], (0, 0), max(1.0, band_px / 6)) / np.maximum(weight, 1e-3)
-    detail = (rgb - low) * known[..., None]
-    distance, rows, columns = nearest_marked(~hole)
-    y, x = np.mgrid[:height, :width]
-    mirrored_y = np.clip(2 * rows - y, 0, height - 1)
-    mirrored_x = np.clip(2 * columns - x, 0, width - 1)
-    fade = np.clip(1.0 - distance / (1.2 * band_px), 0.0, 1.0)[..., None]
-    filled = smooth + fade * detail[mirrored_y, mirrored_x]
-    return np.where(hole[..., None], np.clip(filled + 0.5, 0, 255), rgb).astype(np.uint8)
-
-
-def fill_smoothly(rgb: np.ndarray, hole: np.ndarray) -> Float[np.ndarray, "height width 3"]:
-    """Solve the anisotropic Laplace equation inside the hole at SOLVE_SIDE pixels and enlarge the result."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.linalg import spsolve
-
-    height, width = hole.shape
-    scale = min(1.0, SOLVE_SIDE / max(height, width))
-    size = max(2, round(width * scale)), max(2, round(height * scale))
-    known = (~hole).astype(np.float32)
-    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    small = cv2.resize(rgb * known[..., None], size, interpolation=cv2.INTER_AREA) / np.maximum(share, 1e-3)[..., None]
-    unknown = share < 0.02
-    if not unknown.any():
-        return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    number = np.full(unknown.shape, -1)
-    number[unknown] = np.arange(unknown.sum())
-    y, x = np.nonzero(unknown)
-    here = number[y, x]
-    diagonal = np.zeros(len(y))
-    right = np.zeros((len(y), 3))
-    rows, columns, values = [], [], []
-    for dy, dx, stiffness in ((0, 1, ROW_STIFFNESS), (0, -1, ROW_STIFFNESS), (1, 0, 1.0), (-1, 0, 1.0)):
-        ny, nx = y + dy, x + dx
-        inside = (ny >= 0) & (ny < size[1]) & (nx >= 0) & (nx < size[0])
-        ny, nx = ny.clip(0, size[1] - 1), nx.clip(0, size[0] - 1)
-        diagonal += stiffness * inside
-        free = inside & unknown[ny, nx]
-        fixed = inside & ~unknown[ny, nx]
-        rows.append(here[free])
-        columns.append(number[ny[free], nx[free]])
-        values.append(np.full(free.sum(), -stiffness))
-        right[fixed] += stiffness * small[ny[fixed], nx[fixed]]
-    rows.append(here)
-    columns.append(here)
-    values.append(diagonal + 1e-6)
-    matrix = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))).tocsc()
-    small[y, x] = np.asarray(spsolve(matrix, right))
-    return cv2.resize(small.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    for usable in (sources, None):
+        filled = fill_from_patches(rgb, hole, usable)
+        if filled is not None:
+            return filled
+    _, rows, columns = nearest_marked(~hole)
+    smooth = cv2.GaussianBlur(rgb[rows, columns], (0, 0), 0.03 * max(hole.shape))
+    return np.where(hole[..., None], smooth, rgb)

@@ -26,6 +26,8 @@ from stages.progress import Progress, silent
 from stages.raster.masks import dilate, erode
 
 STEPS = 6
+OTHER_PERSON = 0.3
+"""Share of person from which a pixel is not copied into the background."""
 STEP_SIDE = 768
 """Longer side of the drawn picture for which `PuppetConfig.grid_step` is given."""
 
@@ -64,7 +66,7 @@ def build_puppet(
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
     hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px))
-    plate = fill_hole(view.crop(view.photo), view.crop(hole), max(4.0, 3.0 * view.centimetre_px))
+    plate = fill_hole(view.crop(view.photo), view.crop(hole), person_matte(view.crop(view.photo)) < OTHER_PERSON)
     colours = foreground_colours(view.photo, alpha, view.extend(plate), solid)
     progress("preparing the photo", 3, STEPS)
     labels = label_pixels(view, alpha, separate_hands, oval)
