@@ -33,7 +33,8 @@ class TrainConfig:
     augment_probability: float = 0.5
     """Probability that the reference photo is augmented: slightly rotated, shifted and cropped."""
     flow_shift: float = 5.0
-    """Shift of the noise levels: above 1, more samples have high noise. 5 as when a video is generated."""
+    """Shift of the noise levels: above 1, more samples have high noise. 5 as when a video is
+    generated; the paper states none."""
     tune: str = "lora"
     """What is trained: `lora` trains a LoRA and the motion embedding, `all` trains every weight (for small models)."""
     warmup_steps: int = 0
