@@ -53,6 +53,7 @@ from stages.train import loop
 from stages.train.config import TrainConfig
 from stages.train.model import make_trainable, tuned_parameters
 from stages.train.plan import Hardware, TrainingData, make_plan
+from stages.train.training_set import TrainingSet
 from stages.wan.device_speeds import measured_device
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.machine import DEFAULTS
@@ -161,7 +162,8 @@ def timed(job: Job, cache: TrainingCache, config: TrainConfig, place: Path) -> d
     fresh_memory(job.device)
     for kind, (temporal, auxiliary) in KINDS.items():
         drawn = replace(config, temporal_probability=temporal, auxiliary_probability=auxiliary)
-        run = loop.TrainingRun(accelerator, model, optimizer, cache, drawn, place, record, None, None)
+        data = TrainingSet.of([cache], drawn.shares)
+        run = loop.TrainingRun(accelerator, model, optimizer, data, drawn, place, record, None, None)
         clock.lap()
         laps = []
         for step in range(1 + TIMED):

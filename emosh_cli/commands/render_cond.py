@@ -23,8 +23,8 @@ Zoom = Annotated[
     str | None,
     typer.Option(
         "--zoom",
-        metavar="FACTOR|FROM:TO",
-        help="Move the camera nearer. 2 halves its distance; 1:2 does so over the clip.",
+        metavar="FACTOR|A:B:C",
+        help="Move the camera nearer. 2 halves its distance; 1:2 does so over the clip, 1:2:1 and back.",
     ),
 ]
 Drawing = Annotated[

@@ -12,9 +12,13 @@ from emosh_cli.command import STAGES, command
 from emosh_cli.run import Run
 from stages.errors import InputError
 
-Cache = Annotated[
-    Path | None,
-    typer.Argument(metavar="CACHE", help="A training cache, from emosh encode --manifest.", show_default=False),
+Caches = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="CACHE...",
+        help="A training cache, from emosh encode --manifest. Several are mixed with the shares of --set train.shares.",
+        show_default=False,
+    ),
 ]
 Validation = Annotated[
     Path | None,
@@ -39,7 +43,7 @@ def register(app: typer.Typer) -> None:
     @command(app, "train", STAGES)
     def train(
         run: Run,
-        cache: Cache = None,
+        caches: Caches = None,
         out: options.Out = None,
         validation: Validation = None,
         plan: PlanOnly = False,
@@ -51,13 +55,15 @@ def register(app: typer.Typer) -> None:
 
         On many GPUs: accelerate launch -m emosh_cli train cache/ -o run/ --config emosh_14b
 
+        Several caches: emosh train web/ talks/ faces/ -o run/ --set 'train.shares=[37.8, 60.6, 1.6]'
+
         Example: emosh train cache/ -o run/ --config emosh_14b
         """
         from emosh_cli.workflows import training
 
         if plan:
-            training.plan(run, cache, hardware, model)
-        elif cache is None:
+            training.plan(run, caches or [], hardware, model)
+        elif not caches:
             raise InputError("name the training cache; make one with: emosh encode --manifest manifest.jsonl -o cache/")
         else:
-            training.train(run, cache, out, validation, model, device)
+            training.train(run, caches, out, validation, model, device)

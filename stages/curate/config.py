@@ -1,7 +1,8 @@
 """Every number of curation: how videos are cut, and what a clip must show.
 
-The paper (0.B) names its filters but gives no thresholds. The thresholds here were chosen on the nine clips of the dev
-set, one by one. The summary page shows them with histograms, so that other values can be chosen for other footage.
+The paper (4.1) names four filters (face found, face large enough, hands visible, not static) but no thresholds. The
+thresholds here were chosen on the nine clips of the dev set, one by one. The summary page shows them with histograms,
+so that other values can be chosen for other footage.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class CurateConfig:
     picture (root mean square), in shoulder widths. Still photos with noise reach 0.02, a turning head (d3) 0.08,
     gestures (d5) 0.2 and more. The filter (static subjects) is the paper's, the value was chosen here."""
     max_people: int = 1
-    """Most people in the picture. The filter is the paper's."""
+    """Most people in the picture. Chosen here: the paper names no such filter."""
     max_letters: int = 4
     """Most letters in a row that stay in place, as in subtitles and watermarks. Measured by `benchmarks.curate_text`;
     chosen here."""

@@ -14,7 +14,8 @@ class CacheConfig:
     reference_candidates: int = 8
     """Number of frames per clip, spread evenly over it, that training can use as the reference photo."""
     reference_degrees: float = 5.0
-    """Largest rotation of an augmented reference, in degrees. Chosen here; the paper says "small"."""
+    """Largest rotation of an augmented reference, in degrees. Chosen here; the paper (0.B.3) says
+    "slight"."""
     reference_shift: float = 0.05
     """Largest shift of an augmented reference, as a share of the picture's width and height."""
     reference_crop: float = 0.1

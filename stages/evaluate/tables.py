@@ -57,7 +57,8 @@ TABLES: dict[int, tuple[str, tuple[Figure, ...]]] = {
     5: ("Shape consistency", SHAPE),
     7: ("Distributions", SETS),
 }
-"""The paper's tables by number. Where the paper's columns are not known, the columns were chosen here."""
+"""The paper's tables by number, with its figures and ours beside them: both LPIPS networks, since it names none,
+missed faces, and the tracker's own error of a shape."""
 UNRANKED = ("detection_rate", "shape_repeat")
 """Shown but never bold: they say how far the other columns can be trusted."""
 

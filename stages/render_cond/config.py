@@ -24,7 +24,8 @@ class RenderCondConfig:
     hybrid: bool = True
     """Draw lines for limbs, fingers and face over the coloured mesh. False leaves them out (the paper's ablation)."""
     zoom: str = "1"
-    """Camera zoom. 2 shows the person twice as large; FROM:TO, such as 1:1.5, zooms over the clip (paper 0.D.4)."""
+    """Camera zoom. 2 shows the person twice as large. A path of factors, such as 1:1.5 or 1:2:1, moves the camera
+    nearer and farther over the clip (paper 0.D.4)."""
     supersample: int = 2
     """Samples per pixel along each side, averaged against jagged edges."""
     rasterizer: str = "numba"

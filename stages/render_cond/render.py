@@ -106,29 +106,30 @@ def _check_drawable(motion: Motion, body: Body, config: RenderCondConfig) -> Non
             f"cannot draw {config.width}x{config.height} pixels with supersample {config.supersample}; "
             "width and height must be 16 or more, supersample 1 or more"
         )
-    _zoom_range(config.zoom)
+    _zoom_factors(config.zoom)
     drawing(config.drawn)
 
 
-def _zoom_range(zoom: str) -> tuple[float, float]:
-    """First and last zoom factor. Raises InputError for text that is not a positive factor or a pair of them."""
+def _zoom_factors(zoom: str) -> list[float]:
+    """The zoom factors in order. Raises InputError for text that is not positive factors with colons between them."""
     try:
-        first, *last = (float(factor) for factor in zoom.split(":"))
+        factors = [float(factor) for factor in zoom.split(":")]
     except ValueError:
-        first, last = 0.0, []
-    if first <= 0 or len(last) > 1 or min(last, default=1.0) <= 0:
-        raise InputError(f"zoom '{zoom}' is not a positive factor or FROM:TO; write for example 1.5 or 1:1.5")
-    return first, last[0] if last else first
+        factors = []
+    if not factors or not all(0 < factor < np.inf for factor in factors):
+        raise InputError(f"zoom '{zoom}' is not a path of positive factors; write for example 1.5, 1:1.5 or 1:2:1")
+    return factors
 
 
 def _zoom_shift(motion: Motion, zoom: str) -> Float[np.ndarray, "frames 3"]:
-    """Shift along z, metres, that divides the distance of the pelvis by the zoom factor of each frame.
+    """Shift along z, metres, that divides the distance of the pelvis by the zoom factor of each frame (paper 0.D.4).
 
-    The factor changes geometrically over the clip.
+    The factors are spread evenly over the clip's time. Between two of them the factor changes geometrically.
     """
-    first, last = _zoom_range(zoom)
-    share = np.linspace(0, 1, len(motion))
-    factor = first * (last / first) ** share
+    factors = _zoom_factors(zoom)
+    seconds = motion.pts_seconds - motion.pts_seconds[0]
+    share = seconds / max(float(seconds[-1]), 1e-9)
+    factor = np.exp(np.interp(share, np.linspace(0, 1, len(factors)), np.log(factors)))
     shift = np.zeros((len(motion), 3), np.float32)
     shift[:, 2] = motion.trans[:, 2] * (1 / factor - 1)
     return shift

@@ -1,8 +1,9 @@
 """`--solver adamw`: the paper's recipe (3.2, 0.C, eq. 7 to 11), one joint stage of AdamW over a whole window.
 
 1,250 steps start from moving-average initial poses. At step 1,000 the learning rates fall, smoothness weighs more and
-3-D alignment weighs less. The paper starts from GVHMR, HaMeR and a face network. Without imported priors this solver
-starts from the same closed-form guess as `gn`. Torch, float32, deterministic on the CPU.
+3-D alignment weighs less. At every step each hand is checked again (`adamw_hands`). The paper starts from GVHMR, HaMeR
+and a face network. Without imported priors this solver starts from the same closed-form guess as `gn`. Torch, float32,
+deterministic on the CPU.
 """
 
 from __future__ import annotations
@@ -18,15 +19,20 @@ from torch import Tensor
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.track import losses as loss_terms
 from stages.track.adamw_body import TorchBody, collapse_vertices, farthest_point_sample, rotation_matrices
-from stages.track.collapse import shape_columns
+from stages.track.adamw_hands import Hand, HandCheck
+from stages.track.collapse import CollapsedKeypoints, shape_columns
 from stages.track.config import TrackConfig
+from stages.track.regularizers import priors_of
 from stages.track.solvers import Losses, Task
 from stages.track.state import EXPRESSION_START, JOINTS_START, ROOT_COLUMNS, State
-from stages.track.targets import BODY_POINTS, FROM_WRIST, TargetGroup
+from stages.track.targets import BODY_POINTS, TargetGroup
 
-PARTS = ("body", "face", "left_hand", "right_hand")
-CORE_POINTS = (11, 12, 13, 14, 15, 16, 23, 24)
-"""Shoulders, elbows, wrists and hips: the paper's core joints."""
+HANDS = ("left_hand", "right_hand")
+PARTS = ("body", "face", *HANDS)
+CORE_POINTS, LIMB_POINTS = (11, 12, 23, 24), (13, 14, 15, 16, 25, 26, 27, 28)
+"""Shoulders and hips; elbows, wrists, knees and ankles."""
+BODY_COLUMNS, FINGER_COLUMNS = slice(0, 3 * 21), slice(3 * 24, 3 * 54)
+"""Columns of theta: joints 1 to 21, and the fingers. Jaw and eyes lie between them."""
 FRAME_FIELDS = ("transl", "root", "theta", "psi")
 SMOOTH_TERMS = ("smooth_camera", "smooth_pose", "smooth_vertices", "smooth_expression")
 REPORT_EVERY = 25
@@ -166,25 +172,20 @@ class Target:
     depth: Float[Tensor, "depths frames"]
     per_metre: Float[Tensor, "depths frames"]
     differences: Float[Tensor, "depths keypoints"]
-    hand: Float[Tensor, "keypoints frames 3"]
-    """Keypoints relative to the first one, metres at the depth of the first guess: the target of L3D for hands."""
 
     @staticmethod
-    def of(group: TargetGroup, first_row: int, px_per_m: Float[np.ndarray, "frames"], gain: np.ndarray) -> Target:
-        """The tensors of a group. `gain` multiplies the reprojection weight of each keypoint."""
+    def of(group: TargetGroup, first_row: int, gain: Float[np.ndarray, "frames keypoints"] | None = None) -> Target:
+        """The tensors of a group. `gain` multiplies the reprojection weights."""
         frames, keypoints = group.per_pixel.shape
         nothing, none = np.zeros((frames, 0)), np.zeros((0, keypoints))
         depth = nothing if group.depth is None else group.depth
-        flat = (group.pixels - group.pixels[:, :1]) / px_per_m[:, None, None]
-        deep = depth if group.differences is FROM_WRIST else np.zeros_like(group.per_pixel)
         return Target(
             slice(first_row, first_row + len(group.keypoints)),
             tensor(group.pixels).transpose(0, 1).contiguous(),
-            tensor(group.per_pixel * gain).T.contiguous(),
+            tensor(group.per_pixel if gain is None else group.per_pixel * gain).T.contiguous(),
             tensor(depth).T.contiguous(),
             tensor(nothing if group.per_metre is None else group.per_metre).T.contiguous(),
             tensor(none if group.differences is None else group.differences),
-            tensor(np.concatenate([flat, deep[..., None]], -1)).transpose(0, 1).contiguous(),
         )
 
 
@@ -195,6 +196,13 @@ class Objective:
     task: Task
     model: TorchBody
     targets: dict[str, Target]
+    """Body and face."""
+    hands: tuple[Hand, ...]
+    check: HandCheck
+    likely_theta: Float[Tensor, "frames 162"]
+    """What joints are kept near (eq. 10): the smoothed first guess of the body, zero for the fingers."""
+    likely_sigma: Float[Tensor, "*frames columns"]
+    """How near. Another tracker's fingers and expression do not narrow it: they are a start and an alignment."""
     vertices: slice
     links: Float[Tensor, "links"]
     """sqrt(30 dt) of each temporal link. The link to the fitted frame before the window, if any, comes first."""
@@ -207,21 +215,25 @@ class Objective:
         problem, config = task.problem, task.config
         columns = shape_columns(task.body, config.betas, config.head_betas)
         skin = collapse_vertices(task.body, farthest_point_sample(task.body, config.adamw_vertices), columns)
-        model = TorchBody.of(problem.skeleton, (*(task.groups[part].keypoints for part in PARTS), skin))
-        px_per_m = problem.focal_px / np.maximum(problem.first_depth, loss_terms.NEAR_M)
-        targets, row = {}, 0
-        for part in PARTS:
-            gain = np.ones(len(task.groups[part].keypoints))
-            if part == "body":
-                gain[np.isin(BODY_POINTS, CORE_POINTS)] = config.adamw_core_gain
-            targets[part] = Target.of(task.groups[part], row, px_per_m, gain)
-            row += len(gain)
+        sets = {**{part: task.groups[part].keypoints for part in PARTS}, "skin": skin, **_hand_vertices(task, columns)}
+        model, rows = TorchBody.of(problem.skeleton, tuple(sets.values())), _rows_of(sets)
+        targets = {
+            "body": Target.of(task.groups["body"], rows["body"].start, _gain(task.groups["body"], config)),
+            "face": Target.of(task.groups["face"], rows["face"].start),
+        }
+        smoothed = moving_average(task.first, problem.seconds, config.adamw_average_seconds)
+        known, held = (_points(model, Pose.of(each)) for each in (task.first, smoothed))
+        hands = tuple(_hand(task, side, rows, known, held) for side in range(len(HANDS)))
+        size = 2 * tensor(np.array(problem.centre_px))
+        check = HandCheck(config.adamw_hand_inside, config.adamw_hand_match, size)
         links = np.sqrt(30 * np.maximum(np.diff(problem.seconds), 1e-3))
         before = None if problem.before is None else Pose.of(problem.before)
         if before is not None:
             links = np.insert(links, 0, np.sqrt(30 * max(problem.gap_before, 1e-3)))
         last = None if before is None else _points(model, before)
-        return Objective(task, model, targets, slice(row, None), tensor(links), before, last)
+        return Objective(
+            task, model, targets, hands, check, *_likely(task, smoothed), rows["skin"], tensor(links), before, last
+        )
 
     def weighted_sum(self, unknowns: Unknowns, weighting: dict[str, float]) -> Tensor:
         """The weighted sum of all terms, mean over frames."""
@@ -244,24 +256,20 @@ class Objective:
             for part, each in self.targets.items()
         }
         body = self.targets["body"]
-        hands = [
-            loss_terms.hand_alignment(points[each.rows], each.hand, each.per_metre, config.adamw_lambda_z)
-            for each in (self.targets["left_hand"], self.targets["right_hand"])
-        ]
+        hands = [each.terms(points, self.check, problem.focal_px, centre, config.adamw_lambda_z) for each in self.hands]
         return {
             "keypoints_body": flat["body"],
             "keypoints_face": flat["face"],
-            "keypoints_hands": flat["left_hand"] + flat["right_hand"],
+            "keypoints_hands": hands[0][0] + hands[1][0],
             "align_body": loss_terms.relative_depth(points[body.rows], body.depth, body.per_metre, body.differences),
-            "align_hands": hands[0] + hands[1],
+            "align_hands": hands[0][1] + hands[1][1],
         }
 
     def _prior_terms(self, pose: Pose) -> dict[str, Tensor]:
         priors, config = self.task.problem.priors, self.task.config
         joints, faces = slice(JOINTS_START, EXPRESSION_START), slice(EXPRESSION_START, None)
-        mean, sigma, lower, upper, bound = (
-            tensor(each) for each in (priors.mean, priors.sigma, priors.lower, priors.upper, priors.sigma_bound)
-        )
+        lower, upper, bound = (tensor(each) for each in (priors.lower, priors.upper, priors.sigma_bound))
+        sigma, neutral = self.likely_sigma, torch.zeros_like(pose.psi[0])
         first_root = tensor(self.task.problem.first_root)
         shape_sigma, shape_bound = tensor(priors.shape_sigma), tensor(priors.shape_bound)
         frames = len(pose.transl)
@@ -270,9 +278,9 @@ class Objective:
         )
         reach = torch.full((1,), float(np.log(config.adamw_depth_ratio)))
         return {
-            "prior_pose": loss_terms.distance_from_mean(pose.theta, mean[..., joints], sigma[..., joints])
+            "prior_pose": loss_terms.distance_from_mean(pose.theta, self.likely_theta, sigma[..., joints])
             + loss_terms.rotation_change(pose.root, first_root) / self.task.problem.sigma_root**2,
-            "prior_expression": loss_terms.distance_from_mean(pose.psi, mean[..., faces], sigma[..., faces]),
+            "prior_expression": loss_terms.distance_from_mean(pose.psi, neutral, sigma[..., faces]),
             "prior_shape": ((pose.shape / shape_sigma) ** 2).sum().expand(frames),
             "limit_joints": loss_terms.outside_limits(pose.theta, lower[joints], upper[joints], bound[joints]),
             "limit_expression": loss_terms.expression_excess(pose.psi, config.adamw_expression_bound)
@@ -304,6 +312,82 @@ class Objective:
             "smooth_expression": loss_terms.temporal_change(pose.psi, sigma[:, EXPRESSION_START:]),
         }
         return {name: torch.nn.functional.pad(value, (frames - len(value), 0)) for name, value in links.items()}
+
+
+def _gain(group: TargetGroup, config: TrackConfig) -> Float[np.ndarray, "frames keypoints"]:
+    """Extra weight of body points: the trunk's always, those of limbs where the detector is sure (paper 0.C.2)."""
+    assert group.confidence is not None
+    gain = np.ones_like(group.per_pixel)
+    gain[:, np.isin(BODY_POINTS, CORE_POINTS)] = config.adamw_core_gain
+    sure = np.isin(BODY_POINTS, LIMB_POINTS) & (group.confidence > config.adamw_limb_confidence)
+    return np.where(sure, config.adamw_limb_gain, gain)
+
+
+def _likely(task: Task, smoothed: State) -> tuple[Float[Tensor, "frames 162"], Float[Tensor, "*frames columns"]]:
+    """Mean of the joints and sigma of all columns for the regularisation (paper eq. 10)."""
+    priors, width = task.problem.priors, EXPRESSION_START - JOINTS_START
+    theta = np.broadcast_to(priors.mean[..., JOINTS_START:EXPRESSION_START], (len(smoothed), width)).copy()
+    theta[:, BODY_COLUMNS] = smoothed.theta.reshape(len(smoothed), width)[:, BODY_COLUMNS]
+    theta[:, FINGER_COLUMNS] = 0
+    own = priors_of(task.body, task.config).sigma
+    loose = np.zeros(priors.sigma.shape[-1], bool)
+    loose[JOINTS_START:][FINGER_COLUMNS] = loose[EXPRESSION_START:] = True
+    return tensor(theta), tensor(np.where(loose & np.isfinite(priors.sigma), own, priors.sigma))
+
+
+def _hand_vertices(task: Task, columns: np.ndarray) -> dict[str, CollapsedKeypoints]:
+    """Vertices of each hand that another tracker knows in some frame."""
+    chosen = {}
+    for name, known in zip(HANDS, task.known_hands.T, strict=True):
+        if known.any():
+            numbers = farthest_point_sample(task.body, task.config.adamw_hand_vertices, task.body.part_vertices(name))
+            chosen[f"{name} vertices"] = collapse_vertices(task.body, numbers, columns)
+    return chosen
+
+
+def _rows_of(sets: dict[str, CollapsedKeypoints]) -> dict[str, slice]:
+    """Rows of each set among all points."""
+    ends = np.cumsum([len(each) for each in sets.values()])
+    return {name: slice(int(end) - len(each), int(end)) for (name, each), end in zip(sets.items(), ends, strict=True)}
+
+
+def _hand(
+    task: Task,
+    side: int,
+    rows: dict[str, slice],
+    known: Float[Tensor, "points frames 3"],
+    held: Float[Tensor, "points frames 3"],
+) -> Hand:
+    """The targets of a hand. `known`: all points at the first guess, which holds the hands of other trackers; `held`:
+    at the smoothed first guess."""
+    problem, config, name = task.problem, task.config, HANDS[side]
+    group, own = task.groups[name], rows[name]
+    assert group.depth is not None
+    assert group.per_metre is not None
+    px_per_m = problem.focal_px / np.maximum(problem.first_depth, loss_terms.NEAR_M)
+    flat = (group.pixels - group.pixels[:, :1]) / px_per_m[:, None, None]
+    weight = tensor(config.adamw_held_hand * task.known_hands[:, side] / (config.sigma_hand_m * px_per_m))
+    if "keypoints_hands" in config.terms_off:
+        weight = torch.zeros_like(weight)
+    vertices = rows.get(f"{name} vertices")
+    per_metre = None
+    if vertices is not None:
+        count = vertices.stop - vertices.start
+        each = tensor(task.known_hands[:, side]) * len(group.keypoints) / count / config.sigma_hand_depth_m
+        per_metre = each.expand(count, -1) * float("align_hands" not in config.terms_off)
+    return Hand(
+        own,
+        tensor(group.pixels).transpose(0, 1).contiguous(),
+        tensor(group.per_pixel).T.contiguous(),
+        loss_terms.project(held[own], problem.focal_px, tensor(np.array(problem.centre_px))),
+        weight.expand(len(group.keypoints), -1),
+        torch.as_tensor(group.per_pixel.any(1) | group.per_metre.any(1)),
+        tensor(np.concatenate([flat, group.depth[..., None]], -1)).transpose(0, 1).contiguous(),
+        tensor(group.per_metre).T.contiguous(),
+        vertices,
+        None if vertices is None else known[vertices] - known[own][:1],
+        per_metre,
+    )
 
 
 def _points(model: TorchBody, pose: Pose) -> Float[Tensor, "keypoints frames 3"]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from stages.body.model import Body
@@ -126,12 +126,18 @@ def rotation_matrices(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batc
     return eye + first * cross + second * (outer - squared[..., None] * eye)
 
 
-def farthest_point_sample(body: Body, count: int) -> Int[np.ndarray, "chosen"]:
-    """`count` vertices spread over the skin: each is the farthest from all chosen before it (Gonzalez 1985)."""
+def farthest_point_sample(
+    body: Body, count: int, among: Bool[np.ndarray, "vertices"] | None = None
+) -> Int[np.ndarray, "chosen"]:
+    """`count` vertices spread over the skin, or over the part `among`: each is the farthest from all chosen before it
+    (Gonzalez 1985).
+    """
     points = body.v_template.astype(np.float64)
-    chosen = [int(points[:, 1].argmax())]
-    distance = np.full(len(points), np.inf)
     hidden = body.sets["mouth_cavity"] | body.sets["teeth"] | body.sets["tongue"]
+    if among is not None:
+        hidden = hidden | ~among
+    chosen = [int(np.where(hidden, -np.inf, points[:, 1]).argmax())]
+    distance = np.full(len(points), np.inf)
     while len(chosen) < count:
         distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(1))
         chosen.append(int(np.where(hidden, -1, distance).argmax()))

@@ -199,21 +199,36 @@ class TrackConfig:
     """Width of the moving average over the initial poses, seconds: 5 frames at 30 frames per second. The paper (0.C)
     gives no width. Chosen here."""
     adamw_lambda_z: float = 10.0
-    """Weight of depth relative to the other two axes in the 3-D hand term of adamw (paper eq. 9)."""
+    """Weight of the additional depth term of hands in adamw: |x| + |y| + |z| + lambda_z |z| (paper eq. 9)."""
     adamw_expression_bound: float = 4.0
     """Size of an expression coefficient above which adamw penalises it: ReLU(|psi| - 4) (paper eq. 10). Only
     coefficients without a range of their own reach it."""
     adamw_core_gain: float = 2.0
-    """Extra weight of shoulders, elbows, wrists and hips in adamw, on top of their sigmas. Chosen here."""
+    """Extra weight of shoulders and hips in adamw, on top of their sigmas (paper 0.C.2). Chosen here."""
+    adamw_limb_gain: float = 2.0
+    """Extra weight of elbows, wrists, knees and ankles in adamw where the detector is sure (paper 0.C.2). Chosen
+    here."""
+    adamw_limb_confidence: float = 0.5
+    """Least confidence of a limb's point for adamw_limb_gain. Chosen here."""
+    adamw_hand_inside: float = 0.5
+    """Least share of the box around a projected hand that lies in the picture; checked at every step of adamw (paper
+    0.C.2). Chosen here, as for the detected box."""
+    adamw_hand_match: float = 0.05
+    """Least IoU of that box with the box of the detected hand, both enlarged by half. Chosen here, as for the detected
+    box."""
+    adamw_held_hand: float = 0.01
+    """Weight of the points of a hand that fails this check, which are held to the smoothed hand of an imported prior
+    (paper 0.C.2). Chosen here: with 0.1 a false hand 200 px off moved the right one by 37 px, with 0.01 by 12."""
     adamw_keypoints: float = 1.0
     """Weight of the 2-D keypoint terms of adamw (L2D). A weight of 1 for every term is the balance of gn. Chosen here,
     as all adamw settings below."""
     adamw_align_body: float = 1.0
     """Weight of the depth of body points in adamw."""
     adamw_align_hands: float = 0.1
-    """Weight of the 3-D hand terms in adamw. Multiplied by adamw_lambda_z it weighs depth as gn does."""
+    """Weight of the 3-D hand terms in adamw. Multiplied by adamw_lambda_z it weighs depth about as gn does."""
     adamw_prior: float = 1.0
-    """Weight of the pose, expression and shape priors in adamw."""
+    """Weight of the pose, expression and shape priors in adamw: body joints near the first guess, fingers, expression
+    and shape near zero (paper eq. 10)."""
     adamw_limit: float = 1.0
     """Weight of the limits of joints, expression, scales and distance in adamw."""
     adamw_smooth: float = 1.0
@@ -226,6 +241,8 @@ class TrackConfig:
     """Factor on the 3-D alignment weights of adamw from adamw_decay_step on."""
     adamw_vertices: int = 64
     """Number of body vertices, spread evenly over the skin, whose movement adamw penalises."""
+    adamw_hand_vertices: int = 64
+    """Number of vertices per hand that adamw aligns with the hands of an imported prior (paper eq. 9)."""
     adamw_step_vertex_m: float = 0.02
     """Movement of a body vertex per frame at 30 frames per second that costs 1 in adamw, metres."""
     adamw_sigma_scale: float = 0.02

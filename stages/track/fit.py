@@ -33,7 +33,13 @@ from stages.track.initial_guess import first_guess
 from stages.track.jacobian import pose_keypoints
 from stages.track.objective import Problem, Stature
 from stages.track.overlay import DOUBTED, GATE_ANGLES
-from stages.track.prior_targets import priors_around, priors_of_rows, start_from_prior, with_prior_depth
+from stages.track.prior_targets import (
+    known_hands,
+    priors_around,
+    priors_of_rows,
+    start_from_prior,
+    with_prior_depth,
+)
 from stages.track.regularizers import Priors, priors_of
 from stages.track.solvers import Task, solver
 from stages.track.state import State, concatenate, joint_columns, joint_places, kinematics
@@ -141,7 +147,9 @@ class _Fit:
         )
         if config.solver == UNSOLVED:
             self.guess = with_hands_and_face(self.guess, observations, self.valid, body, self.skeleton)
+        self.known_hands = np.zeros((len(observations), 2), bool)
         if prior is not None:
+            self.known_hands = known_hands(prior)
             self.guess = start_from_prior(self.guess, prior, self.skeleton, body.expression_names)
             self.priors = priors_around(self.priors, prior, body, config)
             observations = with_prior_depth(observations, prior, self.guess, body, self.scene.px_per_m)
@@ -227,7 +235,9 @@ class _Fit:
             before=before and before.rows(slice(-1, None)), gap_before=float(seconds[rows[0]] - seconds[rows[0] - 1]),
             stature=self.stature,
         )  # fmt: skip
-        return Task(problem, self._groups(rows), start, self.active, shape, self.body, config)
+        return Task(
+            problem, self._groups(rows), start, first, self.known_hands[rows], self.active, shape, self.body, config
+        )
 
     def _groups(self, rows: np.ndarray) -> dict[str, TargetGroup]:
         """Targets of some frames. The targets of a whole long clip would take more memory than its observations."""

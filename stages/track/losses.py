@@ -13,6 +13,13 @@ from torch import Tensor
 NEAR_M = 0.1
 
 
+def project(
+    points: Float[Tensor, "keypoints frames 3"], focal_px: float, centre_px: Float[Tensor, "2"]
+) -> Float[Tensor, "keypoints frames 2"]:
+    """The points in the picture, pixels. Points nearer than NEAR_M, or behind the camera, count as NEAR_M away."""
+    return focal_px * points[..., :2] / points[..., 2:].clamp(min=NEAR_M) + centre_px
+
+
 def reprojection(
     points: Float[Tensor, "keypoints frames 3"],
     pixels: Float[Tensor, "keypoints frames 2"],
@@ -21,8 +28,7 @@ def reprojection(
     centre_px: Float[Tensor, "2"],
 ) -> Float[Tensor, "frames"]:
     """L2D: |x| + |y| to the observed pixel, times confidence / sigma (paper eq. 8, L1 as in EHM-Tracker)."""
-    projected = focal_px * points[..., :2] / points[..., 2:].clamp(min=NEAR_M) + centre_px
-    return ((projected - pixels).abs().sum(-1) * per_pixel).sum(0)
+    return ((project(points, focal_px, centre_px) - pixels).abs().sum(-1) * per_pixel).sum(0)
 
 
 def relative_depth(
@@ -41,9 +47,9 @@ def hand_alignment(
     per_metre: Float[Tensor, "keypoints frames"],
     lambda_z: float,
 ) -> Float[Tensor, "frames"]:
-    """L3D: hand points relative to the wrist (point 0) against the observed hand; depth weighs `lambda_z` (eq. 9)."""
-    away = (points - points[:1] - hand).abs()
-    return ((away[..., 0] + away[..., 1] + lambda_z * away[..., 2]) * per_metre).sum(0)
+    """L3D (eq. 9): a hand's points against the known ones, relative to the wrist: |x| + |y| + |z| + `lambda_z` |z|."""
+    away = (points - hand).abs()
+    return ((away.sum(-1) + lambda_z * away[..., 2]) * per_metre).sum(0)
 
 
 def distance_from_mean(
@@ -84,5 +90,5 @@ def temporal_change(
 
 
 def vertex_change(points: Float[Tensor, "keypoints frames 3"], sigma: Float[Tensor, "links"]) -> Float[Tensor, "links"]:
-    """Mean over points of |difference of neighbouring frames| (eq. 11: body vertices; L1 as in EHM-Tracker)."""
-    return (points[:, 1:] - points[:, :-1]).abs().sum(-1).mean(0) / sigma
+    """Mean over points of the squared difference of neighbouring frames (eq. 11: body vertices)."""
+    return ((points[:, 1:] - points[:, :-1]) ** 2).sum(-1).mean(0) / sigma**2

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.body.model import JOINT_NAMES, Body, keypoints_from, pose_body
 from stages.body.rotations import rotvec_from_matrix
@@ -105,12 +105,8 @@ def with_prior_depth(
     Body points take their depth from the prior where it knows the body, hand points where it knows the fingers and
     either the arm or the wrist.
     """
-    placed = np.all(np.isfinite(prior.joints[:, BODY_JOINTS]), (1, 2)) & np.all(np.isfinite(prior.root), (1, 2))
-    hands = {
-        f"{side}_hand": np.all(np.isfinite(prior.joints[:, columns]), (1, 2))
-        & (placed | np.all(np.isfinite(prior.wrists[:, number]), (1, 2)))
-        for number, (side, columns) in enumerate(HANDS.items())
-    }
+    placed = _known_body(prior)
+    hands = {f"{side}_hand": known for side, known in zip(HANDS, known_hands(prior).T, strict=True)}
     world = observations.pose_world.copy()
     points = {name: getattr(observations, name).copy() for name in hands}
     known_rows = np.flatnonzero(np.any([placed, *hands.values()], 0))
@@ -126,6 +122,21 @@ def with_prior_depth(
             pixels = (z - z[:, :1]) * px_per_m[rows, None]
             points[name][rows[known[rows]], :, 2] = pixels[known[rows]]
     return replace(observations, pose_world=world, **points)
+
+
+def known_hands(prior: Prior) -> Bool[np.ndarray, "frames 2"]:
+    """Frames in which the prior knows the fingers of the left and right hand, and either the arm or the wrist."""
+    placed = _known_body(prior)
+    columns = [
+        np.all(np.isfinite(prior.joints[:, fingers]), (1, 2))
+        & (placed | np.all(np.isfinite(prior.wrists[:, number]), (1, 2)))
+        for number, fingers in enumerate(HANDS.values())
+    ]
+    return np.stack(columns, 1)
+
+
+def _known_body(prior: Prior) -> Bool[np.ndarray, "frames"]:
+    return np.all(np.isfinite(prior.joints[:, BODY_JOINTS]), (1, 2)) & np.all(np.isfinite(prior.root), (1, 2))
 
 
 def _keypoint_depth(body: Body, state: State, rows: np.ndarray) -> dict[str, Float[np.ndarray, "rows"]]:

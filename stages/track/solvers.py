@@ -29,6 +29,10 @@ class Task:
     groups: dict[str, TargetGroup]
     """Target groups of this window by name: body, face, rigid_face, left_hand, right_hand."""
     start: State
+    first: State
+    """The first guess of these frames, whatever the solver starts from."""
+    known_hands: Bool[np.ndarray, "frames 2"]
+    """Where the first guess has the left and right hand of another tracker (a prior)."""
     columns: Bool[np.ndarray, "columns"]
     """Frame columns that may change."""
     shape: Bool[np.ndarray, "shape"]

@@ -87,6 +87,8 @@ class TargetGroup:
     keypoint: for targets that come in pixels. Without one, by the size of the mean body over that of the fitted one."""
     is_upper_bound: bool = False
     """Whether only depths beyond the target are errors."""
+    confidence: Float[np.ndarray, "frames keypoints"] | None = None
+    """The detector's confidence in body points, 0..1; 0 where a point is not used."""
 
     def rows(self, rows: slice | np.ndarray) -> TargetGroup:
         """The same targets in a subset of the frames."""
@@ -95,7 +97,7 @@ class TargetGroup:
             None if self.depth is None else self.depth[rows],
             None if self.per_metre is None else self.per_metre[rows],
             self.differences, self.robust_depth, None if self.depth_at is None else self.depth_at[rows],
-            self.is_upper_bound,
+            self.is_upper_bound, None if self.confidence is None else self.confidence[rows],
         )  # fmt: skip
 
 
@@ -195,6 +197,7 @@ def _body(keypoints, observations, valid, scene, config) -> TargetGroup:
     return TargetGroup(
         keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_body,
         depth, np.where(known, 1 / depth_sigma, 0.0), DIFFERENCES, config.robust_depth,
+        confidence=np.where(used, visibility, 0.0),
     )  # fmt: skip
 
 

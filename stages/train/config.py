@@ -24,6 +24,9 @@ class TrainConfig:
     """Learning rate of Adam."""
     rank: int = 32
     """Rank of the LoRA on the 12 linear layers of each block. Its alpha equals the rank."""
+    shares: tuple[float, ...] = ()
+    """Share of the samples that comes from each cache, one number per CACHE of the command, in any unit. The paper's
+    three sets (4.1): [37.8, 60.6, 1.6]."""
     temporal_probability: float = 0.5
     """Probability that a sample is a later chunk, whose first latents (encode.overlap_frames) are known. Else it is a
     first chunk."""
@@ -33,7 +36,8 @@ class TrainConfig:
     augment_probability: float = 0.5
     """Probability that the reference photo is augmented: slightly rotated, shifted and cropped."""
     flow_shift: float = 5.0
-    """Shift of the noise levels: above 1, more samples have high noise. 5 as when a video is generated."""
+    """Shift of the noise levels: above 1, more samples have high noise. 5 as when a video is
+    generated; the paper states none."""
     tune: str = "lora"
     """What is trained: `lora` trains a LoRA and the motion embedding, `all` trains every weight (for small models)."""
     warmup_steps: int = 0
@@ -90,6 +94,8 @@ class TrainConfig:
         for name in ("temporal_probability", "auxiliary_probability", "augment_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
+        if not all(0 < share < math.inf for share in self.shares):
+            raise InputError(f"shares are {list(self.shares)}, expected numbers above 0, one per cache")
         if self.tune not in TUNES:
             raise InputError(f"tune is {self.tune!r}, expected one of: {', '.join(TUNES)}")
         if self.tune == "all" and self.storage != "full":

@@ -6,7 +6,7 @@ an auxiliary frame, which takes the slot of SAC.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -60,8 +60,9 @@ def _stacked(group: list[Example]) -> Example:
     return Example(group[0].layout, **tensors)
 
 
-def read_example(cache: TrainingCache, drawn: Draw) -> Example:
-    """Read one sample from the cache. Raises InputError for a damaged file."""
+def read_example(caches: Sequence[TrainingCache], drawn: Draw) -> Example:
+    """Read one sample from its cache. Raises InputError for a damaged file."""
+    cache = caches[drawn.cache]
     window, index = cache.window(drawn.window), cache.index
     candidate = reference_outside_window(window, index.chunk_frames, drawn.reference)
     reference = _tensor(window.reference(candidate, drawn.augmented))

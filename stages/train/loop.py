@@ -31,6 +31,7 @@ from stages.train.objective import first_slot_with_loss, sample_loss
 from stages.train.random_draws import draw
 from stages.train.save_model import MODEL, write_folder
 from stages.train.schedule import WeightAverage, learning_rate
+from stages.train.training_set import TrainingSet
 from stages.wan.folder import ModelFolder
 from stages.wan.layout import LAYOUT_VERSION
 from stages.wan.loading import DTYPES
@@ -68,7 +69,7 @@ class Trained:
 
 def train(
     folder: ModelFolder,
-    cache: TrainingCache,
+    data: TrainingSet,
     config: TrainConfig,
     out: Path,
     *,
@@ -83,10 +84,10 @@ def train(
     not finite. The checkpoint before stays as it is.
     """
     accelerator = accelerator or make_accelerator(config, out)
-    check_inputs(folder, cache, config, accelerator.num_processes)
+    check_inputs(folder, data, config, accelerator.num_processes)
     if validate is not None and getattr(accelerator.state, "fsdp_plugin", None) is not None:
         raise InputError("validation runs in one process, but FSDP splits the model over all; leave --validation out")
-    record = provenance(cache, config, weights or {})
+    record = provenance(data, config, weights or {})
     found = store.checkpoints(out)
     if found:
         store.check_continues(found[-1], record)
@@ -103,11 +104,11 @@ def train(
                 mean.values = {name: kept[name].to(value.device) for name, value in mean.values.items()}
         if config.tracker != "none":
             accelerator.init_trackers("emosh", config=config_dict(config))
-        run = TrainingRun(accelerator, model, optimizer, cache, config, out, record, validate, mean)
+        run = TrainingRun(accelerator, model, optimizer, data, config, out, record, validate, mean)
         trained = _steps(run, begun, found[-1].adapter if found else None, progress)
         if config.tune == "all" and accelerator.is_main_process:
             with mean.applied(plain) if mean is not None else nullcontext():
-                write_folder(out / MODEL, plain, folder, cache.index.drawing)
+                write_folder(out / MODEL, plain, folder, data.first.index.drawing)
     except RuntimeError as error:
         raise _explained(error, accelerator, out) from error
     finally:
@@ -157,8 +158,24 @@ def configure_fsdp(plugin: Any) -> None:
     plugin.mixed_precision_policy = MixedPrecisionPolicy()
 
 
-def check_inputs(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, processes: int) -> None:
+def check_inputs(folder: ModelFolder, data: TrainingSet, config: TrainConfig, processes: int) -> None:
     """Refuse data, weights and settings that do not fit together, before anything is loaded."""
+    for cache in data.caches:
+        _check_cache(folder, cache)
+    if config.tune == "all" and processes > 1:
+        raise InputError("tune = 'all' trains in one process; start it without a launcher")
+    if config.offload_weights and processes > 1:
+        raise InputError(
+            "offload_weights works on one card only; on several, shard the weights (accelerate launch --use_fsdp)"
+        )
+    if config.batch_size % processes:
+        raise InputError(
+            f"batch_size {config.batch_size} is not a multiple of the {processes} processes; choose one that is"
+        )
+
+
+def _check_cache(folder: ModelFolder, cache: TrainingCache) -> None:
+    """Raise InputError where a cache was encoded for another model, layout or drawing."""
     if cache.index.layout != LAYOUT_VERSION:
         raise InputError(f"{cache.folder} was encoded for slot layout {cache.index.layout}, expected {LAYOUT_VERSION}")
     if cache.index.drawing != drawing(MESH).version:
@@ -179,24 +196,15 @@ def check_inputs(folder: ModelFolder, cache: TrainingCache, config: TrainConfig,
             f"{cache.folder} was encoded with another model: its image_dim is {tokens[1]}, that of "
             f"{folder.path} is {image_dim}; encode the manifest again"
         )
-    if config.tune == "all" and processes > 1:
-        raise InputError("tune = 'all' trains in one process; start it without a launcher")
-    if config.offload_weights and processes > 1:
-        raise InputError(
-            "offload_weights works on one card only; on several, shard the weights (accelerate launch --use_fsdp)"
-        )
-    if config.batch_size % processes:
-        raise InputError(
-            f"batch_size {config.batch_size} is not a multiple of the {processes} processes; choose one that is"
-        )
 
 
-def provenance(cache: TrainingCache, config: TrainConfig, weights: dict[str, str]) -> Provenance:
+def provenance(data: TrainingSet, config: TrainConfig, weights: dict[str, str]) -> Provenance:
     """Record of everything that decides the trained weights. `steps` counts only with `decay_share`, which depends on
     it."""
     ignored = [key for key in NO_EFFECT_ON_WEIGHTS if key != "steps" or not config.decay_share]
+    ignored += [] if config.shares else ["shares"]
     settings = {key: value for key, value in config_dict(config).items() if key not in ignored}
-    return Provenance("train", settings, {"cache": cache.index.fingerprint}, weights, config.seed)
+    return Provenance("train", settings, data.fingerprints(), weights, config.seed)
 
 
 @dataclass
@@ -206,7 +214,7 @@ class TrainingRun:
     accelerator: Any
     model: Any
     optimizer: Any
-    cache: TrainingCache
+    data: TrainingSet
     config: TrainConfig
     out: Path
     record: Provenance
@@ -240,9 +248,9 @@ def take_step(run: TrainingRun, step: int) -> tuple[float, float]:
     share = config.batch_size // accelerator.num_processes
     first = step * config.batch_size + accelerator.process_index * share
     total = torch.zeros((), device=accelerator.device)
-    drawn = [draw(first + number, len(run.cache), config) for number in range(share)]
+    drawn = [draw(first + number, run.data.windows, config) for number in range(share)]
     samples = grouped(
-        [read_example(run.cache, each) for each in drawn], config.samples_at_once,
+        [read_example(run.data.caches, each) for each in drawn], config.samples_at_once,
         lambda slots: first_slot_with_loss(slots, config.loss_on_temporal),
     )  # fmt: skip
     for number, made in enumerate(samples):

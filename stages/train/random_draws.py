@@ -12,13 +12,15 @@ import numpy as np
 from jaxtyping import Int
 
 from stages.train.config import TrainConfig
+from stages.train.training_set import place_of, quotas_of
 
 
 @dataclass(frozen=True)
 class Draw:
     """Choices of one sample. `reference` and `auxiliary_frame` in [0, 1) choose among the candidates. `t` is the noise
-    level; 1 is pure noise."""
+    level; 1 is pure noise. `cache` and `window` count from 0."""
 
+    cache: int
     window: int
     temporal: bool
     auxiliary: bool
@@ -29,13 +31,15 @@ class Draw:
     noise_seed: int
 
 
-def draw(number: int, windows: int, config: TrainConfig) -> Draw:
-    """Choices of sample `number` in a training set of `windows` windows."""
+def draw(number: int, windows: tuple[int, ...], config: TrainConfig) -> Draw:
+    """Choices of sample `number` in a training set whose caches have `windows` windows."""
     random = np.random.Generator(np.random.Philox(key=[config.seed, number]))
     temporal, auxiliary, augmented, reference, auxiliary_frame, level = random.random(6)
+    cache, before = place_of(number, quotas_of(config.shares), config.seed)
     is_later = bool(temporal < config.temporal_probability)
     return Draw(
-        window=_window(number, windows, config.seed),
+        cache=cache,
+        window=_window(before, windows[cache], cache, config.seed),
         temporal=is_later,
         auxiliary=is_later and bool(auxiliary < config.auxiliary_probability),
         augmented=bool(augmented < config.augment_probability),
@@ -51,13 +55,13 @@ def shift_towards_noise(u: float, shift: float) -> float:
     return shift * u / (1 + (shift - 1) * u)
 
 
-def _window(number: int, windows: int, seed: int) -> int:
-    """Every window once per epoch, in a different order each epoch."""
-    epoch, place = divmod(number, windows)
-    return int(_order(epoch, windows, seed)[place])
+def _window(before: int, windows: int, cache: int, seed: int) -> int:
+    """Every window of a cache once per epoch of that cache, in a different order each epoch."""
+    epoch, place = divmod(before, windows)
+    return int(_order(epoch, windows, cache, seed)[place])
 
 
-@lru_cache(4)
-def _order(epoch: int, windows: int, seed: int) -> Int[np.ndarray, "windows"]:
-    key = np.array([seed, 2**63 + epoch], np.uint64)
+@lru_cache(16)
+def _order(epoch: int, windows: int, cache: int, seed: int) -> Int[np.ndarray, "windows"]:
+    key = np.array([seed, 2**63 + cache * 2**48 + epoch], np.uint64)
     return np.random.Generator(np.random.Philox(key=key)).permutation(windows)

@@ -1,4 +1,4 @@
-"""Settings of the diffusion model's sampling. Defaults are Wan-Animate's, as in the paper."""
+"""Settings of the diffusion model's sampler. Defaults are Wan-Animate's; the paper names no sampler, steps or shift."""
 
 from __future__ import annotations
 

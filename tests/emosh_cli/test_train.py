@@ -170,6 +170,23 @@ def test_trained_and_validated(manifest: Path, cache: Path, model: Path, tmp_pat
     assert "no steps left" in emosh(*(word for word in words if word != "--json")).err
 
 
+def test_a_mixture_is_trained_and_reported(cache: Path, model: Path, tmp_path: Path) -> None:
+    """Two caches with shares: the lines say what is drawn from each, the JSON what was; without shares it is one line
+    that gives the option."""
+    second = tmp_path / "second"
+    shutil.copytree(cache, second)
+    words = ("train", cache, second, "-o", tmp_path / "run", "--model", model, *TRAIN)
+    assert "2 caches need 2 shares" in refused(*words)
+    said = emosh(*words, "--set", "train.shares=[1, 3]", "--json")
+    assert said.code == 0, said.err
+    parts = said.json["mixture"]
+    assert [each["cache"] for each in parts] == [str(cache), str(second)]
+    assert sum(each["samples"] for each in parts) == 4
+    assert all(each["windows"] == 4 for each in parts)
+    plan = emosh("train", cache, second, "--plan", "--hardware", "8xH100", "--set", "train.shares=[1, 3]")
+    assert f"data: 25 % from {cache}: 52000 samples of 4 windows" in plan.out
+
+
 def test_forced_anew_leaves_nothing_of_the_run_before(tmp_path: Path) -> None:
     """--force takes checkpoints and the finished model away, and nothing else that lies there."""
     for name in ("adapter-000002.safetensors", "state-000002.safetensors", "model/transformer/config.json", "own.txt"):

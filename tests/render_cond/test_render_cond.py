@@ -16,7 +16,7 @@ from stages.drawing.palette import VERSION
 from stages.drawing.semantic import semantic_rgb
 from stages.errors import InputError
 from stages.render_cond.config import RenderCondConfig
-from stages.render_cond.render import render_frames, write_condition
+from stages.render_cond.render import _zoom_shift, render_frames, write_condition
 from stages.video.metadata import read_metadata
 from stages.video.source import probe, read_frames
 from tests.motions import standing
@@ -105,10 +105,19 @@ def test_zoom_brings_the_person_nearer(body: Body) -> None:
     assert areas["0.5"][0] < 0.6 * areas["1"][0]
 
 
-@pytest.mark.parametrize("zoom", ["0", "-1", "wide", "1:2:3"])
+def test_zoom_is_a_path_over_time(body: Body) -> None:
+    """With 1:4:1 the pelvis is four times as near in the middle of the clip's time and twice as near at its quarters,
+    also where the frames are not evenly spaced in time."""
+    motion = standing(body, 4)
+    motion = replace(motion, pts_seconds=np.array([0.0, 0.5, 1.0, 2.0]))
+    nearer = motion.trans[:, 2] / (motion.trans + _zoom_shift(motion, "1:4:1"))[:, 2]
+    np.testing.assert_allclose(nearer, [1, 2, 4, 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("zoom", ["0", "-1", "wide", "1:", "1:nan", "1:inf:1"])
 def test_bad_zoom_is_a_one_line_error(body: Body, zoom: str) -> None:
-    """A zoom that is not a factor is refused with an example."""
-    with pytest.raises(InputError, match="FROM:TO"):
+    """A zoom that is not a path of factors is refused with an example."""
+    with pytest.raises(InputError, match="1:2:1"):
         next(render_frames(standing(body, 1), body, replace(SMALL, zoom=zoom)))
 
 

@@ -56,7 +56,7 @@ def test_a_perfect_fit_costs_nothing() -> None:
     values = [
         losses.reprojection(space, seen(space), ONES, 500.0, CENTRE),
         losses.relative_depth(space, depth, ONES, FROM_FIRST_TWO),
-        losses.hand_alignment(space, space - space[:1], ONES, 10.0),
+        losses.hand_alignment(space, space, ONES, 10.0),
         losses.distance_from_mean(HIGH[None], HIGH, HIGH),
         losses.outside_limits(HIGH[None], LOW, HIGH, HIGH),
         losses.expression_excess(torch.tensor([[4.0, -4.0, 0.0]]), 4.0),
@@ -74,14 +74,13 @@ def test_only_an_impossible_expression_costs() -> None:
 
 
 def test_hand_depth_weighs_lambda_z() -> None:
-    """A hand error of 1 cm in depth costs lambda_z = 10 times as much as 1 cm sideways."""
+    """A hand error of 1 cm in depth costs 1 + lambda_z = 11 times as much as 1 cm sideways (paper eq. 9)."""
     space = points()
-    hand = space - space[:1]
-    off = torch.zeros_like(space)
-    off[1:] = 0.01
+    hand = space
+    off = torch.full_like(space, 0.01)
     sideways, deep = off * torch.tensor([1.0, 0, 0]), off * torch.tensor([0, 0, 1.0])
     flat = losses.hand_alignment(space + sideways, hand, ONES, 10.0)
-    torch.testing.assert_close(losses.hand_alignment(space + deep, hand, ONES, 10.0), 10 * flat)
+    torch.testing.assert_close(losses.hand_alignment(space + deep, hand, ONES, 10.0), 11 * flat)
 
 
 def test_a_mirrored_scene_costs_the_same() -> None:
@@ -124,3 +123,11 @@ def test_rotation_change_does_not_wrap() -> None:
     angles = torch.deg2rad(torch.tensor([179.0, 181.0], dtype=torch.float64))
     a, b = rotation_matrices(angles[:, None] * torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)).split(1)
     assert float(losses.rotation_change(a, b)) == pytest.approx(float(torch.deg2rad(torch.tensor(2.0))) ** 2, rel=1e-3)
+
+
+def test_a_movement_of_vertices_costs_its_square() -> None:
+    """Twice the movement between two frames costs four times as much (paper eq. 11: mean squared error)."""
+    still = points()[:, :1].expand(-1, 3, -1)
+    away = 0.01 * torch.arange(3, dtype=torch.float64)[None, :, None]
+    one, two = (losses.vertex_change(still + factor * away, ONES[0, :2]) for factor in (1, 2))
+    torch.testing.assert_close(two, 4 * one)

@@ -10,6 +10,7 @@ from typing import Any
 from stages.artifacts.training_cache import TrainingCache
 from stages.train import loop
 from stages.train.config import TrainConfig
+from stages.train.training_set import TrainingSet
 from stages.wan.folder import open_folder
 
 
@@ -33,7 +34,13 @@ def run_sharded(folder: Path, cache: Path, out: Path, config: TrainConfig) -> No
     accelerator.state._shared_state["distributed_type"] = accelerator.state.distributed_type = DistributedType.FSDP
     accelerator.state.fsdp_plugin = plugin
     accelerator.end_training = lambda: None  # it ends the processes' talk for good
-    loop.train(open_folder(folder), TrainingCache(cache), replace(config, steps=2), out, accelerator=accelerator)
+    loop.train(
+        open_folder(folder),
+        TrainingSet.of([TrainingCache(cache)], config.shares),
+        replace(config, steps=2),
+        out,
+        accelerator=accelerator,
+    )
     del accelerator.end_training
     _told(folder, cache, out, config, accelerator)
 
@@ -43,6 +50,13 @@ def _told(folder: Path, cache: Path, out: Path, config: TrainConfig, accelerator
         if accelerator.is_main_process:
             print(f"step {done}", flush=True)
 
-    trained = loop.train(open_folder(folder), TrainingCache(cache), config, out, accelerator=accelerator, progress=told)
+    trained = loop.train(
+        open_folder(folder),
+        TrainingSet.of([TrainingCache(cache)], config.shares),
+        config,
+        out,
+        accelerator=accelerator,
+        progress=told,
+    )
     if accelerator.is_main_process:
         print(json.dumps([accelerator.num_processes, trained.losses]), flush=True)

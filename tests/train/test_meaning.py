@@ -45,7 +45,7 @@ CPU = torch.device("cpu")
 
 def drawn(**changed) -> Draw:
     """A draw made by hand."""
-    given = {"window": 1, "temporal": False, "auxiliary": False, "augmented": False, "reference": 0.0,
+    given = {"cache": 0, "window": 1, "temporal": False, "auxiliary": False, "augmented": False, "reference": 0.0,
              "auxiliary_frame": 0.3, "t": 0.6, "noise_seed": 7}  # fmt: skip
     return Draw(**{**given, **changed})
 
@@ -53,7 +53,7 @@ def drawn(**changed) -> Draw:
 def test_every_probability() -> None:
     """Over 20,000 draws temporal latents are in half, an auxiliary frame in a tenth of those and in no other, a moved
     reference in half, each within four standard errors; and each independent of the other."""
-    made = [draw(number, 50, TrainConfig()) for number in range(DRAWS)]
+    made = [draw(number, (50,), TrainConfig()) for number in range(DRAWS)]
     temporal, auxiliary, turned = (
         np.array([getattr(d, n) for d in made]) for n in ("temporal", "auxiliary", "augmented")
     )
@@ -65,7 +65,7 @@ def test_every_probability() -> None:
 
 def test_levels_are_shifted_as_at_inference() -> None:
     """The noise level's distribution function is that of u, uniform, moved by the sampler's own shift of 5."""
-    levels = np.sort([draw(number, 50, TrainConfig()).t for number in range(DRAWS)])
+    levels = np.sort([draw(number, (50,), TrainConfig()).t for number in range(DRAWS)])
     u = levels / (5 - 4 * levels)
     assert np.abs(u - (np.arange(DRAWS) + 0.5) / DRAWS).max() < 1.95 / math.sqrt(DRAWS)  # Kolmogorov, p < .001
     sigmas = make_scheduler(WanConfig(num_inference_steps=20, scheduler="euler")).sigmas[:20]
@@ -75,11 +75,11 @@ def test_levels_are_shifted_as_at_inference() -> None:
 
 def test_every_window_once_an_epoch() -> None:
     """Each epoch shows every window once, in an order of its own, which is the same again for the same seed."""
-    epochs = [[draw(50 * epoch + at, 50, CONFIG).window for at in range(50)] for epoch in range(3)]
+    epochs = [[draw(50 * epoch + at, (50,), CONFIG).window for at in range(50)] for epoch in range(3)]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
-    assert epochs[1] == [draw(50 + at, 50, CONFIG).window for at in range(50)]
-    assert epochs[0] != [draw(at, 50, replace(CONFIG, seed=1)).window for at in range(50)]
+    assert epochs[1] == [draw(50 + at, (50,), CONFIG).window for at in range(50)]
+    assert epochs[0] != [draw(at, (50,), replace(CONFIG, seed=1)).window for at in range(50)]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_slots_and_masks(cache: TrainingCache, temporal: bool, auxiliary: bool, 
     """Slots are those of inference: reference, auxiliary where SAC is, temporal, noisy; the mask is 1 on what is
     known; the condition of an unknown clip is the grey one, of a later chunk what its first frames encode to; motion
     covers the clip's own slots."""
-    made = read_example(cache, drawn(temporal=temporal, auxiliary=auxiliary))
+    made = read_example([cache], drawn(temporal=temporal, auxiliary=auxiliary))
     assert made.layout == layout(LENGTH, OVERLAP, not temporal, auxiliary)
     assert made.condition[0, :4].flatten(2).mean(-1).T.tolist() == [[float(known)] * 4 for known in mask]
     window, lead = cache.window(1), made.layout.lead
@@ -151,7 +151,7 @@ def test_the_loss_ignores_what_is_excluded() -> None:
 
 def test_the_truth_has_no_loss(cache: TrainingCache) -> None:
     """z_t lies between clip and noise, and its flow, noise minus clip, has loss zero."""
-    made = read_example(cache, drawn(t=0.25))
+    made = read_example([cache], drawn(t=0.25))
     assert torch.allclose(made.noisy, 0.75 * made.clean + 0.25 * made.noise)
     assert flow_loss(made.noise - made.clean, made.clean, made.noise, made.layout) == 0
 
@@ -164,7 +164,7 @@ def test_what_learns(base: ModelFolder, cache: TrainingCache) -> None:
     expected = {f"blocks.{block}.{target}.lora_{side}.emosh.weight" for block in range(2) for target in TARGETS
                 for side in "AB"}  # fmt: skip
     assert names == expected | {"pose_patch_embedding.weight", "pose_patch_embedding.bias"}
-    sample_loss(model, read_example(cache, drawn(temporal=True)), CPU, torch.float32).backward()
+    sample_loss(model, read_example([cache], drawn(temporal=True)), CPU, torch.float32).backward()
     reached = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert reached == names
     moving = {
@@ -175,7 +175,7 @@ def test_what_learns(base: ModelFolder, cache: TrainingCache) -> None:
         parameter.grad = None
         if "lora_B" in name:
             parameter.data.normal_(std=0.1)
-    sample_loss(model, read_example(cache, drawn(temporal=True)), CPU, torch.float32).backward()
+    sample_loss(model, read_example([cache], drawn(temporal=True)), CPU, torch.float32).backward()
     assert all(parameter.grad is not None and parameter.grad.any() for _, parameter in tuned_parameters(model))
 
 
@@ -204,7 +204,7 @@ def test_cached_latents_equal_pixels(
     )  # fmt: skip
     half = make(tmp_path / "half", CacheConfig(reference_candidates=4, window_stride=LENGTH))
     losses, gradients = [], []
-    for made in (direct, read_example(cache, choice), read_example(half, choice)):
+    for made in (direct, read_example([cache], choice), read_example([half], choice)):
         model = make_trainable(load_transformer(base, torch.float32), CONFIG)
         torch.manual_seed(0)
         for name, parameter in tuned_parameters(model):
@@ -228,7 +228,7 @@ def test_eight_bits_pass_gradients_on(base: ModelFolder, cache: TrainingCache) -
     for module in rounded.blocks.modules():
         if type(module) is torch.nn.Linear and not module.weight.requires_grad:
             module.weight.data = module.weight.data.to(DTYPE).float()
-    made, found = read_example(cache, drawn(temporal=True)), []
+    made, found = read_example([cache], drawn(temporal=True)), []
     stored = [replace(CONFIG, storage="fp8", gradient_checkpointing=on, offload_activations=off)
               for on, off in ((True, False), (False, False), (True, True))]  # fmt: skip
     for model in (rounded, *(make_trainable(load_transformer(base, torch.float32), config) for config in stored)):

@@ -19,6 +19,7 @@ from stages.artifacts.training_cache import TrainingCache
 from stages.errors import InputError
 from stages.train import checkpoint, loop
 from stages.train.config import TrainConfig
+from stages.train.training_set import TrainingSet
 from stages.wan.digests import folder_digests
 from stages.wan.folder import ModelFolder
 from tests.forked import command_line, forked, two_ranks
@@ -30,7 +31,8 @@ CONFIG = TrainConfig(steps=4, batch_size=4, rank=4, dtype="float32", save_every=
 def trained(base: ModelFolder, cache: TrainingCache, config: TrainConfig, out: Path, **more) -> loop.Trained:
     """A run on the CPU."""
     out.mkdir(exist_ok=True)
-    return loop.train(base, cache, config, out, accelerator=loop.make_accelerator(config, out, cpu=True), **more)
+    data = TrainingSet.of([cache], config.shares)
+    return loop.train(base, data, config, out, accelerator=loop.make_accelerator(config, out, cpu=True), **more)
 
 
 @pytest.fixture(scope="module")

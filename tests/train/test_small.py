@@ -29,6 +29,7 @@ from stages.train.model import load_trainable, make_trainable, tuned_parameters
 from stages.train.objective import sample_loss
 from stages.train.random_draws import draw
 from stages.train.schedule import WeightAverage, learning_rate
+from stages.train.training_set import TrainingSet
 from stages.video.png import write_png
 from stages.video.source import read_frames
 from stages.wan.config import WanConfig
@@ -77,7 +78,8 @@ def cache(folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Trai
 def trained(folder: ModelFolder, cache: TrainingCache, config: TrainConfig, out: Path) -> loop.Trained:
     """A run on the CPU."""
     out.mkdir(exist_ok=True)
-    return loop.train(folder, cache, config, out, accelerator=loop.make_accelerator(config, out, cpu=True))
+    data = TrainingSet.of([cache], config.shares)
+    return loop.train(folder, data, config, out, accelerator=loop.make_accelerator(config, out, cpu=True))
 
 
 def test_every_weight_learns(folder: ModelFolder, cache: TrainingCache) -> None:
@@ -88,7 +90,7 @@ def test_every_weight_learns(folder: ModelFolder, cache: TrainingCache) -> None:
     torch.manual_seed(0)
     for _, parameter in tuned_parameters(model):
         parameter.data += 0.05 * torch.randn_like(parameter)
-    sample_loss(model, read_example(cache, draw(1, 2, CONFIG)), torch.device("cpu"), torch.float32).backward()
+    sample_loss(model, read_example([cache], draw(1, (2,), CONFIG)), torch.device("cpu"), torch.float32).backward()
     still = {name for name, each in tuned_parameters(model) if each.grad is None or each.grad.abs().max() < 1e-9}
     asked = (
         "attn2.to_q",
@@ -103,7 +105,7 @@ def test_every_weight_learns(folder: ModelFolder, cache: TrainingCache) -> None:
 def test_samples_together_are_samples_one_by_one(folder: ModelFolder, cache: TrainingCache) -> None:
     """A batch that goes through the model in groups of one length has the gradient of one that goes one by one."""
     config = replace(CONFIG, batch_size=12, auxiliary_probability=0.5)
-    made = [read_example(cache, draw(number, 2, config)) for number in range(12)]
+    made = [read_example([cache], draw(number, (2,), config)) for number in range(12)]
     groups = grouped(made, 5, lambda slots: slots.lead)
     assert sorted(len(each) for each in groups) != [1] * 12
     assert sum(len(each) for each in groups) == 12
