@@ -60,9 +60,11 @@ class CameraPath:
 
 
 def camera_path(
-    segments: Sequence[Segment], first: int, frames: int, size: tuple[int, int], scale: float, focal_px: float
-) -> CameraPath:
-    """The camera of the shot that begins at frame `first`. size: width, height, px. scale: small px per px."""
+    segments: Sequence[Segment], first: int, frames: int, size: tuple[int, int], scale: float, focal_px: float,
+    travels: bool = True,
+) -> CameraPath:  # fmt: skip
+    """The camera of the shot that begins at frame `first`. size: width, height, px. scale: small px per px. focal_px is
+    that of the first frame. Without `travels`, a camera that moves is taken for one that turns."""
     if frames == 1:
         return CameraPath.standing(frames, STILL, focal_px)
     own = [each for each in segments if first <= each.key < first + frames]
@@ -78,11 +80,11 @@ def camera_path(
     if steady and _shift_px(turns, middle, focal_px)[seen].max() < STILL_SHARE * max(size):
         return CameraPath.standing(frames, STILL, focal_px)
     off = usual_off(turns.off_px[seen].tolist()) * scale
-    if off > PARALLAX_PX:
+    if off > PARALLAX_PX and travels:
         pieces = _pieces(own, middle, focal_px, scale)
         if pieces is not None and _has_parallax(pieces, scale):
             return _travelled(own, pieces, first, frames, focal_px)
-    if off > UNFIT_PX:
+    if off > UNFIT_PX and travels:
         return CameraPath.standing(frames, UNKNOWN, focal_px)
     if steady:
         turns = shot_turns(own, first, frames, middle, focal_px, scale, zooms=False)

@@ -33,6 +33,8 @@ class Turn:
     zoom: float
     off_px: float
     """Median distance of the points from where the fit expects them, px; inf where nothing was measured."""
+    loss: float = np.inf
+    """Mean Cauchy loss of the points, its width being three times the noise."""
 
     @staticmethod
     def unknown() -> Turn:
@@ -81,7 +83,8 @@ def fit_turn(
         R, log_zoom = matrix_from_rotvec(step[:3]) @ R, log_zoom + float(step[3])
         if np.abs(step).max() < ENOUGH:
             break
-    return Turn(R, float(np.exp(log_zoom)), float(np.median(apart)))
+    loss = np.log1p((apart / (3 * least)) ** 2).mean()
+    return Turn(R, float(np.exp(log_zoom)), float(np.median(apart)), float(loss))
 
 
 def segment_turns(

@@ -50,11 +50,11 @@ def with_world(motion: Motion, body: Body, background: Background | None) -> Mot
     pelvis = body.J_regressor[0] @ template
     for rows in motion.shots:
         frames = motion.frame_index[rows]
-        path = camera_path(
-            background.segments, int(frames[0]), int(frames[-1] - frames[0]) + 1, motion.image_size, background.scale,
-            float(motion.K[rows.start, 0, 0]),
-        )  # fmt: skip
-        K[rows], trans[rows] = zoomed(path, motion.K[rows], motion.trans[rows], pelvis, motion.valid[rows, 0])
+        shot = background.segments, int(frames[0]), int(frames[-1] - frames[0]) + 1, motion.image_size, background.scale
+        focal_px = float(motion.K[rows.start, 0, 0])
+        zoom = camera_path(*shot, focal_px, travels=False).zoom
+        path = camera_path(*shot, focal_px * float(np.exp(-np.log(zoom).mean())))
+        K[rows], trans[rows] = zoomed(path, motion.K[rows], motion.trans[rows], pelvis)
         parts.append((rows, path))
     motion = replace(motion, K=K.astype(np.float32), trans=trans.astype(np.float32))
     worlds = [_world(path, motion, body, rows) for rows, path in parts]
@@ -64,14 +64,14 @@ def with_world(motion: Motion, body: Body, background: Background | None) -> Mot
 
 def zoomed(
     path: CameraPath, K: Float[np.ndarray, "rows 3 3"], trans: Float[np.ndarray, "rows 3"],
-    pelvis: Float[np.ndarray, "3"], valid: Bool[np.ndarray, "rows"],
+    pelvis: Float[np.ndarray, "3"],
 ) -> tuple[Float[np.ndarray, "rows 3 3"], Float[np.ndarray, "rows 3"]]:  # fmt: skip
-    """K and trans of a camera that zooms: the fit's focal length is the middle of all rows with a body, and the pelvis
-    keeps its place and its size in the picture."""
+    """K and trans of a camera that zooms: the fit's focal length is the geometric mean, and the pelvis keeps its place
+    and its size in the picture."""
     if np.ptp(path.zoom) == 0:
         return K, trans
     log = np.log(path.zoom)
-    factor = np.exp(log - (log[valid] if valid.any() else log).mean())
+    factor = np.exp(log - log.mean())
     changed = K.copy()
     changed[:, 0, 0] *= factor
     changed[:, 1, 1] *= factor
