@@ -15,13 +15,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from stages.artifacts.contacts import CONTACT_FIELDS, Contacts, contact_arrays, contacts_from
 from stages.artifacts.limits import LONG_SECONDS, MAX_FPS, MAX_SIDE_PX
 from stages.artifacts.npz import opened_npz, write_npz
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
+from stages.artifacts.world import WORLD_FIELDS, World, check_world
 from stages.errors import InputError
 
 PARTS = ("body", "face", "left_hand", "right_hand")
@@ -130,6 +131,7 @@ MOTION = Schema(
             "betas, head betas, head scale, hand scale of each shot, if they show several people",
             required=False,
         ),
+        *WORLD_FIELDS,
         *CONTACT_FIELDS,
         Field("emosh_body_model", "", "text", "name of the body file"),
         Field("emosh_body_sha256", "", "text", "sha256 of the body file"),
@@ -174,6 +176,12 @@ class Motion:
     shot_shapes: Float[np.ndarray, "shots shape"] | None = None
     """betas, head_betas, head_scale, hand_scale of each shot, where shots show several people; `betas` and the others
     above are then of the shot with most valid rows."""
+    world_R: Float[np.ndarray, "frames 3 3"] | None = None  # noqa: N815
+    """Rotation from each row's camera to the world (`stages.artifacts.world`); None: nobody looked for the camera."""
+    world_t: Float[np.ndarray, "frames 3"] | None = None
+    """Place of each row's camera in the world, metres."""
+    camera: Shaped[np.ndarray, "frames"] | None = None
+    """What the camera does in each row's shot: one of `stages.artifacts.world.CAMERAS`."""
     contacts: Contacts | None = None
     """None: nobody looked for contacts."""
 
@@ -185,6 +193,13 @@ class Motion:
     def is_photo(self) -> bool:
         """Whether the motion has a single row."""
         return len(self) == 1
+
+    @property
+    def world(self) -> World:
+        """The camera's path; that of a still camera where nobody looked for it."""
+        if self.world_R is None or self.world_t is None or self.camera is None:
+            return World.still(len(self))
+        return World(self.world_R, self.world_t, self.camera)
 
     def valid_part(self, part: str) -> Bool[np.ndarray, "frames"]:
         """Rows in which one of PARTS is valid."""
@@ -256,8 +271,10 @@ def check_together(arrays: Mapping[str, np.ndarray], where: str) -> None:
     """What a motion's values must be to each other. The arrays have passed `MOTION.validate`.
 
     Raises InputError for a motion without frames, a rate of 1000 or more, a camera without focal length, a body behind
-    the camera in a row where it was measured, and parts of `poses` that differ from it.
+    the camera in a row where it was measured, parts of `poses` that differ from it, and a world that is none
+    (`check_world`).
     """
+    check_world(arrays, where)
     numerator, denominator = arrays["emosh_fps"].tolist()
     K, valid = arrays["emosh_K"], arrays["emosh_valid"][:, 0]
     behind = np.flatnonzero(valid & (arrays["trans"][:, 2] <= 0))
@@ -323,6 +340,11 @@ def _arrays(motion: Motion) -> dict[str, np.ndarray]:
         arrays["emosh_shot"] = motion.shot.astype(np.int64)
     if motion.shot_shapes is not None:
         arrays["emosh_shot_shapes"] = motion.shot_shapes.astype(np.float32)
+    if motion.camera is not None:
+        world = motion.world
+        arrays["emosh_world_R"] = world.R.astype(np.float32)
+        arrays["emosh_world_t"] = world.t.astype(np.float32)
+        arrays["emosh_camera"] = world.camera.astype(str)
     if motion.contacts is not None:
         arrays |= contact_arrays(motion.contacts)
     return arrays
@@ -359,6 +381,9 @@ def _motion(arrays: dict[str, np.ndarray], provenance: Provenance, where: str) -
         shot_shapes=arrays.get("emosh_shot_shapes"),
         expected_mm=arrays.get("emosh_expected_mm"),
         expected_px=arrays.get("emosh_expected_px"),
+        world_R=arrays.get("emosh_world_R"),
+        world_t=arrays.get("emosh_world_t"),
+        camera=arrays.get("emosh_camera"),
         contacts=contacts_from(arrays, len(arrays["trans"]), where),
     )
 
@@ -373,6 +398,6 @@ def per_row(motion: Motion) -> dict[str, np.ndarray]:
     names = (
         "trans", "poses", "expression", "K", "frame_index", "pts_seconds",
         "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px", "gates",
-        "expected_mm", "expected_px", "shot",
+        "expected_mm", "expected_px", "shot", "world_R", "world_t", "camera",
     )  # fmt: skip
     return {name: values for name in names if (values := getattr(motion, name)) is not None}
