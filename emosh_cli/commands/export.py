@@ -57,6 +57,14 @@ Fps = Annotated[
         show_default="the motion's own, rounded",
     ),
 ]
+LockFeet = Annotated[
+    bool | None,
+    typer.Option(
+        "--lock-feet/--no-lock-feet",
+        help="amass, glb, bvh: planted feet stay at one place of the floor.",
+        show_default="lock, where the motion has a floor",
+    ),
+]
 FOR_MODELS = "For wan-animate and scail-2"
 """Panel of the help page."""
 Photo = Annotated[
@@ -116,6 +124,7 @@ def register(app: typer.Typer) -> None:
         motion: options.MotionArgument,
         to: To = None,
         fps: Fps = None,
+        lock_feet: LockFeet = None,
         ref: Photo = None,
         ref_motion: RefMotion = None,
         framing: Framing = None,
@@ -138,7 +147,15 @@ def register(app: typer.Typer) -> None:
         Example: emosh export drive.npz -o drive.glb
         """
         given = ModelInputs(ref, ref_motion, video, video_motion)
-        _export(run, motion, choose_format(to, out), {"fps": fps, "framing": framing}, given, out, body)
+        _export(
+            run,
+            motion,
+            choose_format(to, out),
+            {"fps": fps, "lock_feet": lock_feet, "framing": framing},
+            given,
+            out,
+            body,
+        )
 
 
 def choose_format(to: str | None, out: Path | None) -> str:
@@ -164,6 +181,8 @@ def _export(
 ) -> None:
     require_file(motion, "a motion .npz")
     given = [motion, *_check_inputs(to, files, flags["framing"])]
+    if to in FOLDERS and flags["lock_feet"] is not None:
+        raise InputError(f"--lock-feet is not for {to}, whose pictures follow the video; leave it out")
     target = _target(run, motion, to, given, out)
     config = run.load_config("export", **flags)
     if to in FOLDERS:
@@ -186,8 +205,25 @@ def _export(
         from stages.export.wan_animate import face_motion
 
         face_motion(loaded, video_motion)
-    summary, figures = WRITERS[to](run, loaded, open_body(body, progress=run.console.progress), target, choices)
-    run.done(None if target == PIPE else target, summary, to=to, **figures)
+    opened = open_body(body, progress=run.console.progress)
+    feet = None
+    if to not in FOLDERS and config.lock_feet:
+        loaded, feet = _locked(run, loaded, opened)
+    summary, figures = WRITERS[to](run, loaded, opened, target, choices)
+    run.done(None if target == PIPE else target, summary, to=to, **figures, **({} if feet is None else {"feet": feet}))
+
+
+def _locked(run: Run, motion: Motion, body: Body) -> tuple[Motion, dict[str, Any] | None]:
+    """The motion with its feet locked to the floor, and what that changed; as it was where it has no contact with one."""
+    from stages.contacts.lock import lock_feet
+
+    locked, feet = lock_feet(motion, body, run.console.progress)
+    if feet is None:
+        if not motion.is_photo:
+            run.console.note("feet are not locked: the motion has no floor (feet unseen, or never at rest)")
+        return locked, None
+    run.console.note(str(feet))
+    return locked, feet.to_dict()
 
 
 def _target(run: Run, motion: Path, to: str, given: list[Path], out: Path | None) -> Path:

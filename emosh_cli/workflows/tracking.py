@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,12 +59,12 @@ def note_remarks(console: Console, source: Path) -> None:
 
 
 def with_contacts(motion: Motion, body: Body, console: Console) -> Motion:
-    """The motion with its list of contacts; that of a photo unchanged."""
-    from stages.contacts.find import find_contacts
+    """The motion with its floor and its list of contacts; that of a photo unchanged."""
+    from stages.contacts import find
 
     if motion.is_photo:
         return motion
-    return replace(motion, contacts=find_contacts(motion, body, console.progress))
+    return find.with_contacts(motion, body, console.progress)
 
 
 def track_people(run: Run, source: Path, body: str, config: TrackConfig, folder: Path) -> list[tuple[Path, Motion]]:

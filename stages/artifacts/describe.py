@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.contacts import contacts_from
+from stages.artifacts.floor import floor_said
 from stages.artifacts.motion import BODY_PARTS, MOTION, PARTS, check_together, median_expected
 from stages.artifacts.npz import Header, Npz, opened_npz
 from stages.artifacts.safetensors_file import read_header
@@ -90,6 +91,8 @@ def _motion_figures(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, A
     if "emosh_expected_mm" in arrays:
         usual = median_expected(arrays["emosh_expected_mm"], valid)
         figures |= {f"expected_mm_{part}": usual.get(part) for part in BODY_PARTS}
+    if "emosh_floor" in arrays:
+        figures["floor"] = floor_said(arrays["emosh_floor"])
     contacts = contacts_from(arrays, len(valid), where)
     if contacts is not None:
         figures["contacts"] = contacts.lines(numerator / denominator)

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from stages.artifacts.contacts import CONTACT_FIELDS, Contacts, contact_arrays, contacts_from
 from stages.artifacts.limits import LONG_SECONDS, MAX_FPS, MAX_SIDE_PX
+from stages.artifacts.floor import FLOOR_FIELDS, check_floor
 from stages.artifacts.npz import opened_npz, write_npz
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema
@@ -132,6 +133,7 @@ MOTION = Schema(
             required=False,
         ),
         *WORLD_FIELDS,
+        *FLOOR_FIELDS,
         *CONTACT_FIELDS,
         Field("emosh_body_model", "", "text", "name of the body file"),
         Field("emosh_body_sha256", "", "text", "sha256 of the body file"),
@@ -182,6 +184,8 @@ class Motion:
     """Place of each row's camera in the world, metres."""
     camera: Shaped[np.ndarray, "frames"] | None = None
     """What the camera does in each row's shot: one of `stages.artifacts.world.CAMERAS`."""
+    floor: Float[np.ndarray, "frames 4"] | None = None
+    """The floor in the world (`stages.artifacts.floor`); None: nobody looked for it."""
     contacts: Contacts | None = None
     """None: nobody looked for contacts."""
 
@@ -271,10 +275,11 @@ def check_together(arrays: Mapping[str, np.ndarray], where: str) -> None:
     """What a motion's values must be to each other. The arrays have passed `MOTION.validate`.
 
     Raises InputError for a motion without frames, a rate of 1000 or more, a camera without focal length, a body behind
-    the camera in a row where it was measured, parts of `poses` that differ from it, and a world that is none
-    (`check_world`).
+    the camera in a row where it was measured, parts of `poses` that differ from it, a world that is none
+    (`check_world`), and a floor that is none (`check_floor`).
     """
     check_world(arrays, where)
+    check_floor(arrays.get("emosh_floor"), where)
     numerator, denominator = arrays["emosh_fps"].tolist()
     K, valid = arrays["emosh_K"], arrays["emosh_valid"][:, 0]
     behind = np.flatnonzero(valid & (arrays["trans"][:, 2] <= 0))
@@ -345,6 +350,8 @@ def _arrays(motion: Motion) -> dict[str, np.ndarray]:
         arrays["emosh_world_R"] = world.R.astype(np.float32)
         arrays["emosh_world_t"] = world.t.astype(np.float32)
         arrays["emosh_camera"] = world.camera.astype(str)
+    if motion.floor is not None:
+        arrays["emosh_floor"] = motion.floor.astype(np.float64)
     if motion.contacts is not None:
         arrays |= contact_arrays(motion.contacts)
     return arrays
@@ -384,6 +391,7 @@ def _motion(arrays: dict[str, np.ndarray], provenance: Provenance, where: str) -
         world_R=arrays.get("emosh_world_R"),
         world_t=arrays.get("emosh_world_t"),
         camera=arrays.get("emosh_camera"),
+        floor=arrays.get("emosh_floor"),
         contacts=contacts_from(arrays, len(arrays["trans"]), where),
     )
 
@@ -398,6 +406,6 @@ def per_row(motion: Motion) -> dict[str, np.ndarray]:
     names = (
         "trans", "poses", "expression", "K", "frame_index", "pts_seconds",
         "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px", "gates",
-        "expected_mm", "expected_px", "shot", "world_R", "world_t", "camera",
+        "expected_mm", "expected_px", "shot", "world_R", "world_t", "camera", "floor",
     )  # fmt: skip
     return {name: values for name in names if (values := getattr(motion, name)) is not None}

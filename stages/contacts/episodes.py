@@ -8,6 +8,7 @@ near as a contact does, but without rest: its relative speed stays high. So one 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,15 @@ def joined(spans: list[tuple[int, int]], most: float) -> list[tuple[int, int]]:
         else:
             result.append((begin, end))
     return result
+
+
+def windows(spans: list[tuple[int, int]], window: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Each span, in parts of at most `window` rows that share `overlap` rows."""
+    for begin, end in spans:
+        while end - begin > window:
+            yield begin, begin + window
+            begin += window - overlap
+        yield begin, end
 
 
 def _median_of_three(values: Float[np.ndarray, "frames"]) -> Float[np.ndarray, "frames"]:

@@ -6,7 +6,7 @@ from when to when they touch; `touches` says where. It knows the motion only, no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,6 +17,8 @@ from stages.artifacts.motion_shots import split_shots
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
 from stages.contacts.episodes import PINCH, SURFACE, episodes, joined
+from stages.contacts.floor import find_floor
+from stages.contacts.on_floor import floor_touches
 from stages.contacts.parts import PART_OF_PIECE, PIECES
 from stages.contacts.surface import Person, Sampling, rotations_of, sample_fingertips, sample_surface
 from stages.contacts.touches import FacesAround, Touch, touches_in
@@ -41,8 +43,17 @@ class Nearness:
     """The two nearest points, as rows of the sampling."""
 
 
+def with_contacts(motion: Motion, body: Body, progress: Progress = silent) -> Motion:
+    """The motion with its floor and its contacts. Raises InputError for a motion of another body file."""
+    motion = replace(motion, floor=find_floor(motion, body))
+    return replace(motion, contacts=find_contacts(motion, body, progress))
+
+
 def find_contacts(motion: Motion, body: Body, progress: Progress = silent) -> Contacts:
-    """All contacts of a motion, shot by shot. 1 ms per row. Raises InputError for a motion of another body file."""
+    """All contacts of a motion, shot by shot; those with the floor where it has one. 1 ms per row.
+
+    Raises InputError for a motion of another body file.
+    """
     require_same_body("motion", motion, body)
     found = [_in_shot(shot, body, progress) for shot in split_shots(motion)]
     return join_contacts(found, [rows.start for rows in motion.shots])
@@ -57,6 +68,8 @@ def _in_shot(motion: Motion, body: Body, progress: Progress) -> Contacts:
             parts = (int(PART_OF_PIECE[piece]), part)
             for span in episodes(near.gap, near.speed, float(motion.fps), rule):
                 found += [(parts, touch) for touch in touches_in(span, near.gap, near.nearest, person, motion, around)]
+    if motion.floor is not None and np.isfinite(motion.floor[0]).all():
+        found += floor_touches(Person.of(body, motion, sample_surface(body)), motion, motion.floor[0])
     return _table(found, float(motion.fps))
 
 

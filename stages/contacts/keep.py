@@ -18,9 +18,10 @@ from stages.artifacts.contacts import CONTACT_PARTS, Contacts
 from stages.artifacts.motion import Motion
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
-from stages.contacts.episodes import spans_of
+from stages.contacts.episodes import spans_of, windows
+from stages.contacts.held import RAMP, ramped, touch_points
 from stages.contacts.parts import FINGERS, PIECES
-from stages.contacts.points import SkinnedPoints, place, skinned_in_faces
+from stages.contacts.points import place
 from stages.contacts.solve import MARGIN_M, NEAR_M, Chain, Held, Task, solve
 from stages.contacts.surface import Person, rotations_of, sample_surface
 from stages.progress import Progress, silent
@@ -33,8 +34,6 @@ NEW_DEPTH_M = 0.002
 """A point that lies this much deeper than in the driver's body is pushed out."""
 FIRM_M = 0.004
 """A touch whose points are this far apart in the driver counts half as much as one that is closed."""
-RAMP = (0.1, 0.4)
-"""Weights of a touch in the two rows before it begins, and mirrored after it ends."""
 ROWS_AT_ONCE = 64
 NOTHING_RAD = 1e-6
 """Smaller turns are left out, so that such a joint keeps the driver's angle bit for bit."""
@@ -101,7 +100,7 @@ def _keep_chain(
     fade = round(FADE_S * fps)
     free = _widened(needed, fade)
     offsets = np.zeros((frames, len(chain.joints), 3))
-    for begin, end in _windows(spans_of(free.max(1)), round(WINDOW_S * fps), round(OVERLAP_S * fps)):
+    for begin, end in windows(spans_of(free.max(1)), round(WINDOW_S * fps), round(OVERLAP_S * fps)):
         _solve_window(swap, chain, contacts, chosen, pushed, free, (begin, end), offsets)
         progress("keeping contacts", end, frames)
     for number, joint in enumerate(chain.joints):
@@ -156,15 +155,6 @@ def _widened(needed: Bool[np.ndarray, "frames turning"], by: int) -> Bool[np.nda
     return wide
 
 
-def _windows(spans: list[tuple[int, int]], window: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Each span, in parts of at most `window` rows that share `overlap` rows."""
-    for begin, end in spans:
-        while end - begin > window:
-            yield begin, begin + window
-            begin += window - overlap
-        yield begin, end
-
-
 def _solve_window(
     swap: Swap,
     chain: Chain,
@@ -200,7 +190,7 @@ def held_touches(
     first, second = (touch_points(old, contacts, chosen, side) for side in (0, 1))
     joint = old.body.weights[old.body.faces[contacts.touch_faces[chosen, 1]][:, 0]].argmax(1)
     apart = place(first, transforms) - place(second, transforms)
-    weight = np.stack([_ramped(rows, *span) for span in contacts.touch_rows[chosen].tolist()], 1) if len(chosen) else (
+    weight = np.stack([ramped(rows, *span) for span in contacts.touch_rows[chosen].tolist()], 1) if len(chosen) else (
         np.zeros((rows.stop - rows.start, 0)))  # fmt: skip
     weight = weight / (1 + (np.linalg.norm(apart, axis=-1) / FIRM_M) ** 2)
     turn = np.swapaxes(transforms[:, joint, :, :3], -1, -2)
@@ -208,17 +198,3 @@ def held_touches(
         touch_points(new, contacts, chosen, 0), touch_points(new, contacts, chosen, 1),
         (turn @ apart[..., None])[..., 0], joint, weight,
     )  # fmt: skip
-
-
-def touch_points(person: Person, contacts: Contacts, chosen: Int[np.ndarray, "touches"], side: int) -> SkinnedPoints:
-    """The chosen touches' points on the first (0) or second (1) surface."""
-    corners = person.body.faces[contacts.touch_faces[chosen, side]].reshape(-1, 3)
-    barycentric = contacts.touch_barycentric[chosen, side].reshape(-1, 3)
-    return skinned_in_faces(person.body.weights, person.template, corners, barycentric)
-
-
-def _ramped(rows: slice, begin: int, end: int) -> Float[np.ndarray, "frames"]:
-    """1 in the touch's rows, RAMP before and after them."""
-    count = np.arange(rows.start, rows.stop)
-    outside = np.maximum(begin - count, count - end + 1)
-    return np.where(outside <= 0, 1.0, np.array([0.0, *RAMP[::-1], 0.0])[np.clip(outside, 0, len(RAMP) + 1)])

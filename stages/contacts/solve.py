@@ -28,7 +28,7 @@ from stages.cores import usable_cores
 
 TOUCH_M, PUSH_M = 0.002, 0.002
 SMOOTH_RAD_S2 = 1.5
-"""Second derivative of an offset that costs as much as a touch that is TOUCH_M apart."""
+"""Usual `smooth_rad_s2`: arms turn slowly towards a contact."""
 MARGIN_M = 0.002
 """Surfaces are pushed this much farther than they must be."""
 NEAR_M = 0.12
@@ -84,6 +84,8 @@ class Task:
     open: tuple[bool, bool]
     """Whether the clip begins, and ends, with these rows: then nothing holds the offsets to 0 there."""
     fps: float
+    smooth_rad_s2: float = SMOOTH_RAD_S2
+    """Second derivative of an offset that costs as much as a touch that is TOUCH_M apart."""
 
     def of_rows(self, rows: slice) -> Task:
         """The same task for some of the rows."""
@@ -169,7 +171,7 @@ def _solve_band(task: Task, hessian: np.ndarray, gradient: np.ndarray, offsets: 
     frames, unknowns = gradient.shape
     flat = offsets.reshape(frames, unknowns)
     prior = np.tile((task.chain.sigma**-2).ravel(), (frames, 1))
-    smooth = (task.fps**2 / SMOOTH_RAD_S2) ** 2
+    smooth = (task.fps**2 / task.smooth_rad_s2) ** 2
     known = np.concatenate([task.before.reshape(2, unknowns), flat, np.zeros((2, unknowns))])
     counts = _counted(frames, task.open)
     second = counts[:, None] * (known[:-2] - 2 * known[1:-1] + known[2:])

@@ -18,6 +18,8 @@ class ExportConfig:
     fps: int | None = None
     """Frames per second of the exported motion, a whole number. none: amass and bvh round the motion's own rate, glb
     keeps the motion's own times, wan-animate uses 30, scail-2 the motion's own rate."""
+    lock_feet: bool = True
+    """For amass, glb and bvh: planted feet stay at one place of the floor, where the motion has one."""
     bvh_units_per_metre: float = 100.0
     """BVH units in one metre. A BVH file names no unit and most tools read centimetres (100); 1 writes metres."""
     framing: str = DRIVE

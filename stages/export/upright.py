@@ -1,7 +1,8 @@
-"""A motion rotated upright and placed on the floor, at its own times or at a whole frame rate; every export uses it.
+"""A motion upright in its world and on the floor, at its own times or at a whole frame rate; every export uses it.
 
-Frame: y up, x to the picture's right, z towards the camera, metres; the body faces +z as in its rest pose. The camera
-is assumed to be level: with a tilted camera the floor stays tilted.
+Frame: y up, x to the picture's right, z towards the camera, metres; the body faces +z as in its rest pose. The world is
+turned so that the motion's floor is level; without a floor its y axis counts as gravity, and the lowest point of the
+clip as the floor.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from stages.artifacts.motion import Motion
+from stages.artifacts.world import World
 from stages.body.camera import UPRIGHT
 from stages.body.model import Body, motion_template, pose_motion
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
@@ -20,13 +22,15 @@ from stages.body.same_body import require_same_body
 from stages.progress import Progress, silent
 
 ROWS_AT_ONCE = 16
+UP = np.array([0.0, -1.0, 0.0])
+"""Against gravity, in the world."""
 CUT_SECONDS = 1e-3
 """Time from the held sample to the next shot, in a format that can only interpolate."""
 
 
 @dataclass(frozen=True)
 class UprightMotion:
-    """One person's motion, upright, with the lowest point of the clip at height 0; a sample is a row or a new frame."""
+    """One person's motion, upright, with the floor of each shot at height 0; a sample is a row or a new frame."""
 
     template: Float[np.ndarray, "vertices 3"]
     """The person's vertices in the rest pose, without expression, metres."""
@@ -52,6 +56,7 @@ def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress:
     Raises InputError for a motion of another body file.
     """
     require_same_body("motion", motion, body)
+    motion = level(motion)
     poses, trans = upright(motion, body)
     for rows, lowest in zip(motion.shots, _lowest(motion, body, progress), strict=True):
         trans[rows, 1] -= lowest
@@ -88,11 +93,30 @@ def hold_before_cuts(samples: UprightMotion) -> UprightMotion:
 
 
 def upright(motion: Motion, body: Body) -> tuple[Float[np.ndarray, "frames 165"], Float[np.ndarray, "frames 3"]]:
-    """`poses` and `trans` with the whole person rotated by UPRIGHT; smplx rotates the root about the pelvis joint."""
-    poses = motion.poses.astype(np.float64)
-    poses[:, :3] = rotvec_from_matrix(UPRIGHT @ matrix_from_rotvec(poses[:, :3]))
+    """`poses` and `trans` in the world turned by UPRIGHT; smplx rotates the root about the pelvis joint."""
+    poses, world = motion.poses.astype(np.float64), motion.world
+    poses[:, :3] = rotvec_from_matrix(UPRIGHT @ world.R @ matrix_from_rotvec(poses[:, :3]))
     pelvis = body.J_regressor[0] @ motion_template(body, motion)
-    return poses, (motion.trans + pelvis) @ UPRIGHT.T - pelvis
+    return poses, world.points((motion.trans + pelvis)[:, None])[:, 0] @ UPRIGHT.T - pelvis
+
+
+def level(motion: Motion) -> Motion:
+    """The motion with the world of each shot turned so that its floor is level, if it has one."""
+    if motion.floor is None or not np.isfinite(motion.floor).any():
+        return motion
+    known = np.isfinite(motion.floor[:, 0])
+    turn, floor, world = np.tile(np.eye(3), (len(motion), 1, 1)), motion.floor.copy(), motion.world
+    turn[known] = np.stack([_turn_between(normal, UP) for normal in floor[known, :3]])
+    floor[known, :3] = UP
+    turned = World(turn @ world.R, (turn @ world.t[..., None])[..., 0], world.camera)
+    return replace(motion, floor=floor, **turned.as_rows())
+
+
+def _turn_between(first: Float[np.ndarray, "3"], second: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+    """The shortest rotation from one unit vector to another."""
+    axis = np.cross(first, second)
+    angle = np.arctan2(np.linalg.norm(axis), first @ second)
+    return matrix_from_rotvec(axis / max(np.linalg.norm(axis), 1e-12) * angle)
 
 
 def sample_positions(motion: Motion, fps: int) -> tuple[np.ndarray, Float[np.ndarray, "samples"]]:
@@ -114,15 +138,23 @@ def whole_frame_rate(motion: Motion, fps: int | None) -> int:
 
 
 def _lowest(motion: Motion, body: Body, progress: Progress) -> list[float]:
-    """Height of the lowest point of each shot over its measured rows, y up, before the person is placed on the floor.
-    Each shot has its own camera."""
-    lowest = np.full(len(motion), -np.inf)
+    """Height of the floor of each shot, y up, before the person is placed on it: that of the motion's level floor, or of
+    the lowest point over the measured rows. Each shot has its own camera."""
+    floor = np.full(len(motion), np.nan) if motion.floor is None else motion.floor[:, 3]
+    if np.isfinite(floor).all():
+        return [float(floor[rows.start]) for rows in motion.shots]
+    lowest, world = np.full(len(motion), -np.inf), motion.world
     for start in range(0, len(motion), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        lowest[rows] = pose_motion(body, motion, rows).vertices[..., 1].max(1)
+        vertices = pose_motion(body, motion, rows).vertices
+        lowest[rows] = ((vertices @ world.R[rows, 1, :, None])[..., 0] + world.t[rows, 1, None]).max(1)
         progress("finding the floor", min(start + ROWS_AT_ONCE, len(motion)), len(motion))
-    seen = motion.valid[:, 0]
-    return [-float(lowest[rows][seen[rows]].max() if seen[rows].any() else lowest[rows].max()) for rows in motion.shots]
+    seen = np.where(motion.valid[:, 0], lowest, -np.inf)
+    heights = [
+        -float(seen[rows].max() if np.isfinite(seen[rows]).any() else lowest[rows].max()) for rows in motion.shots
+    ]
+    known = [float(floor[rows.start]) for rows in motion.shots]
+    return [found if np.isfinite(found) else height for found, height in zip(known, heights, strict=True)]
 
 
 def _interpolated(values: np.ndarray, row: np.ndarray, share: np.ndarray) -> np.ndarray:
