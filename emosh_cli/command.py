@@ -18,7 +18,7 @@ import typer
 
 from emosh_cli import options
 from emosh_cli.console import Console, NativeSilence, debugging
-from emosh_cli.errors import message_of
+from emosh_cli.errors import BUG, message_of
 from emosh_cli.outputs import PIPE
 from emosh_cli.run import Run
 from emosh_cli.subcommands import Command
@@ -71,6 +71,8 @@ def _invoke(name: str, function: Callable[..., None], shared: dict[str, Any], ow
             if debugging():
                 console.stderr.write(visible(traceback.format_exc()))
             console.error(message.text, message.code)
+            if message.code != BUG:
+                silence.stay()
             raise typer.Exit(message.code) from error
         finally:
             console.close()

@@ -54,6 +54,13 @@ class NativeSilence:
             os.dup2(sink.fileno(), 2)
         return self
 
+    def stay(self) -> None:
+        """Keep it open to the end of the process: after the one line of an error, libraries that end with the
+        interpreter say nothing more."""
+        if self._saved is not None:
+            os.close(self._saved)
+            self._saved = None
+
     def __exit__(self, *_: object) -> None:
         if self._saved is None:
             return

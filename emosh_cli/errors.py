@@ -12,7 +12,13 @@ from stages.artifacts.leftovers import unfinished
 from stages.errors import InputError
 
 REPORT_IT = "this is a bug in emosh; please report it with what EMOSH_DEBUG=1 prints for the same command"
+BUG = 1
+"""Exit code of an error that the user cannot mend."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_MEMORY_TYPES = (ImportError, OSError, RuntimeError, SystemError)
+"""What Python raises where a library or a thread cannot be loaded for lack of memory."""
+LEAST_BYTES = 2 << 30
+"""Address space that emosh's libraries need: `ulimit -v` of 1.5 GB is just enough for a photo."""
 
 
 class WorkersKilled(KeyboardInterrupt):
@@ -39,7 +45,24 @@ def message_of(error: BaseException) -> Message:
         return Message(f"the package '{error.name}' is not installed; see what is missing with: emosh doctor", 2)
     if isinstance(error, OSError) and error.errno is not None:
         return _os_error_message(error)
-    return Message(_one_line(f"{type(error).__name__}: {error}; {REPORT_IT}"), 1)
+    if isinstance(error, NO_MEMORY_TYPES) and (why := _lacks_memory(str(error))):
+        return Message(f"out of memory, {why}; close other programs, or allow more", 2)
+    return Message(_one_line(f"{type(error).__name__}: {error}; {REPORT_IT}"), BUG)
+
+
+def _lacks_memory(text: str) -> str:
+    """Why an error of NO_MEMORY_TYPES is one of memory, in words; "" where nothing says so."""
+    if any(each in text for each in ("failed to map segment", "annot allocate memory", "can't start new thread")):
+        return "so a library could not be loaded"
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    except ImportError:  # Windows has no such limit
+        return ""
+    if limit == resource.RLIM_INFINITY or limit >= LEAST_BYTES:
+        return ""
+    return f"of which the shell's limit (ulimit -v) allows {limit / 1e6:.0f} MB"
 
 
 def _stopped(error: KeyboardInterrupt) -> str:
@@ -63,7 +86,7 @@ def _os_error_message(error: OSError) -> Message:
     if is_path_error or error.errno in (errno.EROFS, errno.ENAMETOOLONG, errno.EMFILE):
         reason = (error.strerror or "refused").lower()
         return Message(f"{reason}{where}; check the path and its permissions", 2)
-    return Message(_one_line(f"{type(error).__name__}: {error}; {REPORT_IT}"), 1)
+    return Message(_one_line(f"{type(error).__name__}: {error}; {REPORT_IT}"), BUG)
 
 
 def _one_line(text: str) -> str:

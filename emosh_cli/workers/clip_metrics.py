@@ -265,6 +265,7 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def job_notes(job: ClipJob) -> dict[str, Any]:
-    """The job's files and names, for the report."""
+    """The names of the job's files and of what it measures, for the report."""
     kept = ("method", "where", "clip", "result", "truth", "photo")
-    return {key: str(value) for key, value in asdict(job).items() if key in kept and value is not None}
+    values = {key: value for key, value in asdict(job).items() if key in kept and value is not None}
+    return {key: value.name if isinstance(value, Path) else value for key, value in values.items()}

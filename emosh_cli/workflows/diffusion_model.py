@@ -172,6 +172,8 @@ class DiffusionModel:
         audio_from: Path | None,
     ) -> dict[str, Any]:
         """Bring the video of the latents up to date. Returns its drift report."""
+        from stages.generate.wan.model_weights import recorded_settings
+
         source, drift_report = self.source(config), work.folder / "drift.json"
 
         def make(path: Path) -> None:
@@ -201,7 +203,7 @@ class DiffusionModel:
         inputs = {"latents": work.digest(latents)}
         if audio_from is not None:
             inputs["audio"] = work.digest(audio_from)
-        settings = {**config_dict(config), **config_dict(run)}
+        settings = {**recorded_settings(config), **config_dict(run)}
         expected = Provenance("generate-wan", settings, inputs, {**source.weights, "code": code_digest()})
         work.step("generate (wan)", output, expected, make)
         return read_report(drift_report)

@@ -59,7 +59,7 @@ class WorkFolder:
         with made_folder(self.folder):
             make(output)
         self._digests[output] = sha256_file(output)
-        record = {"output": str(output), "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
+        record = {"output": output.name, "sha256": self._digests[output], "provenance": json.loads(expected.to_json())}
         with atomic_path(stamp) as part:
             part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return True

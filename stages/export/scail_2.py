@@ -183,7 +183,7 @@ def _provenance(
         config={"to": "scail-2", "framing": framing, "fps": str(fps), "short_side": short_side},
         inputs=inputs,
         weights={"body": body.sha256},
-        notes={"drawing": drawing(SHADED).version, "ref": str(ref)}
+        notes={"drawing": drawing(SHADED).version, "ref": ref.name}
         | source_notes(motion.provenance)
         | expected_notes(motion),
     )

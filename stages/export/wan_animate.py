@@ -187,5 +187,5 @@ def _provenance(
         config={"to": "wan-animate", "framing": framing, "fps": fps, "area": area},
         inputs=inputs,
         weights={"body": body.sha256},
-        notes={"face": face, "ref": str(ref), **source_notes(motion.provenance), **expected_notes(motion)},
+        notes={"face": face, "ref": ref.name, **source_notes(motion.provenance), **expected_notes(motion)},
     )

@@ -76,6 +76,8 @@ def onnx_damage_named(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (*known, RuntimeError, ValueError, TypeError) as error:
+        if "bad_alloc" in str(error) and Path(__file__).parent in path.parents:  # emosh's own file tells no lie
+            raise MemoryError from error
         raise InputError(f"{path} {what} ({' '.join(str(error).split())[:120]}); copy it again") from error
 
 

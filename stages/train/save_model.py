@@ -44,10 +44,13 @@ def write_folder(place: Path, model: Any, base: ModelFolder, drawing: str) -> Pa
 
 
 def _copy(folder: Path, to: Path) -> None:
-    """Copy a folder. shutil.copytree would collect errors and lose what they are."""
+    """Copy a folder. An error of the system names the copy; shutil.copytree would collect errors as texts."""
     to.mkdir()
     for each in sorted(folder.iterdir()):
         if each.is_dir():
             _copy(each, to / each.name)
-        else:
+            continue
+        try:
             shutil.copyfile(each, to / each.name)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(to / each.name)) from error

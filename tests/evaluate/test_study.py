@@ -118,6 +118,19 @@ def start(browser: Any, page: Path, rater: str) -> Any:
     return tab
 
 
+def wait_until_kept(browser: Any, page: Path, count: int) -> None:
+    """Wait until another tab sees that many answers: the browser takes what a tab stores from it some time later, and a
+    tab that is opened before that reads what was stored before."""
+    other = browser.new_page()
+    other.goto(page.as_uri())
+    other.wait_for_function(
+        "count => Object.entries(localStorage).some(([key, value]) => key.startsWith('emosh-study-')"
+        " && JSON.parse(value).rater === 'Bo' && JSON.parse(value).answers.length === count)",
+        arg=count,
+    )
+    other.close()
+
+
 def saved(tab: Any, folder: Path, button: str = "#save") -> Path:
     """The file that the page saves."""
     with tab.expect_download() as download:
@@ -156,6 +169,7 @@ def test_closing_the_page_loses_nothing(browser: Any, page: Path, tmp_path: Path
     for key in ("1", "2", "3"):
         tab.keyboard.press(key)
     before = json.loads(saved(tab, tmp_path, "#save-early").read_text())
+    wait_until_kept(browser, page, 3)
     tab.close()
     tab = start(browser, page, "Bo")
     assert tab.inner_text("#count") == "Pair 2 of 4"

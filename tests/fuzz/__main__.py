@@ -29,6 +29,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 from tests.fuzz import seeds as makers
 from tests.fuzz.cases import FAULTS, Ending, run_case
 from tests.fuzz.formats import FORMATS, Format, place
+from tests.fuzz.home import own_home
 
 
 def main(words: list[str] | None = None) -> int:
@@ -43,6 +44,7 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     chosen = [each for each in FORMATS if not given.only or any(text in (each.name, each.group) for text in given.only)]
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        own_home(Path(folder) / "home")
         whole = (given.seeds or Path(folder) / "seeds").absolute()
         whole.mkdir(exist_ok=True)
         groups = {each.group for each in chosen}
@@ -98,6 +100,9 @@ def one(each: Format, name: str, whole: Path, folder: Path, keep: Path | None) -
     case = folder / "case"
     for suffix in ("", "-tmp"):
         shutil.rmtree(f"{case}{suffix}", ignore_errors=True)
+    for kept in (folder / "home").iterdir():  # what the case before installed
+        if kept.name != "bodies":
+            shutil.rmtree(kept)
     for suffix in ("-out", "-err"):
         Path(f"{case}{suffix}").unlink(missing_ok=True)
     case.mkdir()

@@ -26,6 +26,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 from tests.fuzz import seeds as makers
 from tests.fuzz.__main__ import warm
+from tests.fuzz.home import own_home
 from tests.kills.case import FAULTS, Left, killed, temporary, undisturbed
 from tests.kills.commands import COMMANDS, Command
 
@@ -43,6 +44,7 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     chosen = [each for each in COMMANDS if not given.only or any(text in each.name for text in given.only)]
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+        own_home(Path(folder) / "home")
         seeds = (given.seeds or Path(folder) / "seeds").absolute()
         seeds.mkdir(exist_ok=True)
         for group in makers.GROUPS:

@@ -6,6 +6,7 @@ the libraries: its own start is not killed, that of its workers is.
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import os
 import signal
@@ -128,6 +129,7 @@ def begin(words: list[str], case: Path) -> int:
         output = os.open(_output(case), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        faulthandler.enable(2)
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
         code = _emosh(words)
@@ -191,5 +193,5 @@ def _output(case: Path) -> Path:
 
 
 def said(case: Path) -> str:
-    """The last lines that the command wrote."""
-    return " / ".join(_output(case).read_text("utf-8", "replace").splitlines()[-4:])[:600]
+    """The last lines that the command wrote, and where it crashed."""
+    return " / ".join(_output(case).read_text("utf-8", "replace").splitlines()[-40:])[-3000:]

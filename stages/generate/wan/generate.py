@@ -15,11 +15,18 @@ from jaxtyping import UInt8
 
 from stages.artifacts.disk import check_room
 from stages.artifacts.latents import Latents
-from stages.artifacts.provenance import Provenance, config_dict, sha256_file
+from stages.artifacts.provenance import Provenance, sha256_file
 from stages.errors import InputError
 from stages.generate.wan.draw import Models, before_first_chunk, draw_chunk
 from stages.generate.wan.drift import ChunkStatistics, chunk_statistics
-from stages.generate.wan.model_weights import RunPlan, Source, check_source, compile_models, load_models
+from stages.generate.wan.model_weights import (
+    RunPlan,
+    Source,
+    check_source,
+    compile_models,
+    load_models,
+    recorded_settings,
+)
 from stages.generate.wan.resume import ChunkStore
 from stages.progress import Progress, silent
 from stages.wan.chunks import plan_chunks
@@ -203,7 +210,7 @@ def provenance(
         "generate",
         config={
             "backend": "wan",
-            **config_dict(config),
+            **recorded_settings(config),
             "encode": encoded.config,
             "run": (run_plan or RunPlan()).affecting_result(),
         },

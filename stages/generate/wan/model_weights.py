@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.provenance import config_dict
 from stages.errors import InputError
 from stages.generate.wan.draw import Models
 from stages.progress import Progress, silent
@@ -163,6 +164,12 @@ def compile_models(
 
     if run_plan.config.compile and not run_plan.placement.group_offload:
         warm_up(models.transformer, layouts, height, width, models.device, image_tokens, face_features)
+
+
+def recorded_settings(config: WanConfig) -> dict[str, Any]:
+    """The settings for a record. LoRAs are named without their folders; their sha256 is among the weights."""
+    loras = [f"{path.name}:{scale:g}" for path, scale in _loras(config)]
+    return {**config_dict(config), "loras": loras}
 
 
 def dropped_lora_names(config: WanConfig) -> dict[str, list[str]]:
