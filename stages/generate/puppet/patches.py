@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from numba import njit
 
 from stages.generate.puppet.nearest import nearest_marked
-from stages.raster.masks import erode
 
 RADIUS = 3
 COARSEST_SIDE = 56
