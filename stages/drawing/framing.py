@@ -1,7 +1,8 @@
 """Place the driver's motion in the photo: the photo keeps its framing, and the person moves from their place in it.
 
-A joint that is not visible in the driver's picture keeps the photo's pose. The anchor is the first visible joint of
-pelvis, neck and head; it moves by the same distance in metres as the driver's since the first frame with a person.
+A joint that is not visible in the driver's picture keeps the photo's pose, and so do legs that the photo does not show.
+The anchor is the first joint of pelvis, neck and head that is visible in the driver's picture, and not the pelvis
+without legs in the photo; it moves by the same distance in metres as the driver's since the first frame with a person.
 Anchoring a reference with its own motion returns the reference exactly.
 """
 
@@ -28,6 +29,8 @@ SMALL_FACE_PX = 55.0
 FREE_TURN, MOST_TURN = 25.0, 40.0
 """Degrees that a head may turn out of the photo's view: all of the driver's turn up to the first, never more than the
 second. Beyond, the puppet would have to show what no photo shows."""
+FREE_TRUNK, MOST_TRUNK = 10.0, 20.0
+"""The same for a trunk, unless a full-body driver meets a photo with legs."""
 
 ANCHORED = ("trans", "poses", "expression", "K")
 
@@ -63,8 +66,8 @@ def anchor_motion(
     Each shot is placed and smoothed alone, so the person is at their place in the photo again after a cut.
     smoothing: standard deviation in frames. lean_limit: the most that a lean of the driver is taken away, degrees.
     relative: trunk and head turn from the photo's own view, by the driver's change from its mean view in the shot, and
-    the head at most MOST_TURN degrees out of the photo's view; lean_limit is then without effect. A full-body driver
-    keeps its own direction in both cases.
+    at most MOST_TURN and MOST_TRUNK degrees out of it; lean_limit is then without effect. A full-body driver keeps
+    its own direction in both cases, if the photo shows legs too.
     """
     options = smoothing, expression_smoothing, lean_limit, relative
     parts = [_anchor_shot(part, reference, body, *options) for part in split_shots(target)]
@@ -80,6 +83,8 @@ def _anchor_shot(
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float64))
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
     visible = find_visible_parts(target, body, rest_joints)
+    if not shows_legs(reference, still, rest_joints, body):
+        visible = replace(visible, pelvis=False, legs=dict.fromkeys(visible.legs, False))
     local = keep_invisible(rotations, still, visible)
     if len(target) > 1:
         local = smooth_rotations(local, smoothing, expression_smoothing)
@@ -140,6 +145,17 @@ def _visible_in_shot(target: Motion, body: Body, rest_joints: np.ndarray) -> Vis
         legs={side: parts[f"{side}_knee"] > 0.5 for side in ("left", "right")},
         face=bool(target.valid_part("face").any()),
     )
+
+
+def shows_legs(reference: Motion, still: np.ndarray, rest_joints: np.ndarray, body: Body) -> bool:
+    """Whether hips and a knee are inside the photo. Without them a walking driver moves a trunk and a head."""
+    own = joint_transforms(body.parents, still[None], rest_joints, reference.trans[:1])[0]
+    joints = (own[..., :3] @ rest_joints[..., None])[..., 0] + own[..., 3]
+    x, y, depth = project(joints, reference.K[0]).T
+    width, height = reference.image_size
+    inside = (x > 0) & (x < width) & (y > 0) & (y < height) & (depth > 0.1)
+    hips, knees = ([JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right")] for name in ("hip", "knee"))
+    return bool(inside[hips].all() and inside[knees].any())
 
 
 def keep_invisible(
@@ -219,14 +235,21 @@ def turn_from_photo(
     out = local.copy()
     if visible.torso:
         out[:, 0] = mean_turn_to_photo(driven[:, spine], own[spine], 180.0) @ out[:, 0]
+        trunk = joint_transforms(body.parents, out, rest_joints, np.zeros((len(out), 3)))[:, spine, :, :3]
+        out[:, 0] = bound_turn(trunk, own[spine], FREE_TRUNK, MOST_TRUNK) @ np.swapaxes(trunk, -1, -2) @ out[:, 0]
     if not visible.face and not visible.torso:
         return out
     change = mean_rotation(driven[:, head]).T @ smooth_joint(driven[:, head], sigma)
     return point_head(out, bound_turn(own[head] @ change, own[head]), own, visible, rest_joints, body)
 
 
-def bound_turn(rotations: Float[np.ndarray, "frames 3 3"], own: Float[np.ndarray, "3 3"]) -> np.ndarray:
-    """The rotations, at most MOST_TURN degrees out of the view `own`; up to FREE_TURN degrees they are kept.
+def bound_turn(
+    rotations: Float[np.ndarray, "frames 3 3"],
+    own: Float[np.ndarray, "3 3"],
+    free: float = FREE_TURN,
+    most: float = MOST_TURN,
+) -> np.ndarray:
+    """The rotations of head or trunk, at most `most` degrees out of the view `own`; up to `free` degrees they are kept.
 
     Between, the turn grows ever more slowly. A turn in the picture's plane shows nothing new and is kept.
     """
@@ -237,8 +260,8 @@ def bound_turn(rotations: Float[np.ndarray, "frames 3 3"], own: Float[np.ndarray
     sine = np.linalg.norm(axis, axis=1)
     angle = np.degrees(np.arctan2(sine, change[:, 2, 2]))
     axis /= np.maximum(sine, 1e-9)[:, None]
-    room = MOST_TURN - FREE_TURN
-    bounded = np.where(angle > FREE_TURN, FREE_TURN + room * np.tanh((angle - FREE_TURN) / room), angle)
+    room = most - free
+    bounded = np.where(angle > free, free + room * np.tanh((angle - free) / room), angle)
     back = Rotation.from_rotvec(axis * np.radians(bounded - angle)[:, None]).as_matrix()
     return back @ rotations
 

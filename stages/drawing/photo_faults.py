@@ -8,7 +8,7 @@ gets worse (`python -m benchmarks.puppet_truth`). The other limits were chosen b
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
@@ -23,6 +23,15 @@ TRUNK_COVERED = 0.13
 SIDE_PX = 256
 """The body is drawn into a picture with this longer side to measure what covers what."""
 SIDES = ("left", "right")
+SAMPLES = 12
+SHOWN = {
+    "face": (),
+    "trunk": ("torso",),
+    "arms": ("left_arm", "right_arm"),
+    "legs": ("left_leg", "right_leg", "left_foot", "right_foot"),
+    "hands": ("left_hand", "right_hand"),
+}
+"""Groups of the body's parts of which is told how much the photo does not show."""
 
 
 def photo_faults(reference: Motion, body: Body) -> list[str]:
@@ -57,6 +66,69 @@ def unseen_hands(reference: Motion, hands: dict[str, bool], body: Body) -> list[
         for side in SIDES
         if hands[side] and not reference.valid_part(f"{side}_hand")[0] and not wrist_in_picture(joints, reference, side)
     ]
+
+
+def unseen_shares(reference: Motion, motion: Motion, body: Body) -> dict[str, tuple[float, float]]:
+    """Per group of SHOWN: the share of its pixels, over the motion, that the photo does not show, and its share of the
+    person's pixels.
+
+    motion: the motion that is drawn, on the photo's body, in the camera of the picture that is made.
+    """
+    posed = pose_motion(body, reference, slice(0, 1))
+    seen = seen_vertices(posed.vertices[0], reference, body)
+    known = np.flatnonzero(motion.valid_part("body") | motion.valid_part("face"))
+    rows = known[np.linspace(0, len(known) - 1, min(len(known), SAMPLES)).round().astype(int)] if len(known) else known
+    counts = dict.fromkeys(SHOWN, np.zeros(2))
+    for row in rows:
+        vertices = pose_motion(body, motion, slice(row, row + 1)).vertices[0]
+        corners = body.faces[_drawn(vertices, motion, row, body)]
+        unseen = 1.0 - seen[corners].mean(-1)
+        for name, parts in SHOWN.items():
+            of_part = _members(name, parts, body)[corners].all(-1)
+            counts[name] = counts[name] + (unseen[of_part].sum(), of_part.sum())
+    total = max(sum(count[1] for count in counts.values()), 1.0)
+    return {name: (float(count[0] / max(count[1], 1.0)), float(count[1] / total)) for name, count in counts.items()}
+
+
+def _members(name: str, parts: tuple[str, ...], body: Body) -> np.ndarray:
+    return body.sets["face_skin"] if name == "face" else body.part_vertices(*parts)
+
+
+def _drawn(vertices: np.ndarray, motion: Motion, row: int, body: Body) -> np.ndarray:
+    """The triangles that a small picture of the body shows, one per covered pixel."""
+    width, height = motion.image_size
+    scale = SIDE_PX / max(width, height)
+    points = project(vertices, motion.K[row])
+    points[:, :2] *= scale
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    faces = rasterizer("numba")(points.astype(np.float32), body.faces, *size).face
+    return faces[faces >= 0]
+
+
+def seen_vertices(
+    vertices: Float[np.ndarray, "vertices 3"], reference: Motion, body: Body
+) -> Bool[np.ndarray, "vertices"]:
+    """The vertices that face the camera in the photo, inside it, with nothing before them; no hand that was not found.
+
+    A limb counts as seen from both sides: the back of a sleeve looks like its front.
+    """
+    width, height = reference.image_size
+    scale = 2 * SIDE_PX / max(width, height)
+    points = project(vertices, reference.K[0])
+    points[:, :2] *= scale
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    fragments = rasterizer("numba")(points.astype(np.float32), body.faces, *size)
+    x, y = points[:, 0].astype(int), points[:, 1].astype(int)
+    inside = (x >= 0) & (y >= 0) & (x < size[0]) & (y < size[1])
+    shown = fragments.face[y.clip(0, size[1] - 1), x.clip(0, size[0] - 1)]
+    front = points[:, 2] < fragments.depth[y.clip(0, size[1] - 1), x.clip(0, size[0] - 1)] + 0.02
+    same_part = body.part[body.faces[shown][:, 0]] == body.part
+    limb = body.part_vertices(*(f"{side}_{part}" for side in SIDES for part in ("arm", "leg", "foot", "hand")))
+    seen = inside & (shown >= 0) & (front | (limb & same_part))
+    for side in SIDES:
+        if not reference.valid_part(f"{side}_hand")[0]:
+            seen &= ~body.part_vertices(f"{side}_hand")
+    return seen
 
 
 def head_angles(rotation: Float[np.ndarray, "3 3"]) -> tuple[float, float]:

@@ -203,7 +203,11 @@ def test_the_drivers_camera_gives_the_drivers_picture(astronaut: Astronaut) -> N
 
 
 def test_a_head_that_leaves_the_picture_is_moved_back_and_said(astronaut: Astronaut, body: Body) -> None:
-    """A driver who rises by 18 cm: the person is moved down, the face stays inside. At a metre no move is enough."""
+    """A driver who rises by 18 cm: the person is moved down, the face stays inside. At a metre no move is enough.
+
+    A metre that is walked is shortened; a metre all the time is not. Where the photo itself has only half of the face,
+    the driver's camera is taken.
+    """
     clip = repeated(astronaut.motion, np.arange(3) / 25)
     clip.trans[1:, 1] -= 0.18
     before = check_picture(clip, astronaut.puppet.rig)
@@ -213,11 +217,17 @@ def test_a_head_that_leaves_the_picture_is_moved_back_and_said(astronaut: Astron
     assert check.moved_percent[1] > 2
     assert "% down" in str(check)
     assert np.allclose(np.diff(moved.trans, axis=0), np.diff(clip.trans, axis=0), atol=1e-6)
-    clip.trans[1:, 1] -= 1
+    walked = replace(clip, trans=clip.trans + np.array([[0, 0, 0], [0, -1, 0], [0, -1, 0]], np.float32))
+    check = keep_in_picture(walked, astronaut.puppet.rig)[1]
+    assert check.face_inside == 1
+    assert check.path_percent < 100
+    assert "path was shortened" in str(check)
+    clip.trans[:, 1] -= 1
     assert keep_in_picture(clip, astronaut.puppet.rig)[0] is clip
-    rising = replace(clip, image_size=(512, 2048))
-    rising.K[:, 1, 2] += 1400  # inside the driver's own picture
-    made = make_puppet(astronaut.rgb, astronaut.motion, rising, body, None, astronaut.config)
+    strip = replace(astronaut.motion, image_size=(512, 60), K=astronaut.motion.K.copy())
+    strip.K[:, 1, 2] -= 80  # a photo with half of the face
+    rising = replace(clip, trans=astronaut.motion.trans.repeat(3, 0), image_size=(512, 512))
+    made = make_puppet(astronaut.rgb[80:140], strip, rising, body, None, astronaut.config)
     assert made[2].driving_camera
     assert made[1] is rising
     assert "driver's camera is used" in str(made[2])

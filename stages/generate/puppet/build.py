@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from stages.artifacts.motion import Motion
 from stages.body.model import Body
@@ -15,6 +15,7 @@ from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, face_area, snap_to_landmarks
 from stages.generate.puppet.framing import drawn_size, result_size
 from stages.generate.puppet.girth import fit_girth
+from stages.generate.puppet.hair import hanging_hair
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
 from stages.generate.puppet.matte import foreground_colours, person_alpha, solid_colours
@@ -26,6 +27,8 @@ from stages.progress import Progress, silent
 from stages.raster.masks import dilate, erode
 
 STEPS = 6
+HAIR_GUESS, HAIR_CM = 0.4, 14.0
+"""Around the head, up to this far, a pixel is the person's from this share of person: a bun is thin and dark."""
 OTHER_PERSON = 0.3
 """Share of person from which a pixel is not copied into the background."""
 STEP_SIDE = 768
@@ -62,20 +65,20 @@ def build_puppet(
     separate_hands = hands[0] or "left_arm" in moving, hands[1] or "right_arm" in moving
     alpha = canvas_matte(view, oval)
     if config.fit_girth:
-        fit_girth(view, alpha, label_pixels(view, alpha, separate_hands, oval))
+        fit_girth(view, alpha, label_parts(view, alpha, separate_hands, oval)[0])
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
     hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px))
     plate = fill_hole(view.crop(view.photo), view.crop(hole), person_matte(view.crop(view.photo)) < OTHER_PERSON)
     colours = foreground_colours(view.photo, alpha, view.extend(plate), solid)
     progress("preparing the photo", 3, STEPS)
-    labels = label_pixels(view, alpha, separate_hands, oval)
+    labels, hair = label_parts(view, alpha, separate_hands, oval)
     paint = paint_mesh(view, solid, alpha, labels, visible_layers(view, alpha, hands), points)
     progress("preparing the photo", 4, STEPS)
     layers = [
         layer
         for name in LAYERS
-        if (layer := build_layer(view, name, alpha, labels, colours, step, moving, oval)) is not None
+        if (layer := build_layer(view, name, alpha, labels, colours, step, moving, oval, hair)) is not None
     ]
     progress("preparing the photo", 5, STEPS)
     face = build_face(view, paint, solid, points)
@@ -99,6 +102,15 @@ def build_puppet(
         drawn,
         float(view.K[0, 0]),
     )
+
+
+def label_parts(
+    view: View, alpha: np.ndarray, hands: tuple[bool, bool], face: np.ndarray
+) -> tuple[Int[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
+    """The part of every pixel, as `label_pixels`, and the hair that hangs over other parts and belongs to the head."""
+    labels = label_pixels(view, alpha, hands, face)
+    hair = hanging_hair(view, alpha, labels, face)
+    return np.where(hair, list(LAYERS).index("head"), labels), hair
 
 
 def body_triangles(body: Body) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -132,6 +144,8 @@ def canvas_matte(view: View, face: Bool[np.ndarray, "height width"]) -> Float[np
     guess = person_matte(np.ascontiguousarray(photo), box)
     legs, feet = (pixels_of_parts(view, *(f"{side}_{part}" for side in ("left", "right"))) for part in ("leg", "foot"))
     certain = erode(legs, 1.5 * view.centimetre_px) | feet | view.crop(face)
+    head = pixels_of_parts(view, "head")
+    certain |= (guess > HAIR_GUESS) & dilate(head, HAIR_CM * view.centimetre_px) & ~dilate(head, 0.0)
     alpha = person_alpha(photo, guess, mesh, certain, view.centimetre_px)
     alpha[erode(view.crop(face), 0.3 * view.centimetre_px)] = 1.0  # a dark eye near the outline is no background
     return view.extend(alpha)

@@ -23,6 +23,8 @@ MOST_DRAWN = 1536
 """Longer side up to which a picture is drawn enlarged; a larger one has pixels enough."""
 MOST_MOVED = 0.2
 """A person is moved by at most this share of the picture's longer side to keep the face inside."""
+PATHS = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Shares of the driver's path that are tried, until the face stays inside the picture."""
 HANDS_INSIDE = 0.5
 """Share of frames with the hands inside the picture below which the driver's camera is recommended."""
 CHECKED_ROWS = 128
@@ -50,6 +52,8 @@ class PictureCheck:
     """Share of the frames with a valid hand in which every valid hand is inside; None without a valid hand."""
     moved_percent: tuple[float, float] = (0.0, 0.0)
     """How far the person was moved to the right and down, in percent of the picture's longer side."""
+    path_percent: float = 100.0
+    """How long the path of the neck is, in percent of the driver's; shorter where the head would leave the picture."""
     driving_camera: bool = False
     """Whether the driver's camera was taken, because the face does not fit into the photo's picture."""
 
@@ -61,6 +65,8 @@ class PictureCheck:
         right, down = self.moved_percent
         if self.driving_camera:
             line += "; the driver's camera is used, because the head leaves the photo's picture"
+        elif self.path_percent < 100:
+            line += f"; the person's path was shortened to {self.path_percent:.0f} % to keep it so"
         elif right or down:
             across = f"{abs(right):.0f} % {'right' if right > 0 else 'left'}" if round(right) else ""
             along = f"{abs(down):.0f} % {'down' if down > 0 else 'up'}" if round(down) else ""
@@ -71,27 +77,42 @@ class PictureCheck:
 
 
 def keep_in_picture(motion: Motion, rig: Rig) -> tuple[Motion, PictureCheck]:
-    """The motion, moved in the picture's plane by one constant so that the whole face stays inside its picture.
+    """The motion, placed so that the whole face stays inside its picture.
 
     motion: in the camera of the picture that is made. It is returned as it is where the face is inside already, or
-    where no move of up to MOST_MOVED would do; the check then says how often the face is outside.
+    where nothing helps; the check then says how often the face is outside. Else the person is moved in the picture's
+    plane by one constant, up to MOST_MOVED; where that is not enough, their path is shortened, see PATHS.
     """
-    face, hands, metre = _boxes_over_time(motion, rig)
+    boxes = _boxes_over_time(motion, rig)
     size = np.array(motion.image_size, float)
-    move = np.zeros(2)
-    if len(face):
-        low, high = np.quantile(face[:, 0], 0.02, axis=0), np.quantile(face[:, 1], 0.98, axis=0)
-        room = low >= 0, high <= size
-        wanted = np.where(room[0], np.where(room[1], 0.0, size - high), -low)
-        fits = (high - low <= size) & (np.abs(wanted) <= MOST_MOVED * size.max())
-        move = np.where(fits, wanted, 0.0) if fits.all() else np.zeros(2)
-    if not move.any():
-        return motion, _check(face, hands, size, move)
-    trans = motion.trans.copy()
-    trans[:, :2] += (move / metre).astype(np.float32)
-    moved = replace(motion, trans=trans)
-    face, hands, _ = _boxes_over_time(moved, rig)
-    return moved, _check(face, hands, size, move)
+    if not len(boxes[0]):
+        return motion, _check(*boxes[:2], size, np.zeros(2))
+    first = int(np.argmax(motion.valid_part("body") | motion.valid_part("face")))
+    neck = np.stack([_neck(rig, motion, row) for row in range(len(motion))])
+    for share in PATHS:
+        back = (1 - share) * (neck - neck[first])
+        shorter = motion if share == 1 else replace(motion, trans=(motion.trans - back).astype(np.float32))
+        face, _, metre = boxes if share == 1 else _boxes_over_time(shorter, rig)
+        move = _move_inside(face, size)
+        if move is None:
+            continue
+        if not move.any() and share == 1:
+            break
+        trans = shorter.trans.copy()
+        trans[:, :2] += (move / metre).astype(np.float32)
+        moved = replace(shorter, trans=trans)
+        check = _check(*_boxes_over_time(moved, rig)[:2], size, move)
+        return moved, replace(check, path_percent=100.0 * share)
+    return motion, _check(*boxes[:2], size, np.zeros(2))
+
+
+def _move_inside(face: Float[np.ndarray, "rows 2 2"], size: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"] | None:
+    """The move, in pixels, that brings nearly all boxes of the face into the picture; None if none of up to MOST_MOVED
+    does."""
+    low, high = np.quantile(face[:, 0], 0.02, axis=0), np.quantile(face[:, 1], 0.98, axis=0)
+    wanted = np.where(low >= 0, np.where(high <= size, 0.0, size - high), -low)
+    fits = (high - low <= size) & (np.abs(wanted) <= MOST_MOVED * size.max())
+    return wanted if fits.all() else None
 
 
 def check_picture(motion: Motion, rig: Rig) -> PictureCheck:
@@ -157,11 +178,16 @@ def use_driving_camera(puppet: Puppet, reference: Motion, target: Motion, longer
 
 def neck_in_picture(puppet: Puppet, motion: Motion, row: int, size: tuple[int, int]) -> Float[np.ndarray, "3"]:
     """x, y of the neck in a picture of `size`, and the length of one metre at the neck, all in pixels."""
-    transform = puppet.rig.transforms(motion.poses[row], motion.trans[row])[NECK]
-    point = transform[:, :3] @ puppet.rig.rest_joints[NECK] + transform[:, 3]
+    point = _neck(puppet.rig, motion, row)
     scale = size[0] / motion.image_size[0]
     pixel = motion.K[row] @ point / max(float(point[2]), 0.05)
     return np.array([pixel[0] * scale, pixel[1] * scale, motion.K[row, 0, 0] * scale / max(float(point[2]), 0.05)])
+
+
+def _neck(rig: Rig, motion: Motion, row: int) -> Float[np.ndarray, "3"]:
+    """The neck joint of one row, metres, camera frame."""
+    transform = rig.transforms(motion.poses[row], motion.trans[row])[NECK]
+    return transform[:, :3] @ rig.rest_joints[NECK] + transform[:, 3]
 
 
 def warp_background(plate: np.ndarray, move: Float[np.ndarray, "2 3"], size: tuple[int, int]) -> np.ndarray:

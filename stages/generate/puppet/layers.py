@@ -16,12 +16,17 @@ from stages.compiled import njit
 from stages.generate.puppet.draw import skin_points
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
-from stages.generate.puppet.view import View, strongest_joints
+from stages.generate.puppet.patches import fill_from_patches
+from stages.generate.puppet.view import View, smoothstep, strongest_joints
 from stages.raster.masks import dilate
 from stages.raster.rasterizer import rasterizer
 
 OVERLAP_M = 0.03
 """A sheet may use pixels of a neighbour if its own surface is at most this far behind the visible surface."""
+NECK = 12
+"""Number of the neck joint."""
+CONTINUED = ("torso", "head", "left_leg", "right_leg")
+"""Sheets that are continued under what covers them in the photo."""
 STRIP_CM = 1.5
 CHIN_CM = 0.4
 """Width of the strip around the face whose colours are the chin's or its edge's."""
@@ -65,11 +70,14 @@ def build_layer(
     step: int,
     moving: frozenset[str] = frozenset(),
     face: Bool[np.ndarray, "height width"] | None = None,
+    hair: Bool[np.ndarray, "height width"] | None = None,
 ) -> Layer | None:
     """The sheet of one of LAYERS, or None if it is not visible in the photo.
 
     moving: layers that will leave their place. A strip beside them is left out, because it may contain their colour.
     face: pixels of the face. Only the head's sheet shows them: a chin on the neck's sheet would stay behind.
+    hair: pixels of hair that hangs over other parts. Under it, and under moving arms, a sheet is continued with its own
+    patches.
     """
     row = list(LAYERS).index(name)
     faces = view.rig.body.faces[layer_of_face(view) == row]
@@ -81,6 +89,16 @@ def build_layer(
         colours = _continue_under_face(view, colours, labels == row, face)
     if name != "head":
         mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving)
+    covering = moving if name != "head" else frozenset(part for part in moving if part.endswith("hand"))
+    if name in CONTINUED:
+        under = covered & np.isin(labels, [list(LAYERS).index(part) for part in covering])
+        under |= dilate(under, STRIP_CM * view.centimetre_px) & (labels == row)
+        if hair is not None and name != "head":
+            under |= hair & covered
+        if face is not None:
+            under &= ~face
+        colours = _continue_under(colours, under, (labels == row) & (alpha > 0.97))
+        mask |= under & covered
     opacity = alpha * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)
     if covered.sum() < 40 or (opacity > 0.5).sum() < 40:
         return None
@@ -97,6 +115,9 @@ def build_layer(
     cell = (y / step).round().astype(int), (x / step).round().astype(int)
     weights = _smooth(weights, cell, shape, 1.2 * cm / step, 4 * cm / step, far)
     depth = _smooth(depth[:, None], cell, shape, 0.8 * cm / step, 4 * cm / step, far)[:, 0]
+    if name == "head" and hair is not None and hair.any():
+        weights, depth = _hang(view, lattice, weights, depth, distance)
+        depth = _smooth(depth[:, None], cell, shape, 2 * cm / step, 2 * cm / step, far)[:, 0]
     joints, weights = strongest_joints(weights)
     fall = np.exp(-((distance / (3 * cm)) ** 2))
     bound = barycentric * fall[:, None]
@@ -122,6 +143,61 @@ def _continue_under_face(
         return colours
     _, rows, columns = nearest_marked(own & ~edge)
     return np.where(edge[..., None], colours[rows, columns], colours)
+
+
+def _continue_under(
+    colours: UInt8[np.ndarray, "height width 3"], under: np.ndarray, own: np.ndarray
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The colours, with the part continued where something covers it, from patches of what it shows elsewhere.
+
+    under: what to fill, with a strip beside the cover that may hold its colour or its shadow. own: pixels that show the
+    part.
+    """
+    hole, sources = under, own & ~under
+    if not hole.any() or not sources.any():
+        return colours
+    y0, y1, x0, x1 = _bounds(hole | sources)
+    part = np.ascontiguousarray(colours[y0:y1, x0:x1])
+    _, rows, columns = nearest_marked(sources[y0:y1, x0:x1])
+    part = np.where((sources | hole)[y0:y1, x0:x1, None], part, part[rows, columns])
+    filled = fill_from_patches(part, hole[y0:y1, x0:x1], sources[y0:y1, x0:x1])
+    if filled is None:
+        filled = np.where(hole[y0:y1, x0:x1, None], part[rows, columns], part)
+    out = colours.copy()
+    out[y0:y1, x0:x1] = np.where(hole[y0:y1, x0:x1, None], filled, out[y0:y1, x0:x1])
+    return out
+
+
+def _bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """First row, row after the last, first column, column after the last, of True pixels."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _hang(
+    view: View, lattice: np.ndarray, weights: np.ndarray, depth: np.ndarray, distance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and depths of the head's sheet where hair hangs below the chin: the farther, the more it is the trunk's.
+
+    Hair that the photo shows before a part lies a centimetre before its surface.
+    """
+    height, width = view.photo.shape[:2]
+    x, y = lattice[:, 0].astype(int).clip(0, width - 1), lattice[:, 1].astype(int).clip(0, height - 1)
+    trunk = np.isin(view.fragments.face, np.flatnonzero(layer_of_face(view) == list(LAYERS).index("torso")))
+    if not trunk.any():
+        return weights, depth
+    neck = view.transforms[NECK, :, :3] @ view.rig.rest_joints[NECK] + view.transforms[NECK, :, 3]
+    level = float((view.K @ neck)[1] / neck[2])
+    cm = view.centimetre_px
+    share = smoothstep(2 * cm, 18 * cm, distance) * smoothstep(level - 8 * cm, level + 6 * cm, lattice[:, 1])
+    _, rows, columns = nearest_marked(trunk)
+    at = rows[y, x], columns[y, x]
+    corners = view.rig.body.faces[view.fragments.face[at]]
+    theirs = (view.rig.body.weights[corners] * view.fragments.barycentric[at][..., None]).sum(1)
+    weights = (1 - share[:, None]) * weights + share[:, None] * theirs
+    surface = view.fragments.depth[y, x]
+    before = np.where(np.isfinite(surface) & (distance > 0), surface - 0.01, np.inf)
+    return weights, np.minimum((1 - share) * depth + share * (view.fragments.depth[at] - 0.01), before)
 
 
 def _sheet_mask(

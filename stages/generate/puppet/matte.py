@@ -13,6 +13,7 @@ from stages.generate.puppet.nearest import nearest_marked
 from stages.raster.masks import dilate, erode, keep_touching
 
 GRABCUT_SIDE = 512
+SURE, SURE_CM = 0.8, 0.8
 
 
 def person_alpha(
@@ -30,7 +31,13 @@ def person_alpha(
     solid = grabcut(rgb, guess, mesh, certain, centimetre_px)
     solid = keep_touching(solid, mesh | certain)
     solid = fill_pinholes(solid, int((6 * centimetre_px) ** 2) + 16)
-    return soften_edges(rgb, solid, max(2, round(1.2 * centimetre_px)))
+    alpha = soften_edges(rgb, solid, max(2, round(1.2 * centimetre_px)))
+    return np.maximum(alpha, sure_person(guess, centimetre_px))
+
+
+def sure_person(guess: Float[np.ndarray, "height width"], centimetre_px: float) -> Bool[np.ndarray, "height width"]:
+    """Pixels that the network is sure of, SURE_CM inside their outline: dark hair before a dark wall has no edge."""
+    return erode(guess > SURE, SURE_CM * centimetre_px)
 
 
 def grabcut(
@@ -46,9 +53,10 @@ def grabcut(
     certain_small = cv2.resize(certain.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
     core = erode(mesh_small, 2.0 * centimetre_px * scale)
     reach = dilate(mesh_small, 6.0 * centimetre_px * scale)
+    sure = sure_person(guess_small, centimetre_px * scale)
     seeds = np.where(guess_small > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     seeds[(guess_small < 0.05) & ~reach] = cv2.GC_BGD
-    seeds[(guess_small > 0.95) | (core & (guess_small > 0.3)) | certain_small] = cv2.GC_FGD
+    seeds[(guess_small > 0.95) | (core & (guess_small > 0.3)) | certain_small | sure] = cv2.GC_FGD
     if not (seeds == cv2.GC_FGD).any() or not (seeds == cv2.GC_BGD).any():
         return guess > 0.5
     cv2.setRNGSeed(0)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from stages.body.model import PART_NAMES
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.view import View
-from stages.raster.masks import erode
+from stages.raster.masks import dilate, erode
 
 LAYERS = {
     "torso": ("torso",),
@@ -22,6 +22,10 @@ LAYERS = {
     "right_hand": ("right_hand",),
 }
 """Layer -> body parts. A layer moves with the surface of its own parts only."""
+
+
+HAND_CM = 2.5
+"""A hand's pixels lie at most this far from its mesh."""
 
 
 def layer_of_vertex(view: View) -> Int[np.ndarray, "vertices"]:
@@ -70,7 +74,20 @@ def label_pixels(
     grown = cv2.watershed(np.ascontiguousarray(view.photo[..., ::-1]), seeds.copy())
     labels = _fill_unlabelled(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
     labels[face_area & (labels == list(LAYERS).index("torso"))] = list(LAYERS).index("head")
-    return labels
+    return _free_of_hands(labels, covered, HAND_CM * view.centimetre_px)
+
+
+def _free_of_hands(labels: np.ndarray, covered: np.ndarray, reach: float) -> np.ndarray:
+    """Give what is farther than `reach` from a hand's mesh, cloth or hair beside it, to the nearest other part."""
+    hands = [row for row, name in enumerate(LAYERS) if name.endswith("hand")]
+    far = np.zeros(labels.shape, bool)
+    for row in hands:
+        far |= (labels == row) & ~dilate(covered == row, reach)
+    others = ~np.isin(labels, hands)
+    if not far.any() or not others.any():
+        return labels
+    _, rows, columns = nearest_marked(others)
+    return np.where(far, labels[rows, columns], labels)
 
 
 def _fill_unlabelled(labels: np.ndarray, person: np.ndarray) -> np.ndarray:

@@ -23,6 +23,15 @@ MIN_VISIBLE_SHARE = 0.1
 UNLIKE = 70.0
 """Distance of two colours (RGB, 0 to 255) above which they do not belong to one cloth."""
 
+SHADOW = 0.35
+"""Least share of the light that a cloth in shadow still has; what is darker is another thing."""
+BONES = tuple(
+    (f"{side}_{start}", f"{side}_{end}")
+    for side in ("left", "right")
+    for start, end in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+)
+LEVEL = 0.6
+"""A limb that is shorter in the picture, as a share of its length, points at the camera and shows no side whole."""
 UNLIKE_LIGHT = 30.0
 """The same for two sides of one face that are not under the same light."""
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -83,14 +92,15 @@ def paint_mesh(
         hide_small_areas(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
     hide_covered_limbs(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
-    borrowed = seen[mirror] * smoothstep(0.5, 0.0, seen)
+    through = seen_through(view, alpha, labels, seen)
+    borrowed = (seen + through)[mirror] * smoothstep(0.5, 0.0, seen)
     borrowed *= _has_usual_colour(view, colours, seen)[mirror]
     uv = view.points[:, :2]
     sure = seen * well_inside(view, alpha, labels)
     skin, light = lit_skin(view, colours, sure)
     fill, bare = fill_colours(view, colours, sure, seen, skin)
     borrowed *= continue_face(view, colours, seen, mirror, fill)
-    share = np.stack([seen, np.clip(borrowed, 0, 1 - seen)], 1)
+    share = np.stack([seen + through, np.clip(borrowed, 0, 1 - seen - through)], 1)
     return Paint(
         np.ascontiguousarray(uv, np.float32),
         np.ascontiguousarray(uv[mirror], np.float32),
@@ -157,11 +167,35 @@ def hide_covered_limbs(view: View, colours: np.ndarray, seen: np.ndarray) -> Non
     for limb in ("arm", "leg"):
         sides = [f"left_{limb}", f"right_{limb}"]
         own = [colour(name) for name in sides]
-        if torso is None or own[0] is None or own[1] is None or np.linalg.norm(own[0] - own[1]) < UNLIKE:
+        if torso is None or own[0] is None or own[1] is None or unlike(own[0], own[1]) < UNLIKE:
             continue
-        away = [float(np.linalg.norm(side - torso)) for side in own if side is not None]
+        away = [unlike(side, torso) for side in own if side is not None]
         if max(away) > UNLIKE > min(away):
             seen[_members(part, (sides[int(np.argmax(away))],))] = 0.0
+
+
+def seen_through(view: View, alpha: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> Float[np.ndarray, "vertices"]:
+    """How far each unseen vertex of a limb takes the photo's colour where it lies in the picture, 0 to 1.
+
+    There the photo shows the other side of the limb: the back of a sleeve, a trouser leg or a bare arm looks like its
+    front, and both meet at the outline without a seam. Not where nothing of the limb was seen, or another part shows.
+    """
+    height, width = alpha.shape
+    x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
+    within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    rows = layer_of_vertex(view)
+    through = within * (labels[y, x] == rows) * (alpha[y, x] > 0.4) * (1 - seen)
+    for row, name in enumerate(LAYERS):
+        members = rows == row
+        if not name.endswith(("arm", "leg")) or (seen[members] > 0.6).sum() < 40:
+            through[members] = 0.0
+    joints = np.einsum("jab,jb->ja", view.transforms[..., :3], view.rig.rest_joints) + view.transforms[..., 3]
+    for start, end in BONES:
+        bone = joints[JOINT_NAMES.index(end)] - joints[JOINT_NAMES.index(start)]
+        if np.linalg.norm(bone[:2]) < LEVEL * np.linalg.norm(bone):
+            through[view.rig.body.weights[:, JOINT_NAMES.index(start)] > 0.4] = 0.0
+    return through
 
 
 def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.ndarray, "vertices"]:
@@ -304,13 +338,15 @@ def fill_colours(
     own = neck & ~face & (seen > 0.3)  # a neck in the chin's shadow is not as light as the chin
     groups.append((neck & ~face, own if own.sum() >= 40 else _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
     for members, allowed, name in groups:
-        sources = np.flatnonzero(allowed & (good if name != "neck" else seen > 0.3))
+        sources = np.flatnonzero(allowed & (good if name not in ("neck", "hair") else seen > 0.3))
         if len(sources) < 12:
             if name not in ("hair", "neck"):
                 fill[members] = skin if name.endswith(("hand", "head")) else cloth
             if name.endswith("hand"):
                 bare |= members
             continue
+        if name == "hair":
+            sources = _not_skin(view, direct, sources, skin)
         count = min({"torso": 120, "left_arm": 40, "left_leg": 40}.get(name, 12), len(sources))
         distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
         weight = 1.0 / (distance + 0.01)
@@ -323,6 +359,26 @@ def fill_colours(
     shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
     shade[bare] = 1.0
     return np.clip(fill * shade[:, None], 0, 255), bare
+
+
+def _not_skin(view: View, direct: np.ndarray, sources: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Of the vertices `sources` of a head without its face, those that have the colour of its top and not of skin.
+
+    Ears and temples are skin; the back of the head is not. All of them if the top is skin too, or if few are left.
+    """
+    height = view.rig.template[sources, 1]
+    top = usual_colour(direct[sources[height >= np.quantile(height, 0.85)]])
+    away = [np.linalg.norm(direct[sources] - colour, axis=1) for colour in (top, skin)]
+    kept = sources[away[0] < away[1]]
+    return kept if len(kept) >= 40 else sources
+
+
+def unlike(one: Float[np.ndarray, "3"], other: Float[np.ndarray, "3"]) -> float:
+    """Distance of two colours (RGB, 0 to 255) under the same light: the darker is lightened, at most by 1 / SHADOW."""
+    light = sorted((max(float(one @ LUMA), 1.0), max(float(other @ LUMA), 1.0)))
+    gain = min(light[1] / light[0], 1.0 / SHADOW)
+    darker, lighter = (one, other) if one @ LUMA < other @ LUMA else (other, one)
+    return float(np.linalg.norm(gain * darker - lighter))
 
 
 def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:

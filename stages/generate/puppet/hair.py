@@ -1,0 +1,87 @@
+"""Hair that hangs from the head over neck, shoulders and trunk: found by its colour, moved by the head.
+
+The body model has a bald head. What hangs beside and below it lies over the meshes of trunk and arms, and would stay
+with them when the head turns.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from stages.body.model import JOINT_NAMES
+from stages.generate.puppet.matte import fill_pinholes
+from stages.generate.puppet.parts import LAYERS, layer_of_face
+from stages.generate.puppet.view import View
+from stages.raster.masks import dilate, erode, keep_touching
+
+BINS = 24
+REACH_CM = 45.0
+"""Hair hangs at most this far from the head."""
+LIKE = 0.5
+"""Share of hair among all pixels of a colour from which a pixel of this colour is hair."""
+ROUNDS = 3
+FEWEST = 60
+"""With fewer pixels of hair above the face the person is bald, or wears a hat."""
+MOST_CLOTH = 0.7
+"""Hair never is more than this share of all that the photo shows below the head; a dark shirt would be."""
+MOST_AREA = 6.0
+"""More than this many times the head's area is not hair but cloth of its colour."""
+
+
+def hanging_hair(
+    view: View,
+    alpha: Float[np.ndarray, "height width"],
+    labels: Int[np.ndarray, "height width"],
+    face: Bool[np.ndarray, "height width"],
+) -> Bool[np.ndarray, "height width"]:
+    """Pixels of hair that `labels` (rows of LAYERS) give to other parts than the head. face: the face's oval.
+
+    Hair is what has the colour of the hair above the face rather than that of skin and clothes, and hangs together
+    with the head. Nothing where no face was found.
+    """
+    head = list(LAYERS).index("head")
+    nothing = np.zeros(labels.shape, bool)
+    if not face.any():
+        return nothing
+    cm = view.centimetre_px
+    person = alpha > 0.9
+    brow = np.percentile(np.nonzero(face)[0], 35)
+    above = (np.arange(len(labels)) < brow)[:, None]
+    known = (labels == head) & person & above & ~dilate(face, 0.8 * cm) & view.inside
+    rows = np.where(view.fragments.face >= 0, layer_of_face(view)[view.fragments.face], -1)
+    reach = dilate(rows == head, REACH_CM * cm) if (rows == head).any() else nothing
+    if known.sum() < FEWEST or not reach.any():
+        return nothing
+    bins = _bins(view.photo)
+    cloth = person & (labels != head) & (labels >= 0) & view.inside
+    neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")][view.rig.body.faces].mean(1) > 0.4
+    bare = face | erode(np.where(view.fragments.face >= 0, neck[view.fragments.face], False), 1.5 * cm)
+    skin = _histogram(bins[erode(face, 0.5 * cm)])
+    allowed = (alpha > 0.3) & reach & ~bare
+    found = nothing
+    for _ in range(ROUNDS):  # hair in shadow is known once the hair beside it is
+        hair, other = _histogram(bins[known | found]), _histogram(bins[cloth & ~found]) + skin
+        share = hair / np.maximum(hair + 0.5 * other, 1e-9)
+        like = cv2.blur(share[bins].astype(np.float32), (2 * round(0.4 * cm) + 1,) * 2) > LIKE
+        grown = fill_pinholes(erode(dilate((like & allowed) | (labels == head), cm), cm), int((4 * cm) ** 2)) & allowed
+        grown = keep_touching(grown | (labels == head), labels == head) & (labels != head)
+        if (grown & cloth).sum() > MOST_CLOTH * cloth.sum():
+            break
+        found = grown
+    return found if found.sum() < MOST_AREA * (labels == head)[person].sum() else nothing
+
+
+def _bins(rgb: np.ndarray) -> Int[np.ndarray, "height width"]:
+    """The number of each pixel's colour among BINS**3 in CIE Lab, after a blur against noise."""
+    colours = cv2.cvtColor(cv2.GaussianBlur(rgb, (0, 0), 1.0), cv2.COLOR_RGB2LAB).astype(int) * BINS // 256
+    return (colours[..., 0] * BINS + colours[..., 1]) * BINS + colours[..., 2]
+
+
+def _histogram(bins: np.ndarray) -> Float[np.ndarray, "bins"]:
+    """Share of each colour, smoothed over neighbouring colours."""
+    from scipy.ndimage import gaussian_filter
+
+    count = np.bincount(bins, minlength=BINS**3).astype(float).reshape(BINS, BINS, BINS)
+    return gaussian_filter(count / max(count.sum(), 1.0), (2.0, 1.0, 1.0)).ravel()
