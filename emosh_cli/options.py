@@ -91,6 +91,16 @@ Size = Annotated[
         show_default="the photo's, up to 1920",
     ),
 ]  # fmt: skip
+Workers = Annotated[
+    int,
+    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Number of processes. Each uses one core.",
+                 show_default="as many as cores and memory allow"),
+]  # fmt: skip
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", metavar="local|ray", help="local: processes on this machine. ray: Ray Data, on the "
+                 "cluster of RAY_ADDRESS or a new local one (pip install 'emosh\\[ray]')."),
+]  # fmt: skip
 TableJobs = Annotated[
     int,
     typer.Option(

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
         encode,
         evaluate,
         evaluate_ablate,
+        evaluate_driven,
         evaluate_study,
         export,
         gallery,
@@ -31,7 +32,7 @@ def register(app: typer.Typer) -> None:
     )
 
     for module in (
-        animate, generate, track, retarget, render_cond, encode, evaluate, evaluate_ablate, evaluate_study, curate,
-        train, inspect, sign, export, view, gallery, models, doctor, config,
+        animate, generate, track, retarget, render_cond, encode, evaluate, evaluate_driven, evaluate_ablate,
+        evaluate_study, curate, train, inspect, sign, export, view, gallery, models, doctor, config,
     ):  # fmt: skip
         module.register(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,6 @@ from emosh_cli import options
 from emosh_cli.command import STAGES, command
 from emosh_cli.run import Run
 from stages.errors import InputError
-
-if TYPE_CHECKING:
-    from emosh_cli.workers.local import Engine
 
 SYNTHETIC = "Synthetic people"
 
@@ -23,17 +20,6 @@ Videos = Annotated[
         metavar="VIDEOS", help="A folder of videos. Folders inside it are searched too.", show_default=False
     ),
 ]
-Workers = Annotated[
-    int,
-    typer.Option("--workers", "--jobs", metavar="N", min=0, help="Number of processes. Each uses one core.",
-                 show_default="as many as cores and memory allow"),
-]  # fmt: skip
-EngineName = Annotated[
-    str,
-    typer.Option("--engine", metavar="local|ray", help="local: processes on this machine. ray: Ray Data, on the "
-                 "cluster of RAY_ADDRESS or a new local one (pip install 'emosh\\[ray]')."),
-]  # fmt: skip
-
 Synthetic = Annotated[
     int | None,
     typer.Option(
@@ -70,8 +56,8 @@ def register(app: typer.Typer) -> None:
         run: Run,
         videos: Videos = None,
         out: options.Out = None,
-        workers: Workers = 0,
-        engine: EngineName = "local",
+        workers: options.Workers = 0,
+        engine: options.EngineName = "local",
         synthetic: Synthetic = None,
         first: First = 0,
         motion: Motions = None,
@@ -93,12 +79,14 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh curate videos/ -o clips/
         """
+        from emosh_cli.workers.engines import choose_engine
+
         if synthetic is not None:
             if videos is not None:
                 raise InputError("--synthetic draws its own clips; leave VIDEOS out")
             from emosh_cli.workflows.synthetic_clips import write_synthetic
 
-            write_synthetic(run, synthetic, first, out, motion or [], _engine(engine, workers), body)
+            write_synthetic(run, synthetic, first, out, motion or [], choose_engine(engine, workers), body)
         elif videos is None:
             raise InputError("name the folder of videos, or draw clips of synthetic people with --synthetic N")
         elif first or motion:
@@ -106,17 +94,4 @@ def register(app: typer.Typer) -> None:
         else:
             from emosh_cli.workflows import curation
 
-            curation.curate(run, videos, out, _engine(engine, workers), body)
-
-
-def _engine(name: str, workers: int) -> Engine:
-    """The engine that runs the jobs: processes of this machine, or Ray."""
-    from emosh_cli.workers import local
-
-    if name == "local":
-        return local.local_engine(workers or local.default_workers())
-    if name != "ray":
-        raise InputError(f"--engine {name}: choose local or ray")
-    from emosh_cli.workers.ray_cluster import ray_engine
-
-    return ray_engine(workers)
+            curation.curate(run, videos, out, choose_engine(engine, workers), body)

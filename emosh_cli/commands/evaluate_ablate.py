@@ -41,7 +41,8 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh evaluate ablate pairs -o ablation.json
         """
-        from emosh_cli.workflows.ablation import DrawOptions, ablate
+        from emosh_cli.workflows.ablation import ablate
         from emosh_cli.workflows.animation import ModelChoice
+        from emosh_cli.workflows.drawn_clips import DrawOptions
 
         ablate(run, pairs, out, DrawOptions(backend, body, ModelChoice(model, adapter, device), seed), jobs)

@@ -72,8 +72,11 @@ def run_jobs(
         yield reported()
 
 
-def local_engine(workers: int) -> Engine:
-    """An engine with `workers` processes of this machine. With 1 worker the jobs run in the calling process."""
+def local_engine(workers: int, cards: int = 0) -> Engine:
+    """An engine with `workers` processes of this machine. With 1 worker the jobs run in the calling process.
+
+    With `cards` each process sees one GPU, in turn, and is not tied to a core.
+    """
 
     def run(
         function: Callable[[Job], Result], jobs: Sequence[Job]
@@ -85,15 +88,15 @@ def local_engine(workers: int) -> Engine:
             return
         waiting = list(jobs)
         while waiting:
-            suspects = yield from _run_until_process_dies(function, waiting, count)
+            suspects = yield from _run_until_process_dies(function, waiting, count, cards)
             for job in suspects:
-                yield job, _run_alone(function, job)
+                yield job, _run_alone(function, job, cards)
 
     return run
 
 
 def _run_until_process_dies(
-    function: Callable[[Job], Result], waiting: list[Job], workers: int
+    function: Callable[[Job], Result], waiting: list[Job], workers: int, cards: int
 ) -> Iterator[tuple[Job, Result]]:  # returns the jobs that were running when a process died
     """Run the jobs of `waiting`, removing each as it starts, until all are done or a process dies."""
     import multiprocessing
@@ -101,7 +104,7 @@ def _run_until_process_dies(
     from concurrent.futures.process import BrokenProcessPool
 
     running: dict[Future, Job] = {}
-    pool = _pool(workers)
+    pool = _pool(workers, cards)
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -134,12 +137,12 @@ def _shut_down(pool: ProcessPoolExecutor) -> None:
         raise WorkersKilled from error
 
 
-def _run_alone(function: Callable[[Job], Result], job: Job) -> Result | Killed:
+def _run_alone(function: Callable[[Job], Result], job: Job, cards: int) -> Result | Killed:
     """Run the job in a process of its own, twice at most: another process may have caused the first death."""
     from concurrent.futures.process import BrokenProcessPool
 
     for _ in range(2):
-        with _pool(1) as pool:
+        with _pool(1, cards) as pool:
             try:
                 return pool.submit(function, job).result()
             except BrokenProcessPool:
@@ -147,12 +150,26 @@ def _run_alone(function: Callable[[Job], Result], job: Job) -> Result | Killed:
     return KILLED
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
+def _pool(workers: int, cards: int) -> ProcessPoolExecutor:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, spawn, initializer=limit_to_one_core, initargs=(spawn.Value("i", 0),))
+    taken = spawn.Value("i", 0)
+    if cards:
+        return ProcessPoolExecutor(workers, spawn, initializer=limit_to_one_card, initargs=(taken, cards))
+    return ProcessPoolExecutor(workers, spawn, initializer=limit_to_one_core, initargs=(taken,))
+
+
+def limit_to_one_card(taken: Any, cards: int) -> None:
+    """Start-up of a worker: let it see one GPU only, the next of those that this process may use, and exit if the
+    parent process dies. torch reads the variable when it is loaded."""
+    with taken.get_lock():
+        number, taken.value = taken.value, taken.value + 1
+    visible = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+    visible = visible or [str(card) for card in range(cards)]
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible[number % len(visible)]
+    _end_with_parent()
 
 
 def limit_to_one_core(taken: Any = None) -> None:

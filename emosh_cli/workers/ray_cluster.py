@@ -23,8 +23,8 @@ ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL
 """Ray reads these at import: no usage statistics are sent, and no log lines are held back until the end."""
 
 
-def ray_engine(workers: int) -> Engine:
-    """An engine on Ray Data, with `workers` jobs at a time (0: one per core).
+def ray_engine(workers: int, needs_card: bool = False) -> Engine:
+    """An engine on Ray Data, with `workers` jobs at a time (0: one per core, or per GPU if each job needs one).
 
     Raises InputError if Ray is not installed.
     """
@@ -40,7 +40,7 @@ def ray_engine(workers: int) -> Engine:
         try:
             with redirect_stdout(sys.stderr):  # Ray prints messages about dead workers on stdout
                 _connect(workers)
-                yield from _map_jobs(function, jobs, workers)
+                yield from _map_jobs(function, jobs, workers, needs_card)
         except (ray.exceptions.RayError, ConnectionError) as error:
             why = " ".join(str(error).split())[:200]
             raise InputError(f"Ray gave up ({why}); finished jobs are kept: run the same command again") from error
@@ -48,14 +48,17 @@ def ray_engine(workers: int) -> Engine:
     return run
 
 
-def _map_jobs(function: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+def _map_jobs(
+    function: Callable[[Any], Any], jobs: Sequence[Any], workers: int, needs_card: bool
+) -> Iterator[tuple[Any, Any]]:
     """Yields (job, result) as Ray Data finishes them."""
     import ray
 
     rows = [{"number": number} for number in range(len(jobs))]
     jobs_reference = ray.put(list(jobs))
     data = ray.data.from_items(rows, override_num_blocks=min(len(jobs), MAX_BLOCKS))
-    done = data.map(_RayJob(function, jobs_reference), num_cpus=1, concurrency=workers or None)
+    job = _RayJob(function, jobs_reference)
+    done = data.map(job, num_cpus=1, num_gpus=1 if needs_card else None, concurrency=workers or None)
     for row in done.iter_rows():
         if row[FATAL]:
             raise InputError(row[FATAL])

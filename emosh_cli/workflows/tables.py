@@ -153,7 +153,8 @@ def measure_clips(run: Run, planned: list[ClipJob], jobs: int) -> tuple[Records,
                     "memory; finished clips are kept: run it again with fewer processes, for example --jobs 1"
                 )
             record, was_there = found
-            records.setdefault((record["method"], record["set"]), {})[record["clip"]] = record
+            own = {**record, "method": job.method, "set": job.where, "clip": job.clip}  # equal files share a record
+            records.setdefault((job.method, job.where), {})[job.clip] = own
             remembered += was_there
     order = {(each.method, each.where, each.clip): number for number, each in enumerate(planned)}
     return {

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from stages.artifacts.contacts import CONTACT_FIELDS, Contacts, contact_arrays, contacts_from
-from stages.artifacts.limits import LONG_SECONDS, MAX_FPS, MAX_SIDE_PX
 from stages.artifacts.floor import FLOOR_FIELDS, check_floor
+from stages.artifacts.limits import LONG_SECONDS, MAX_FPS, MAX_SIDE_PX
 from stages.artifacts.npz import opened_npz, write_npz
 from stages.artifacts.provenance import Provenance
 from stages.artifacts.schema import Field, Schema

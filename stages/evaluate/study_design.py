@@ -20,6 +20,9 @@ from stages.evaluate.comparison import read_comparison
 REF, DRIVE = "ref", "drive"
 PHOTOS, VIDEOS = (".png", ".jpg", ".jpeg", ".webp"), (".mp4", ".mov", ".mkv", ".webm")
 
+Found = dict[str, dict[str, Path]]
+"""Folder or method -> clip -> file."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -49,7 +52,12 @@ def design_study(runs: Path, ours: str, seed: int = 0, clips: int | None = None)
 
     Raises InputError for a folder that is not laid out as above, or has nothing to compare.
     """
-    found = _from_comparison(runs) if runs.is_file() else _from_folder(runs)
+    return study_of(_from_comparison(runs) if runs.is_file() else _from_folder(runs), runs, ours, seed, clips)
+
+
+def study_of(found: Found, runs: Path, ours: str, seed: int = 0, clips: int | None = None) -> Study:
+    """`design_study` for files that are known: `found` holds photos under REF, driving videos under DRIVE, and one
+    entry per method. `runs` is named in errors."""
     for path in (path for files in found.values() for path in files.values()):
         checked_utf8(path)
     methods = tuple(name for name in found if name not in (REF, DRIVE, ours))
@@ -74,10 +82,6 @@ def design_study(runs: Path, ours: str, seed: int = 0, clips: int | None = None)
         )
     order = chance.permutation(len(pairs))
     return Study(ours, methods, tuple(pairs[row] for row in order), tuple(left_out))
-
-
-Found = dict[str, dict[str, Path]]
-"""Folder or method -> clip -> file."""
 
 
 def _from_folder(runs: Path) -> Found:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emosh_cli.workflows.ablation import FULL, VARIANTS, all_gates, variants_for
+from emosh_cli.workflows.variants import FULL, VARIANTS, all_gates, variants_for
 from stages.artifacts.motion import load_motion
 from stages.detect.gates import GATES
 from stages.video.metadata import read_metadata

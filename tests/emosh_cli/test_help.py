@@ -116,6 +116,15 @@ COMMANDS = {
     | WORK
     | TALK,
     "evaluate ablate": {"--backend", "--jobs", "--seed"} | MODEL | BODY | OUT | WORK | TALK,
+    **{
+        name: {"--drivers", "--variant", "--backend", "--engine", "--workers", "--jobs", "--seed", *more}
+        | MODEL
+        | BODY
+        | OUT
+        | WORK
+        | TALK
+        for name, more in (("evaluate cross", {"--refs"}), ("evaluate self", set()))
+    },
     "evaluate study": {"--ours", "--clips", "--seed", "--answers", "--key"} | OUT | WORK | TALK,
     "gallery": {"--embed", "--no-overlay", "--title"} | BODY | OUT | WORK | TALK,
     "view": {"--video"} | BODY | OUT | WORK | TALK,

@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[object, ...]] = {
     "evaluate": ("evaluate", f"{BAD}.mp4", "--truth", "a.mp4", "-o", "out.json"),
     "evaluate --table": ("evaluate", "--table", f"{BAD}.toml", "-o", "out.json"),
     "evaluate study": ("evaluate", "study", BAD, "--ours", "x", "-o", "out.html"),
+    "evaluate cross": ("evaluate", "cross", "--refs", BAD, "--drivers", "drivers", "-o", "out"),
+    "evaluate self": ("evaluate", "self", "--drivers", BAD, "-o", "out"),
     "evaluate ablate": ("evaluate", "ablate", BAD, "-o", "out.json"),
     "train": ("train", BAD, "-o", "out"),
     "curate": ("curate", BAD, "-o", "out"),
