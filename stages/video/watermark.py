@@ -34,7 +34,7 @@ LIMIT = 2.0
 """Coefficients beyond this many deviations count as this many, so that a striped shirt cannot fool the detector."""
 LEAST, MOST = 0.5, 3.0
 """Root-mean-square of what is added, in levels of 255: below it rounding would swallow the mark, above it shows."""
-BUSY, PLAIN = 12.0, 0.14
+BUSY, PLAIN = 12.0, 0.08
 """Local deviation, in levels, from which a place takes the whole amount; the share that a plain one takes."""
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 FOUND = 5.0
@@ -118,11 +118,11 @@ def _transformed(picture: Float[np.ndarray, "side side"]) -> Float[np.ndarray, "
 
 
 def _room(luma: Float[np.ndarray, "side side"]) -> Float[np.ndarray, "side side"]:
-    """How much each place hides: plain ones a part of what busy ones do."""
+    """How much each place hides: plain ones a part of what busy ones do. A gradient of light is plain."""
     import cv2
 
-    mean = cv2.blur(luma, (5, 5))
-    deviation = np.sqrt(np.maximum(cv2.blur(luma * luma, (5, 5)) - mean * mean, 0.0))
+    rough = luma - cv2.blur(luma, (5, 5))
+    deviation = np.sqrt(np.maximum(cv2.blur(rough * rough, (5, 5)), 0.0))  # blur sums with rounding errors
     inside = cv2.erode(np.clip(deviation / BUSY, PLAIN, 1.0), np.ones((5, 5)))  # not the plain side of an edge
     return cv2.blur(inside, (3, 3))
 
