@@ -179,7 +179,7 @@ class Motion:
     shot_shapes: Float[np.ndarray, "shots shape"] | None = None
     """betas, head_betas, head_scale, hand_scale of each shot, where shots show several people; `betas` and the others
     above are then of the shot with most valid rows."""
-    world_R: Float[np.ndarray, "frames 3 3"] | None = None
+    world_R: Float[np.ndarray, "frames 3 3"] | None = None  # noqa: N815
     """Rotation from each row's camera to the world (`stages.artifacts.world`); None: nobody looked for the camera."""
     world_t: Float[np.ndarray, "frames 3"] | None = None
     """Place of each row's camera in the world, metres."""

@@ -138,8 +138,8 @@ def whole_frame_rate(motion: Motion, fps: int | None) -> int:
 
 
 def _lowest(motion: Motion, body: Body, progress: Progress) -> list[float]:
-    """Height of the floor of each shot, y up, before the person is placed on it: that of the motion's level floor, or of
-    the lowest point over the measured rows. Each shot has its own camera."""
+    """Height of the floor of each shot, y up, before the person is placed on it: that of the motion's level floor, or
+    of the lowest point over the measured rows. Each shot has its own camera."""
     floor = np.full(len(motion), np.nan) if motion.floor is None else motion.floor[:, 3]
     if np.isfinite(floor).all():
         return [float(floor[rows.start]) for rows in motion.shots]

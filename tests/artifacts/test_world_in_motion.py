@@ -40,9 +40,11 @@ def test_a_motion_without_a_world_stands_still(tmp_path: Path) -> None:
     """A motion of an earlier emosh reads as one of a still camera."""
     save_motion(tmp_path / "m.npz", make_motion())
     motion = load_motion(tmp_path / "m.npz")
-    assert motion.camera is None and motion.world.camera.tolist() == [STILL] * 5
+    assert motion.camera is None
+    assert motion.world.camera.tolist() == [STILL] * 5
     np.testing.assert_array_equal(motion.world.R, np.tile(np.eye(3), (5, 1, 1)))
-    assert not motion.world.t.any() and not motion.world.moves.any()
+    assert not motion.world.t.any()
+    assert not motion.world.moves.any()
 
 
 def test_chosen_rows_and_shots_keep_their_world() -> None:
