@@ -33,6 +33,8 @@ BALANCE_RAD, SWAY_RAD, SWAY_S = np.radians(5.0), np.radians(8.0), 0.5
 """Spread of the direction from feet to centre of mass: of a clip, and of a moment; how long a moment is."""
 POINT_M, DEPTH_M = 0.03, 0.06
 """Spread of resting points across and along the line of sight."""
+PITCHES, STARTS = (-0.4, -0.2, 0.2), 5
+"""Slopes beside the first guess from which the plane is looked for, and how many of the best starts are tried."""
 MASSES = {
     ("head", "head"): 0.081, ("pelvis", "neck"): 0.497,
     **{(f"{side}_{a}", f"{side}_{b}"): mass for side in ("left", "right") for a, b, mass in (
@@ -72,8 +74,8 @@ def _of_shot(motion: Motion, body: Body) -> Float[np.ndarray, "4"]:
     balance = _balance(person, motion, soles, resting)
     up = _leaning(_best(lambda slope: _lean_cost(slope, balance), [np.zeros(2)]))
     rests = _rests(soles, resting, up)
-    heights = rests.place @ up
-    starts = [np.array([*_slope(up), height]) for height in heights]
+    leans = [_slope(up), *(_slope(up) + (0.0, pitch) for pitch in PITCHES)]
+    starts = [np.array([*lean, height]) for lean in leans for height in rests.place @ _leaning(lean).T]
     found = _best(lambda x: _lean_cost(x[:2], balance) + _rest_cost(rests, _leaning(x[:2]), x[2]), starts)
     normal, offset = _leaning(found[:2]), found[2]
     on = np.abs(rests.place @ normal - offset) < 2 * _spread(rests, normal)
@@ -149,7 +151,7 @@ def _best(cost: Callable[[np.ndarray], float], starts: list[np.ndarray]) -> np.n
     """The lowest of the minima found from the starts with the lowest costs."""
     from scipy.optimize import minimize
 
-    chosen = sorted(starts, key=cost)[:3]
+    chosen = sorted(starts, key=cost)[:STARTS]
     return min((minimize(cost, start, method="Nelder-Mead") for start in chosen), key=lambda found: found.fun).x
 
 

@@ -2,7 +2,8 @@
 
 Three passes over the file, with one frame per lane in memory. The first pass finds the cuts. The second pass, the
 survey, finds people in some of the frames. The third pass runs MediaPipe Holistic on every frame, in a crop around each
-person that is followed. `gates` rejects doubtful results later. Nothing is linked or followed across a cut.
+person that is followed, and follows the background for `stages.camera`. `gates` rejects doubtful results later. Nothing
+is linked or followed across a cut.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from stages.camera.background import joined
+from stages.camera.follow import Follower
+from stages.camera.people import Covered, person_capsules
 from stages.detect.config import DetectConfig
 from stages.detect.crops import Box, clip_box, grown, overlap, plan_crops
 from stages.detect.evidence import Company
@@ -195,23 +199,47 @@ def _follow(
 
     def read(lane: Lane, frame_done: Callable[[], None]) -> None:
         readers = [Reader(networks, info.is_photo, float(info.fps)) for _ in plans]
+        follower = followers[lane.number]
         for frame in frames_of(info, lane, WARM_UP):
             shot = int(np.searchsorted(starts, frame.index, side="right")) - 1
+            readings: list[Reading | None] = []
             for number, (guide, reader, rows) in enumerate(zip(guides, readers, arrays, strict=True)):
                 reading = guide[shot].read(reader, frame, farthest)
+                readings.append(reading)
                 if lane.holds(frame.index):
                     rows.put(frame, reading)
                 elif reading is not None:
                     warming_up[number][frame.index] = reading.points
+            if not info.is_photo:
+                if frame.index == starts[shot]:
+                    follower.forget()
+                follower.add(frame.index, frame.rgb, people_at(frame.index, [plan[shot] for plan in plans], readings))
             if lane.holds(frame.index):
                 frame_done()
 
+    followers = [Follower(info.width, info.height) for _ in lanes]
     warming_up: list[dict[int, dict[str, Float[np.ndarray, "points 3"]]]] = [{} for _ in plans]
     run_lanes(lanes, read, progress, "reading landmarks", frame_count)
     for lane in lanes[1:]:
         for rows, warm in zip(arrays, warming_up, strict=True):
             rows.cross_fade(warm, range(lane.start - WARM_UP, lane.start))
-    return [rows.observations(info, plan, people) for rows, plan in zip(arrays, plans, strict=True)]
+    background = None if info.is_photo else joined(followers)
+    return [rows.observations(info, plan, people, background) for rows, plan in zip(arrays, plans, strict=True)]
+
+
+def people_at(frame: int, followed: list[Followed], readings: list[Reading | None]) -> Covered:
+    """Where people are in a frame: who was read by the pose, everybody else by the boxes of the survey."""
+    read = [reading.points for reading in readings if reading is not None and "pose" in reading.points]
+    own = [each.person for each, reading in zip(followed, readings, strict=True)
+           if reading is not None and "pose" in reading.points]  # fmt: skip
+    others = [person for person in followed[0].shot.people if not any(person is each for each in own)]
+    boxes = []
+    for person in others:
+        frames = np.array([each.frame for each in person.detections])
+        boxes.append(np.array([np.interp(frame, frames, column) for column in person.boxes().T]))
+    return Covered(
+        tuple(boxes), tuple(capsule for each in read for capsule in person_capsules(each["pose"], each.get("face")))
+    )
 
 
 def other_crops(crop: Box, head: Float[np.ndarray, "2"], height: float) -> list[Box]:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from stages.camera.background import Background
+
 PARTS = ("body", "face", "left_hand", "right_hand")
 """The columns of `found` and `score`."""
 EVIDENCE = ("matte_on_body", "face_on_body", "head_where_expected", "looks_like_another")
@@ -59,6 +61,8 @@ class Observations:
     evidence: Float[np.ndarray, "frames 4"]
     shot: Int[np.ndarray, "frames"]
     identity: Int[np.ndarray, "frames"]
+    background: Background | None = None
+    """What was followed behind the people in the whole clip; None for a photo."""
 
     def __len__(self) -> int:
         return len(self.frame_index)
