@@ -64,6 +64,8 @@ def test_nothing_changes_in_the_drivers_own_body(body: Body, squats: Motion) -> 
     """Poses bit for bit, and the same floor."""
     kept = keep_contacts(Swap.of(squats, squats, body), listed(squats))
     np.testing.assert_array_equal(kept.poses, squats.poses)
+    assert kept.floor is not None
+    assert squats.floor is not None
     np.testing.assert_allclose(kept.floor, squats.floor, atol=1e-9)
 
 
