@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -86,8 +87,8 @@ def _walk(
     name: str, begin: tuple[float, float], stride: tuple[float, float], facing: float, rolls: bool = True,
     step_s: float = 0.55, steps: int = 6,
 ) -> FootScript:  # fmt: skip
-    """Right and left in turn, half a stride each and the last to the other's side; both feet stand for a third of a step
-    between two."""
+    """Right and left in turn, half a stride each, the last beside the other foot; both feet stand for a third of a step
+    between two steps."""
     aside = 0.1 * np.array([np.cos(facing), np.sin(facing)])
     stances: dict[str, list[Stance]] = {}
     for side, sign, first in (("left", 1.0, 1), ("right", -1.0, 0)):
@@ -145,7 +146,7 @@ def _standing(body: Body, frames: int) -> Motion:
 
 def _where(time: float, stances: tuple[Stance, ...]) -> np.ndarray:
     """x, z of the foot, on its way from one stance to the next."""
-    for before, after in zip(stances, stances[1:], strict=False):
+    for before, after in pairwise(stances):
         if before.end < time < after.begin:
             share = _eased((time - before.end) / (after.begin - before.end))
             return (1 - share) * np.array(before.at) + share * np.array(after.at)
@@ -156,7 +157,7 @@ def _foot(
     time: float, stances: tuple[Stance, ...], rest: np.ndarray, turn: np.ndarray, script: FootScript
 ) -> tuple[np.ndarray, np.ndarray]:
     """Heel and toe in the world, and which of them is down."""
-    for before, after in zip(stances, stances[1:], strict=False):
+    for before, after in pairwise(stances):
         if before.end < time < after.begin:
             share = _eased((time - before.end) / (after.begin - before.end))
             first, _ = _stood(before.end, before, rest, turn, script)

@@ -214,7 +214,7 @@ def _export(
 
 
 def _locked(run: Run, motion: Motion, body: Body) -> tuple[Motion, dict[str, Any] | None]:
-    """The motion with its feet locked to the floor, and what that changed; as it was where it has no contact with one."""
+    """The motion with its feet locked to the floor, and what that changed; as it was, and None, without contacts."""
     from stages.contacts.lock import lock_feet
 
     locked, feet = lock_feet(motion, body, run.console.progress)

@@ -40,6 +40,13 @@ Framing = Annotated[
         show_default="drive",
     ),
 ]  # fmt: skip
+Camera = Annotated[
+    str | None,
+    typer.Option(
+        "--camera", metavar="driver|still", help="still: as if the driver's camera had not moved.",
+        show_default="driver",
+    ),
+]  # fmt: skip
 PhotoMotion = Annotated[
     Path | None,
     typer.Option("--ref", metavar="PHOTO|NPZ", help="For --framing ref: the photo, or the motion tracked from it."),
@@ -58,6 +65,7 @@ def register(app: typer.Typer) -> None:
         zoom: Zoom = None,
         drawing: Drawing = None,
         framing: Framing = None,
+        camera: Camera = None,
         ref: PhotoMotion = None,
         no_hybrid: options.NoHybrid = False,
         body: options.Body = "open",
@@ -70,7 +78,8 @@ def register(app: typer.Typer) -> None:
 
         Example: emosh render-cond target.npz -o cond.mp4 --size 512x512
         """
-        flags = {"hybrid": False if no_hybrid else None, "zoom": zoom, "drawing": drawing, "framing": framing}
+        flags = {"hybrid": False if no_hybrid else None, "zoom": zoom, "drawing": drawing, "framing": framing,
+                 "camera": camera}  # fmt: skip
         _render(run, motion, out, size, ref, flags, body)
 
 

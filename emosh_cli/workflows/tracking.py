@@ -42,6 +42,7 @@ def tracked(console: Console, source: Path, body: Body, config: TrackConfig, **o
     note_remarks(console, source)
     motion = track(source, body, config, progress=console.progress, **others)
     note_people_and_shots(console, motion, source)
+    note_camera(console, motion)
     return with_contacts(motion, body, console)
 
 
@@ -148,6 +149,17 @@ def note_shots(console: Console, motion: Motion) -> None:
         rest = ", ..." if len(numbers) > MOST_CUTS else ""
         if numbers:
             console.note(f"{what} in shot {', '.join(numbers[:MOST_CUTS])}{rest}")
+
+
+def note_camera(console: Console, motion: Motion) -> None:
+    """Print in which shots the background does not tell whether the camera moves."""
+    from stages.artifacts.world import UNKNOWN
+
+    world = motion.world
+    numbers = [str(number) for number, rows in enumerate(motion.shots, 1) if world.camera[rows.start] == UNKNOWN]
+    if numbers:
+        where = f" in shot {', '.join(numbers[:MOST_CUTS])}" if len(motion.shots) > 1 else ""
+        console.note(f"the background does not tell{where} whether the camera moves; it is taken as still")
 
 
 def summary_of(motion: Motion, seconds: float) -> tuple[str, dict]:

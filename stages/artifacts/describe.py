@@ -5,6 +5,7 @@ Reads npz, JSON reports and safetensors headers. Schemas that belong to other ro
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from stages.artifacts.safetensors_file import read_header
 from stages.artifacts.schema import Schema
 from stages.artifacts.streamed_safetensors import StreamedReader
 from stages.artifacts.text_files import parse_json, read_json_object
+from stages.artifacts.world import WORLD_FIELDS, World
 from stages.errors import InputError
 
 OFTEN_ZERO = ("posedirs",)
@@ -91,12 +93,23 @@ def _motion_figures(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, A
     if "emosh_expected_mm" in arrays:
         usual = median_expected(arrays["emosh_expected_mm"], valid)
         figures |= {f"expected_mm_{part}": usual.get(part) for part in BODY_PARTS}
+    if "emosh_camera" in arrays:
+        figures["camera"] = _camera(arrays)
     if "emosh_floor" in arrays:
         figures["floor"] = floor_said(arrays["emosh_floor"])
     contacts = contacts_from(arrays, len(valid), where)
     if contacts is not None:
         figures["contacts"] = contacts.lines(numerator / denominator)
     return figures
+
+
+def _camera(arrays: Mapping[str, np.ndarray]) -> str:
+    """What the camera does in the shots of a motion that has passed `check_together`."""
+    world = World(*(arrays[field.name] for field in WORLD_FIELDS))
+    cuts = np.flatnonzero(np.diff(arrays["emosh_shot"])) + 1 if "emosh_shot" in arrays else []
+    borders = [0, *cuts, len(world)]
+    shots = [slice(int(first), int(last)) for first, last in itertools.pairwise(borders)]
+    return world.said(shots, arrays["emosh_K"]).removeprefix("camera ")
 
 
 def _provenance(text: str) -> dict[str, Any] | None:

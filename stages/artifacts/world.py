@@ -8,7 +8,8 @@ row is the tilt and roll of the first camera.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ STILL, TURNING, TRAVELLING, UNKNOWN = CAMERAS = ("still", "turning", "travelling
 """What a camera does in a shot. A turning one may zoom too; K then changes. Unknown: R is the identity, t is zero."""
 FAR_M = 100_000.0
 """Farthest place of a camera, metres."""
+ZOOM_SAID = 1.01
+"""Least ratio of focal lengths that is called a zoom."""
 NOT_ORTHOGONAL = 1e-3
 """Largest entry of R' R - 1."""
 
@@ -61,9 +64,37 @@ class World:
         """The fields of a motion that hold it: `replace(motion, **world.as_rows())`."""
         return {"world_R": self.R, "world_t": self.t, "camera": self.camera}
 
+    def said(self, shots: Sequence[slice], K: Float[np.ndarray, "frames 3 3"]) -> str:
+        """What the camera does in the shots, as one phrase such as "camera turns (up to 12 degrees)"."""
+        phrases = Counter(_said(self.R[rows], self.t[rows], str(self.camera[rows.start]), K[rows]) for rows in shots)
+        if len(phrases) == 1:
+            return f"camera {next(iter(phrases))}"
+        parts = [f"{phrase}{f' in {count} shots' if count > 1 else ''}" for phrase, count in phrases.items()]
+        return f"camera {', '.join(parts)}"
+
     def points(self, points: Float[np.ndarray, "frames points 3"]) -> Float[np.ndarray, "frames points 3"]:
         """Points of each row's camera, in the world."""
         return points @ self.R.swapaxes(-1, -2) + self.t[:, None]
+
+
+def _said(
+    R: Float[np.ndarray, "rows 3 3"], t: Float[np.ndarray, "rows 3"], camera: str, K: Float[np.ndarray, "rows 3 3"]
+) -> str:
+    """What the camera does in one shot: the widest angle and the longest way from its first place, and its zoom."""
+    if camera == UNKNOWN:
+        return "not told from the background"
+    if camera == STILL:
+        return STILL
+    turned = np.einsum("tij,ij->t", R, R[0])
+    degrees = round(float(np.degrees(np.arccos(np.clip((turned - 1) / 2, -1, 1))).max()))
+    zoom = float(K[:, 0, 0].max() / K[:, 0, 0].min())
+    zooms = f"zooms ({zoom:.2f} times)" if zoom > ZOOM_SAID else ""
+    if camera == TRAVELLING:
+        way = float(np.linalg.norm(t - t[0], axis=1).max())
+        return f"travels (up to {way:.1f} m) and turns (up to {degrees} degrees)"
+    if zooms and not degrees:
+        return zooms
+    return f"turns (up to {degrees} degrees)" + (f" and {zooms}" if zooms else "")
 
 
 def check_world(arrays: Mapping[str, np.ndarray], where: str) -> None:

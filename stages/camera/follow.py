@@ -140,7 +140,9 @@ class Follower:
             return
         assert self._before is not None
         options = {"winSize": WINDOW, "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)}
-        led, status, _ = cv2.calcOpticalFlowPyrLK(self._before, grey, self._now, None, maxLevel=LEVELS, **options)
+        led, status, _ = cv2.calcOpticalFlowPyrLK(
+            self._before, grey, self._now, self._now.copy(), maxLevel=LEVELS, **options
+        )
         steps = (led - self._now)[(status.ravel() > 0) & self._alive]
         usual = np.median(steps, 0) if len(steps) else np.zeros(2, np.float32)
         lost = (status.ravel() == 0) | ~self._alive

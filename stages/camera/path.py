@@ -110,8 +110,6 @@ def _pieces(
     for number, segment in enumerate(segments):
         if number:
             carried = _carried(segments[number - 1], pieces[-1], segment, middle, focal_px)
-        if not segment.frames:
-            return None
         turns = segment_turns(segment, middle, focal_px, scale)
         piece = travel_of_segment(segment, turns, middle, focal_px, scale, carried)
         if piece is None:
@@ -180,13 +178,15 @@ def _stays(segments: Sequence[Segment]) -> bool:
 
 def _differences(first: Segment, later: Segment, cv2: ModuleType) -> list[float]:
     """Mean difference of two soft pictures, grey levels, for each of SHIFTS of the later one."""
-    assert first.picture is not None
-    assert later.picture is not None
-    before, after = (cv2.GaussianBlur(each.picture.astype(np.float32), (0, 0), SOFT_PX) for each in (first, later))
+    before, after, *masks = first.picture, later.picture, first.free, later.free
+    assert before is not None
+    assert after is not None
+    before, after = (cv2.GaussianBlur(each.astype(np.float32), (0, 0), SOFT_PX) for each in (before, after))
+    here, there = (np.asarray(each) > 0 for each in masks)
     found = []
     for x, y in SHIFTS:
-        shifted, free = (np.roll(each, (y, x), (0, 1)) for each in (after, later.free))
-        both = (first.free > 0) & (free > 0)
+        shifted, free = (np.roll(each, (y, x), (0, 1)) for each in (after, there))
+        both = here & free
         off = (before - shifted)[both]
         found.append(float(np.minimum(np.abs(off - np.median(off)), MOST_GREY).mean()) if len(off) else np.inf)
     return found

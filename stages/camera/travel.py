@@ -53,8 +53,11 @@ def travel_of_segment(
     carried: inverse depths that are known from the segment before, NaN elsewhere; they give the unit.
     """
     able = [row for row, found in enumerate(segment.found) if len(found) >= 2 * LEAST_POINTS]
+    told = np.zeros(len(segment.points), bool) if carried is None else np.isfinite(carried)
     if len(able) < 2:
-        return None
+        if carried is None or told.sum() < 2 * LEAST_POINTS:
+            return None
+        return _with_known_depths(segment, turns, middle, focal_px, scale, np.where(told, carried, 1.0), told)
     chosen = np.unique(np.linspace(0, len(able) - 1, min(MOST_FRAMES, len(able))).round().astype(int))
     rows = [able[each] for each in chosen]
     rays = np.concatenate([(segment.points - middle) / focal_px, np.ones((len(segment.points), 1))], 1)
@@ -69,8 +72,7 @@ def travel_of_segment(
         return None
     seen &= known
     wanted, hold = np.ones(len(rays)), np.full(len(rays), HOLD)
-    if carried is not None and np.isfinite(carried).sum() >= LEAST_POINTS:
-        told = np.isfinite(carried)
+    if carried is not None and told.sum() >= LEAST_POINTS:
         wanted = np.where(told, carried, np.median(carried[told]))
         hold = np.where(told, HOLD_CARRIED, HOLD) / wanted**2
     starts = [(np.stack([turns[row].R for row in rows]), np.zeros((len(rows), 3)), wanted)]
@@ -80,18 +82,39 @@ def travel_of_segment(
         starts.append((essential[0], essential[1] / factor, essential[2] * factor))
     fits = [_fit(rays, where, seen, *start, wanted, hold, noise) for start in starts]
     R, t, inverse, apart = min(fits, key=lambda fit: fit[3])
-    all_R, all_t = np.stack([turn.R for turn in turns]), np.zeros((len(turns), 3))
-    for row, found in enumerate(segment.found):
-        if len(found) < LEAST_POINTS:
-            continue
-        nearest = int(np.abs(np.array(rows) - row).argmin())
-        both = known[found]
-        all_R[row], all_t[row] = fit_pose(
-            rays[found][both], inverse[found][both], (segment.places[row][both] - middle) / focal_px,
-            R[nearest], t[nearest], noise,
-        )  # fmt: skip
+    all_R, all_t = _poses(segment, rays, inverse, known, middle, focal_px, noise, np.array(rows), R, t)
     turning = usual_off([turns[row].off_px for row in rows])
     return Piece(all_R, all_t, inverse, known, apart * focal_px, turning)
+
+
+def _with_known_depths(
+    segment: Segment, turns: list[Turn], middle: np.ndarray, focal_px: float, scale: float, inverse: np.ndarray,
+    known: np.ndarray,
+) -> Piece:  # fmt: skip
+    """A segment of few frames, from the depths of the segment before."""
+    rays = np.concatenate([(segment.points - middle) / focal_px, np.ones((len(segment.points), 1))], 1)
+    noise, R = NOISE_PX / scale / focal_px, np.stack([np.eye(3), *(turn.R for turn in turns)])[1:]
+    start = np.zeros((len(turns), 3))
+    R, t = _poses(segment, rays, inverse, known, middle, focal_px, noise, np.arange(len(turns)), R, start)
+    return Piece(R, t, inverse, known, 0.0, 0.0)
+
+
+def _poses(
+    segment: Segment, rays: np.ndarray, inverse: np.ndarray, known: np.ndarray, middle: np.ndarray, focal_px: float,
+    noise: float, rows: np.ndarray, R: np.ndarray, t: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """R and t of every frame of a segment, from the start R, t of the nearest of `rows`. Frames with few points keep
+    the start."""
+    nearest = [int(np.abs(rows - row).argmin()) for row in range(len(segment.found))]
+    all_R, all_t = R[nearest].copy(), t[nearest].copy()
+    for row, found in enumerate(segment.found):
+        both = known[found]
+        if both.sum() >= LEAST_POINTS:
+            where = (segment.places[row][both] - middle) / focal_px
+            all_R[row], all_t[row] = fit_pose(
+                rays[found][both], inverse[found][both], where, all_R[row], all_t[row], noise
+            )
+    return all_R, all_t
 
 
 def _residuals(rays, where, R, t, inverse):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.camera.follow import LEAST_POINTS, Segment, looked_up
@@ -148,7 +148,7 @@ def _links(
                 continue
             guess, own_focal = Turn(R[late] @ R[early].T, zoom[late] / zoom[early], np.inf), focal_px * zoom[early]
             expected = _expected(segments[early].points - middle, guess, own_focal) + middle
-            inside = ((expected > 0) & (expected < 2 * middle)).all(1)
+            inside: Bool[np.ndarray, "points"] = np.all((expected > 0) & (expected < 2 * middle), axis=1)
             if inside.sum() < max(4 * LEAST_POINTS, OVERLAP * len(inside)) or abs(np.log(guess.zoom)) > 0.3:
                 continue
             tried += 1

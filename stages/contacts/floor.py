@@ -25,7 +25,7 @@ RESTING = Rule(enter_m=0.15, leave_m=0.30)
 """Here for speeds, m/s: a point rests below the first, until it is faster than the second."""
 RESTING_S, LEAST_S = 0.12, 0.25
 """Shortest rest of a point; least time that points rest on a floor that is found."""
-STRAIGHT = 0.93
+STRAIGHT = 0.85
 """A leg is straight if hip and ankle are this share of its length apart."""
 LEVEL_RAD = np.radians((3.0, 5.0))
 """Spread of the roll and pitch of cameras; both have long tails (Cauchy)."""
@@ -33,6 +33,8 @@ BALANCE_RAD, SWAY_RAD, SWAY_S = np.radians(5.0), np.radians(8.0), 0.5
 """Spread of the direction from feet to centre of mass: of a clip, and of a moment; how long a moment is."""
 POINT_M, DEPTH_M = 0.03, 0.06
 """Spread of resting points across and along the line of sight."""
+PITCHES, STARTS = (-0.4, -0.2, 0.2), 5
+"""Slopes beside the first guess from which the plane is looked for, and how many of the best starts are tried."""
 MASSES = {
     ("head", "head"): 0.081, ("pelvis", "neck"): 0.497,
     **{(f"{side}_{a}", f"{side}_{b}"): mass for side in ("left", "right") for a, b, mass in (
@@ -69,11 +71,11 @@ def _of_shot(motion: Motion, body: Body) -> Float[np.ndarray, "4"]:
     resting = resting_points(soles)[:, FEET]
     if not resting.any():
         return none
-    balance = _balance(person, motion, soles, resting)
+    balance = _balance(person, motion, soles)
     up = _leaning(_best(lambda slope: _lean_cost(slope, balance), [np.zeros(2)]))
     rests = _rests(soles, resting, up)
-    heights = rests.place @ up
-    starts = [np.array([*_slope(up), height]) for height in heights]
+    leans = [_slope(up), *(_slope(up) + np.array([0.0, pitch]) for pitch in PITCHES)]
+    starts = [np.array([*lean, height]) for lean in leans for height in rests.place @ _leaning(lean).T]
     found = _best(lambda x: _lean_cost(x[:2], balance) + _rest_cost(rests, _leaning(x[:2]), x[2]), starts)
     normal, offset = _leaning(found[:2]), found[2]
     on = np.abs(rests.place @ normal - offset) < 2 * _spread(rests, normal)
@@ -103,10 +105,9 @@ def _rests(soles: Soles, resting: Bool[np.ndarray, "frames 4"], up: Float[np.nda
     return Rest(np.stack(places), np.stack(rays), np.array(seconds))
 
 
-def _balance(
-    person: Person, motion: Motion, soles: Soles, resting: Bool[np.ndarray, "frames 4"]
-) -> tuple[Float[np.ndarray, "2"], float] | None:
+def _balance(person: Person, motion: Motion, soles: Soles) -> tuple[Float[np.ndarray, "2"], float] | None:
     """Slope of the direction from the feet to the centre of mass over the rows of standing, and its spread."""
+    slow = (soles.seen & (soles.speeds() < RESTING.leave_m))[:, FEET]
     joints = joint_places(person, motion)
     at: dict[str, np.ndarray] = {name: joints[:, number] for number, name in enumerate(JOINT_NAMES)}
     halves = [share * (at[a] + at[b]) / 2 for (a, b), share in MASSES.items()]
@@ -117,7 +118,7 @@ def _balance(
         hip, knee, ankle = (f"{side}_{name}" for name in ("hip", "knee", "ankle"))
         length = np.linalg.norm(rest[hip] - rest[knee]) + np.linalg.norm(rest[knee] - rest[ankle])
         straight = np.linalg.norm(at[hip] - at[ankle], axis=-1) > STRAIGHT * length
-        stands = straight & resting[:, 2 * number : 2 * number + 2].any(1)
+        stands = straight & slow[:, 2 * number : 2 * number + 2].any(1)
         support += stands[:, None] * soles.middle[:, 2 * number : 2 * number + 2].mean(1)
         feet += stands
     rows = feet > 0
@@ -149,7 +150,7 @@ def _best(cost: Callable[[np.ndarray], float], starts: list[np.ndarray]) -> np.n
     """The lowest of the minima found from the starts with the lowest costs."""
     from scipy.optimize import minimize
 
-    chosen = sorted(starts, key=cost)[:3]
+    chosen = sorted(starts, key=cost)[:STARTS]
     return min((minimize(cost, start, method="Nelder-Mead") for start in chosen), key=lambda found: found.fun).x
 
 

@@ -1,9 +1,10 @@
-"""Keeps the driver's contacts in another body: turns arms, fingers and, where a hand reaches low, the spine.
+"""Keeps the driver's contacts in another body: turns legs, arms, fingers and, where a hand reaches low, the spine.
 
 The swapped motion has the driver's joint angles, so in other proportions a clap misses and a hand sinks into a larger
 belly. Here the touches of the driver are held at the driver's own distance, and no point of hands and forearms may lie
 deeper in the body than it did in the driver's (or than its surface). Joints turn only around these rows; all other
 angles stay the driver's, bit for bit. Long stretches are solved in windows, so memory does not grow with the clip.
+Planted feet come first (`plant`): longer legs would slide on the driver's way.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.contacts.episodes import spans_of, windows
 from stages.contacts.held import RAMP, ramped, touch_points
+from stages.contacts.legs import on_floor
 from stages.contacts.parts import FINGERS, PIECES
+from stages.contacts.plant import plant_feet
 from stages.contacts.points import place
 from stages.contacts.solve import MARGIN_M, NEAR_M, Chain, Held, Task, solve
 from stages.contacts.surface import Person, rotations_of, sample_surface
@@ -64,7 +67,10 @@ class Swap:
 
 
 def keep_contacts(swap: Swap, contacts: Contacts, progress: Progress = silent) -> Motion:
-    """The target with arms, spine and fingers turned so that the driver's contacts hold; its list of contacts set."""
+    """The target with legs, arms, spine and fingers turned so that the driver's contacts hold; its contacts and its
+    floor set."""
+    planted = plant_feet(swap.driver, swap.target, swap.old, swap.new, contacts)
+    swap = replace(swap, target=planted)
     poses = swap.target.poses.copy()
     for chain, chosen, pushed in _chains(contacts):
         _keep_chain(swap, chain, contacts, chosen, pushed, poses, progress)
@@ -75,7 +81,7 @@ def _chains(contacts: Contacts) -> Iterator[tuple[Chain, Int[np.ndarray, "touche
     """Chains that do not influence each other, the touches that each holds, and whether crossing surfaces push it."""
     pairs = contacts.parts[contacts.touch_contact]
     pinch = pairs[:, 0] == pairs[:, 1]
-    floor = (pairs == CONTACT_PARTS.index("floor")).any(1)
+    floor = np.isin(np.arange(len(pairs)), on_floor(contacts))
     yield UPPER, np.flatnonzero(~pinch & ~floor), True
     for side in ("left", "right"):
         hand = pairs[:, 0] == CONTACT_PARTS.index(f"{side}_hand")

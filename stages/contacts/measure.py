@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from stages.artifacts.contacts import Contacts
+from stages.artifacts.contacts import CONTACT_PARTS, Contacts
 from stages.artifacts.motion import Motion
 from stages.body.rotations import rotvec_from_matrix
 from stages.contacts.keep import Swap, heights_in, held_touches
+from stages.contacts.legs import Planted, on_floor, slide_mm
 from stages.contacts.points import place
 from stages.contacts.solve import carried
 from stages.contacts.surface import Person, rotations_of
@@ -19,6 +20,7 @@ from stages.contacts.surface import Person, rotations_of
 KEPT_M = 0.015
 """A contact is kept if its points are this near, on average, to where the driver has them."""
 DEEP_M = 0.005
+FLOOR = CONTACT_PARTS.index("floor")
 ROWS_AT_ONCE = 64
 MOVED_RAD = 1e-4
 
@@ -31,6 +33,23 @@ class KindFigures:
     kept: int
     gap_before_mm: float
     gap_after_mm: float
+
+
+@dataclass(frozen=True)
+class PlantedFigures:
+    """Contacts with the floor: how far planted points go from one row to the next, mean, mm."""
+
+    found: int
+    slide_driver_mm: float
+    slide_before_mm: float
+    slide_after_mm: float
+
+    def __str__(self) -> str:
+        """Part of the line that the command line prints."""
+        return (
+            f"; feet: slide {self.slide_before_mm:.1f} -> {self.slide_after_mm:.1f} mm per frame in {self.found} "
+            f"contacts (driver {self.slide_driver_mm:.1f})"
+        )
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,8 @@ class ContactFigures:
     turned_median_deg: float
     """Of the joints that were turned, in the rows in which they were."""
     turned_max_deg: float
+    feet: PlantedFigures | None = None
+    """None: there is no contact with a floor."""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as a dictionary of plain numbers."""
@@ -63,6 +84,7 @@ class ContactFigures:
             f"{100 * self.deeper_before:.0f} % -> {100 * self.deeper_after:.0f} % of frames (at most "
             f"{self.deepest_before_mm:.0f} -> {self.deepest_after_mm:.0f} mm deeper than the driver's); joints turned "
             f"by {self.turned_median_deg:.1f} degrees, at most {self.turned_max_deg:.0f}"
+            f"{'' if self.feet is None else self.feet}"
         )
 
 
@@ -71,10 +93,14 @@ class Compared:
     """The plain swap (before) and the kept contacts (after) of one shot, against the driver."""
 
     kinds: list[str]
-    """Of each contact."""
+    """Of each contact but those with the floor."""
     gap_mm: Float[np.ndarray, "contacts 2"]
     deeper_m: Float[np.ndarray, "2 frames"]
     turned_rad: list[float]
+    on_floor: int
+    """Contacts with the floor."""
+    slide_mm: Float[np.ndarray, "steps 3"]
+    """Of planted points: driver, before, after."""
 
 
 def figures_of(shots: list[Compared]) -> ContactFigures:
@@ -91,7 +117,13 @@ def figures_of(shots: list[Compared]) -> ContactFigures:
         deepest_after_mm=float(1e3 * deeper[1].max()),
         turned_median_deg=float(np.median(angles)),
         turned_max_deg=float(angles.max()),
+        feet=_planted_figures(shots),
     )
+
+
+def _planted_figures(shots: list[Compared]) -> PlantedFigures | None:
+    slides, found = np.concatenate([shot.slide_mm for shot in shots]), sum(shot.on_floor for shot in shots)
+    return PlantedFigures(found, *slides.mean(0).tolist()) if len(slides) else None
 
 
 def compare_contacts(swap: Swap, kept: Motion, contacts: Contacts) -> Compared:
@@ -102,6 +134,7 @@ def compare_contacts(swap: Swap, kept: Motion, contacts: Contacts) -> Compared:
     for start in range(0, frames, ROWS_AT_ONCE):
         rows = slice(start, min(start + ROWS_AT_ONCE, frames))
         active = _active(contacts, rows)
+        active[:, on_floor(contacts)] = False
         chosen = np.flatnonzero(active.any(0))
         driver = np.minimum(heights_in(swap.old, swap.driver, rows), 0.0)
         old = swap.old.transforms(rotations_of(swap.driver, rows), swap.driver.trans[rows])
@@ -115,7 +148,20 @@ def compare_contacts(swap: Swap, kept: Motion, contacts: Contacts) -> Compared:
     weight = np.zeros((len(contacts), touches))
     weight[contacts.touch_contact, np.arange(touches)] = counts
     gaps = (weight @ mean.T) / np.maximum(weight.sum(1, keepdims=True), 1)
-    return Compared(contacts.kinds(), gaps, deeper, turned)
+    others = np.flatnonzero(~(contacts.parts == FLOOR).any(1))
+    kinds = contacts.kinds()
+    return Compared([kinds[row] for row in others], gaps[others], deeper, turned, len(contacts) - len(others),
+                    _slides(swap, kept, contacts))  # fmt: skip
+
+
+def _slides(swap: Swap, kept: Motion, contacts: Contacts) -> Float[np.ndarray, "steps 3"]:
+    """Of planted points in the driver, in the plain swap, and with contacts kept."""
+    motions = ((swap.old, swap.driver), (swap.new, swap.target), (swap.new, kept))
+    slides = []
+    for person, motion in motions:
+        planted = Planted.of(person, contacts, len(motion))
+        slides.append(slide_mm(planted.places(person, motion), planted))
+    return np.stack(slides, 1)
 
 
 def _active(contacts: Contacts, rows: slice) -> Bool[np.ndarray, "frames touches"]:

@@ -239,10 +239,7 @@ def _follow(
         for rows, warm in zip(arrays, warming_up, strict=True):
             rows.cross_fade(warm, range(lane.start - WARM_UP, lane.start))
     background = None if info.is_photo else joined(followers)
-    return [
-        replace(rows.observations(info, plan, people), background=background)
-        for rows, plan in zip(arrays, plans, strict=True)
-    ]
+    return [rows.observations(info, plan, people, background) for rows, plan in zip(arrays, plans, strict=True)]
 
 
 def people_at(frame: int, followed: list[Followed], readings: list[Reading | None]) -> Covered:

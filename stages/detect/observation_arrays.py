@@ -7,6 +7,7 @@ import tempfile
 import numpy as np
 from jaxtyping import Float
 
+from stages.camera.background import Background
 from stages.detect.observations import EVIDENCE, PARTS, POINT_COUNTS, Observations
 from stages.detect.people import NOBODY, Followed
 from stages.detect.reader import Reading
@@ -65,10 +66,12 @@ class ObservationArrays:
                 elif share > 0.5:
                     self.points[name][frame] = rows
 
-    def observations(self, info: VideoInfo, plan: list[Followed], people: int) -> Observations:
+    def observations(
+        self, info: VideoInfo, plan: list[Followed], people: int, background: Background | None = None
+    ) -> Observations:
         """The finished arrays, with calibrated depths of hands. Call it once.
 
-        plan: who is followed in each shot, of `people` people in the clip.
+        plan: who is followed in each shot, of `people` people in the clip. background: what was followed behind them.
         """
         parts = ("pose", *PARTS[1:])
         for hand in PARTS[2:]:
@@ -89,6 +92,7 @@ class ObservationArrays:
             evidence=self.evidence,
             shot=np.repeat(np.arange(len(plan)), lengths),
             identity=np.repeat([each.identity for each in plan], lengths),
+            background=background,
             **self.points,
         )
 

@@ -7,3 +7,5 @@ READABLE = (MESH, SKELETON)
 """Drawings that a model here can read: the mesh with an adapter, the skeleton with Wan-Animate's own weights."""
 REF, DRIVE = FRAMINGS = ("ref", "drive")
 """Cameras of a result: that of the photo, and that of the driving video."""
+DRIVER, STILL = CAMERAS = ("driver", "still")
+"""Cameras of a condition map: the driver's, and that camera as if it had not moved."""

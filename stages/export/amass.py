@@ -43,6 +43,9 @@ def to_amass(motion: Motion, body: Body, fps: int | None = None, progress: Progr
         "emosh_head_betas": motion.head_betas.astype(np.float32),
         "emosh_valid": samples.valid,
         "emosh_shot": samples.shot,
+        "emosh_camera_rotvec": samples.camera_rotvec,
+        "emosh_camera_trans": samples.camera_trans,
+        "emosh_camera_yfov": samples.yfov,
         "emosh_provenance": np.array(export_provenance(motion, body, "amass", {"fps": rate}).to_json()),
     }
 
@@ -56,7 +59,8 @@ def export_provenance(motion: Motion, body: Body, to: str, config: dict) -> Prov
         weights={"body": body.sha256},
         notes={
             "source": motion.provenance.notes.get("source"),
-            "coordinates": "y up, metres, level camera assumed",
+            "coordinates": "y up, metres, world of the motion",
+            "camera": motion.world.said(motion.shots, motion.K),
             **expected_notes(motion),
         },
     )

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, UInt8
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import VERSION, Provenance
 from stages.body.model import JOINT_NAMES, Body
+from stages.body.rotations import matrix_from_rotvec
 from stages.drawing.skin import skin_colours
 from stages.export.amass import export_provenance
 from stages.export.glb_buffer import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, Buffer, write_glb
@@ -24,6 +25,10 @@ from stages.export.upright import UprightMotion, hold_before_cuts, upright_motio
 from stages.progress import Progress, silent
 from stages.raster.shading import vertex_normals
 
+PERSON, CAMERA = len(JOINT_NAMES), len(JOINT_NAMES) + 1
+"""Nodes behind those of the joints."""
+FAR_M, NEAR_M = 1000.0, 0.05
+"""The camera's clipping planes, metres."""
 INFLUENCES = 4
 STILL_M = 1e-6
 """Morph target offsets below this are dropped, metres."""
@@ -41,8 +46,9 @@ def export_glb(
     document = {
         "asset": _asset(export_provenance(motion, body, "glb", {"fps": fps})),
         "scene": 0,
-        "scenes": [{"name": "emosh", "nodes": [0, len(JOINT_NAMES)]}],
-        "nodes": [*_joint_nodes(body, samples), {"name": "person", "mesh": 0, "skin": 0}],
+        "scenes": [{"name": "emosh", "nodes": [0, PERSON, CAMERA]}],
+        "nodes": [*_joint_nodes(body, samples), {"name": "person", "mesh": 0, "skin": 0}, _camera_node(samples)],
+        "cameras": [_camera(samples)],
         "meshes": [_mesh(buffer, body, samples)],
         "skins": [_skin(buffer, body, samples)],
         "materials": [
@@ -86,11 +92,32 @@ def _joint_nodes(body: Body, samples: UprightMotion) -> list[dict[str, Any]]:
     return nodes
 
 
+def _camera(samples: UprightMotion) -> dict[str, Any]:
+    """The camera with the first sample's field of view. glTF cannot animate it: `extras.yfov` has that of every key."""
+    perspective = {"yfov": float(samples.yfov[0]), "aspectRatio": samples.aspect, "znear": NEAR_M, "zfar": FAR_M}
+    zooms = {"extras": {"yfov": samples.yfov.tolist()}} if np.ptp(samples.yfov) else {}
+    return {"name": "camera", "type": "perspective", "perspective": perspective, **zooms}
+
+
+def _camera_node(samples: UprightMotion) -> dict[str, Any]:
+    turn = camera_quaternions(samples)[0].tolist()
+    return {"name": "camera", "camera": 0, "translation": samples.camera_trans[0].tolist(), "rotation": turn}
+
+
+def camera_quaternions(samples: UprightMotion) -> Float[np.ndarray, "samples 4"]:
+    """The camera's rotations as `quaternions`."""
+    return _quaternions(matrix_from_rotvec(samples.camera_rotvec.astype(np.float64))[:, None])[:, 0]
+
+
 def quaternions(samples: UprightMotion) -> Float[np.ndarray, "samples 55 4"]:
     """Local rotations as x, y, z, w; of q and -q, the one nearer to the sample before is taken."""
+    return _quaternions(local_rotations(samples))
+
+
+def _quaternions(turns: Float[np.ndarray, "samples nodes 3 3"]) -> Float[np.ndarray, "samples nodes 4"]:
     from scipy.spatial.transform import Rotation
 
-    turns = Rotation.from_matrix(local_rotations(samples).reshape(-1, 3, 3)).as_quat().reshape(-1, 55, 4)
+    turns = Rotation.from_matrix(turns.reshape(-1, 3, 3)).as_quat().reshape(*turns.shape[:2], 4)
     flips = np.sign((turns[1:] * turns[:-1]).sum(-1))
     turns[1:] *= np.cumprod(np.where(flips == 0, 1, flips), 0)[..., None]
     return turns.astype(np.float32)
@@ -138,13 +165,17 @@ def _skin(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
 
 
 def _animation(buffer: Buffer, body: Body, samples: UprightMotion) -> dict[str, Any]:
-    """Root translation, rotation of every joint that moves, and weights of the facial actions."""
+    """Root translation, rotation of every joint that moves, weights of the facial actions, and a camera that moves."""
     times = buffer.add(samples.times.astype(np.float32), bounds=True)
     turns = quaternions(samples)
     tracks = [(0, "translation", root_positions(body, samples).astype(np.float32))]
     tracks += [(joint, "rotation", turns[:, joint]) for joint in range(55) if np.ptp(turns[:, joint], axis=0).any()]
+    if np.ptp(samples.camera_trans, axis=0).any():
+        tracks.append((CAMERA, "translation", samples.camera_trans))
+    if np.ptp(samples.camera_rotvec, axis=0).any():
+        tracks.append((CAMERA, "rotation", camera_quaternions(samples)))
     if samples.expression.shape[1]:
-        tracks.append((55, "weights", (samples.head_scale * samples.expression).astype(np.float32).reshape(-1)))
+        tracks.append((PERSON, "weights", (samples.head_scale * samples.expression).astype(np.float32).reshape(-1)))
     samplers, channels = [], []
     for node, path, values in tracks:
         channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})

@@ -43,6 +43,14 @@ class UprightMotion:
     """Seconds from the first sample."""
     shot: Int[np.ndarray, "samples"]
     """Number of each sample's shot. Nothing may be interpolated across a cut."""
+    camera_rotvec: Float[np.ndarray, "samples 3"]
+    """Rotation of the camera, which looks along its -z with y up, as in glTF and Blender."""
+    camera_trans: Float[np.ndarray, "samples 3"]
+    """Place of the camera, metres."""
+    yfov: Float[np.ndarray, "samples"]
+    """Vertical field of view, radians."""
+    aspect: float
+    """Width of the picture against its height."""
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -58,14 +66,18 @@ def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress:
     require_same_body("motion", motion, body)
     motion = level(motion)
     poses, trans = upright(motion, body)
+    camera_turn, camera_trans = camera_upright(motion)
     for rows, lowest in zip(motion.shots, _lowest(motion, body, progress), strict=True):
         trans[rows, 1] -= lowest
+        camera_trans[rows, 1] -= lowest
     times = motion.pts_seconds - motion.pts_seconds[0]
     row, share = np.arange(len(motion)), np.zeros(len(motion))
     if fps is not None:
         row, share = sample_positions(motion, fps)
         times = np.arange(len(row)) / fps
         poses = _interpolated_rotations(poses.reshape(-1, 55, 3), row, share).reshape(-1, 165)
+        camera_turn = _interpolated_rotations(camera_turn, row, share)
+    width, height = motion.image_size
     return UprightMotion(
         template=motion_template(body, motion),
         trans=_interpolated(trans, row, share),
@@ -75,6 +87,10 @@ def upright_motion(motion: Motion, body: Body, fps: int | None = None, progress:
         valid=motion.valid[np.where(share < 0.5, row, np.minimum(row + 1, len(motion) - 1))],
         times=times.astype(np.float64),
         shot=np.zeros(len(row), np.int64) if motion.shot is None else motion.shot[row],
+        camera_rotvec=camera_turn.reshape(-1, 3).astype(np.float32),
+        camera_trans=_interpolated(camera_trans, row, share),
+        yfov=_interpolated(2 * np.arctan(height / 2 / motion.K[:, 1, 1:2]), row, share)[:, 0],
+        aspect=width / height,
     )
 
 
@@ -89,6 +105,8 @@ def hold_before_cuts(samples: UprightMotion) -> UprightMotion:
     return replace(
         samples, trans=samples.trans[chosen], poses=samples.poses[chosen], expression=samples.expression[chosen],
         valid=samples.valid[chosen], times=times, shot=samples.shot[chosen],
+        camera_rotvec=samples.camera_rotvec[chosen], camera_trans=samples.camera_trans[chosen],
+        yfov=samples.yfov[chosen],
     )  # fmt: skip
 
 
@@ -119,6 +137,12 @@ def _turn_between(first: Float[np.ndarray, "3"], second: Float[np.ndarray, "3"])
     return matrix_from_rotvec(axis / max(np.linalg.norm(axis), 1e-12) * angle)
 
 
+def camera_upright(motion: Motion) -> tuple[Float[np.ndarray, "frames 1 3"], Float[np.ndarray, "frames 3"]]:
+    """Rotation vector and place of each row's camera in the world turned by UPRIGHT; it looks along its -z, y up."""
+    world = motion.world
+    return rotvec_from_matrix(UPRIGHT @ world.R @ UPRIGHT)[:, None].astype(np.float64), world.t @ UPRIGHT.T
+
+
 def sample_positions(motion: Motion, fps: int) -> tuple[np.ndarray, Float[np.ndarray, "samples"]]:
     """The row before each sample, and how far the sample is on the way to the next row (0..1), by the rows' times.
     A sample between two shots is the last row before the cut."""
@@ -138,8 +162,8 @@ def whole_frame_rate(motion: Motion, fps: int | None) -> int:
 
 
 def _lowest(motion: Motion, body: Body, progress: Progress) -> list[float]:
-    """Height of the floor of each shot, y up, before the person is placed on it: that of the motion's level floor, or of
-    the lowest point over the measured rows. Each shot has its own camera."""
+    """Height of the floor of each shot, y up, before the person is placed on it: that of the motion's level floor, or
+    of the lowest point over the measured rows. Each shot has its own camera."""
     floor = np.full(len(motion), np.nan) if motion.floor is None else motion.floor[:, 3]
     if np.isfinite(floor).all():
         return [float(floor[rows.start]) for rows in motion.shots]
@@ -162,7 +186,9 @@ def _interpolated(values: np.ndarray, row: np.ndarray, share: np.ndarray) -> np.
     return (values[row] + share[:, None] * (values[following] - values[row])).astype(np.float32)
 
 
-def _interpolated_rotations(rotvec: Float[np.ndarray, "frames 55 3"], row: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _interpolated_rotations(
+    rotvec: Float[np.ndarray, "frames joints 3"], row: np.ndarray, share: np.ndarray
+) -> np.ndarray:
     """Slerp between a row's rotations and the next row's; `share` 0 is the row itself."""
     matrices = matrix_from_rotvec(rotvec)
     first, second = matrices[row], matrices[np.minimum(row + 1, len(matrices) - 1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages.drawing.names import AUTO, DRIVE, FRAMINGS, MESH
+from stages.drawing.names import AUTO, CAMERAS, DRIVE, DRIVER, FRAMINGS, MESH
 from stages.errors import InputError
 
 
@@ -17,6 +17,9 @@ class RenderCondConfig:
     the model reads; the mesh where no model is named."""
     framing: str = DRIVE
     """Camera of the map: `drive` uses the driving video's camera (the paper), `ref` keeps the framing of the photo."""
+    camera: str = DRIVER
+    """`driver`: the map follows the driver's camera (the paper). `still`: as if it had stood still where it was first,
+    so that a turning or travelling camera does not move the person."""
     width: int = 512
     """Width of the condition map, in pixels."""
     height: int = 512
@@ -32,9 +35,11 @@ class RenderCondConfig:
     """Code that turns triangles into pixels: numba, numpy (slow, for comparison) or pytorch3d (if installed)."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for an unknown framing."""
+        """Raises InputError for an unknown framing or camera."""
         if self.framing not in FRAMINGS:
             raise InputError(f"framing is {self.framing!r}, expected one of: {', '.join(FRAMINGS)}")
+        if self.camera not in CAMERAS:
+            raise InputError(f"camera is {self.camera!r}, expected one of: {', '.join(CAMERAS)}")
 
     @property
     def drawn(self) -> str:

@@ -15,10 +15,11 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import Provenance, config_dict, source_notes
 from stages.body.head_yaw import frontal_rows
 from stages.body.model import Body
+from stages.body.moved import with_still_camera
 from stages.body.same_body import require_same_body
 from stages.drawing.drawings import DrawingOptions, drawing
 from stages.drawing.frames import View, posed_frames
-from stages.drawing.names import REF
+from stages.drawing.names import REF, STILL
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.render_cond.config import RenderCondConfig
@@ -41,6 +42,9 @@ def write_condition(
     from stages.video.sink import VideoSink
 
     inputs = {"motion": motion.provenance.fingerprint()}
+    if config.camera == STILL:
+        require_same_body("motion", motion, body)
+        motion = with_still_camera(motion, body)
     if config.framing == REF:
         motion, inputs["reference"] = _in_photo(motion, reference, body)
     provenance = Provenance(

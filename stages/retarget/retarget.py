@@ -16,9 +16,10 @@ from stages.artifacts.motion_shots import split_shots
 from stages.artifacts.provenance import Provenance, config_dict, source_notes
 from stages.body.model import Body, pose_motion
 from stages.body.same_body import require_same_body
-from stages.contacts.find import find_contacts
+from stages.contacts.find import with_contacts
 from stages.contacts.keep import Swap, keep_contacts
 from stages.contacts.measure import ContactFigures, compare_contacts, figures_of
+from stages.contacts.plant import with_own_floor
 from stages.progress import Progress, silent
 from stages.retarget.config import RetargetConfig
 from stages.retarget.report import RetargetReport, measure_changes
@@ -46,10 +47,12 @@ def retarget(
         for rows, offset in zip(driver.shots, offsets, strict=True):
             trans[rows, 1] += offset
         shifted = replace(swapped, trans=trans)
-    contacts = driver.contacts if driver.contacts is not None else find_contacts(driver, body, progress)
-    target, figures = replace(shifted, contacts=contacts), None
-    if config.contacts and config.disentangle:
-        target, figures = _with_contacts(driver, target, contacts, body, progress)
+    if driver.contacts is None:
+        driver = with_contacts(driver, body, progress)
+    contacts = Contacts.none() if driver.contacts is None else driver.contacts
+    target, figures = replace(shifted, contacts=contacts, floor=driver.floor), None
+    if config.disentangle:
+        target, figures = _with_contacts(driver, target, contacts, config.contacts, body, progress)
     report = measure_changes(driver, target, body, offsets[0], figures, progress)
     provenance = Provenance(
         "retarget",
@@ -62,16 +65,22 @@ def retarget(
 
 
 def _with_contacts(
-    driver: Motion, swapped: Motion, contacts: Contacts, body: Body, progress: Progress
-) -> tuple[Motion, ContactFigures]:
-    """The swapped motion with the driver's contacts kept, shot by shot, and what that changed."""
-    poses, compared = swapped.poses.copy(), []
+    driver: Motion, swapped: Motion, contacts: Contacts, keep: bool, body: Body, progress: Progress
+) -> tuple[Motion, ContactFigures | None]:
+    """The swapped motion with the driver's contacts kept and a floor under its own feet, shot by shot, and what that
+    changed; with its floor alone where contacts are not kept."""
+    poses, compared, floor = swapped.poses.copy(), [], None if swapped.floor is None else swapped.floor.copy()
     for rows, before, after in zip(driver.shots, split_shots(driver), split_shots(swapped), strict=True):
         swap, own = Swap.of(before, after, body), contacts.of_shot(rows)
-        kept = keep_contacts(swap, own, progress)
+        if keep:
+            kept = keep_contacts(swap, own, progress)
+            compared.append(compare_contacts(swap, kept, own))
+        else:
+            kept = with_own_floor(before, after, swap.old, swap.new, own)
         poses[rows] = kept.poses
-        compared.append(compare_contacts(swap, kept, own))
-    return replace(swapped, poses=poses), figures_of(compared)
+        if floor is not None:
+            floor[rows] = kept.floor
+    return replace(swapped, poses=poses, floor=floor), figures_of(compared) if keep else None
 
 
 def _with_shape_of(driver: Motion, reference: Motion) -> Motion:

@@ -19,6 +19,7 @@ from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
+from stages.camera.focal import turned_focal
 from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, Gates, check_gates, gate
 from stages.detect.observations import Observations
 from stages.detect.sides import SIDES, exchanged_sides, with_sides_exchanged
@@ -139,7 +140,7 @@ class _Fit:
         body, self.priors = clip.body, clip.priors
         observations = with_mean_size(clip.observations, self.valid[:, 0], body)
         width, height = observations.image_size
-        self.focal = known_focal((width, height), config, metadata_px) or self._estimated_focal()
+        self.focal = self._known_focal(metadata_px) or self._estimated_focal()
         self.focal_px = self.focal.px
         self.centre_px = (width / 2, height / 2)
         self.guess, self.scene = first_guess(
@@ -176,6 +177,15 @@ class _Fit:
         settled = self._solve(seen if len(seen) else chosen, self.active_shape, None, "finding the shape")
         self.guess = replace(self.guess, shape=settled.shape)
         return self._as_motion(self._windows())
+
+    def _known_focal(self, metadata_px: float | None) -> Focal | None:
+        """The focal length of the settings, else that of a camera that turns, else that of the file's metadata."""
+        size, frames = self.observations.image_size, self.observations.frame_index
+        given = known_focal(size, self.config, None)
+        if given is not None:
+            return given
+        turned = turned_focal(self.observations.background, slice(int(frames[0]), int(frames[-1]) + 1), size)
+        return known_focal(size, self.config, metadata_px) if turned is None else Focal(turned, "the camera's turn")
 
     def _estimated_focal(self) -> Focal:
         """The focal length from short fits of some frames; without a fit the usual one."""

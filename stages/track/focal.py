@@ -1,4 +1,5 @@
-"""The focal length of a clip: given, from the file's metadata, or estimated together with the person.
+"""The focal length of a clip: given, from a camera that turns (`stages.camera.focal`), from the file's metadata, or
+estimated together with the person.
 
 A wrong focal length stretches or flattens what is near: a hand in front of a webcam looks large, and the fit reaches
 the arm forward to explain it. So a short fit of some frames is repeated with several focal lengths, and the losses of
@@ -35,7 +36,7 @@ TERMS = ("keypoints_body", "keypoints_hands")
 
 @dataclass(frozen=True)
 class Focal:
-    """A focal length in pixels and where it comes from: given, metadata, estimated or assumed."""
+    """A focal length in pixels and where it comes from: given, the camera's turn, metadata, estimated or assumed."""
 
     px: float
     source: str

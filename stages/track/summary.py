@@ -36,9 +36,11 @@ class TrackSummary:
     """Frames in which the detector had exchanged left and right; they are repaired."""
     focal_px: float
     focal_source: str
-    """given, metadata, estimated or assumed; empty for a motion that no tracker made."""
+    """given, the camera's turn, metadata, estimated or assumed; empty for a motion that no tracker made."""
     degrees_across: float
     """Horizontal field of view."""
+    camera: str
+    """What the camera does, as a phrase (`World.said`)."""
     expected_mm: dict[str, int]
     """Median expected error of each of `stages.artifacts.motion.BODY_PARTS` of which something is known."""
 
@@ -55,6 +57,7 @@ class TrackSummary:
         repaired = f" left and right exchanged in {self.sides_exchanged};" if self.sides_exchanged else ""
         source = f"{self.focal_source}, " if self.focal_source else ""
         lens = f" focal length {self.focal_px:.0f} px, {source}{self.degrees_across:.0f} degrees across;"
+        lens += f" {self.camera};" if self.frames > 1 else ""
         return f"{frames}, valid: {', '.join(parts)};{repaired}{_expected(self.expected_mm)}{lens}"
 
 
@@ -93,6 +96,7 @@ def summarize(motion: Motion) -> TrackSummary:
         focal_px=float(motion.K[0, 0, 0]),
         focal_source=str(motion.provenance.notes.get("focal_source", "")),
         expected_mm=usual_expected_mm(motion),
+        camera=motion.world.said(motion.shots, motion.K),
         degrees_across=float(np.degrees(2 * np.arctan(motion.image_size[0] / 2 / motion.K[0, 0, 0]))),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
+from stages.camera.world import with_world
 from stages.detect.config import DetectConfig
 from stages.detect.detectors import check_files, detector, weights_of
 from stages.detect.gates import BODY_RULES, GateConfig, check_gates, gate
@@ -62,6 +63,7 @@ def track(
     motion = fit_shots(observations, body, config, progress, prior, stated)
     if not motion.valid[:, :2].any():
         raise nothing_tracked(source, observations, motion)
+    motion = with_world(motion, body, observations.background)
     return _described(motion, source, observations, config, inputs, notes)
 
 
@@ -82,6 +84,7 @@ def track_everyone(
         own = replace(config, person=number)
         motion = fit_shots(observations, body, own, progress, metadata_px=stated)
         if motion.valid[:, :2].any():
+            motion = with_world(motion, body, observations.background)
             yield _described(motion, source, observations, own, {}, {})
         else:
             failed.append(nothing_tracked(source, observations, motion))

@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.foot_motions import foot_scripts, make_steps, tracked_like
+from stages.artifacts.motion import save_motion
+from stages.body.model import Body
+from stages.contacts.find import with_contacts
 from stages.video.png import write_png
 from tests.command_line import emosh, refused
 from tests.emosh_cli.conftest import Clip
@@ -118,3 +122,30 @@ def test_the_face_of_a_retargeted_motion_needs_the_videos_motion(own_folder: Pat
     shown = emosh("inspect", "wan/src_face.mp4", "--json").json["provenance"]
     assert shown["config"]["framing"] == "ref"
     assert set(shown["inputs"]) == {"motion", "ref", "video", "video_motion", "ref_motion"}
+
+
+@pytest.fixture(scope="module")
+def steps_file(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A walk as it is tracked, with its floor and its contacts."""
+    made = make_steps(body, np.zeros(10, np.float32), foot_scripts()[0])
+    path = tmp_path_factory.mktemp("steps") / "steps.npz"
+    save_motion(path, with_contacts(tracked_like(made.motion, seed=3), body))
+    return path
+
+
+def test_feet_are_locked_unless_told_otherwise(own_folder: Path, steps_file: Path) -> None:
+    """The line says the slide per frame before and after; --no-lock-feet writes the feet as they were tracked."""
+    said = emosh("export", steps_file, "-o", "locked.glb", "--json")
+    assert said.code == 0, said.err
+    assert said.json["feet"]["slide_before_mm"] > 5
+    assert said.json["feet"]["slide_after_mm"] < 1
+    assert "feet: slide" in said.err
+    plain = emosh("export", steps_file, "-o", "plain.glb", "--no-lock-feet", "--json")
+    assert "feet" not in plain.json
+    assert (own_folder / "plain.glb").read_bytes() != (own_folder / "locked.glb").read_bytes()
+
+
+def test_feet_of_a_picture_are_not_locked(steps_file: Path, clip: Clip) -> None:
+    """A folder of pictures follows the video, so the option is refused there."""
+    said = refused("export", steps_file, "-o", "wan", "--lock-feet", "--ref", clip.photo)
+    assert "--lock-feet is not for wan-animate" in said
