@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from emosh_cli.workers.curate_jobs import VideoJob, scan_video
+from emosh_cli.workers.local import local_engine, run_jobs
+from stages.artifacts.atomic import atomic_path
 from stages.curate.records import VideoRecord
+from stages.progress import silent
 
 
 def dies_before(job: VideoJob) -> VideoRecord:
@@ -29,6 +34,29 @@ def dies_always(job: VideoJob) -> VideoRecord:
     if job.name.endswith("3"):
         _die()
     return scan_video(job)
+
+
+def holds_the_interpreter(path: Path) -> None:
+    """Write this process's number, then let C code wait with the interpreter's lock, as a compiler does for seconds."""
+    path.write_text(str(os.getpid()))
+    ctypes.PyDLL(None).sleep(60)
+
+
+def writes_slowly(path: Path) -> None:
+    """An output that takes a minute."""
+    with atomic_path(path) as part:
+        part.write_text("half")
+        path.with_suffix(".begun").touch()
+        time.sleep(60)
+
+
+def two_workers(function: Callable[[Path], None], folder: Path) -> None:
+    """The function on two paths of the folder, each in a process of its own; 130 after Ctrl-C."""
+    try:
+        with run_jobs(local_engine(2), function, [folder / "a", folder / "b"], silent, "jobs") as finished:
+            list(finished)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def _once(job: VideoJob, when: str) -> None:

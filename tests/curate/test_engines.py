@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,10 +17,12 @@ import pytest
 
 from emosh_cli.workers.curate_jobs import VideoJob, scan_video
 from emosh_cli.workers.local import KILLED, Engine, local_engine
+from stages.artifacts.leftovers import _is_running
 from stages.curate import records
 from stages.curate.config import CurateConfig
 from stages.video.sink import VideoSink
 from tests.curate import dying
+from tests.forked import forked
 
 COUNT = 5
 
@@ -90,6 +94,40 @@ def test_a_worker_has_one_core(tmp_path: Path) -> None:
 def allowance(_: int) -> tuple[list[int], str]:
     """The cores that this process may use, and the thread count that libraries read."""
     return sorted(os.sched_getaffinity(0)), os.environ["OMP_NUM_THREADS"]
+
+
+def wait_for(paths: list[Path], seconds: float = 60) -> None:
+    """Until all are there."""
+    ends = time.monotonic() + seconds
+    while not all(path.is_file() and (path.suffix or path.read_text()) for path in paths):
+        assert time.monotonic() < ends, "the workers did not begin"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread of the worker looks for its parent")
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    """kill -9 of the parent ends its workers within two seconds, also those that never let Python run."""
+    parent = forked(dying.two_workers, dying.holds_the_interpreter, tmp_path)
+    wait_for(numbers := [tmp_path / "a", tmp_path / "b"])
+    parent.kill()
+    assert parent.wait() == -signal.SIGKILL
+    parent.told()
+    ends = time.monotonic() + 2
+    workers = [int(path.read_text()) for path in numbers]
+    while any(map(_is_running, workers)) and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert not any(map(_is_running, workers))
+
+
+def test_stopped_workers_remove_what_they_began(tmp_path: Path) -> None:
+    """Ctrl-C ends the workers' jobs through their stack: no half-written file is left."""
+    parent = forked(dying.two_workers, dying.writes_slowly, tmp_path)
+    wait_for([tmp_path / "a.begun", tmp_path / "b.begun"])
+    assert len(list(tmp_path.glob(".*.part"))) == 2
+    parent.send_signal(signal.SIGINT)
+    assert parent.wait(30) == 130
+    parent.told()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.begun", "b.begun"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='ray is not installed: pip install "emosh[ray]"')

@@ -128,14 +128,15 @@ def _child(folder: Path, temporary: Path, out: Path, err: Path, work: Callable[[
 
 
 def _wait(process: int, start: float) -> tuple[bool, int, resource.struct_rusage]:
-    """Wait for the process, and end its group. A busy machine does not make a hang: processor time counts."""
+    """Wait for the process, and end its group. It hangs after SECONDS of processor time, or, as a busy machine may give
+    it none, after five times as long."""
     hung = False
     while True:
         ended, status, used = os.wait4(process, os.WNOHANG)
         if ended:
             break
         waited = time.monotonic() - start
-        if waited > SECONDS and (waited > 5 * SECONDS or not 2 <= _processor_seconds(process) <= SECONDS):
+        if waited > SECONDS and (waited > 5 * SECONDS or _processor_seconds(process) > SECONDS):
             hung = True
             os.killpg(process, signal.SIGKILL)
             _, status, used = os.wait4(process, 0)
