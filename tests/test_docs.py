@@ -28,9 +28,9 @@ DOCS = ROOT / "docs"
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in (
     ROOT / "README.md", *(DOCS / f"{name}.md" for name in (
         "README", "track", "animate", "contacts", "gpu", "diffusion-model", "train-and-curate", "evaluate", "export",
-        "comfyui", "files-and-formats", "troubleshooting", "architecture", "benchmarks"))
+        "comfyui", "files-and-formats", "troubleshooting", "architecture", "benchmarks", "paper"))
 )}  # fmt: skip
-TASKS = [name for name in PAGES if not name.endswith(("README.md", "benchmarks.md"))]
+TASKS = [name for name in PAGES if not name.endswith(("README.md", "benchmarks.md", "paper.md"))]
 BY_OTHER_COMMANDS = {"house.svg", "learning.png", "learning_curve.png", "plan_by_card.png", "track_ablation.png",
                      "track_real.webp"}  # fmt: skip
 """Pictures that `make docs-map` and the benchmarks draw."""

@@ -21,6 +21,14 @@ Variants = Annotated[
     ),
 ]  # fmt: skip
 
+InputsFor = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--inputs-for", metavar="METHOD", help="Also write photos and drivers padded to the size of another method, "
+        "such as mimicmotion, into OUT/inputs/METHOD. May be repeated.", show_default=False,
+    ),
+]  # fmt: skip
+
 
 def register(app: typer.Typer) -> None:
     """Add both commands."""
@@ -31,6 +39,7 @@ def register(app: typer.Typer) -> None:
         refs: Refs,
         drivers: Drivers,
         variant: Variants = None,
+        inputs_for: InputsFor = None,
         out: options.Out = None,
         backend: options.Backend = "auto",
         workers: options.Workers = 0,
@@ -57,13 +66,15 @@ def register(app: typer.Typer) -> None:
         from emosh_cli.workflows.driven_sets import cross_pairs, draw_and_measure
 
         drawing = DrawOptions(backend, body, ModelChoice(model, adapter, device), seed)
-        draw_and_measure(run, cross_pairs(refs, drivers), "cross", out, variant or [], drawing, engine, workers)
+        pairs = cross_pairs(refs, drivers)
+        draw_and_measure(run, pairs, "cross", out, variant or [], inputs_for or [], drawing, engine, workers)
 
     @command(app, "evaluate self", STAGES)
     def evaluate_self(
         run: Run,
         drivers: Drivers,
         variant: Variants = None,
+        inputs_for: InputsFor = None,
         out: options.Out = None,
         backend: options.Backend = "auto",
         workers: options.Workers = 0,
@@ -86,4 +97,5 @@ def register(app: typer.Typer) -> None:
         from emosh_cli.workflows.driven_sets import draw_and_measure, self_pairs
 
         drawing = DrawOptions(backend, body, ModelChoice(model, adapter, device), seed)
-        draw_and_measure(run, self_pairs(drivers), "self", out, variant or [], drawing, engine, workers)
+        pairs = self_pairs(drivers)
+        draw_and_measure(run, pairs, "self", out, variant or [], inputs_for or [], drawing, engine, workers)

@@ -25,6 +25,7 @@ from emosh_cli.workflows.drawn_clips import (
     draw_clips,
     require_section_names,
 )
+from emosh_cli.workflows.padded_inputs import INPUTS, sizes_of, write_padded_inputs
 from emosh_cli.workflows.pipeline import SECTIONS
 from emosh_cli.workflows.variants import FULL, VARIANTS, Variant, variants_for
 from stages.artifacts.names import checked_utf8, refuse_links
@@ -38,7 +39,7 @@ BETWEEN = "--"
 OURS = "emosh"
 """Folder and name of the whole method."""
 SET_FILE, REPORT, CACHE, STUDY = "set.json", "report.json", "report.emosh", "study.html"
-OWN_FOLDERS = (MOTIONS, REFERENCES, "photos", CACHE)
+OWN_FOLDERS = (MOTIONS, REFERENCES, INPUTS, "photos", CACHE)
 CROSS_TABLES, SELF_TABLES = (2, 5), (1, 2, 5, 7)
 
 
@@ -48,12 +49,14 @@ def draw_and_measure(
     name: str,
     out: Path | None,
     asked: list[str],
+    others: list[str],
     options: DrawOptions,
     engine: str,
     workers: int,
 ) -> None:
     """Draw every pair with the whole method and the variants `asked` for, measure all results in the folder, and write
-    tables, curves over time and, where there are several methods, the page of a study."""
+    tables, curves over time and, where there are several methods, the page of a study. `others` are methods whose
+    padded inputs are written too."""
     target = output_folder(
         out, DRIVEN_SET, [], run.force, pairs[0].drive.resolve().parent, f"-{name}-driven", SET_FILE, [REPORT]
     )
@@ -62,14 +65,19 @@ def draw_and_measure(
     require_section_names(run.settings)
     configs = run.load_configs(("evaluate", "study", *SECTIONS[backend]))
     variants = _variants(asked, *_drawing_of(run, options, configs))
+    for method in others:
+        sizes_of(method)
     if run.dry_run:
+        padded = [f"pad photos and drivers for {method}" for method in others]
         lines = [f"draw {variant.folder}: {pair.name}" for variant in variants for pair in pairs]
-        run.show_plan([*lines, f"-> {target / REPORT}"], output=str(target / REPORT))
+        run.show_plan([*padded, *lines, f"-> {target / REPORT}"], output=str(target / REPORT))
         return
     refuse_links(target / CACHE)
     target.mkdir(exist_ok=True)
     _write_set(target / SET_FILE, name, pairs, variants)
     pairs = [add_first_frame(_absolute(pair), target.resolve()) for pair in pairs]
+    for method in others:
+        write_padded_inputs(run, method, pairs, target)
     runner = choose_engine(engine, workers, _cards(backend, options.choice.device))
     made, failed = draw_clips(run, runner, pairs, variants, options, target.resolve())
     for what, why in failed.items():

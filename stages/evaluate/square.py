@@ -56,6 +56,22 @@ def at_truth_size(result: Rgb, width: int, height: int, where: str) -> Rgb:
     return resized(result, width, height)
 
 
+def nearest_shape(width: int, height: int, sizes: tuple[tuple[int, int], ...]) -> tuple[int, int]:
+    """The (width, height) of `sizes` whose aspect ratio is nearest."""
+    return min(sizes, key=lambda size: abs(np.log(size[0] / size[1] * height / width)))
+
+
+def padded_to(rgb: Rgb, width: int, height: int) -> Rgb:
+    """The whole picture, centred on black, `width` x `height`: what `crop_back` undoes (0.B.4)."""
+    rows, columns = rgb.shape[:2]
+    scale = min(width / columns, height / rows)
+    inner = min(width, max(1, round(columns * scale))), min(height, max(1, round(rows * scale)))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    padded = np.zeros((height, width, 3), np.uint8)
+    padded[top : top + inner[1], left : left + inner[0]] = resized(rgb, *inner)
+    return padded
+
+
 def crop_back(result: Rgb, width: int, height: int) -> Rgb:
     """The part of a result that shows the truth, resized to `width` x `height`.
 

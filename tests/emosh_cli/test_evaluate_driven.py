@@ -102,13 +102,27 @@ def test_every_driver_by_itself(made: tuple[Path, CommandResult], tmp_path: Path
     shutil.copy(folder / "drivers" / "nod.mp4", tmp_path / "drivers")
     out = tmp_path / "out"
     said = emosh(
-        "evaluate", "self", "--drivers", tmp_path / "drivers", "-o", out, *QUICK, "--set", "evaluate.shape_frames=0"
+        "evaluate",
+        "self",
+        "--drivers",
+        tmp_path / "drivers",
+        "-o",
+        out,
+        *QUICK,
+        "--set",
+        "evaluate.shape_frames=0",
+        "--inputs-for",
+        "mimicmotion",
     )
     assert said.code == 0, said.err
     first = next(iter(read_frames(tmp_path / "drivers" / "nod.mp4"))).rgb
     from stages.video.photo import read_photo
 
     assert np.array_equal(read_photo(out / "photos" / "nod.png"), first)
+    for path in (out / "inputs/mimicmotion/ref/nod.png", out / "inputs/mimicmotion/drive/nod.mp4"):
+        about = probe(path)
+        assert (about.width, about.height) in ((576, 1024), (1024, 576))
+    assert probe(out / "inputs/mimicmotion/drive/nod.mp4").frame_count == FRAMES
     table = json.loads((out / "report.json").read_text())["tables"][0]
     figures = {column["figure"]: cell for column, cell in zip(table["columns"], table["rows"][0]["cells"], strict=True)}
     assert table["table"] == 1
@@ -123,6 +137,7 @@ def test_every_driver_by_itself(made: tuple[Path, CommandResult], tmp_path: Path
         (("--refs", "refs", "--drivers", "refs"), "refs holds no driving videos ending in"),
         (("--refs", "refs", "--drivers", "drivers", "--set", "size=64"), "name its section here"),
         (("--refs", "refs", "--drivers", "drivers", "--engine", "local", "-o", "foreign"), "foreign exists and is not"),
+        (("--refs", "refs", "--drivers", "drivers", "--inputs-for", "champ"), "Champ takes pictures of any shape"),
         (("--refs", "refs", "--drivers", "drivers", "--engine", "slurm"), "--engine slurm: choose local or ray"),
     ],
 )

@@ -117,7 +117,17 @@ COMMANDS = {
     | TALK,
     "evaluate ablate": {"--backend", "--jobs", "--seed"} | MODEL | BODY | OUT | WORK | TALK,
     **{
-        name: {"--drivers", "--variant", "--backend", "--engine", "--workers", "--jobs", "--seed", *more}
+        name: {
+            "--drivers",
+            "--variant",
+            "--inputs-for",
+            "--backend",
+            "--engine",
+            "--workers",
+            "--jobs",
+            "--seed",
+            *more,
+        }
         | MODEL
         | BODY
         | OUT

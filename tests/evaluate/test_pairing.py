@@ -15,7 +15,7 @@ from stages.artifacts.provenance import sha256_file
 from stages.errors import InputError
 from stages.evaluate.config import EvaluateConfig
 from stages.evaluate.evaluate import evaluate_paired
-from stages.evaluate.square import at_truth_size, content_area, padded_square
+from stages.evaluate.square import at_truth_size, content_area, crop_back, nearest_shape, padded_square, padded_to
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
 
@@ -57,6 +57,19 @@ def test_bars_lift_the_square_but_not_the_picture(tmp_path):
     assert report["l1"]["mean"] == pytest.approx(0.1, abs=1e-6)
     assert report["picture"]["l1"]["mean"] == pytest.approx(0.2, abs=1e-6)
     assert report["picture"]["psnr"]["mean"] < report["psnr"]["mean"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 32), (31, 57), (40, 40)])
+def test_what_is_padded_for_a_method_is_cropped_back(width, height):
+    """A picture padded to a method's shape has black bars only, and is cropped back to itself (0.B.4)."""
+    rgb = pictures(1, width, height)[0] // 2 + 100
+    padded = padded_to(rgb, 96, 160)
+    assert padded.shape == (160, 96, 3)
+    assert (padded.any(-1).mean() > 0.99) == (width / height == 96 / 160)
+    back = crop_back(padded, width, height)
+    assert back.shape == rgb.shape
+    assert np.abs(back.astype(int) - rgb).mean() < 12
+    assert nearest_shape(width, height, ((576, 1024), (1024, 576))) == ((1024, 576) if width > height else (576, 1024))
 
 
 def test_an_odd_truth_meets_its_even_result(tmp_path):
