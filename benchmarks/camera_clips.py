@@ -107,20 +107,21 @@ def background(
 
 
 # ---- the walker
-def walker(body: Body, frames: int, speed: float = 1.0, turning: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """poses (frames, 165) and trans (frames, 3) in the world. Walks from left to right, the standing foot fixed.
+WALKS, STANDS, TURNS = "walks", "stands", "turns"
 
-    turning: stands instead and turns about the vertical, 90 degrees in 3 s.
-    """
+
+def walker(body: Body, frames: int, what: str = WALKS) -> tuple[np.ndarray, np.ndarray]:
+    """poses (frames, 165) and trans (frames, 3) in the world. Walks from left to right, the standing foot fixed; or
+    stands; or turns about the vertical by 12 degrees per second."""
     seconds = np.arange(frames) / FPS
-    phase = 2 * np.pi * STEP_HZ * speed * seconds
+    phase = 2 * np.pi * STEP_HZ * seconds
     poses = np.zeros((frames, 165))
-    facing = -np.pi / 2 if not turning else np.radians(30) * seconds - np.pi / 4
+    facing = -np.pi / 2 if what == WALKS else np.radians(12) * seconds * (what == TURNS)
     poses[:, :3] = rotvec_from_matrix(
         np.diag([1.0, -1.0, -1.0]) @ matrix_from_rotvec(np.stack([0 * seconds, 0 * seconds - facing, 0 * seconds], -1))
     )
     angles = poses.reshape(frames, 55, 3)
-    if not turning:
+    if what == WALKS:
         for side, shift in (("left", 0.0), ("right", np.pi)):
             swing = np.sin(phase + shift)
             angles[:, joint(f"{side}_hip"), 0] = -0.42 * swing
@@ -135,7 +136,7 @@ def walker(body: Body, frames: int, speed: float = 1.0, turning: bool = False) -
     for row in range(1, frames):
         trans[row] = trans[row - 1] - (ankles[row, standing[row]] - ankles[row - 1, standing[row]])
     trans[:, 1] = FLOOR_M - ANKLE_M - ankles[np.arange(frames), standing, 1]
-    start = np.array([-1.6, 0, DISTANCE_M]) if not turning else np.array([0, 0, DISTANCE_M])
+    start = np.array([-1.6, 0, DISTANCE_M]) if what == WALKS else np.array([0, 0, DISTANCE_M])
     trans[:, [0, 2]] += (start - joints[0, 0])[[0, 2]]
     return poses, trans
 
@@ -159,6 +160,17 @@ def _along(axis: int, amount: Callable[[np.ndarray], np.ndarray]) -> Callable[[n
         return out
 
     return values
+
+
+def _around(degrees: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The places of a camera that turns about y and goes round the place of the person, so that it looks at them."""
+    subject = np.array([0, 0, DISTANCE_M])
+
+    def places(seconds: np.ndarray) -> np.ndarray:
+        turns = matrix_from_rotvec(np.radians(degrees) * seconds[:, None] * np.array([0.0, 1.0, 0.0]))
+        return subject - turns @ subject
+
+    return places
 
 
 def _shaking(degrees: float, metres: float, seed: int, hz: float = 1.0) -> tuple[Callable, Callable]:
@@ -192,6 +204,7 @@ def paths(speed: float = 1.0) -> list[Path]:
         Path("alongside and pan", TRAVELLING, _along(1, lambda s: np.radians(4 * speed) * s),
              _along(0, lambda s: 0.5 * speed * s), one),
         Path("by hand", TRAVELLING, turn, travel, one),
+        Path("orbit", TRAVELLING, _along(1, lambda s: np.radians(12 * speed) * s), _around(12 * speed), one),
     ]  # fmt: skip
 
 
@@ -221,12 +234,12 @@ class Clip:
             yield np.clip(picture + noise, 0, 255).astype(np.uint8), covered
 
 
-def clip(body: Body, path: Path, like: Motion, frames: int = 90, speed: float = 1.0, turning: bool = False) -> Clip:
-    """The walker seen by the camera `path`. like: any motion of the body, for what has no row per frame."""
+def clip(body: Body, path: Path, like: Motion, frames: int = 60, what: str = WALKS) -> Clip:
+    """The person seen by the camera `path`. like: any motion of the body, for what has no row per frame."""
     require_same_body("motion", like, body)
     seconds = np.arange(frames) / FPS
     R, t, zoom = matrix_from_rotvec(path.turn(seconds)), path.place(seconds), path.zoom(seconds)
-    poses, trans = walker(body, frames, speed, turning)
+    poses, trans = walker(body, frames, what)
     width, height = SIZE
     K = np.tile(np.array([[FOCAL, 0, width / 2], [0, FOCAL, height / 2], [0, 0, 1]]), (frames, 1, 1))
     K[:, 0, 0] *= zoom

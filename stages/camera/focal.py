@@ -27,6 +27,8 @@ GUESS = 0.75
 TURNS_OF_A_SEGMENT = 3
 POINTS_OF_EVIDENCE = 40.0
 """The mean loss of a segment's points counts like that of this many independent points. Chosen here."""
+LEAST_DEGREES = 3.0
+"""Smaller turns are not asked: what a lens distorts would be taken for the focal length."""
 WRONG_BY, LEAST_EVIDENCE = 0.15, 4.0
 """A focal length is believed if one that is wrong by this share is this much worse."""
 
@@ -54,6 +56,9 @@ def turned_focal(background: Background | None, frames: slice, size: tuple[int, 
     tried = near + FINE
     focal_px = float(np.exp(tried[losses(tried).argmin()]))
     path = camera_path(own, first, count, size, scale, focal_px)
+    widest = np.linalg.norm(rotvec_from_matrix(path.R[0].T @ path.R), axis=1).max()
+    if widest < np.radians(LEAST_DEGREES):
+        return None
     return focal_px * float(np.exp(np.log(path.zoom).mean())) if path.kind == TURNING else None
 
 

@@ -61,10 +61,10 @@ class Segment:
     """Of each point, the same point of the segment before, or -1."""
     frames: list[int] = field(default_factory=list)
     """Frames that were compared with the key frame, itself excluded; the last one is the next key frame, if any."""
-    found: list[Int[np.ndarray, "found"]] = field(default_factory=list)
-    """Of each frame, the points that were found ..."""
-    places: list[Float[np.ndarray, "found 2"]] = field(default_factory=list)
-    """... and where."""
+    found: list[np.ndarray] = field(default_factory=list)
+    """Of each frame, the points that were found (found,) ..."""
+    places: list[np.ndarray] = field(default_factory=list)
+    """... and where (found, 2)."""
 
 
 class Follower:
@@ -175,7 +175,7 @@ class Follower:
         if np.linalg.norm(np.median(now - before, 0)) > LARGEST_SHIFT * max(self.size):
             return True
         spread = [np.median(np.linalg.norm(each - np.median(each, 0), axis=1)) for each in (before, now)]
-        return abs(np.log(max(spread[1], 1) / max(spread[0], 1))) > np.log(LARGEST_SCALE)
+        return bool(abs(np.log(max(spread[1], 1) / max(spread[0], 1))) > np.log(LARGEST_SCALE))
 
     def _source(self, small: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 2"]:
         """Places of the small picture, pixel centres at integers, in px of the source, pixel centres at halves."""

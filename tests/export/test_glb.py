@@ -6,6 +6,7 @@ import json
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import numpy as np
 import pytest
 
 from stages.artifacts.motion import Motion
+from stages.artifacts.world import TURNING, World
 from stages.body.model import JOINT_NAMES, Body, motion_template, pose_body
+from stages.body.rotations import matrix_from_rotvec
 from stages.export.amass import to_amass
 from stages.export.glb import export_glb, strongest_influences
 from stages.export.glb_buffer import read_document
+from stages.export.upright import upright_motion
 from tests.motions import standing
 
 WIDTH = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
@@ -216,3 +220,26 @@ def test_three_js_plays_it(body: Body, exported: tuple[Path, Motion], tmp_path: 
         assert np.linalg.norm(rows - truth[key], axis=1)[few].max() < 5e-5
     middle = np.linalg.norm(found[1] - (truth[0] + truth[1]) / 2, axis=1)
     assert middle.max() < 5e-3
+
+
+def test_a_turning_camera_is_an_animated_node(body: Body, tmp_path: Path) -> None:
+    """The file has a camera with the field of view of K, which turns as the motion's camera does; in its view the
+    pelvis is where the motion has it."""
+    motion = standing(body, 4)
+    R = matrix_from_rotvec(np.arange(4)[:, None] * np.array([0, 0.1, 0]))
+    world = World(R, np.arange(4)[:, None] * np.array([0.2, 0, 0]), np.full(4, TURNING))
+    path = tmp_path / "turning.glb"
+    export_glb(path, replace(motion, **world.as_rows()), body)
+    document = read_document(path)
+    (number,) = (at for at, node in enumerate(document["nodes"]) if "camera" in node)
+    assert number in document["scenes"][0]["nodes"]
+    view = document["cameras"][0]["perspective"]
+    assert view["yfov"] == pytest.approx(2 * np.arctan(motion.image_size[1] / 2 / motion.K[0, 1, 1]))
+    channels = document["animations"][0]["channels"]
+    tracks = {each["target"]["path"]: each["sampler"] for each in channels if each["target"]["node"] == number}
+    assert set(tracks) == {"translation", "rotation"}
+    samples = upright_motion(replace(motion, **world.as_rows()), body)
+    pelvis = body.J_regressor[0] @ motion_template(body, motion)
+    turns = matrix_from_rotvec(samples.camera_rotvec.astype(float))
+    seen = np.einsum("tji,tj->ti", turns, samples.trans + pelvis - samples.camera_trans)
+    np.testing.assert_allclose(seen * [1, -1, -1], motion.trans + pelvis, atol=1e-5)
