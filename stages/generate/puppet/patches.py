@@ -18,7 +18,7 @@ from stages.generate.puppet.nearest import nearest_marked
 RADIUS = 3
 COARSEST_SIDE = 56
 """Longer side, pixels, of the picture in which the hole is first filled."""
-SEARCHED_SIDE = 640
+SEARCHED_SIDE = 448
 """Longer side of the finest picture in which patches are searched; a finer one takes them from there."""
 TEXTURE_WEIGHT = 4.0
 """Weight of a difference of texture (mean gradient) over one of colour."""
