@@ -48,10 +48,13 @@ def main() -> None:
         for video in options.videos:
             motion, pictures = track(video, body), [frame.rgb for frame in read_frames(video)]
             known = np.flatnonzero(motion.valid_part("face") & motion.valid_part("body"))
-            yaws = {row: abs(_yaw(motion, row, body)) for row in known}
-            for name, row in (("first frame", int(known[0])), ("most turned face", max(known, key=yaws.__getitem__))):
+            yaws = {int(row): abs(_yaw(motion, int(row), body)) for row in known}
+            for name, row in (
+                ("first frame", int(known[0])),
+                ("most turned face", max(yaws, key=lambda row: yaws[row])),
+            ):
                 rows = known[np.linspace(0, len(known) - 1, options.frames).round().astype(int)]
-                for drawn, score in _scores(motion, pictures, int(row), rows[rows != row], body).items():
+                for drawn, score in _scores(motion, pictures, row, rows[rows != row], body).items():
                     found.row(video=video.stem, photo=name, yaw=yaws[row], drawn=drawn, **score)
         found.note("PSNR is the mean over frames; the camera is the clip's, so framing is not judged.")
 

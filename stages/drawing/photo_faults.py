@@ -96,7 +96,7 @@ def unseen_shares(reference: Motion, motion: Motion, body: Body) -> dict[str, tu
     known = np.flatnonzero(motion.valid_part("body") | motion.valid_part("face"))
     rows = known[np.linspace(0, len(known) - 1, min(len(known), SAMPLES)).round().astype(int)] if len(known) else known
     counts = dict.fromkeys(SHOWN, np.zeros(2))
-    for row in rows:
+    for row in map(int, rows):
         vertices = pose_motion(body, motion, slice(row, row + 1)).vertices[0]
         corners = body.faces[_drawn(vertices, motion, row, body)]
         unseen = 1.0 - seen[corners].mean(-1)

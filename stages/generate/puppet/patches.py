@@ -103,9 +103,10 @@ def _pyramid(rgb: np.ndarray, hole: np.ndarray, usable: np.ndarray) -> list[tupl
             share = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
             known = (smaller > 0.5).astype(np.float32)
         unknown = known < 0.5
-        border = (RADIUS,) * 4
-        padded = cv2.copyMakeBorder(picture, *border, cv2.BORDER_REFLECT_101)
-        outside = cv2.copyMakeBorder(unknown.astype(np.uint8), *border, cv2.BORDER_REFLECT_101) > 0
+        padded = cv2.copyMakeBorder(picture, RADIUS, RADIUS, RADIUS, RADIUS, cv2.BORDER_REFLECT_101)
+        outside = (
+            cv2.copyMakeBorder(unknown.astype(np.uint8), RADIUS, RADIUS, RADIUS, RADIUS, cv2.BORDER_REFLECT_101) > 0
+        )
         centres = np.zeros(outside.shape, bool)
         clear = cv2.erode((share > 0.99).astype(np.uint8), np.ones((2 * RADIUS + 1,) * 2, np.uint8), borderValue=0)
         centres[RADIUS:-RADIUS, RADIUS:-RADIUS] = clear > 0
