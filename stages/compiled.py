@@ -7,7 +7,7 @@ refuses to compile; then they go to the user's temporary folder, and without one
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from stages.artifacts.leftovers import temporary_home
 
@@ -17,17 +17,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def njit(**options: Any) -> Callable[[Function], Function]:
     """A decorator, as `numba.njit(cache=True, **options)`."""
     import numba
+    import numba.core.config
 
     def compiled(function: Function) -> Function:
         try:
-            return numba.njit(cache=True, **options)(function)
+            return cast(Function, numba.njit(cache=True, **options)(function))
         except RuntimeError as error:  # at this point only: no place for the cache
             if "cannot cache" not in str(error):
                 raise
         home = temporary_home()
         if home is None:
-            return numba.njit(**options)(function)
-        numba.config.CACHE_DIR = str(home / "numba")
-        return numba.njit(cache=True, **options)(function)
+            return cast(Function, numba.njit(**options)(function))
+        numba.core.config.CACHE_DIR = str(home / "numba")  # pyright: ignore[reportAttributeAccessIssue]
+        return cast(Function, numba.njit(cache=True, **options)(function))
 
     return compiled

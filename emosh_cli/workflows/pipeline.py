@@ -147,7 +147,7 @@ class Pipeline:
     def generate(self, reference: Path, target: Path, driver: Driver) -> Path:
         """Draw the result with the chosen backend, and the condition map before it."""
         if self.diffusion is None:
-            self._note_unseen_hands(reference, target)
+            self._note_unseen_parts(reference, target)
         cond = self.render(target, reference)
         if self.diffusion is None:
             return self.puppet(reference, target, sound_of(driver.video))
@@ -204,16 +204,19 @@ class Pipeline:
         self._step(f"generate ({self.backend})", self.out, stage, config, inputs, make)
         return self.out
 
-    def _note_unseen_hands(self, reference: Path, target: Path) -> None:
+    def _note_unseen_parts(self, reference: Path, target: Path) -> None:
         if self.work.dry_run:
             return
         from stages.body.model import motion_template
-        from stages.drawing.framing import find_visible_parts
-        from stages.drawing.photo_faults import unseen_hands
+        from stages.drawing.framing import anchor_motion, find_visible_parts
+        from stages.drawing.photo_faults import unseen_hands, unseen_parts
 
         photo, motion = self._load(reference), self._load(target)
         shown = find_visible_parts(motion, self.body, self.body.J_regressor @ motion_template(self.body, photo))
-        note_faults(self.console, unseen_hands(photo, shown.hands, self.body), self.ref, self.strict)
+        faults, puppet = unseen_hands(photo, shown.hands, self.body), self.configs["puppet"]
+        if puppet.framing == REF:
+            motion = anchor_motion(motion, photo, self.body, relative=puppet.turn == "relative")
+        note_faults(self.console, faults + unseen_parts(photo, motion, self.body), self.ref, self.strict)
 
     # ---- provenance of a step
     def _step(

@@ -29,9 +29,12 @@ SHOWN = {
     "trunk": ("torso",),
     "arms": ("left_arm", "right_arm"),
     "legs": ("left_leg", "right_leg", "left_foot", "right_foot"),
-    "hands": ("left_hand", "right_hand"),
 }
-"""Groups of the body's parts of which is told how much the photo does not show."""
+"""Groups of the body's parts of which is told how much the photo does not show. Hands are told of by themselves."""
+GUESSED = {"face": 0.05, "trunk": 0.12, "arms": 0.2, "legs": 0.25}
+"""Share of a group's pixels from which it is said, if the group is LEAST_SHOWN of the person's pixels. By eye, on 51
+pairs of 17 photos with 3 drivers."""
+LEAST_SHOWN = 0.04
 
 
 def photo_faults(reference: Motion, body: Body) -> list[str]:
@@ -68,6 +71,20 @@ def unseen_hands(reference: Motion, hands: dict[str, bool], body: Body) -> list[
     ]
 
 
+def unseen_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:
+    """How much of what a motion shows is not in the photo, as one phrase; empty where it is little.
+
+    motion: the motion that is drawn, on the photo's body, in the camera of the picture that is made.
+    """
+    told = [
+        f"{100 * unseen:.0f} % of the {name}"
+        for name, (unseen, shown) in unseen_shares(reference, motion, body).items()
+        if unseen >= GUESSED[name] and shown >= LEAST_SHOWN
+    ]
+    listed = " and ".join(filter(None, (", ".join(told[:-1]), *told[-1:])))
+    return [f"{listed} that the video shows is not in the photo and will be guessed"] if told else []
+
+
 def unseen_shares(reference: Motion, motion: Motion, body: Body) -> dict[str, tuple[float, float]]:
     """Per group of SHOWN: the share of its pixels, over the motion, that the photo does not show, and its share of the
     person's pixels.
@@ -79,7 +96,7 @@ def unseen_shares(reference: Motion, motion: Motion, body: Body) -> dict[str, tu
     known = np.flatnonzero(motion.valid_part("body") | motion.valid_part("face"))
     rows = known[np.linspace(0, len(known) - 1, min(len(known), SAMPLES)).round().astype(int)] if len(known) else known
     counts = dict.fromkeys(SHOWN, np.zeros(2))
-    for row in rows:
+    for row in map(int, rows):
         vertices = pose_motion(body, motion, slice(row, row + 1)).vertices[0]
         corners = body.faces[_drawn(vertices, motion, row, body)]
         unseen = 1.0 - seen[corners].mean(-1)

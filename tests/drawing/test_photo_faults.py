@@ -9,7 +9,7 @@ import pytest
 
 from stages.artifacts.motion import PARTS, Motion
 from stages.body.model import Body
-from stages.drawing.photo_faults import photo_faults, unseen_hands
+from stages.drawing.photo_faults import photo_faults, unseen_hands, unseen_parts, unseen_shares
 from tests.motions import joint, standing
 
 SIDES = {"left": 1, "right": -1}
@@ -71,3 +71,17 @@ def test_a_hidden_hand_is_a_fault_and_one_outside_only_for_a_motion_that_shows_i
     assert unseen_hands(close, {"left": True, "right": True}, body) == [
         "left hand outside the photo: it will be guessed"
     ]
+
+
+def test_what_the_photo_does_not_show_is_told_by_parts(body: Body) -> None:
+    """Nothing for the photo's own pose; the trunk for a person who turns their back; legs for a photo without them."""
+    photo = arms_down(body)
+    assert unseen_parts(photo, photo, body) == []
+    back = replace(photo, poses=photo.poses.copy())
+    back.poses[0, joint("pelvis")] = [0, 0, np.pi]
+    shares = unseen_shares(photo, back, body)
+    assert shares["trunk"][0] > 0.6
+    assert any("of the trunk" in fault for fault in unseen_parts(photo, back, body))
+    bust = replace(photo, image_size=(photo.image_size[0], photo.image_size[1] // 2))
+    (fault,) = unseen_parts(bust, photo, body)
+    assert "of the legs that the video shows is not in the photo" in fault

@@ -243,11 +243,12 @@ def test_two_threads_draw_the_same_frames_in_order(astronaut: Astronaut) -> None
 
 
 def test_a_result_is_as_large_as_the_photo_and_not_larger(astronaut: Astronaut, body: Body) -> None:
-    """With the usual settings 512 pixels stay 512; above 1024 the enlargement for drawing shrinks."""
+    """With the usual settings 512 pixels stay 512; above 853 the enlargement for drawing shrinks."""
     assert PuppetConfig().size == 1920
     puppet = build_puppet(astronaut.rgb, astronaut.motion, body, None, PuppetConfig())
     assert puppet.backdrop.photo.shape == (512, 512, 3)
-    assert drawn_size((1024, 512), 1.5) == (1536, 768)
+    assert drawn_size((800, 512), 1.5) == (1200, 768)
+    assert drawn_size((1024, 512), 1.5) == (1280, 640)
     assert drawn_size((1920, 1080), 1.5) == (1920, 1080)
 
 

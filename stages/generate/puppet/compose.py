@@ -18,11 +18,18 @@ def merge_layers(colour, depth, bias, soft, boxes, out):
     layers, height, width = depth.shape
     order = np.empty(layers, np.int64)
     key = np.empty(layers, np.float32)
+    active = np.empty(layers, np.int64)
     for y in range(height):
+        in_row = 0
+        for layer in range(layers):
+            if boxes[layer, 1] <= y < boxes[layer, 3]:
+                active[in_row] = layer
+                in_row += 1
         for x in range(width):
             count = 0
-            for layer in range(layers):
-                if y < boxes[layer, 1] or y >= boxes[layer, 3] or x < boxes[layer, 0] or x >= boxes[layer, 2]:
+            for n in range(in_row):
+                layer = active[n]
+                if x < boxes[layer, 0] or x >= boxes[layer, 2]:
                     continue
                 if colour[layer, y, x, 3] == 0:
                     continue

@@ -17,7 +17,7 @@ class PuppetConfig:
     size: int = 1920
     """Longer side of the video in pixels at most, 64 to 2048; never more than the photo's. Both sides are even."""
     supersample: float = 1.5
-    """Draw the puppet this many times larger and average it down, 1 to 4; less where the video is larger than 1024."""
+    """Draw the puppet this many times larger and average it down, 1 to 4; less where the video is larger than 853."""
     grid_step: int = 4
     """Distance between the grid points that move the photo, 2 to 16, in pixels of a picture of 768; it grows with a
     larger picture, whose detail is in the photo and not in the points."""

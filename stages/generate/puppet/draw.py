@@ -13,16 +13,41 @@ from stages.compiled import njit
 
 
 @njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
-def _sample(texture, u, v, channel):
-    """Bilinear value at (u, v) in pixels, clamped at the edges."""
+def _cell(texture, u, v):
+    """Row, column and the weights of the four pixels around (u, v) in pixels, clamped at the edges."""
     height, width = texture.shape[0], texture.shape[1]
-    x = min(max(u - 0.5, 0.0), width - 1.001)
-    y = min(max(v - 0.5, 0.0), height - 1.001)
+    x = min(max(u - np.float32(0.5), np.float32(0.0)), np.float32(width - 1.001))
+    y = min(max(v - np.float32(0.5), np.float32(0.0)), np.float32(height - 1.001))
     column, row = int(x), int(y)
-    fx, fy = x - column, y - row
-    top = texture[row, column, channel] * (1.0 - fx) + texture[row, column + 1, channel] * fx
-    bottom = texture[row + 1, column, channel] * (1.0 - fx) + texture[row + 1, column + 1, channel] * fx
-    return top * (1.0 - fy) + bottom * fy
+    fx, fy = x - np.float32(column), y - np.float32(row)
+    one = np.float32(1.0)
+    return row, column, (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+
+
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def _mixed(texture, cell, channel):
+    """Bilinear value of one channel in a cell."""
+    row, column, w00, w01, w10, w11 = cell
+    return (
+        texture[row, column, channel] * w00
+        + texture[row, column + 1, channel] * w01
+        + texture[row + 1, column, channel] * w10
+        + texture[row + 1, column + 1, channel] * w11
+    )
+
+
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+def _span(ax, ay, bx, by, cx, cy, py, x0, x1):
+    """First and last column between x0 and x1 that the triangle can cover in the row through `py`, one too many at
+    most on either side."""
+    low, high = np.inf, -np.inf
+    for sx, sy, ex, ey in ((ax, ay, bx, by), (bx, by, cx, cy), (cx, cy, ax, ay)):
+        if (sy <= py) != (ey <= py):
+            at = sx + (py - sy) * (ex - sx) / (ey - sy)
+            low, high = min(low, at), max(high, at)
+    if low > high:
+        return 0, -1
+    return max(int(low - 1.0), x0), min(int(high + 1.0), x1)
 
 
 @njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
@@ -47,11 +72,14 @@ def draw_mesh(points, faces, uv, uv_mirror, share, fill, alpha, cull, texture, c
         y1 = min(int(np.floor(max(ay, by, cy) - 0.5)), height - 1)
         if points[a, 2] < 0.05 or points[b, 2] < 0.05 or points[c, 2] < 0.05:
             continue
+        per_area = 1.0 / area
         for y in range(y0, y1 + 1):
-            for x in range(x0, x1 + 1):
-                px, py = x + 0.5, y + 0.5
-                wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
-                wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
+            py = y + 0.5
+            first, last = _span(ax, ay, bx, by, cx, cy, py, x0, x1)
+            for x in range(first, last + 1):
+                px = x + 0.5
+                wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) * per_area
+                wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) * per_area
                 wa = 1.0 - wb - wc
                 if wa < 0.0 or wb < 0.0 or wc < 0.0:
                     continue
@@ -67,12 +95,16 @@ def draw_mesh(points, faces, uv, uv_mirror, share, fill, alpha, cull, texture, c
                 v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
                 mu = wa * uv_mirror[a, 0] + wb * uv_mirror[b, 0] + wc * uv_mirror[c, 0]
                 mv = wa * uv_mirror[a, 1] + wb * uv_mirror[b, 1] + wc * uv_mirror[c, 1]
+                cell, other = _cell(texture, u, v), _cell(texture, mu, mv)
+                rest = 1.0 - own - mirrored
                 for k in range(3):
-                    value = (1.0 - own - mirrored) * (wa * fill[a, k] + wb * fill[b, k] + wc * fill[c, k])
+                    value = 0.0
+                    if rest > 1e-4:
+                        value = rest * (wa * fill[a, k] + wb * fill[b, k] + wc * fill[c, k])
                     if own > 0.004:
-                        value += own * _sample(texture, u, v, k)
+                        value += own * _mixed(texture, cell, k)
                     if mirrored > 0.004:
-                        value += mirrored * _sample(texture, mu, mv, k)
+                        value += mirrored * _mixed(texture, other, k)
                     colour[y, x, k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
                 colour[y, x, 3] = np.uint8(min(opacity * 255.0 + 0.5, 255.0))
                 depth[y, x] = z
@@ -96,11 +128,14 @@ def draw_grid(points, faces, uv, alpha, texture, colour, depth):
         x1 = min(int(np.floor(max(ax, bx, cx) - 0.5)), width - 1)
         y0 = max(int(np.ceil(min(ay, by, cy) - 0.5)), 0)
         y1 = min(int(np.floor(max(ay, by, cy) - 0.5)), height - 1)
+        per_area = 1.0 / area
         for y in range(y0, y1 + 1):
-            for x in range(x0, x1 + 1):
-                px, py = x + 0.5, y + 0.5
-                wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
-                wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
+            py = y + 0.5
+            first, last = _span(ax, ay, bx, by, cx, cy, py, x0, x1)
+            for x in range(first, last + 1):
+                px = x + 0.5
+                wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) * per_area
+                wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) * per_area
                 wa = 1.0 - wb - wc
                 if wa < 0.0 or wb < 0.0 or wc < 0.0:
                     continue
@@ -109,11 +144,12 @@ def draw_grid(points, faces, uv, alpha, texture, colour, depth):
                     continue
                 u = wa * uv[a, 0] + wb * uv[b, 0] + wc * uv[c, 0]
                 v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
-                opacity = (wa * alpha[a] + wb * alpha[b] + wc * alpha[c]) * _sample(texture, u, v, 3)
+                cell = _cell(texture, u, v)
+                opacity = (wa * alpha[a] + wb * alpha[b] + wc * alpha[c]) * _mixed(texture, cell, 3)
                 if opacity < 1.0:
                     continue
                 for k in range(3):
-                    colour[y, x, k] = np.uint8(_sample(texture, u, v, k) + 0.5)
+                    colour[y, x, k] = np.uint8(_mixed(texture, cell, k) + 0.5)
                 colour[y, x, 3] = np.uint8(min(opacity + 0.5, 255.0))
                 depth[y, x] = z
 

@@ -19,7 +19,7 @@ from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.view import Rig
 
 NECK = 12
-MOST_DRAWN = 1536
+MOST_DRAWN = 1280
 """Longer side up to which a picture is drawn enlarged; a larger one has pixels enough."""
 MOST_MOVED = 0.2
 """A person is moved by at most this share of the picture's longer side to keep the face inside."""

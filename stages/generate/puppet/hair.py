@@ -17,7 +17,11 @@ from stages.generate.puppet.view import View
 from stages.raster.masks import dilate, erode, keep_touching
 
 BINS = 24
-REACH_CM = 45.0
+NECK = JOINT_NAMES.index("neck")
+FOREARMS = [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in ("elbow", "wrist")]
+CHEST_CM = 18.0
+"""Below the neck by this much begins the chest, which hair may cover but not all of it."""
+REACH_CM = 80.0
 """Hair hangs at most this far from the head."""
 LIKE = 0.5
 """Share of hair among all pixels of a colour from which a pixel of this colour is hair."""
@@ -56,15 +60,22 @@ def hanging_hair(
         return nothing
     bins = _bins(view.photo)
     cloth = person & (labels != head) & (labels >= 0) & view.inside
-    neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")][view.rig.body.faces].mean(1) > 0.4
+    neck = view.rig.body.weights[:, NECK][view.rig.body.faces].mean(1) > 0.4
     bare = face | erode(np.where(view.fragments.face >= 0, neck[view.fragments.face], False), 1.5 * cm)
     skin = _histogram(bins[erode(face, 0.5 * cm)])
-    allowed = (alpha > 0.3) & reach & ~bare
+    fore = view.rig.body.weights[:, FOREARMS].sum(1)[view.rig.body.faces].mean(1) > 0.5
+    arms = dilate(np.where(view.fragments.face >= 0, fore[view.fragments.face], False), 3 * cm)
+    allowed = (alpha > 0.3) & reach & ~bare & ~arms
+    joint = view.transforms[NECK, :, :3] @ view.rig.rest_joints[NECK] + view.transforms[NECK, :, 3]
+    level = float((view.K @ joint)[1] / joint[2]) + CHEST_CM * cm
+    chest = cloth & (rows == list(LAYERS).index("torso")) & (np.arange(len(labels)) > level)[:, None]
     found = nothing
     for _ in range(ROUNDS):  # hair in shadow is known once the hair beside it is
         hair, other = _histogram(bins[known | found]), _histogram(bins[cloth & ~found]) + skin
         share = hair / np.maximum(hair + 0.5 * other, 1e-9)
         like = cv2.blur(share[bins].astype(np.float32), (2 * round(0.4 * cm) + 1,) * 2) > LIKE
+        if chest.any() and like[chest].mean() > LIKE:  # a shirt of the hair's colour
+            break
         grown = fill_pinholes(erode(dilate((like & allowed) | (labels == head), cm), cm), int((4 * cm) ** 2)) & allowed
         grown = keep_touching(grown | (labels == head), labels == head) & (labels != head)
         if (grown & cloth).sum() > MOST_CLOTH * cloth.sum():

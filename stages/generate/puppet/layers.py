@@ -117,7 +117,8 @@ def build_layer(
     depth = _smooth(depth[:, None], cell, shape, 0.8 * cm / step, 4 * cm / step, far)[:, 0]
     if name == "head" and hair is not None and hair.any():
         weights, depth = _hang(view, lattice, weights, depth, distance)
-        depth = _smooth(depth[:, None], cell, shape, 2 * cm / step, 2 * cm / step, far)[:, 0]
+        even = _smooth(depth[:, None], cell, shape, 2 * cm / step, 2 * cm / step, far)[:, 0]
+        depth += smoothstep(0.0, 2 * cm, distance) * (even - depth)  # the head itself keeps its own depth
     joints, weights = strongest_joints(weights)
     fall = np.exp(-((distance / (3 * cm)) ** 2))
     bound = barycentric * fall[:, None]

@@ -11,14 +11,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
-from numba import njit
 
+from stages.compiled import njit
 from stages.generate.puppet.nearest import nearest_marked
 
 RADIUS = 3
 COARSEST_SIDE = 56
 """Longer side, pixels, of the picture in which the hole is first filled."""
-SEARCHED_SIDE = 640
+SEARCHED_SIDE = 448
 """Longer side of the finest picture in which patches are searched; a finer one takes them from there."""
 TEXTURE_WEIGHT = 4.0
 """Weight of a difference of texture (mean gradient) over one of colour."""
@@ -103,9 +103,10 @@ def _pyramid(rgb: np.ndarray, hole: np.ndarray, usable: np.ndarray) -> list[tupl
             share = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
             known = (smaller > 0.5).astype(np.float32)
         unknown = known < 0.5
-        border = (RADIUS,) * 4
-        padded = cv2.copyMakeBorder(picture, *border, cv2.BORDER_REFLECT_101)
-        outside = cv2.copyMakeBorder(unknown.astype(np.uint8), *border, cv2.BORDER_REFLECT_101) > 0
+        padded = cv2.copyMakeBorder(picture, RADIUS, RADIUS, RADIUS, RADIUS, cv2.BORDER_REFLECT_101)
+        outside = (
+            cv2.copyMakeBorder(unknown.astype(np.uint8), RADIUS, RADIUS, RADIUS, RADIUS, cv2.BORDER_REFLECT_101) > 0
+        )
         centres = np.zeros(outside.shape, bool)
         clear = cv2.erode((share > 0.99).astype(np.uint8), np.ones((2 * RADIUS + 1,) * 2, np.uint8), borderValue=0)
         centres[RADIUS:-RADIUS, RADIUS:-RADIUS] = clear > 0
@@ -159,7 +160,7 @@ def membrane(picture: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     return smooth.astype(np.float32)
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def patch_cost(picture, guess, ty, tx, sy, sx, radius, height_cost, bound):
     """Mean squared distance of two patches over pixels, summed over channels, and the cost of the height moved.
 
@@ -186,7 +187,7 @@ def patch_cost(picture, guess, ty, tx, sy, sx, radius, height_cost, bound):
     return total / count + extra
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def peel(picture, unknown, centres, guess, radius, height_cost):
     """Fill `unknown` from its edge inward, in place: each pixel becomes the centre of the patch most like its known
     surroundings and the colours `guess`. centres (N, 2): rows and columns of usable patches; all of them are tried."""
@@ -241,7 +242,7 @@ def peel(picture, unknown, centres, guess, radius, height_cost):
         left -= count
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def search(picture, guess, order, targets, centres, places, cost, radius, rounds, height_cost, seed):
     """PatchMatch: better `places` (H, W, 2) and their `cost` (H, W) for the pixels in `order` (N, 2), in place.
 
@@ -281,7 +282,7 @@ def search(picture, guess, order, targets, centres, places, cost, radius, rounds
             cost[y, x], places[y, x, 0], places[y, x, 1] = best, by, bx
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
+@njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)
 def vote(picture, unknown, places, cost, trust, radius, sharp):
     """Give every unknown pixel what the patches over it show there, in place: the mean, weighted by `trust` (H, W) of
     their centres and by their likeness; with `sharp`, of the most alike only."""

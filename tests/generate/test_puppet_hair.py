@@ -1,0 +1,68 @@
+"""Hair that hangs beside the head belongs to it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stages.generate.puppet.build import label_parts
+from stages.generate.puppet.face import OVAL, face_area
+from stages.generate.puppet.hair import hanging_hair
+from stages.generate.puppet.parts import LAYERS
+from stages.generate.puppet.texture import unlike
+from stages.generate.puppet.view import View, make_view
+from tests.generate.conftest import Astronaut
+
+HAIR, SKIN, CLOTH = (120, 60, 20), (220, 170, 150), (40, 60, 160)
+
+
+def painted(astronaut: Astronaut, tresses: bool) -> tuple[View, np.ndarray, np.ndarray, np.ndarray]:
+    """The astronaut in three plain colours, with or without hair down to the shoulders; matte, labels and face."""
+    view = make_view(astronaut.rgb, astronaut.motion, astronaut.puppet.rig, astronaut.puppet.size)
+    head, torso = (list(LAYERS).index(name) for name in ("head", "torso"))
+    height, width = view.photo.shape[:2]
+    skin = view.points[view.rig.body.sets["face_skin"], :2]
+    ring = np.zeros((478, 2), np.float32)
+    turn = np.linspace(0, 2 * np.pi, len(OVAL), endpoint=False)
+    ring[list(OVAL)] = skin.mean(0) + 0.4 * np.ptp(skin, axis=0) * np.stack([np.cos(turn), np.sin(turn)], 1)
+    face = face_area(view, ring)
+    centre = skin.mean(0)
+    y, x = np.mgrid[:height, :width]
+    cm = view.centimetre_px
+    crown = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2 < (14 * cm) ** 2) & (y < centre[1] + 2 * cm)
+    labels = np.where(y < centre[1] + 8 * cm, head, torso)
+    labels[(y > centre[1]) & (np.abs(x - centre[0]) > 8 * cm)] = torso
+    hanging = (np.abs(np.abs(x - centre[0]) - 11 * cm) < 2.5 * cm) & (y > centre[1]) & (y < centre[1] + 20 * cm)
+    alpha = ((y > centre[1] + 9 * cm) | crown | face | (hanging if tresses else face)).astype(np.float32)
+    photo = np.full((height, width, 3), CLOTH, np.uint8)
+    photo[crown] = HAIR
+    if tresses:
+        photo[hanging] = HAIR
+    photo[face] = SKIN
+    view.photo = photo
+    return view, alpha, labels, face
+
+
+def test_hair_over_the_shoulders_is_the_heads_and_cloth_is_not(astronaut: Astronaut) -> None:
+    """Two tresses that hang from the crown over the trunk are found, nine tenths of them; without them, nothing is."""
+    view, alpha, labels, face = painted(astronaut, tresses=True)
+    hair = np.all(view.photo == HAIR, -1) & (labels != list(LAYERS).index("head")) & (alpha > 0.9)
+    found = hanging_hair(view, alpha, labels, face)
+    assert hair.sum() > 200
+    assert found[hair].mean() > 0.9
+    assert (found & ~hair).sum() < 0.3 * hair.sum()
+    view, alpha, labels, face = painted(astronaut, tresses=False)
+    crown = np.all(view.photo == HAIR, -1)
+    assert (hanging_hair(view, alpha, labels, face) & ~crown).mean() < 0.002
+
+
+def test_without_a_face_no_hair_is_sought(astronaut: Astronaut) -> None:
+    """Where no face was found the labels stay as they are."""
+    view, alpha, _, face = painted(astronaut, tresses=True)
+    _, hair = label_parts(view, alpha, (False, False), np.zeros_like(face))
+    assert not hair.any()
+
+
+def test_a_sleeve_in_shadow_is_like_the_other_and_a_black_helmet_is_not() -> None:
+    """Red and dark red differ by less than 20 under one light; orange and black by more than 100."""
+    assert unlike(np.array([222.0, 72, 65]), np.array([120.0, 38, 35])) < 20
+    assert unlike(np.array([220.0, 105, 65]), np.array([5.0, 5, 5])) > 100
