@@ -15,6 +15,7 @@ from stages.artifacts.atomic import atomic_path
 from stages.artifacts.provenance import VERSION
 from stages.artifacts.text_files import parse_json
 from stages.errors import InputError
+from stages.held_signals import signals_held
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 KINDS = {"wan": "trainedAlgorithmicMedia", "puppet": "compositeSynthetic"}
@@ -39,7 +40,7 @@ def sign(video: Path, out: Path, certificate: Path, key: Path, algorithm: str = 
     manifest = c2pa_manifest(record, video.name)
     with atomic_path(out) as part:
         part.unlink()
-        with _as_input_error(c2pa, certificate):
+        with signals_held(), _as_input_error(c2pa, certificate):
             signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain.encode(), private.encode(), None))
             with signer, c2pa.Builder(manifest) as builder:
                 builder.sign_file(video, part, signer)
