@@ -128,8 +128,8 @@ def _check_values(clip: ClipLine, where: str) -> None:
         if value is not None and not 0 <= value <= MAX_FRAMES:
             raise InputError(f"{where}: '{name}' is {value}, expected 0 to {MAX_FRAMES}")
     for name, value in clip.figures.items():
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise InputError(f"{where}: figure '{name}' is {value!r:.40}, expected a number")
+        if not isinstance(value, (str, int, float)) or (isinstance(value, float) and not math.isfinite(value)):
+            raise InputError(f"{where}: figure '{name}' is {value!r:.40}, expected a number or a word")
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -31,7 +31,7 @@ LINE: dict[str, Any] = {"video": "a.mp4", "motion": "a.npz", "first_frame": 0, "
         ({"motion": None}, "needs a motion"),
         ({"figures": {"a": float("nan")}}, "figure 'a' is nan, expected a number"),
         ({"figures": {"a": float("inf")}}, "figure 'a' is inf, expected a number"),
-        ({"figures": {"a": "b"}}, "figure 'a' is 'b', expected a number"),
+        ({"figures": {"a": [1]}}, r"figure 'a' is \[1\], expected a number"),
     ],
 )
 def test_a_value_of_no_clip_is_refused(changed: dict[str, Any], told: str | None, tmp_path: Path) -> None:

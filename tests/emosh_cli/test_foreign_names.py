@@ -44,7 +44,7 @@ def test_a_training_cache_lists_its_own_files(tmp_path: Path, file: object) -> N
     (tmp_path / "cache" / "common.safetensors").write_bytes(b"")
     said = refused("train", "--plan", tmp_path / "cache")
     assert "index.json" in said
-    assert "cannot name a file" in said
+    assert ("cannot name a file" if isinstance(file, str) else "is damaged") in said
 
 
 def test_a_remembered_clip_names_features_beside_it(tmp_path: Path) -> None:

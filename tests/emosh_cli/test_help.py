@@ -87,7 +87,11 @@ COMMANDS = {
     | WORK
     | TALK,
     "retarget": {"--ref", "--no-disentangle", "--no-contacts"} | BODY | OUT | WORK | TALK,
-    "render-cond": {"--size", "--zoom", "--no-hybrid", "--drawing", "--framing", "--ref"} | BODY | OUT | WORK | TALK,
+    "render-cond": {"--size", "--zoom", "--no-hybrid", "--drawing", "--framing", "--ref", "--camera"}
+    | BODY
+    | OUT
+    | WORK
+    | TALK,
     "encode": {
         "--ref",
         "--cond",
@@ -110,7 +114,17 @@ COMMANDS = {
     "curate": {"--workers", "--jobs", "--engine", "--synthetic", "--first", "--motion"} | BODY | OUT | WORK | TALK,
     "inspect": TALK,
     "sign": {"--certificate", "--key", "--algorithm"} | OUT | WORK | TALK,
-    "export": {"--to", "--fps", "--ref", "--ref-motion", "--video", "--video-motion", "--framing"}
+    "export": {
+        "--to",
+        "--fps",
+        "--ref",
+        "--ref-motion",
+        "--video",
+        "--video-motion",
+        "--framing",
+        "--lock-feet",
+        "--no-lock-feet",
+    }
     | BODY
     | OUT
     | WORK

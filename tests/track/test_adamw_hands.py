@@ -17,7 +17,7 @@ from stages.priors.prior import Prior, empty_prior
 from stages.track.adamw import BODY_COLUMNS, FINGER_COLUMNS, LIMB_POINTS, Objective, _gain, losses, moving_average
 from stages.track.adamw_hands import Hand, HandCheck, is_valid
 from stages.track.config import TrackConfig
-from stages.track.fit import _Fit, fit
+from stages.track.fit import _Clip, _Fit, fit
 from stages.track.solvers import Task
 from stages.track.targets import BODY_POINTS
 from tests.motions import standing
@@ -71,7 +71,7 @@ def test_an_invalid_hand_is_held_outside_the_picture() -> None:
 
 def task_of(body: Body, motion: Motion, config: TrackConfig, prior: Prior | None = None) -> Task:
     """The task of a whole clip on exact keypoints."""
-    one = _Fit(observe(body, motion), body, config, lambda *_: None, prior)
+    one = _Fit(_Clip.of(observe(body, motion), body, config), config, lambda *_: None, prior)
     return one._task(one.guess, np.arange(len(motion)), one.active_shape, None)
 
 

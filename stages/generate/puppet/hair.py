@@ -28,6 +28,9 @@ LIKE = 0.5
 ROUNDS = 3
 FEWEST = 60
 """With fewer pixels of hair above the face the person is bald, or wears a hat."""
+MOST_SKIN = 0.5
+"""With more of the face in the hair's colour the person is bald, or the two cannot be told apart: 0.04 to 0.36 on
+twelve photos with hair, 0.62 on a bald head. Chosen here."""
 MOST_CLOTH = 0.7
 """Hair never is more than this share of all that the photo shows below the head; a dark shirt would be."""
 MOST_AREA = 6.0
@@ -73,6 +76,8 @@ def hanging_hair(
     for _ in range(ROUNDS):  # hair in shadow is known once the hair beside it is
         hair, other = _histogram(bins[known | found]), _histogram(bins[cloth & ~found]) + skin
         share = hair / np.maximum(hair + 0.5 * other, 1e-9)
+        if (share[bins[erode(face, 0.5 * cm)]] > LIKE).mean() > MOST_SKIN:
+            break
         like = cv2.blur(share[bins].astype(np.float32), (2 * round(0.4 * cm) + 1,) * 2) > LIKE
         if chest.any() and like[chest].mean() > LIKE:  # a shirt of the hair's colour
             break

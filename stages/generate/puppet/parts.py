@@ -78,7 +78,11 @@ def label_pixels(
 
 
 def _free_of_hands(labels: np.ndarray, covered: np.ndarray, reach: float) -> np.ndarray:
-    """Give what is farther than `reach` from a hand's mesh, cloth or hair beside it, to the nearest other part."""
+    """Give what is farther than `reach` from a hand's mesh, cloth or hair beside it, to the nearest other part.
+
+    A hand whose mesh lies beside it in the photo is not given to its arm: it would stick out of the arm as a spike.
+    """
+    arms = [row for row, name in enumerate(LAYERS) if name.endswith("arm")]
     hands = [row for row, name in enumerate(LAYERS) if name.endswith("hand")]
     far = np.zeros(labels.shape, bool)
     for row in hands:
@@ -87,7 +91,8 @@ def _free_of_hands(labels: np.ndarray, covered: np.ndarray, reach: float) -> np.
     if not far.any() or not others.any():
         return labels
     _, rows, columns = nearest_marked(others)
-    return np.where(far, labels[rows, columns], labels)
+    nearest = labels[rows, columns]
+    return np.where(far & ~np.isin(nearest, arms), nearest, labels)
 
 
 def _fill_unlabelled(labels: np.ndarray, person: np.ndarray) -> np.ndarray:
