@@ -123,7 +123,6 @@ COMMANDS = {
         "--video-motion",
         "--framing",
         "--lock-feet",
-        "--no-lock-feet",
     }
     | BODY
     | OUT
