@@ -113,10 +113,13 @@ def told_by_two(
     """The losses that the main one of two processes ends with, and the folder of their run."""
     (out := tmp_path / "out").mkdir()
     runs = two_ranks(function, base.path, cache.folder, out, config)
+    patience = threading.Timer(120, lambda: [run.kill() for run in runs])
+    patience.start()
     try:
         said = [run.told() for run in runs]
         assert [run.wait() for run in runs] == [0, 0], said
     finally:
+        patience.cancel()
         for run in runs:
             run.kill()
     processes, losses = json.loads(said[0][0].strip().splitlines()[-1])
