@@ -103,11 +103,17 @@ class _Clip:
 
     @staticmethod
     def of(observations: Observations, body: Body, config: TrackConfig) -> _Clip:
-        observations, exchanged = _with_sides_repaired(observations, config)
+        gates = gate(observations, GateConfig(off=config.gates_off))
+        exchanged = np.zeros(len(observations), bool)
+        if SIDES not in config.gates_off:
+            exchanged = exchanged_sides(observations, gates.valid[:, 0], gates.valid[:, 1])
+        if exchanged.any():
+            observations = with_sides_exchanged(observations, exchanged)
+            gates = gate(observations, GateConfig(off=config.gates_off))
         columns = shape_columns(body, config.betas, config.head_betas)
         return _Clip(
-            observations, exchanged, gate(observations, GateConfig(off=config.gates_off)),
-            body, columns, skeleton_of(body, columns), priors_of(body, config), collapsed_parts(body, config),
+            observations, exchanged, gates, body, columns,
+            skeleton_of(body, columns), priors_of(body, config), collapsed_parts(body, config),
         )  # fmt: skip
 
     def select(self, rows: Int[np.ndarray, "chosen"]) -> _Clip:
@@ -412,17 +418,6 @@ class _Fit:
         pair = joint_places(self.skeleton, state)[:, shoulders]
         width = np.linalg.norm(pair[:, 0] - pair[:, 1], axis=-1)
         return (self.focal_px * width / np.maximum(pair[..., 2].mean(1), 0.1)).astype(np.float32)
-
-
-def _with_sides_repaired(
-    observations: Observations, config: TrackConfig
-) -> tuple[Observations, Bool[np.ndarray, "frames"]]:
-    """The observations with the right labels of left and right, and the frames in which they were exchanged."""
-    if SIDES in config.gates_off:
-        return observations, np.zeros(len(observations), bool)
-    valid = gate(observations, GateConfig(off=config.gates_off)).valid
-    exchanged = exchanged_sides(observations, valid[:, 0], valid[:, 1])
-    return with_sides_exchanged(observations, exchanged) if exchanged.any() else observations, exchanged
 
 
 def stature_of(body: Body, columns: np.ndarray, height_cm: float) -> Stature:
