@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Float
 
-from stages.artifacts.motion import Motion
+from stages.artifacts.motion import Motion, select_rows
 from stages.artifacts.provenance import Provenance
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
@@ -49,13 +49,8 @@ def scripted_motion(reference: Motion, body: Body, seconds: float = 4.0, fps: Fr
     blink = _blinks(phase, seconds)
     for column in (row for row, name in enumerate(body.expression_names) if name.startswith("eyeBlink")):
         expression[:, column] = np.maximum(expression[:, column], blink)
-    repeat = {
-        name: getattr(reference, name)[row]
-        for name in ("trans", "K", "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px")
-    }
     return replace(
-        reference,
-        **repeat,
+        select_rows(reference, row),
         poses=poses.astype(np.float32),
         expression=expression.astype(np.float32),
         fps=fps,
@@ -66,7 +61,6 @@ def scripted_motion(reference: Motion, body: Body, seconds: float = 4.0, fps: Fr
         world_t=None,
         camera=None,
         floor=None,
-        contacts=None,
         gates=None,
         expected_mm=None,
         expected_px=None,

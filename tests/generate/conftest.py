@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.artifacts.motion import Motion
+from stages.artifacts.motion import Motion, select_rows
 from stages.artifacts.provenance import Provenance
 from stages.body.model import Body
 from stages.generate.puppet.build import build_puppet
@@ -50,12 +50,8 @@ def astronaut(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Astronaut
 def repeated(motion: Motion, times: np.ndarray) -> Motion:
     """A clip that keeps a photo's pose; `times` are the times of its rows in seconds."""
     rows = np.zeros(len(times), int)
-    per_frame = (
-        "trans", "poses", "expression", "K", "valid", "confidence", "error_px", "face_height_px", "shoulder_width_px",
-    )  # fmt: skip
     return replace(
-        motion,
-        **{name: getattr(motion, name)[rows].copy() for name in per_frame},
+        select_rows(motion, rows),
         expected_mm=None,
         expected_px=None,
         frame_index=np.arange(len(times)),
