@@ -37,7 +37,7 @@ MotionFile = Annotated[
 RefPhoto = Annotated[
     Path | None,
     typer.Option(
-        "--ref", metavar="PHOTO", help="The reference photo: body shape, and identity if ArcFace is installed."
+        "--ref", metavar="PHOTO", help="The reference photo: body shape, and identity if a face network is installed."
     ),
 ]
 Tracked = Annotated[

@@ -202,17 +202,22 @@ def _colour_curves(job: ClipJob) -> dict[str, Any]:
 
 
 def _measure_identity(job: ClipJob, figures: dict[str, float]) -> dict[str, Any]:
-    """Add the identity figures. Returns the curve; empty if no face network is installed."""
-    from stages.evaluate.identity import identity_section
+    """Add the identity figures. Returns a curve for each installed face network."""
+    from stages.evaluate.identity import identity_sections
 
     assert job.photo is not None
-    section, _ = identity_section(job.result, job.photo)
-    if section is None:
-        return {}
-    figures |= {"ips_misses_as_zero": section["misses_as_zero"]["mean"], "detection_rate": section["detection_rate"]}
-    if section["cosine"]["mean"] is not None:
-        figures["ips"] = section["cosine"]["mean"]
-    return {"identity": [section["seconds"], section["cosine"]["per_frame"]]}
+    sections, _ = identity_sections(job.result, job.photo)
+    curves = {}
+    for name, figure, key in (("identity", "cosine", "ips"), ("face_distance", "distance", "face_distance")):
+        if name in sections:
+            section = sections[name]
+            figures["detection_rate"] = section["detection_rate"]
+            if section[figure]["mean"] is not None:
+                figures[key] = section[figure]["mean"]
+            curves[name] = [section["seconds"], section[figure]["per_frame"]]
+    if "identity" in sections:
+        figures["ips_misses_as_zero"] = sections["identity"]["misses_as_zero"]["mean"]
+    return curves
 
 
 def _measure_shape(job: ClipJob, figures: dict[str, float]) -> None:

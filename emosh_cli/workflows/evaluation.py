@@ -78,17 +78,16 @@ def _sections(run: Run, inputs: EvaluationInputs, configs: dict[str, Any]) -> tu
         own, sections = _pose_sections(run, inputs, configs["track"])
         report |= sections
     if inputs.ref is not None:
-        from stages.evaluate.identity import identity_section
+        from stages.evaluate.identity import identity_sections
 
         if config.shape_frames:
             report["shape"] = _shape_section(run, inputs, configs, own)
         else:
             left_out["shape"] = "not asked for: evaluate.shape_frames is 0"
-        section, used = identity_section(inputs.result, inputs.ref, progress)
+        sections, used = identity_sections(inputs.result, inputs.ref, progress)
         left_out |= used.left_out
-        if section is not None:
-            report["identity"] = section
-            weights = {**weights, **used.weights}
+        report |= sections
+        weights = {**weights, **used.weights}
     report["left_out"] = left_out
     for figure in set(left_out) - set(NEEDS_MANY_CLIPS):
         run.console.note(f"left out: {figure}: {left_out[figure]}")
@@ -139,6 +138,7 @@ SUMMARY_FIGURES = {
     "paired.lpips_vgg.mean": "LPIPS (vgg) {:.4f}",
     "identity.cosine.mean": "identity {:.3f}",
     "identity.misses_as_zero.mean": "({:.3f} with misses as zero)",
+    "face_distance.distance.mean": "face distance {:.3f}",
     "colour.from_truth.mean": "colour off by {:.1f} (CIE76)",
     "colour.from_start.per_second": "colour drifts {:+.2f} per second",
     "pose.upper_body_mm": "upper body off by {:.0f} mm",

@@ -24,6 +24,7 @@ EXTRAS = {
     "rerun-sdk": ("view", "emosh view"),
     "ray": ("ray", "emosh curate --engine ray"),
     "gguf": ("gguf", "emosh generate --model FILE.gguf"),
+    "dlib-bin": ("identity", "identity in emosh evaluate --ref"),
 }
 """Package -> (the extra of emosh that installs it, what it is for)."""
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")

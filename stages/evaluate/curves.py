@@ -15,6 +15,7 @@ PANELS = {
     "colour: distance from the truth at the same time (CIE76)": ("colour", "from_truth"),
     "lightness (CIELAB L)": ("colour", "lightness"),
     "identity: ArcFace cosine with the photo (gaps: no face found)": ("identity", "cosine"),
+    "identity: dlib's distance to the photo (gaps: no face found)": ("face_distance", "distance"),
 }
 """Heading -> section and figure of the report that hold its curve."""
 
@@ -38,6 +39,7 @@ HEADINGS = {
     "colour from_start": "colour: distance from the first frame (CIE76)",
     "colour from_truth": "colour: distance from the truth at the same time (CIE76)",
     "identity": "identity: ArcFace cosine with the photo",
+    "face_distance": "identity: dlib's distance to the photo",
 }
 
 

@@ -107,6 +107,16 @@ REPORT = (
     Entry("identity.cosine.per_frame", "numbers", "one value per frame, null where no face was found"),
     Entry("identity.misses_as_zero", "object", "cosine over all frames, a missed face counts as 0"),
     Entry("identity.by_yaw", "list", "means by how far the head is turned"),
+    Entry("face_distance", "object", "distance to the photo's face by dlib's network", required=False),
+    Entry("face_distance.definition", "text", "how faces are found, placed and compared"),
+    Entry("face_distance.networks", "object", "the face network's file"),
+    Entry("face_distance.frames", "number", "frames searched for a face", least=0),
+    Entry("face_distance.detection_rate", "number", "share of frames in which a face was found", least=0, most=1),
+    Entry("face_distance.distance", "object", "distance over the frames with a face"),
+    Entry("face_distance.distance.mean", "number", "mean over the frames with a face", required=False, least=0, most=2),
+    Entry("face_distance.distance.interval_95", "numbers", "95 % bootstrap interval of that mean", required=False),
+    Entry("face_distance.distance.per_frame", "numbers", "one value per frame, null where no face was found"),
+    Entry("face_distance.by_yaw", "list", "means by how far the head is turned"),
     Entry("shape", "object", "body shape of single frames compared with the photo's", required=False),
     Entry("shape.definition", "text", "how shapes are compared"),
     Entry("shape.frames", "number", "frames in which a person was found", least=0),
@@ -174,6 +184,7 @@ _SAME_LENGTH = (
         for name in ("lightness", "chroma", "contrast", "from_start", "from_truth")
     ),
     ("identity.cosine.per_frame", "identity.frames"),
+    ("face_distance.distance.per_frame", "face_distance.frames"),
 )
 """A list, and the number of its values, or a list of the same length."""
 

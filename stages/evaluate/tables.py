@@ -43,7 +43,7 @@ PICTURES = (
 )  # fmt: skip
 IDENTITY = (
     Figure("ips", "IPS", True), Figure("ips_misses_as_zero", "IPS, misses as 0", True),
-    Figure("detection_rate", "faces found", True),
+    Figure("face_distance", "face distance, dlib", False), Figure("detection_rate", "faces found", True),
 )  # fmt: skip
 SHAPE = (
     Figure("shape_cosine", "betas cosine", True), Figure("shape_sizeless", "cosine at one height", True),
@@ -53,7 +53,7 @@ SETS = (Figure("fid", "FID", False, 2), Figure("fvd", "FVD", False, 2))
 TABLES: dict[int, tuple[str, tuple[Figure, ...]]] = {
     1: ("Self-driven: similarity to the real video", PICTURES),
     2: ("Cross-driven: identity", IDENTITY),
-    4: ("Ablation: one switch off at a time", (*PICTURES, *IDENTITY[:2], *SHAPE[:3])),
+    4: ("Ablation: one switch off at a time", (*PICTURES, *IDENTITY[:3], *SHAPE[:3])),
     5: ("Shape consistency", SHAPE),
     7: ("Distributions", SETS),
 }

@@ -6,12 +6,43 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from stages.body.store import home
 from stages.evaluate.config import EvaluateConfig
+from stages.evaluate.faces import Face, Rgb
 from stages.evaluate.networks import load
+from stages.evaluate.networks.dlib_face import installed_dlib, open_dlib
 from stages.evaluate.networks.installed import InstalledNetwork, installed
 from stages.evaluate.networks.known_files import known_file_names
 from stages.evaluate.protocols import protocol
+
+ARCFACE = (
+    "cosine of ArcFace embeddings, frame against photo; of the largest face, found by MediaPipe's detectors and face "
+    "mesh; a similarity transform brings its irises, nose tip and mouth corners onto insightface's 112x112 template; "
+    "mean over the frames with a face; misses_as_zero: mean over all frames, a missed face counts as 0"
+)
+DLIB = (
+    "Euclidean distance of embeddings by dlib's face network, frame against photo, 0 for equal ones; below 0.6 dlib "
+    "takes two faces for one person; of the largest face, found by MediaPipe's detectors and face mesh, whose eye "
+    "corners and base of the nose place it in dlib's 150x150 chip; mean over the frames with a face"
+)
+NO_DLIB = 'dlib\'s face network is not installed: pip install "emosh[identity]"'
+
+
+@dataclass(frozen=True)
+class FaceNetwork:
+    """A network that tells faces apart, as a section of the report."""
+
+    section: str
+    """`identity` or `face_distance`."""
+    figure: str
+    """The name of what it measures in that section."""
+    definition: str
+    embed: Callable[[Rgb, Face], np.ndarray]
+    """A picture and a face in it -> features."""
+    compare: Callable[[np.ndarray, np.ndarray], float]
+    """Features of two faces -> the figure."""
 
 
 @dataclass
@@ -91,6 +122,11 @@ def available_networks(config: EvaluateConfig) -> MetricNetworks:
                 found.definitions[figure] = f"resized as {fid_form(config)}"
         else:
             found.left_out[figure] = how_to_add(part, what)
+    dlib = installed_dlib()
+    if dlib is None:
+        found.left_out["face_distance"] = NO_DLIB
+    else:
+        found.use("face_distance", [dlib])
     return found
 
 
@@ -99,12 +135,23 @@ def how_to_add(name: str, what: str) -> str:
     return f"{what} is not installed: emosh models add {name} FILE ({known_file_names(name)})"
 
 
-def face_network() -> tuple[Any, MetricNetworks]:
-    """The function that embeds aligned faces for `stages.evaluate.identity`, or None, and the network's record."""
-    found, opening = MetricNetworks(), load.arcface(home())
+def face_networks() -> tuple[list[FaceNetwork], MetricNetworks]:
+    """The networks that tell faces apart, opened; those that are not installed are in `left_out`."""
+    found, opening, dlib = MetricNetworks(), load.arcface(home()), installed_dlib()
+    networks = []
     if opening is None:
         found.left_out["identity"] = how_to_add("arcface", "the face network")
-        return None, found
-    embed, network = opening
-    found.use("identity", [network])
-    return embed, found
+    else:
+        embed, network = opening
+        networks.append(FaceNetwork("identity", "cosine", ARCFACE, lambda _, face: embed([face.aligned])[0], np.dot))
+        found.use("identity", [network])
+    if dlib is None:
+        found.left_out["face_distance"] = NO_DLIB
+    else:
+        networks.append(FaceNetwork("face_distance", "distance", DLIB, open_dlib(), _distance))
+        found.use("face_distance", [dlib])
+    return networks, found
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.linalg.norm(one - other))
