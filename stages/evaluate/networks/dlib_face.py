@@ -8,9 +8,11 @@ people .58 or more.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -37,8 +39,7 @@ def installed_dlib() -> InstalledNetwork | None:
 
 def open_dlib() -> Callable[[Rgb, Face], Float[np.ndarray, "128"]]:
     """A function that embeds one face of a picture. Call it where `installed_dlib` is not None."""
-    import dlib
-
+    dlib: Any = importlib.import_module("dlib")  # a compiled module without types
     network = dlib.face_recognition_model_v1(str(_file()))
 
     def embed(rgb: Rgb, face: Face) -> Float[np.ndarray, "128"]:
