@@ -70,7 +70,8 @@ def write_recording(
 def read_provenance(path: Path) -> str | None:
     """The provenance JSON of a recording; None if it has none, is damaged, or rerun-sdk is not installed.
 
-    A process of its own reads it, because rerun aborts its process on some damaged files.
+    A process of its own reads it, because rerun aborts its process on some damaged files, and takes the memory that
+    others claim. There it has READ_BYTES and ten times the file's size.
     """
     try:
         rerun_package()
@@ -82,9 +83,17 @@ def read_provenance(path: Path) -> str | None:
     return told.stdout.decode("utf-8", "replace") or None if told.returncode == 0 else None
 
 
-READ_SECONDS = 60
-_READ = """
-import sys, rerun
+READ_SECONDS, READ_BYTES = 60, 3 * 2**30
+_READ = f"""
+import os, sys
+try:
+    import resource
+except ImportError:  # Windows has no such bound
+    pass
+else:
+    room = {READ_BYTES} + 10 * os.path.getsize(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (room, room))
+import rerun
 view = rerun.dataframe.load_recording(sys.argv[1]).view(index="frame", contents="/provenance")
 rows = view.select_static().read_all()
 texts = [rows.column(name).to_pylist() for name in rows.column_names if name.endswith("Text")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -93,6 +94,25 @@ def test_it_says_what_it_was_made_from(body: Body, recording: Path) -> None:
     """Provenance comes back from the file."""
     record = json.loads(str(read_provenance(recording)))
     assert (record["stage"], record["weights"]["body"]) == ("view", body.sha256)
+
+
+def test_a_message_that_claims_gigabytes_takes_none(recording: Path, tmp_path: Path) -> None:
+    """Each message says how long it is. One that says 4 GiB gives no provenance, and stays below a fifth of that."""
+    whole = recording.read_bytes()
+    start = whole.rindex(b"\x02" + bytes(7))
+    assert 0 < int.from_bytes(whole[start + 8 : start + 16], "little") < len(whole)
+    (tmp_path / "liar.rrd").write_bytes(whole[: start + 8] + b"\xff\xff\xff\xff" + whole[start + 12 :])
+    told = subprocess.run([sys.executable, "-c", _PEAK, tmp_path / "liar.rrd"], capture_output=True, check=True)
+    found, peak_kib = told.stdout.split()
+    assert found == b"None"
+    assert int(peak_kib) < 800 * 1024
+
+
+_PEAK = """
+import resource, sys
+from stages.export.recording import read_provenance
+print(read_provenance(sys.argv[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 def test_too_short_a_video_is_refused(body: Body, recording: Path, tmp_path: Path) -> None:
