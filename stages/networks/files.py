@@ -7,7 +7,10 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
 LICENCE = "Apache-2.0"
-"""Of the mediapipe wheel that holds the files. The model cards could not be opened here."""
+"""Of the mediapipe wheel that holds the files. Google's model cards could not be opened here. By the records of others
+who read them, those of pose (BlazePose GHUM 3D), hands (Hand Tracking), near faces (BlazeFace short range), face points
+(Face Mesh V2) and the matte (Selfie Segmentation) say Apache License 2.0. For far faces, for the older face points with
+attention that emosh runs, and for `hand_crop`, which has no card, the wheel's licence is all there is."""
 SOURCE = "the wheel mediapipe 0.10.21, converted by tools/convert_networks.py"
 
 
