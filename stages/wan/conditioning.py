@@ -40,17 +40,18 @@ def image_embeds(
 @torch.no_grad()
 def prompt_embeds(encoder: Any, tokenizer: Any, prompt: str) -> Float[Tensor, "1 512 text_dim"]:
     """UMT5's 512 tokens. Those after the end of the text are zeros, because the cross-attention has no mask."""
-    inputs = tokenizer(
-        [clean_prompt(prompt)],
-        padding="max_length",
-        max_length=TEXT_TOKENS,
-        truncation=True,
-        add_special_tokens=True,
-        return_attention_mask=True,
-        return_tensors="pt",
-    )
-    tokens, attention = inputs.input_ids.to(encoder.device), inputs.attention_mask.to(encoder.device)
-    embeds = encoder(tokens, attention).last_hidden_state
+    with explained(Path(getattr(tokenizer, "name_or_path", "") or "the tokenizer"), "cannot read a text"):
+        inputs = tokenizer(
+            [clean_prompt(prompt)],
+            padding="max_length",
+            max_length=TEXT_TOKENS,
+            truncation=True,
+            add_special_tokens=True,
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        tokens, attention = inputs.input_ids.to(encoder.device), inputs.attention_mask.to(encoder.device)
+        embeds = encoder(tokens, attention).last_hidden_state
     length = int(attention.gt(0).sum())
     return torch.cat([embeds[:, :length], embeds.new_zeros(1, TEXT_TOKENS - length, embeds.shape[2])], dim=1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from stages.artifacts.provenance import Provenance
 from stages.errors import InputError
 from stages.wan import adapter
+from stages.wan.conditioning import prompt_embeds
 from stages.wan.folder import open_folder
 from stages.wan.loading import load_image_encoder, load_text_encoder, load_transformer, load_vae
 from stages.wan.lora_check import dropped_names
@@ -190,6 +192,22 @@ def test_weights_that_are_no_numbers(animate_folder: Path, tmp_path: Path, part:
     save_file(tensors, file, {"format": "pt"})
     with pytest.raises(InputError, match=f"{part}: .* holds nan or inf as (float32|bfloat16); fetch the file again"):
         load(open_folder(folder))
+
+
+@pytest.mark.parametrize("change", [{"pad_token": None}, {"words": "more than the encoder has"}])
+def test_a_tokenizer_that_does_not_fit(animate_folder: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    """A tokenizer that cannot pad, or has words that the encoder has no row for, is named at the first text."""
+    folder = Path(shutil.copytree(animate_folder, tmp_path / "model")) / "tokenizer"
+    if "words" in change:
+        words = json.loads((folder / "tokenizer.json").read_text())
+        words["model"]["vocab"] = [*words["model"]["vocab"], *([f"x{at}", -9.0] for at in range(600)), ["dance", 0.0]]
+        (folder / "tokenizer.json").write_text(json.dumps(words))
+    else:
+        config = json.loads((folder / "tokenizer_config.json").read_text())
+        (folder / "tokenizer_config.json").write_text(json.dumps(config | change))
+    encoder, tokenizer = load_text_encoder(open_folder(folder.parent))
+    with pytest.raises(InputError, match=r"tokenizer cannot read a text \(.*fetch the model again"):
+        prompt_embeds(encoder, tokenizer, "a dance")
 
 
 def test_a_prompt_encoder_larger_than_memory(animate_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
