@@ -32,7 +32,7 @@ def image_embeds(
     """Output of CLIP's second-to-last layer for a picture, which Wan2.1-I2V reads (257 tokens of 1280 numbers)."""
     from PIL import Image
 
-    with explained(Path(getattr(encoder, "name_or_path", "") or "the image encoder"), "cannot read a picture"):
+    with explained(_origin(encoder, "the image encoder"), "cannot read a picture"):
         inputs = processor(images=Image.fromarray(rgb), return_tensors="pt").to(encoder.device)
         return encoder(**inputs, output_hidden_states=True).hidden_states[-2]
 
@@ -40,7 +40,7 @@ def image_embeds(
 @torch.no_grad()
 def prompt_embeds(encoder: Any, tokenizer: Any, prompt: str) -> Float[Tensor, "1 512 text_dim"]:
     """UMT5's 512 tokens. Those after the end of the text are zeros, because the cross-attention has no mask."""
-    with explained(Path(getattr(tokenizer, "name_or_path", "") or "the tokenizer"), "cannot read a text"):
+    with explained(_origin(tokenizer, "the tokenizer"), "cannot read a text"):
         inputs = tokenizer(
             [clean_prompt(prompt)],
             padding="max_length",
@@ -51,9 +51,15 @@ def prompt_embeds(encoder: Any, tokenizer: Any, prompt: str) -> Float[Tensor, "1
             return_tensors="pt",
         )
         tokens, attention = inputs.input_ids.to(encoder.device), inputs.attention_mask.to(encoder.device)
+    with explained(_origin(encoder, "the text encoder"), "cannot embed a text"):
         embeds = encoder(tokens, attention).last_hidden_state
     length = int(attention.gt(0).sum())
     return torch.cat([embeds[:, :length], embeds.new_zeros(1, TEXT_TOKENS - length, embeds.shape[2])], dim=1)
+
+
+def _origin(part: Any, otherwise: str) -> Path:
+    """The folder that transformers loaded the part from, for a message."""
+    return Path(getattr(part, "name_or_path", "") or otherwise)
 
 
 def clean_prompt(prompt: str) -> str:

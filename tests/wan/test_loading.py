@@ -194,19 +194,35 @@ def test_weights_that_are_no_numbers(animate_folder: Path, tmp_path: Path, part:
         load(open_folder(folder))
 
 
-@pytest.mark.parametrize("change", [{"pad_token": None}, {"words": "more than the encoder has"}])
-def test_a_tokenizer_that_does_not_fit(animate_folder: Path, tmp_path: Path, change: dict[str, Any]) -> None:
-    """A tokenizer that cannot pad, or has words that the encoder has no row for, is named at the first text."""
-    folder = Path(shutil.copytree(animate_folder, tmp_path / "model")) / "tokenizer"
-    if "words" in change:
-        words = json.loads((folder / "tokenizer.json").read_text())
-        words["model"]["vocab"] = [*words["model"]["vocab"], *([f"x{at}", -9.0] for at in range(600)), ["dance", 0.0]]
-        (folder / "tokenizer.json").write_text(json.dumps(words))
-    else:
-        config = json.loads((folder / "tokenizer_config.json").read_text())
-        (folder / "tokenizer_config.json").write_text(json.dumps(config | change))
-    encoder, tokenizer = load_text_encoder(open_folder(folder.parent))
-    with pytest.raises(InputError, match=r"tokenizer cannot read a text \(.*fetch the model again"):
+def set_key(file: Path, key: str, value: Any) -> None:
+    """Change one key of a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+
+
+def more_words(file: Path) -> None:
+    """Give a tokenizer 600 more words, the last of which every text has."""
+    words = json.loads(file.read_text())
+    words["model"]["vocab"] += [*([f"x{at}", -9.0] for at in range(600)), ["dance", 0.0]]
+    file.write_text(json.dumps(words))
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda folder: set_key(folder / "tokenizer/tokenizer_config.json", "pad_token", None),
+         "tokenizer cannot read"),
+        (lambda folder: more_words(folder / "tokenizer/tokenizer.json"), "text_encoder cannot embed"),
+        (lambda folder: set_key(folder / "text_encoder/config.json", "relative_attention_max_distance", -1),
+         "text_encoder cannot embed"),
+    ],
+)  # fmt: skip
+def test_what_shows_only_at_the_first_text(animate_folder: Path, tmp_path: Path, damage, told: str) -> None:
+    """A tokenizer that cannot pad, or has words that the encoder has no row for, and an encoder of impossible numbers
+    load; the first text names the part."""
+    folder = Path(shutil.copytree(animate_folder, tmp_path / "model"))
+    damage(folder)
+    encoder, tokenizer = load_text_encoder(open_folder(folder))
+    with pytest.raises(InputError, match=f"{told} a text .*fetch the model again"):
         prompt_embeds(encoder, tokenizer, "a dance")
 
 
