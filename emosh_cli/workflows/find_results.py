@@ -76,9 +76,11 @@ class FoundResult:
         return None if path is None else read_report(path)
 
     @cached_property
-    def retarget(self) -> dict[str, Any]:
-        """The retarget report."""
-        return self._retarget_record.notes.get("report", {})
+    def retarget(self) -> dict[str, float]:
+        """The numbers of the retarget report."""
+        report = self._retarget_record.notes.get("report")
+        numbers = report.items() if isinstance(report, dict) else ()
+        return {name: value for name, value in numbers if type(value) in (int, float)}
 
     @cached_property
     def _retarget_record(self) -> Provenance:

@@ -53,6 +53,8 @@ class Provenance:
             raise ValueError("not an emosh provenance record")
         if not all(isinstance(fields.get(key, {}), dict) for key in ("config", "inputs", "weights", "notes")):
             raise ValueError("not an emosh provenance record")
+        if not all(isinstance(each, str) for key in ("inputs", "weights") for each in fields.get(key, {}).values()):
+            raise ValueError("not an emosh provenance record")
         fields.pop("fingerprint", None)
         known = {key: fields[key] for key in Provenance.__dataclass_fields__ if key in fields}
         return Provenance(**known)

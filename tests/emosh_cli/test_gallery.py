@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from emosh_cli.workflows.find_results import find_results
@@ -73,6 +74,26 @@ def test_the_motion_that_generate_was_given(clip: Clip, tmp_path: Path) -> None:
     run = next(each for each in find_results(tmp_path) if each.result.name == "made.mp4")
     assert run.driver_motion == tmp_path / "some name.npz"
     assert run.driver == tmp_path / clip.drive.name
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"stage": "retarget", "notes": {"report": 3}},
+        {"stage": "retarget", "notes": {"report": {"height_ratio": "tall", "foot_slide_after_cm": [1]}}},
+        {"stage": "retarget", "inputs": {"driver": ["a"]}},
+    ],
+)
+def test_a_motion_that_tells_nonsense_of_itself(clip: Clip, tmp_path: Path, record: dict[str, Any]) -> None:
+    """What a motion's record says in another type than emosh writes is left out of the page."""
+    shutil.copy(clip.result, tmp_path / "result.mp4")
+    shutil.copytree(clip.work, tmp_path / "result.emosh")
+    with np.load(clip.work / "target.npz") as arrays:
+        changed = {**arrays, "emosh_provenance": np.array(json.dumps(record))}
+    np.savez(tmp_path / "result.emosh" / "target.npz", **changed)
+    said = emosh("gallery", tmp_path, "-o", tmp_path / "page.html", "--no-overlay")
+    assert said.code == 0, said.err
+    assert "height x" not in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_nothing_outside_the_folder_is_read(clip: Clip, tmp_path: Path) -> None:
