@@ -78,7 +78,7 @@ def draw_and_measure(
     pairs = [add_first_frame(_absolute(pair), target.resolve()) for pair in pairs]
     for method in others:
         write_padded_inputs(run, method, pairs, target)
-    runner = choose_engine(engine, workers, _cards(backend, options.choice.device))
+    runner = choose_engine(engine, workers, backend == "wan" and options.choice.device in ("auto", "cuda"))
     made, failed = draw_clips(run, runner, pairs, variants, options, target.resolve())
     for what, why in failed.items():
         run.console.note(f"left out: {what}: {why}")
@@ -161,15 +161,6 @@ def _variants(asked: list[str], backend: str, drawing: str | None) -> list[Varia
             raise InputError(f"--variant {folder} is not there with the {backend}: {by_folder[folder].why}")
         chosen.append(replace(by_folder[folder], name=folder))
     return chosen
-
-
-def _cards(backend: str, device: str) -> int:
-    """GPUs that can draw at the same time: all for the diffusion model, none for the puppet or a chosen device."""
-    if backend != "wan" or device not in ("auto", "cuda"):
-        return 0
-    import torch
-
-    return torch.cuda.device_count()
 
 
 def _write_set(path: Path, name: str, pairs: list[Pair], variants: list[Variant]) -> None:
