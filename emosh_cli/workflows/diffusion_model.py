@@ -188,7 +188,8 @@ class DiffusionModel:
 
             opened, kept = Latents(latents), self.kept or KeptModels()
             clip = clip_of(opened)
-            fits = (source, config, run, self.device, opened.has_face, replace(clip, frames=0))
+            weights = (source, replace(config, anchor_frame="first"), run, self.device)  # any anchor takes the same
+            fits = (*weights, opened.has_face, replace(clip, frames=0))
             placement = kept.placement_for(fits)
             if placement is None:
                 plan = self.plan(clip, config, run, opened.has_face)

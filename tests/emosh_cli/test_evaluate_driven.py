@@ -21,6 +21,7 @@ from emosh_cli.workers.local import limit_to_one_card, local_engine
 from emosh_cli.workflows.drawn_clips import KEPT
 from emosh_cli.workflows.driven_sets import cross_pairs, self_pairs
 from stages.errors import InputError
+from stages.video.metadata import read_metadata
 from stages.video.png import write_png
 from stages.video.source import probe, read_frames
 from tests.command_line import CommandResult, emosh, refused
@@ -140,8 +141,9 @@ def test_every_driver_by_itself(made: tuple[Path, CommandResult], tmp_path: Path
 def test_the_diffusion_model_is_loaded_once(
     made: tuple[Path, CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two pairs with two variants load the transformer once, let it go at the end, and give the bytes of networks that
-    are loaded anew for each video. A stopped run encodes and draws only what is missing."""
+    """Two pairs, each with the first and with the most frontal frame as anchor, load the transformer once, let it go at
+    the end, and give the bytes of networks that are loaded anew for each video. A stopped run encodes and draws only
+    what is missing."""
     from stages.generate.wan import generate
     from stages.generate.wan.kept_models import KeptModels
 
@@ -154,17 +156,19 @@ def test_the_diffusion_model_is_loaded_once(
     def videos(*words: object) -> dict[str, bytes]:
         loads.clear()
         said = emosh("evaluate", "self", "--drivers", folder / "drivers", "-o", tmp_path / "out", "--backend", "wan",
-                     "--model", model, "--adapter", "none", "--workers", "1", "--variant", "no-hybrid",
+                     "--model", model, "--adapter", "none", "--workers", "1", "--variant", "frontal-anchor",
                      "--set", "render_cond.drawing=mesh", "--set", "evaluate.size=64",
                      "--set", "evaluate.shape_frames=0", "--set", "study.height=64", *WAN, *words)  # fmt: skip
         assert said.code == 0, said.err
-        return {str(path): path.read_bytes() for name in ("emosh", "no-hybrid")
+        return {str(path): path.read_bytes() for name in ("emosh", "frontal-anchor")
                 for path in (tmp_path / "out" / name).glob("*.mp4")}  # fmt: skip
 
     drawn = videos()
     assert len(drawn) == 4
     assert loads == ["loaded"]
     assert KEPT.models is None
+    anchors = {path: json.loads(read_metadata(Path(path))["comment"])["config"]["anchor_frame"] for path in drawn}
+    assert sorted(map(str, anchors.values())) == ["0", "0", "first", "first"]
     assert videos() == drawn
     assert loads == []
     (tmp_path / "out" / "emosh" / "nod.mp4").unlink()
