@@ -125,6 +125,7 @@ class Arm:
 
         from emosh_cli.settings import resolve
         from stages.generate.wan.draw import Models
+        from stages.generate.wan.kept_models import KeptModels
         from stages.generate.wan.model_weights import Source
         from stages.wan.folder import open_folder
         from stages.wan.loading import load_transformer, load_vae
@@ -134,7 +135,8 @@ class Arm:
         self.cond = replace(configs["render_cond"], hybrid=hybrid)
         self.disentangle = disentangle
         self.folder = open_folder(model)
-        self.models = Models(load_transformer(self.folder, torch.bfloat16), load_vae(self.folder), torch.device("cpu"))
+        models = Models(load_transformer(self.folder, torch.bfloat16), load_vae(self.folder), torch.device("cpu"))
+        self.kept = KeptModels(models)
         self.source = Source(self.folder, None, {"transformer": sha256_file(next(model.glob("transformer/*.saf*")))})
 
     def draw(self, task: Task, body: Body, place: Path) -> Pictures:
@@ -150,7 +152,7 @@ class Arm:
         write_png(photo, task.photo)
         write_condition(task.motion if self.disentangle else task.driver, body, self.cond, cond)
         encode(photo, cond, self.folder, self.encode, latents)
-        generate(latents, self.source, self.wan, out, place / f"{task.name}.chunks", models=self.models)
+        generate(latents, self.source, self.wan, out, place / f"{task.name}.chunks", kept=self.kept)
         return _read(out)
 
 

@@ -111,6 +111,11 @@ Cores = Annotated[
     int,
     typer.Option("--jobs", metavar="N", min=0, help="Number of cores to work on.", show_default="all"),
 ]
+DrawingCores = Annotated[
+    int,
+    typer.Option("--jobs", metavar="N", min=0, help="Number of cores for tracking, contacts and the puppet.",
+                 show_default="all"),
+]  # fmt: skip
 
 # ---- the diffusion model
 Model = Annotated[

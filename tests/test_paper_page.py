@@ -74,8 +74,8 @@ def test_nothing_of_the_paper_is_left_out() -> None:
     assert tables == set(range(1, 8))
     assert {int(each) for each in re.findall(r"eq\. (\d+)", said)} == set(range(1, 12))
     assert {"2", "3", "8", "10", "11"} <= set(re.findall(r"fig\. (\d+)", said))
-    sections = {"3.1", "3.2", "3.3", "3.4", "4.1", "4.4", "4.5", "0.B.1", "0.B.2", "0.B.3", "0.B.4", "0.B.5", "0.C.1",
-                "0.C.2", "0.D.1", "0.D.2", "0.D.3", "0.D.4", "0.D.5", "0.D.6"}  # fmt: skip
+    sections = {"3.1", "3.2", "3.3", "3.4", "4.1", "4.2", "4.3", "4.4", "4.5", "0.B.1", "0.B.2", "0.B.3", "0.B.4",
+                "0.B.5", "0.C.1", "0.C.2", "0.D.1", "0.D.2", "0.D.3", "0.D.4", "0.D.5", "0.D.6"}  # fmt: skip
     assert sections <= set(re.findall(r"\d\.[A-Z]\.\d|\d\.\d", said))
     assert len(re.findall(r"^\| [1-5]\. ", TEXT, re.MULTILINE)) == 5
 

@@ -11,6 +11,7 @@ from emosh_cli import options
 from emosh_cli.command import PIPELINE, command
 from emosh_cli.outputs import VIDEO, output_path, require_file
 from emosh_cli.run import Run
+from stages.cores import use_cores
 from stages.errors import InputError
 
 Drive = Annotated[Path, typer.Option("--drive", metavar="VIDEO", help="The driving video. Its motion is used.")]
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
         vram: options.Vram = None,
         plan: options.PlanOnly = False,
         body: options.Body = "open",
+        jobs: options.DrawingCores = 0,
     ) -> None:
         """Animate the person in a photo with the motion of a video: all stages in one command.
 
@@ -53,6 +55,7 @@ def register(app: typer.Typer) -> None:
         """
         from emosh_cli.workflows import animation
 
+        use_cores(jobs)
         require_file(ref, "a photo of a person")
         require_file(drive, "a driving video")
         target = output_path(out, VIDEO, [ref, drive], run.force, beside=drive, ending=f"-{ref.stem}")

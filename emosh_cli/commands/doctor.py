@@ -1,4 +1,4 @@
-"""`emosh doctor`: prints what is installed, what is missing, and the command that adds it."""
+"""`emosh doctor`: prints what is installed, what is missing, too old or too new, and the command that mends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "doctor", MACHINE, run_options=False)
     def doctor(run: Run) -> None:
-        """Print what is installed, what is missing, and the command that adds it.
+        """Print what is installed, what is missing, too old or too new, and the command that mends it.
 
         Example: emosh doctor
         """
@@ -33,9 +33,11 @@ def register(app: typer.Typer) -> None:
             run.console.data({"findings": [asdict(finding) for finding in findings]})
         else:
             _print(findings)
-        missing = [finding.name for finding in findings if finding.state == "missing"]
-        if missing:
-            raise InputError(f"missing: {', '.join(missing)}; run the commands after -> above")
+        lacking = {"missing": "missing", "wrong": "of a wrong version"}
+        named = {said: [each.name for each in findings if each.state == state] for state, said in lacking.items()}
+        faults = [f"{said}: {', '.join(names)}" for said, names in named.items() if names]
+        if faults:
+            raise InputError(f"{'; '.join(faults)}; run the commands after -> above")
         run.console.note("everything that emosh needs is installed")
 
 
@@ -44,7 +46,7 @@ def _print(findings: list[Finding]) -> None:
     from rich.text import Text
 
     console = Console(width=None if os.isatty(1) else 200, highlight=False)
-    colours = {"ok": "green", "missing": "bold red", "optional": "yellow"}
+    colours = {"ok": "green", "missing": "bold red", "wrong": "bold red", "optional": "yellow"}
     wide = max(len(finding.name) for finding in findings)
     for finding in findings:
         said = f" {finding.name:{wide}}  {one_line(finding.said)}"

@@ -17,7 +17,7 @@ Variants = Annotated[
     list[str] | None,
     typer.Option(
         "--variant", metavar="NAME", help="Also draw with a part switched off: no-sac, no-hybrid, no-disentangle, "
-        "no-tracker or no-gates. May be repeated.", show_default=False,
+        "no-tracker, no-gates; or with another anchor: frontal-anchor. May be repeated.", show_default=False,
     ),
 ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from emosh_cli import options, pipes
 from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import VIDEO, output_path, require_file
 from emosh_cli.run import Run
+from stages.cores import use_cores
 from stages.errors import InputError
 
 Ref = Annotated[
@@ -58,6 +59,7 @@ def register(app: typer.Typer) -> None:
         vram: options.Vram = None,
         plan: options.PlanOnly = False,
         body: options.Body = "open",
+        jobs: options.DrawingCores = 0,
     ) -> None:
         """Draw a video of the person in the photo, moving as in a tracked motion.
 
@@ -70,6 +72,7 @@ def register(app: typer.Typer) -> None:
         """
         from emosh_cli.workflows.animation import ModelChoice
 
+        use_cores(jobs)
         choice = ModelChoice(model, adapter, device)
         sampling = {"seed": seed, "sac": False if no_sac else None, "color_anchor": color_anchor or None}
         if latents is not None:

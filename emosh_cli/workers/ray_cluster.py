@@ -23,10 +23,10 @@ ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL
 """Ray reads these at import: no usage statistics are sent, and no log lines are held back until the end."""
 
 
-def ray_engine(workers: int, needs_card: bool = False) -> Engine:
-    """An engine on Ray Data, with `workers` jobs at a time (0: one per core, or per GPU if each job needs one).
+def ray_engine(workers: int, on_cards: bool = False) -> Engine:
+    """An engine on Ray Data, with `workers` jobs at a time (0: one per core, or per GPU where jobs run on these).
 
-    Raises InputError if Ray is not installed.
+    on_cards: each job has a GPU of the cluster alone, if the cluster has any. Raises InputError without Ray.
     """
     _require_packages()
 
@@ -40,7 +40,7 @@ def ray_engine(workers: int, needs_card: bool = False) -> Engine:
         try:
             with redirect_stdout(sys.stderr):  # Ray prints messages about dead workers on stdout
                 _connect(workers)
-                yield from _map_jobs(function, jobs, workers, needs_card)
+                yield from _map_jobs(function, jobs, workers, on_cards)
         except (ray.exceptions.RayError, ConnectionError) as error:
             why = " ".join(str(error).split())[:200]
             raise InputError(f"Ray gave up ({why}); finished jobs are kept: run the same command again") from error
@@ -49,16 +49,20 @@ def ray_engine(workers: int, needs_card: bool = False) -> Engine:
 
 
 def _map_jobs(
-    function: Callable[[Any], Any], jobs: Sequence[Any], workers: int, needs_card: bool
+    function: Callable[[Any], Any], jobs: Sequence[Any], workers: int, on_cards: bool
 ) -> Iterator[tuple[Any, Any]]:
     """Yields (job, result) as Ray Data finishes them."""
     import ray
 
     rows = [{"number": number} for number in range(len(jobs))]
-    jobs_reference = ray.put(list(jobs))
     data = ray.data.from_items(rows, override_num_blocks=min(len(jobs), MAX_BLOCKS))
-    job = _RayJob(function, jobs_reference)
-    done = data.map(job, num_cpus=1, num_gpus=1 if needs_card else None, concurrency=workers or None)
+    cards = int(ray.cluster_resources().get("GPU", 0)) if on_cards else 0
+    if cards:  # Ray ends the process of a task on a GPU after each job; an actor keeps what it loaded
+        pool = ray.data.ActorPoolStrategy(size=min(workers or cards, len(jobs)), max_tasks_in_flight_per_actor=1)
+        actor: Any = _RayJob
+        done = data.map(actor, fn_constructor_args=(function, jobs), num_cpus=1, num_gpus=1, compute=pool)
+    else:
+        done = data.map(_RayJob(function, jobs), num_cpus=1, concurrency=workers or None)
     for row in done.iter_rows():
         if row[FATAL]:
             raise InputError(row[FATAL])
@@ -68,18 +72,16 @@ def _map_jobs(
 class _RayJob:
     """Runs one job in a worker. Returns its result, or under FATAL the message of an error that ends the run."""
 
-    def __init__(self, function: Callable[[Any], Any], jobs: Any) -> None:
+    def __init__(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> None:
         self.function, self.jobs = function, jobs
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        import ray
-
         from emosh_cli.errors import message_of
         from emosh_cli.workers.local import limit_to_one_core
 
         limit_to_one_core()
         try:
-            return {**row, "result": self.function(ray.get(self.jobs)[row["number"]]), FATAL: ""}
+            return {**row, "result": self.function(self.jobs[row["number"]]), FATAL: ""}
         except (InputError, OSError) as error:
             return {**row, "result": None, FATAL: message_of(error).text}
 
@@ -93,8 +95,12 @@ def _require_packages() -> None:
 
 
 def _connect(workers: int) -> None:
-    """Connect to the cluster of RAY_ADDRESS, or start Ray on this machine, unless that is done already."""
+    """Connect to the cluster of RAY_ADDRESS, or start Ray on this machine, unless that is done already.
+
+    Ray replaces what SIGTERM does by its own, which ends in an abort while jobs run; ours is set again.
+    """
     import logging
+    import signal
 
     import ray
     import ray.data
@@ -105,7 +111,9 @@ def _connect(workers: int) -> None:
     if ray.is_initialized():
         return
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    ours = signal.getsignal(signal.SIGTERM)
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        return
-    ray.init(address="local", num_cpus=workers or None, object_store_memory=STORE_BYTES, **quiet)
+    else:
+        ray.init(address="local", num_cpus=workers or None, object_store_memory=STORE_BYTES, **quiet)
+    signal.signal(signal.SIGTERM, ours)

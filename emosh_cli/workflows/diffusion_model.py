@@ -17,6 +17,7 @@ from stages.errors import InputError
 if TYPE_CHECKING:
     from emosh_cli.workflows.driver_input import Beside
     from stages.artifacts.latents import Latents
+    from stages.generate.wan.kept_models import KeptModels
     from stages.generate.wan.model_weights import Source
     from stages.wan.config import WanConfig
     from stages.wan.folder import ModelFolder
@@ -34,6 +35,8 @@ class DiffusionModel:
     adapter: Path | None
     device: str
     console: Console
+    kept: KeptModels | None = None
+    """Where the networks stay loaded for the next clip; None: they are let go."""
 
     @cached_property
     def cache(self) -> Path:
@@ -180,15 +183,23 @@ class DiffusionModel:
             from stages.artifacts.latents import Latents
             from stages.generate.wan.drift import measure_drift, write_report
             from stages.generate.wan.generate import generate
+            from stages.generate.wan.kept_models import KeptModels
             from stages.generate.wan.model_weights import RunPlan
 
-            opened = Latents(latents)
-            plan = self.plan(clip_of(opened), config, run, opened.has_face)
-            self.console.note(plan.line())
+            opened, kept = Latents(latents), self.kept or KeptModels()
+            clip = clip_of(opened)
+            weights = (source, replace(config, anchor_frame="first"), run, self.device)  # any anchor takes the same
+            fits = (*weights, opened.has_face, replace(clip, frames=0))
+            placement = kept.placement_for(fits)
+            if placement is None:
+                plan = self.plan(clip, config, run, opened.has_face)
+                self.console.note(plan.line())
+                placement = kept.placement = plan.placement
+                kept.fits = fits
             statistics = generate(
                 latents, source, config, path, work.folder / "chunks",
-                device=self.device, run_plan=RunPlan(run, plan.placement), audio_from=audio_from, code=code_digest(),
-                progress=self.console.progress,
+                device=self.device, run_plan=RunPlan(run, placement), audio_from=audio_from, code=code_digest(),
+                kept=kept, progress=self.console.progress,
             )  # fmt: skip
             write_report(drift_report, statistics)
             found = measure_drift(statistics)

@@ -1,12 +1,12 @@
 """Draws clips that are measured afterwards: every source is tracked once, then each pair is drawn with each variant.
 
-Both are jobs that any process may run at any time: what is up to date is not made again. A pair that cannot be drawn is
-left out with the reason, and the others go on.
+All are jobs that any process may run at any time: what is up to date is not made again. A process that draws with the
+diffusion model loads its networks once. A pair that cannot be drawn is left out with the reason, and the others go on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,15 +15,18 @@ from emosh_cli.run import Run
 from emosh_cli.workers.local import DIED_MESSAGE, Engine, run_jobs
 from emosh_cli.workflows import animation
 from emosh_cli.workflows.animation import ModelChoice, Request
-from emosh_cli.workflows.pipeline import SECTIONS
+from emosh_cli.workflows.pipeline import SECTIONS, Pipeline
 from emosh_cli.workflows.variants import Variant, all_gates
 from stages.errors import InputError
+from stages.generate.wan.kept_models import KeptModels
 
 if TYPE_CHECKING:
     from stages.track.config import TrackConfig
 
 MOTIONS, REFERENCES = "motions", "references"
 """Folders of the motions of driving videos and of photos."""
+KEPT = KeptModels()
+"""The diffusion model's networks in this process, which the next pair needs too."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,10 @@ def draw_clips(
     tracking: dict[Path, TrackJob] = {}
     drawing: list[DrawJob] = []
     settings = tuple(_own_settings(run, "generate"))
-    for pair in pairs:
-        reference = _track_job(pair.ref, photo_config, options.body, work / REFERENCES, run.force)
-        tracking[reference.motion] = reference
-        for variant in variants:
+    for variant in variants:
+        for pair in pairs:
+            reference = _track_job(pair.ref, photo_config, options.body, work / REFERENCES, run.force)
+            tracking[reference.motion] = reference
             driver = _track_job(pair.drive, configs[variant.name], options.body, work / MOTIONS, run.force)
             tracking[driver.motion] = driver
             drawing.append(DrawJob(
@@ -100,7 +103,12 @@ def draw_clips(
             ))  # fmt: skip
     untracked = _failures(run, engine, track_quietly, list(tracking.values()), "sources tracked")
     usable = [job for job in drawing if not {job.driver, job.reference} & untracked.keys()]
-    failed = _failures(run, engine, draw_quietly, usable, "clips drawn")
+    failed: dict[Path, str] = {}
+    if options.backend == "wan":
+        failed = _failures(run, engine, encode_quietly, usable, "clips encoded")
+        usable = [replace(job, force=False) for job in usable if job.video not in failed]
+    failed |= _failures(run, engine, draw_quietly, usable, "clips drawn")
+    KEPT.clear()
     made: dict[str, dict[str, Path]] = {variant.name: {} for variant in variants}
     reasons: dict[str, str] = {}
     for job in drawing:
@@ -139,9 +147,38 @@ def track_quietly(job: TrackJob) -> str:
     return ""
 
 
+def encode_quietly(job: DrawJob) -> str:
+    """Encode the latents of one video, and forget the video itself if all is asked for again.
+
+    All are encoded before the first is drawn: the networks that draw stay in memory, and how a clip is encoded depends
+    on the memory that is free. Returns the reason why it cannot be encoded, or nothing.
+    """
+    try:
+        pipeline, target = _retargeted(job)
+        assert pipeline.diffusion is not None
+        pipeline.encode(pipeline.diffusion, job.reference, target, pipeline.driver(job.driver, job.pair.drive))
+        if job.force:
+            pipeline.work.forget(job.video)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def draw_quietly(job: DrawJob) -> str:
     """Draw one video as `emosh generate` does, without messages. Returns the reason why it cannot be drawn, or
     nothing."""
+    try:
+        pipeline, target = _retargeted(job)
+        if pipeline.diffusion is not None:
+            pipeline.diffusion.kept = KEPT
+        pipeline.generate(job.reference, target, pipeline.driver(job.driver, job.pair.drive))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _retargeted(job: DrawJob) -> tuple[Pipeline, Path]:
+    """The pair's pipeline, and the motion that it draws."""
     flags = {**job.variant.flags}
     if job.options.seed is not None:
         flags["wan"] = {**flags.get("wan", {}), "seed": job.options.seed}
@@ -149,19 +186,12 @@ def draw_quietly(job: DrawJob) -> str:
     options = job.options
     request = Request(job.pair.ref, job.video, options.backend, options.body, flags, options.choice)
     run = _silent_run("generate", list(job.config), list(job.settings), job.force)
-    try:
-        pipeline = animation.open_pipeline(run, request)
-        target = pipeline.retarget(job.driver, job.reference)
-        pipeline.generate(job.reference, target, pipeline.driver(job.driver, job.pair.drive))
-    except InputError as error:
-        return str(error)
-    return ""
+    pipeline = animation.open_pipeline(run, request)
+    return pipeline, pipeline.retarget(job.driver, job.reference)
 
 
 def add_first_frame(pair: Pair, work: Path) -> Pair:
     """The pair with its photo. Where the driving video is also the photo, the photo is its first frame."""
-    from dataclasses import replace
-
     from stages.video.png import write_png
     from stages.video.source import read_frames
 

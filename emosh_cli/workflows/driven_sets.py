@@ -27,7 +27,7 @@ from emosh_cli.workflows.drawn_clips import (
 )
 from emosh_cli.workflows.padded_inputs import INPUTS, sizes_of, write_padded_inputs
 from emosh_cli.workflows.pipeline import SECTIONS
-from emosh_cli.workflows.variants import FULL, VARIANTS, Variant, variants_for
+from emosh_cli.workflows.variants import FRONTAL_ANCHOR, FULL, VARIANTS, Variant
 from stages.artifacts.names import checked_utf8, refuse_links
 from stages.errors import InputError
 
@@ -40,6 +40,8 @@ OURS = "emosh"
 """Folder and name of the whole method."""
 SET_FILE, REPORT, CACHE, STUDY = "set.json", "report.json", "report.emosh", "study.html"
 OWN_FOLDERS = (MOTIONS, REFERENCES, INPUTS, "photos", CACHE)
+CHOICES = (*VARIANTS, FRONTAL_ANCHOR)
+"""What --variant can name, and the whole method."""
 CROSS_TABLES, SELF_TABLES = (2, 5), (1, 2, 5, 7)
 
 
@@ -78,7 +80,7 @@ def draw_and_measure(
     pairs = [add_first_frame(_absolute(pair), target.resolve()) for pair in pairs]
     for method in others:
         write_padded_inputs(run, method, pairs, target)
-    runner = choose_engine(engine, workers, _cards(backend, options.choice.device))
+    runner = choose_engine(engine, workers, backend == "wan" and options.choice.device in ("auto", "cuda"))
     made, failed = draw_clips(run, runner, pairs, variants, options, target.resolve())
     for what, why in failed.items():
         run.console.note(f"left out: {what}: {why}")
@@ -151,25 +153,15 @@ def _drawing_of(run: Run, options: DrawOptions, configs: dict[str, Any]) -> tupl
 def _variants(asked: list[str], backend: str, drawing: str | None) -> list[Variant]:
     """The whole method, and the variants of these folder names. Raises InputError for a name of none, or of one that
     the backend does not have."""
-    usable, _ = variants_for(backend, drawing)
-    by_folder = {each.folder: each for each in VARIANTS if each is not FULL}
+    by_folder = {each.folder: each for each in CHOICES if each is not FULL}
     chosen = [replace(FULL, name=OURS, folder=OURS)]
     for folder in dict.fromkeys(asked):
         if folder not in by_folder:
             raise InputError(f"--variant {folder}: choose one of {', '.join(by_folder)}")
-        if by_folder[folder] not in usable:
+        if not by_folder[folder].usable(backend, drawing):
             raise InputError(f"--variant {folder} is not there with the {backend}: {by_folder[folder].why}")
         chosen.append(replace(by_folder[folder], name=folder))
     return chosen
-
-
-def _cards(backend: str, device: str) -> int:
-    """GPUs that can draw at the same time: all for the diffusion model, none for the puppet or a chosen device."""
-    if backend != "wan" or device not in ("auto", "cuda"):
-        return 0
-    import torch
-
-    return torch.cuda.device_count()
 
 
 def _write_set(path: Path, name: str, pairs: list[Pair], variants: list[Variant]) -> None:
@@ -211,7 +203,7 @@ def _other_methods(target: Path, name: str, clips: list[str]) -> list[Method]:
     from stages.evaluate.baselines import PRESETS
     from stages.evaluate.comparison import VIDEOS
 
-    ours = {OURS, *(each.folder for each in VARIANTS)}
+    ours = {OURS, *(each.folder for each in CHOICES)}
     found = []
     for folder in sorted(each for each in target.iterdir() if each.is_dir()):
         if folder.name in (*OWN_FOLDERS, *ours) or folder.name.startswith("."):

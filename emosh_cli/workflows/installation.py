@@ -22,17 +22,20 @@ OTHER_OPENCV = "opencv-python", "opencv-contrib-python", "opencv-contrib-python-
 EXTRAS = {
     "c2pa-python": ("sign", "emosh sign"),
     "rerun-sdk": ("view", "emosh view"),
-    "ray": ("ray", "emosh curate --engine ray"),
+    "ray": ("ray", "--engine ray"),
     "gguf": ("gguf", "emosh generate --model FILE.gguf"),
     "dlib-bin": ("identity", "identity in emosh evaluate --ref"),
 }
 """Package -> (the extra of emosh that installs it, what it is for)."""
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")
+REASONS = {("onnxruntime", "new"): "1.29 and later report usage to Microsoft"}
+"""Why a version is refused, where that is not plain from its number."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of `emosh doctor`. `state` is ok, missing (emosh needs it) or optional (one feature needs it)."""
+    """One line of `emosh doctor`. `state` is ok, missing or wrong (emosh needs it, or another version of it), or
+    optional (one feature needs it)."""
 
     name: str
     state: str
@@ -53,7 +56,7 @@ def _python() -> Finding:
         return Finding("python", "ok", system)
     age = "old" if sys.version_info[:2] < oldest else "new"
     fix = f"make a virtual environment with Python 3.{oldest[1]} to 3.{newest[1]}"
-    return Finding("python", "missing", f"{system}, too {age}", fix)
+    return Finding("python", "wrong", f"{system}, too {age}", fix)
 
 
 def _packages() -> list[Finding]:
@@ -75,7 +78,9 @@ def _package(requirement: str) -> Finding:
         return Finding(name[0], "missing", "not installed", f'pip install "{wanted}"')
     age = _misfit(version, wanted[len(name[0]) :])
     if age is not None:
-        return Finding(name[0], "missing", f"{version}, too {age}, needs {wanted}", f'pip install "{wanted}"')
+        reason = f" ({REASONS[name[0], age]})" if (name[0], age) in REASONS else ""
+        said = f"{version} is too {age}{reason}; emosh needs {wanted}"
+        return Finding(name[0], "wrong", said, f'pip install "{wanted}"')
     return Finding(name[0], "ok", version)
 
 
@@ -128,27 +133,40 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _requirements() -> list[str]:
-    """emosh's own requirements, from the installed package or from the checkout's pyproject.toml."""
+    """emosh's own requirements, from the installed package or from the checkout's pyproject.toml. Those of an extra end
+    in a marker: `gguf>=0.17; extra == 'gguf'`."""
     try:
         return metadata.requires("emosh") or []
     except metadata.PackageNotFoundError:
         from emosh_cli.settings import read_pyproject
 
-        return read_pyproject(Path(__file__).parents[1] / "pyproject.toml")["project"]["dependencies"]
+        project = read_pyproject(Path(__file__).parents[2] / "pyproject.toml")["project"]
+        extras = project["optional-dependencies"].items()
+        return project["dependencies"] + [f"{each}; extra == '{extra}'" for extra, needs in extras for each in needs]
 
 
 def _optional_packages() -> list[Finding]:
     clone = 'pip install --no-build-isolation "git+https://github.com/facebookresearch/pytorch3d.git@stable"'
-    found = [_optional_package("pytorch3d", "another rasteriser, not required", clone)]
+    found = [_optional_package("pytorch3d", "another rasteriser, not required", clone, "")]
+    wanted = {extra: each.partition(";")[0].strip() for each in _requirements() for extra in _extras(each)}
     return found + [
-        _optional_package(name, purpose, f'pip install "emosh[{extra}]"') for name, (extra, purpose) in EXTRAS.items()
+        _optional_package(name, purpose, f'pip install "emosh[{extra}]"', wanted.get(extra, ""))
+        for name, (extra, purpose) in EXTRAS.items()
     ]
 
 
-def _optional_package(name: str, purpose: str, fix: str) -> Finding:
+def _extras(requirement: str) -> list[str]:
+    """The extra that a requirement belongs to, if it belongs to one."""
+    return re.findall(r"extra == ['\"](\w+)['\"]", requirement)
+
+
+def _optional_package(name: str, purpose: str, fix: str, wanted: str) -> Finding:
     version = _version(name)
     if version is None:
         return Finding(name, "optional", f"not installed: {purpose}", fix)
+    age = _misfit(version, re.sub(r"^[\w.-]+(\[\w+\])?", "", wanted))
+    if age is not None:
+        return Finding(name, "optional", f"{version} is too {age} for {purpose}, which needs {wanted}", fix)
     return Finding(name, "ok", version)
 
 

@@ -148,9 +148,17 @@ class Pipeline:
         """Draw the result with the chosen backend, and the condition map before it."""
         if self.diffusion is None:
             self._note_unseen_parts(reference, target)
-        cond = self.render(target, reference)
-        if self.diffusion is None:
+            self.render(target, reference)
             return self.puppet(reference, target, sound_of(driver.video))
+        latents = self.encode(self.diffusion, reference, target, driver)
+        self.reports |= self.diffusion.generate(
+            self.work, latents, self.configs["wan"], self.configs["wan_run"], self.out, sound_of(driver.video)
+        )
+        return self.out
+
+    def encode(self, model: DiffusionModel, reference: Path, target: Path, driver: Driver) -> Path:
+        """Draw the condition map, and encode what the diffusion model draws from."""
+        cond = self.render(target, reference)
         latents, face, background = self.work.folder / "clip.safetensors", None, None
         if driver.face:
             face = FaceInput(driver.motion, driver.video) if driver.face == DRIVER else FaceInput(target)
@@ -158,11 +166,8 @@ class Pipeline:
             assert driver.video is not None
             background = BackgroundInput(driver.video, driver.motion, target)
         beside = Beside(face, background, lambda: self.body)
-        self.diffusion.encode(self.work, self.ref, cond, self.configs["encode"], latents, beside)
-        self.reports |= self.diffusion.generate(
-            self.work, latents, self.configs["wan"], self.configs["wan_run"], self.out, sound_of(driver.video)
-        )
-        return self.out
+        model.encode(self.work, self.ref, cond, self.configs["encode"], latents, beside)
+        return latents
 
     def clip(self, frames: int) -> Clip:
         """Frames, picture size and chunk size of the video, for the plan of the wan backend."""

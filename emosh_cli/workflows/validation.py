@@ -41,11 +41,13 @@ def validator(pairs: list[tuple[Path, Path]], opened: DiffusionModel, config: Wa
         from stages.evaluate.evaluate import evaluate_paired
         from stages.generate.wan.draw import Models
         from stages.generate.wan.generate import generate
+        from stages.generate.wan.kept_models import KeptModels
         from stages.generate.wan.model_weights import Source
         from stages.wan.loading import DTYPES, load_vae
 
         device = next(model.parameters()).device
-        models = Models(model, load_vae(opened.folder, DTYPES[config.vae_dtype], device), torch.device(device))
+        vae = load_vae(opened.folder, DTYPES[config.vae_dtype], device)
+        kept = KeptModels(Models(model, vae, torch.device(device)))
         source = Source(opened.folder, adapter, {"adapter": sha256_file(adapter)})
         place = out / "validation" / f"step-{step:06d}"
         place.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,7 @@ def validator(pairs: list[tuple[Path, Path]], opened: DiffusionModel, config: Wa
         for latents, truth in pairs:
             result = place / f"{latents.stem}.mp4"
             generate(latents, source, config, result, place / f"{latents.stem}.chunks", device=str(device),
-                     code=code_digest(), models=models)  # fmt: skip
+                     code=code_digest(), kept=kept)  # fmt: skip
             section = evaluate_paired(result, truth)
             for key in ("psnr", "ssim", "l1"):
                 found.setdefault(key, []).append(section[key]["mean"])

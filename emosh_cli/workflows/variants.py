@@ -27,6 +27,10 @@ class Variant:
     why: str = ""
     """Why the others do not have it."""
 
+    def usable(self, backend: str, drawing: str | None) -> bool:
+        """Whether this backend draws it, with this drawing."""
+        return self.only in (None, backend, drawing)
+
 
 FULL = Variant("full", "full")
 VARIANTS = (
@@ -40,11 +44,14 @@ VARIANTS = (
     Variant("without tracker", "no-tracker", solver="none"),
     Variant("without tracker gates", "no-gates", gates=False),
 )  # fmt: skip
+FRONTAL_ANCHOR = Variant("frontal anchor", "frontal-anchor", {"wan": {"anchor_frame": "frontal"}}, only=MESH,
+                         why="only SAC has an anchor")  # fmt: skip
+"""Not in Table 4: later chunks see the most frontal frame of the first, instead of its first one (paper 0.D.5)."""
 
 
 def variants_for(backend: str, drawing: str | None) -> tuple[list[Variant], dict[str, str]]:
     """The variants that a backend can draw with this drawing, and the reason for each other (name -> reason)."""
-    usable = [each for each in VARIANTS if each.only in (None, backend, drawing)]
+    usable = [each for each in VARIANTS if each.usable(backend, drawing)]
     return usable, {each.name: each.why for each in VARIANTS if each not in usable}
 
 

@@ -64,6 +64,10 @@ class WorkFolder:
             part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return True
 
+    def forget(self, output: Path) -> None:
+        """Let the next run make `output` again."""
+        self._stamp(output).unlink(missing_ok=True)
+
     def _note(self, text: str) -> None:
         self.plan.append(text)
         if not self.dry_run:

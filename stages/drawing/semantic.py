@@ -18,7 +18,7 @@ def semantic_rgb(body: Body) -> Float[np.ndarray, "vertices 3"]:
     """Canonical coordinates of the mean template as RGB in [0, 1]: x (to the person's left), y (up), z (forward).
 
     Coordinates are scaled to the bounding box of the mean template, so the colour of a vertex does not depend on the
-    person's shape (paper 3.2).
+    person's shape (paper 3.3).
     """
     low, high = body.v_template.min(0), body.v_template.max(0)
     rgb = ((body.v_template - low) / (high - low)).astype(np.float32)

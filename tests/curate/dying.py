@@ -75,16 +75,18 @@ def _die() -> None:
 
 
 def scan_on_ray(folder: Path, out: Path) -> None:
-    """All videos of the folder on a local Ray, its workers killed; prints each one's name and length."""
+    """All videos of the folder on a local Ray, its workers killed; prints each one's name and length. Ray leaves what
+    SIGTERM does as it was."""
     from emosh_cli.workers.ray_cluster import ray_engine
     from stages.curate.config import CurateConfig
 
     jobs = [VideoJob(path, folder, path.stem, out, CurateConfig()) for path in sorted(folder.glob("*.mp4"))]
-    told = []
+    told, on_sigterm = [], signal.getsignal(signal.SIGTERM)
     for function in (dies_before, dies_after):
         for job, record in ray_engine(2)(function, jobs):
             assert record.name == job.name
             told.append(f"{function.__name__} {record.name} {record.frames}")
+    assert signal.getsignal(signal.SIGTERM) == on_sigterm
     print("\n".join(told))
 
 

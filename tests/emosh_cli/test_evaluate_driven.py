@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from emosh_cli.workers.engines import choose_engine
 from emosh_cli.workers.local import limit_to_one_card, local_engine
+from emosh_cli.workflows.drawn_clips import KEPT
 from emosh_cli.workflows.driven_sets import cross_pairs, self_pairs
 from stages.errors import InputError
+from stages.video.metadata import read_metadata
 from stages.video.png import write_png
 from stages.video.source import probe, read_frames
 from tests.command_line import CommandResult, emosh, refused
 from tests.emosh_cli.conftest import FRAMES, SMALL, Clip
+from tests.emosh_cli.test_wan import QUICK as WAN
+from tests.wan import tiny
 
 QUICK = (*SMALL, "--backend", "puppet", "--workers", "1", "--set", "evaluate.size=64", "--set",
          "evaluate.shape_frames=1", "--set", "study.height=64")  # fmt: skip
@@ -129,6 +138,47 @@ def test_every_driver_by_itself(made: tuple[Path, CommandResult], tmp_path: Path
     assert 10 < figures["psnr"]["value"] < 60
 
 
+def test_the_diffusion_model_is_loaded_once(
+    made: tuple[Path, CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pairs, each with the first and with the most frontal frame as anchor, load the transformer once, let it go at
+    the end, and give the bytes of networks that are loaded anew for each video. A stopped run encodes and draws only
+    what is missing."""
+    from stages.generate.wan import generate
+    from stages.generate.wan.kept_models import KeptModels
+
+    folder, _ = made
+    model = tiny.save_folder(tmp_path / "Tiny-Animate", tiny.animate_transformer())
+    loads: list[str] = []
+    load = generate.load_models
+    monkeypatch.setattr(generate, "load_models", lambda *given: loads.append("loaded") or load(*given))
+
+    def videos(*words: object) -> dict[str, bytes]:
+        loads.clear()
+        said = emosh("evaluate", "self", "--drivers", folder / "drivers", "-o", tmp_path / "out", "--backend", "wan",
+                     "--model", model, "--adapter", "none", "--workers", "1", "--variant", "frontal-anchor",
+                     "--set", "render_cond.drawing=mesh", "--set", "evaluate.size=64",
+                     "--set", "evaluate.shape_frames=0", "--set", "study.height=64", *WAN, *words)  # fmt: skip
+        assert said.code == 0, said.err
+        return {str(path): path.read_bytes() for name in ("emosh", "frontal-anchor")
+                for path in (tmp_path / "out" / name).glob("*.mp4")}  # fmt: skip
+
+    drawn = videos()
+    assert len(drawn) == 4
+    assert loads == ["loaded"]
+    assert KEPT.models is None
+    anchors = {path: json.loads(read_metadata(Path(path))["comment"])["config"]["anchor_frame"] for path in drawn}
+    assert sorted(map(str, anchors.values())) == ["0", "0", "first", "first"]
+    assert videos() == drawn
+    assert loads == []
+    (tmp_path / "out" / "emosh" / "nod.mp4").unlink()
+    assert videos() == drawn
+    assert loads == ["loaded"]
+    monkeypatch.setattr(KeptModels, "placement_for", lambda self, fits: self.clear())
+    assert videos("--force") == drawn
+    assert len(loads) == 4
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -190,7 +240,22 @@ def test_each_worker_sees_one_card(monkeypatch: pytest.MonkeyPatch) -> None:
         assert seen == expected
 
 
-def test_one_worker_per_card() -> None:
+def test_one_worker_per_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where each job needs a card, as many run as there are cards, unless another number is asked for."""
-    said = {value for _, value in choose_engine("local", 0, 1)(visible, [1, 2])}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    said = {value for _, value in choose_engine("local", 0, on_cards=True)(visible, [1, 2])}
     assert said == {os.environ.get("CUDA_VISIBLE_DEVICES")}  # one card: the jobs run here
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='ray is not installed: pip install "emosh[ray]"')
+def test_a_ray_worker_keeps_its_card_and_what_it_loaded() -> None:
+    """On a Ray with two cards, two processes with one card each run all jobs; the cluster's cards count, not ours."""
+    with tempfile.TemporaryDirectory() as place:  # as short as sockets must be
+        environment = {**os.environ, "TMPDIR": place}
+        command = [sys.executable, "-m", "tests.emosh_cli.two_cards"]
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    said = [json.loads(line) for line in finished.stdout.splitlines()]
+    assert sorted(job for job, _, _ in said) == list(range(6))
+    assert len({process for _, process, _ in said}) == 2
+    assert {card for _, _, card in said} == {"0", "1"}

@@ -37,13 +37,36 @@ def test_every_extra_of_the_project_is_in_doctors_list() -> None:
 
 
 def test_doctor_says_how_to_add_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing or outdated package is named with the command that adds it, and the exit code is 2."""
-    monkeypatch.setattr(installation, "_requirements", lambda: ["nosuchpackage>=3", "typer>=99"])
+    """A missing, outdated or too new package is named with the command that mends it, and the exit code is 2."""
+    wanted = ["nosuchpackage>=3", "typer>=99", "onnxruntime>=1,<1.1"]
+    monkeypatch.setattr(installation, "_requirements", lambda: wanted)
     said = emosh("doctor")
     assert said.code == 2
-    assert 'pip install "nosuchpackage>=3"' in said.out
-    assert 'pip install "typer>=99"' in said.out
-    assert "missing: nosuchpackage, typer" in said.error
+    for each in wanted:
+        assert f'-> pip install "{each}"' in said.out
+    assert f"{metadata.version('typer')} is too old; emosh needs typer>=99" in said.out
+    assert "is too new (1.29 and later report usage to Microsoft); emosh needs onnxruntime>=1,<1.1" in said.out
+    assert "missing: nosuchpackage; of a wrong version: typer, onnxruntime; run the commands" in said.error
+
+
+def test_doctor_names_an_optional_package_of_a_wrong_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old Ray and a new Rerun are named with what needs another one and the extra that brings it; also in a checkout
+    that is not installed. Nothing fails."""
+    installed = {"ray": "2.9.0", "rerun-sdk": "0.31.0", "gguf": "0.17.1", "c2pa-python": None, "pytorch3d": None}
+    monkeypatch.setattr(installation, "_version", installed.get)
+
+    def not_installed(_: str) -> None:
+        raise metadata.PackageNotFoundError
+
+    for from_checkout in (False, True):
+        if from_checkout:
+            monkeypatch.setattr(installation.metadata, "requires", not_installed)
+        rows = {row.name: row for row in installation._optional_packages()}
+        assert rows["ray"].said.startswith("2.9.0 is too old for --engine ray, which needs ray[data]>=")
+        assert rows["ray"].fix == 'pip install "emosh[ray]"'
+        assert rows["rerun-sdk"].said.startswith("0.31.0 is too new for emosh view, which needs rerun-sdk")
+        assert (rows["gguf"].state, rows["gguf"].said) == ("ok", "0.17.1")
+        assert {rows[name].state for name in ("ray", "rerun-sdk", "c2pa-python")} == {"optional"}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from emosh_cli.console import Console
 from emosh_cli.workflows.work_folder import WorkFolder, changes
 from stages.artifacts.motion import load_motion
 from stages.artifacts.provenance import Provenance
+from stages.cores import usable_cores
+from stages.generate.puppet import generate
 from tests.command_line import CommandResult, emosh
 from tests.emosh_cli.conftest import FPS, FRAMES, SMALL, Clip
 
@@ -44,6 +47,23 @@ def test_the_chain_makes_everything(clip: Clip) -> None:
     for name in ("drive.npz", "ref.npz", "target.npz", "cond.mp4"):
         assert emosh("inspect", clip.work / name).code == 0
     assert not [path for path in clip.work.iterdir() if ".part" in path.name]
+
+
+def test_it_works_on_as_many_cores_as_it_is_given(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --jobs 1 animate reads, fits and draws on one core and writes the bytes that it writes on all; --jobs 0 is
+    all again."""
+    taken = []
+    puppet = generate.draw_frames
+    monkeypatch.setattr(generate, "draw_frames", lambda *given: taken.append(given[-1]) or puppet(*given))
+    out = tmp_path / clip.result.name
+    said = emosh(*clip.command[:5], "-o", out, *SMALL, "--jobs", "1")
+    assert said.code == 0, said.err
+    assert (usable_cores(), taken) == (1, [1])
+    assert out.read_bytes() == clip.result.read_bytes()
+    for name in ("drive.npz", "ref.npz", "target.npz"):
+        assert (out.with_suffix(".emosh") / name).read_bytes() == (clip.work / name).read_bytes()
+    assert emosh(*clip.command[:5], "-o", out, *SMALL).code == 0
+    assert usable_cores() == len(os.sched_getaffinity(0))
 
 
 def test_the_result_keeps_time_and_sound(clip: Clip) -> None:

@@ -19,6 +19,7 @@ from stages.artifacts.provenance import Provenance, sha256_file
 from stages.errors import InputError
 from stages.generate.wan.draw import Models, before_first_chunk, draw_chunk
 from stages.generate.wan.drift import ChunkStatistics, chunk_statistics
+from stages.generate.wan.kept_models import KeptModels
 from stages.generate.wan.model_weights import (
     RunPlan,
     Source,
@@ -56,23 +57,23 @@ def generate(
     run_plan: RunPlan | None = None,
     audio_from: Path | None = None,
     code: str = "",
-    models: Models | None = None,
+    kept: KeptModels | None = None,
     progress: Progress = silent,
 ) -> list[ChunkStatistics]:
     """Draw the latents at `path` into `out`, an H.264 mp4 with the driver's frame times. Returns statistics per chunk.
 
     `work` is a folder for finished chunks, deleted when `out` is complete. After a kill at any moment, the same call
     continues from the last finished chunk and gives the same bytes. `run_plan` is how the weights are run, as planned.
-    `code` identifies the program's source beside its version. `models` are networks that are already loaded, as in
-    training. Host memory does not grow with the clip's length. Raises InputError for latents that do not fit the model
-    or the config, before anything heavy is loaded.
+    `code` identifies the program's source beside its version. Networks in `kept` are used as they are, and those that
+    are loaded are kept there. Host memory does not grow with the clip's length. Raises InputError for latents that do
+    not fit the model or the config, before anything heavy is loaded.
 
     A chunk is on disk before the next one begins. One thread encodes it into `out` while the next chunk is drawn.
     """
     from stages.video.sink import VideoSink
     from stages.wan.offload import explained_out_of_memory
 
-    latents, run_plan = Latents(path), run_plan or RunPlan()
+    latents, run_plan, kept = Latents(path), run_plan or RunPlan(), kept or KeptModels()
     source, config = fit_to_drawing(source, config, latents)
     check_inputs(latents, source, config, run_plan.config)
     record = provenance(path, latents, source, config, device, run_plan)
@@ -93,7 +94,7 @@ def generate(
         for chunk in chunks:
             frames = store.frames(chunk.number)
             if chunk.number >= progressed.done:
-                models = models or _load(source, config, device, run_plan, latents)
+                models = kept.models = kept.models or _load(source, config, device, run_plan, latents)
                 packed, step = source.folder.pack is not None, f"drawing chunk {chunk.number + 1}"
                 with explained_out_of_memory(run_plan.placement, step, packed):
                     drawn, carried = draw_chunk(
