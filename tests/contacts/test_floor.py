@@ -11,9 +11,11 @@ from jaxtyping import Bool
 
 from benchmarks.foot_motions import MadeSteps, foot_scripts, make_steps, tracked_like
 from stages.artifacts.contacts import CONTACT_PARTS
+from stages.artifacts.describe import describe_npz
 from stages.artifacts.floor import floor_said
-from stages.artifacts.motion import Motion, load_motion, save_motion, select_rows
+from stages.artifacts.motion import MOTION, Motion, load_motion, save_motion, select_rows
 from stages.artifacts.motion_shots import join_shots
+from stages.artifacts.provenance import Provenance
 from stages.artifacts.world import World
 from stages.body.model import Body
 from stages.body.rotations import matrix_from_rotvec
@@ -133,6 +135,19 @@ def test_no_floor_where_no_feet_are_seen(body: Body) -> None:
     assert found.contacts is not None
     assert CONTACT_PARTS.index("floor") not in found.contacts.parts
     assert floor_said(found.floor) == "not found"
+
+
+@pytest.mark.parametrize(("source", "doubtful"), [("estimated", True), ("assumed", True), ("given", False)])
+def test_a_floor_under_an_estimated_focal_length_is_called_doubtful(
+    body: Body, steps: MadeSteps, tmp_path: Path, source: str, doubtful: bool
+) -> None:
+    """A wrong focal length puts person and floor at a wrong distance; one that is given does not."""
+    found = replace(steps.motion, floor=find_floor(steps.motion, body))
+    path = tmp_path / "steps.npz"
+    save_motion(path, replace(found, provenance=Provenance("track", notes={"focal_source": source})))
+    said = describe_npz(path, {MOTION.kind: MOTION}).figures["floor"]
+    assert said.endswith(f"; doubtful, because the focal length is {source}") == doubtful
+    assert said.startswith("1.29 m below the camera, leans 15 degrees")
 
 
 def test_feet_that_never_rest_have_no_floor(body: Body, steps: MadeSteps) -> None:
