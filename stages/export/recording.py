@@ -26,6 +26,7 @@ from stages.artifacts.provenance import Provenance, sha256_file
 from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, keypoints_from, motion_template, pose_motion
 from stages.body.same_body import require_same_body
+from stages.counted import counted
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.raster.shading import vertex_normals
@@ -241,7 +242,8 @@ def _pictures(video: Path, count: int) -> Iterator[UInt8[np.ndarray, "height wid
         yield frame.rgb
         shown += 1
     raise InputError(
-        f"{video} has {shown} frames but the motion has {count} rows; give the video that the motion was tracked in"
+        f"{video} has {counted(shown, 'frame')} but the motion has {counted(count, 'row')}; give the video "
+        "that the motion was tracked in"
     )
 
 
