@@ -25,7 +25,8 @@ from stages.contacts.on_floor import floor_touches
 from stages.contacts.soles import sole_vertices
 from stages.contacts.surface import Person, sample_surface
 from stages.errors import InputError
-from tests.motions import joint, standing
+from tests.contacts.kneeling import kneeling
+from tests.motions import standing
 
 PITCH = np.radians(15)
 
@@ -107,19 +108,7 @@ def seen_from(motion: Motion, body: Body, world: World) -> Motion:
 
 def test_knees_touch_the_floor_of_who_kneels(body: Body) -> None:
     """Standing for a second, then upright on both knees: the knees touch in the second half, not in the first."""
-    made = make_steps(body, np.zeros(10, np.float32), foot_scripts()[4])
-    motion = select_rows(made.motion, slice(0, 60))
-    poses, trans = motion.poses.copy(), motion.trans.copy()
-    for side in ("left", "right"):
-        poses[30:, joint(f"{side}_hip")] = 0
-        poses[30:, joint(f"{side}_knee")] = (1.57, 0, 0)
-        poses[30:, joint(f"{side}_ankle")] = (0.5, 0, 0)
-    kneeling = replace(motion, poses=poses)
-    from stages.contacts.soles import Soles
-
-    soles = Soles.of(body, kneeling, Person.of(body, kneeling, sample_surface(body)))
-    trans[30:, 1] += soles.heights(made.floor[:3])[30:, 4:].mean() - made.floor[3]
-    found = with_contacts(replace(kneeling, trans=trans), body)
+    found = with_contacts(kneeling(body), body)
     assert found.contacts is not None
     assert {"shin to floor", "foot to floor"} <= set(found.contacts.kinds())
     knees = down_in(found, body)[:, 4:]
