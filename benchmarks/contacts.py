@@ -1,9 +1,11 @@
 """Contacts in another body: found, kept, and what it costs, against the plain swap of the body shape.
 
-    python -m benchmarks.contacts [--drivers N] [--pairs N] [--write]
+    python -m benchmarks.contacts [--motions N] [--cases FOLDER] [--write]
 
 Seven made motions (contact_motions) are solved on each of 20 bodies, so that it is known which points touch and when.
-Each is retargeted to other bodies, once by the plain swap and once with the contacts that `find_contacts` finds in it.
+Every body drives each of the other 19, with `--motions` of the seven, dealt out so that each motion sees as many pairs:
+once by the plain swap and once with the contacts that `find_contacts` finds. `--cases` keeps what each driver gave, and
+a run that was stopped goes on behind the last one.
 `gap` is the distance of the known points; `kept` says how many are within 15 mm (the mean over their rows). `inside`
 counts frames in which a vertex of a hand or forearm lies deeper in another part's mesh than any does in the driver, by
 more than 5 mm; every tenth row.
@@ -13,14 +15,17 @@ compares that of elbows and wrists with the plain swap's. Time is that of the pr
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from benchmarks.contact_motions import FPS, Made, apart, bodies, make, scripts
 from benchmarks.record import Column, Recorder, arguments
+from stages.artifacts.atomic import atomic_path
 from stages.artifacts.contacts import CONTACT_PARTS, Contacts
 from stages.artifacts.motion import Motion
 from stages.body.model import JOINT_NAMES, Body, pose_motion
@@ -30,7 +35,7 @@ from stages.body.surface import closest_on_surface
 from stages.contacts.find import find_contacts
 from stages.contacts.keep import Swap, keep_contacts
 from stages.contacts.parts import MAY_TOUCH, PART_OF_PIECE, piece_of_vertices
-from stages.contacts.surface import rotations_of, sample_surface
+from stages.contacts.surface import Sampling, rotations_of, sample_surface
 from stages.raster.shading import vertex_normals
 
 KEPT_M, DEEP_M, NEAR_M, EVERY = 0.015, 0.005, 0.04, 10
@@ -46,26 +51,46 @@ COLUMNS = (
 ARMS = [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in ("elbow", "wrist")]
 
 
-def case(body: Body, made: Made, betas: Float[np.ndarray, "10"]) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class Driven:
+    """A made motion, and what is the same for every other body."""
+
+    made: Made
+    contacts: Contacts
+    found: list[float]
+    gap: Float[np.ndarray, "touches"]
+    depths: Float[np.ndarray, "rows"]
+    seconds: float
+    """Processor time of finding the contacts."""
+
+    @staticmethod
+    def of(body: Body, made: Made) -> Driven:
+        """Find the contacts, and measure the driver's own gaps and depths."""
+        began = time.process_time()
+        contacts = find_contacts(made.motion, body)
+        seconds = time.process_time() - began
+        gap = np.nanmean(apart(body, made, made.motion), 0)
+        return Driven(made, contacts, _found(body, made, contacts), gap, depths_of(body, made.motion), seconds)
+
+
+def case(body: Body, driven: Driven, betas: Float[np.ndarray, "10"]) -> dict[str, list[float]]:
     """One motion in one other body: a list of values per column."""
-    driver = made.motion
+    made, driver = driven.made, driven.made.motion
     swap = replace(driver, betas=betas)
     began = time.process_time()
-    contacts = find_contacts(driver, body)
-    kept = keep_contacts(Swap.of(driver, swap, body), contacts)
-    seconds = time.process_time() - began
-    gaps = [apart(body, made, motion) for motion in (driver, swap, kept)]
-    per_touch = [np.nanmean(gap, 0) for gap in gaps]
-    depths = [depths_of(body, motion) for motion in (driver, swap, kept)]
-    allowed = np.maximum(depths[0], 0.0) + DEEP_M
+    kept = keep_contacts(Swap.of(driver, swap, body), driven.contacts)
+    seconds = driven.seconds + time.process_time() - began
+    per_touch = [driven.gap, *(np.nanmean(apart(body, made, motion), 0) for motion in (swap, kept))]
+    depths = [depths_of(body, motion) for motion in (swap, kept)]
+    allowed = np.maximum(driven.depths, 0.0) + DEEP_M
     turned = np.degrees(turned_by(swap, kept))
     return {
-        "found": _found(body, made, contacts),
+        "found": driven.found,
         **{f"gap_{of}": (1e3 * gap).tolist() for of, gap in zip(("driver", "swap", "kept"), per_touch, strict=True)},
         "kept_swap": (100.0 * (per_touch[1] < KEPT_M)).tolist(),
         "kept": (100.0 * (per_touch[2] < KEPT_M)).tolist(),
-        "inside_swap": (100.0 * (depths[1] > allowed)).tolist(),
-        "inside": (100.0 * (depths[2] > allowed)).tolist(),
+        "inside_swap": (100.0 * (depths[0] > allowed)).tolist(),
+        "inside": (100.0 * (depths[1] > allowed)).tolist(),
         "turned": turned[_without_contact(made, len(driver)), 1:22].ravel().tolist(),
         "acceleration": [_acceleration(body, kept) / _acceleration(body, swap)],
         "ms": [1e3 * seconds / len(driver)],
@@ -135,30 +160,58 @@ def _acceleration(body: Body, motion: Motion) -> float:
 def main() -> None:
     """Print and record one row per motion, and all together."""
     parser = arguments(__doc__)
-    parser.add_argument("--pairs", type=int, default=3, help="other bodies per driver, of 19")
-    parser.add_argument("--drivers", type=int, default=20, help="driving bodies: 20, or every second, fourth ...")
+    parser.add_argument("--motions", type=int, default=1, help="motions per pair of bodies, of 7")
+    parser.add_argument("--cases", type=Path, help="keep what each driver gave here, and go on from there")
     options = parser.parse_args()
-    body, people = open_body(), bodies()
-    sampling, random = sample_surface(body), np.random.default_rng(1)
-    others = [random.permutation([n for n in range(20) if n != driver])[: options.pairs] for driver in range(20)]
-    together: dict[str, list[float]] = {}
-    clips = 0
+    names = [script.name for script in scripts()]
     with Recorder("Contacts of made motions in other bodies.", *COLUMNS, keep=options) as found:
-        for script in scripts():
-            cells: dict[str, list[float]] = {}
-            for driver in range(0, 20, 20 // options.drivers):
-                made = make(body, people[driver][1], script, sampling)
-                for other in others[driver]:
-                    for key, values in case(body, made, people[other][1]).items():
-                        cells.setdefault(key, []).extend(values)
-                        together.setdefault(key, []).extend(values)
-                    clips += 1
-            found.row(motion=script.name, clips=options.drivers * options.pairs, **_summary(cells))
-        found.row(motion="all", clips=clips, **_summary(together))
+        of_drivers = _driven(options.motions, options.cases)
+        of_motion = {name: [each for cells in of_drivers for each in cells[name]] for name in names}
+        for name in names:
+            found.row(motion=name, clips=len(of_motion[name]), **_summary(of_motion[name]))
+        together = [each for cells in of_motion.values() for each in cells]
+        found.row(motion="all", clips=len(together), **_summary(together))
 
 
-def _summary(cells: dict[str, list[float]]) -> dict[str, float | None]:
+Cells = dict[str, list[dict[str, list[float]]]]
+"""By motion: what each of its cases gave."""
+
+
+def _driven(motions: int, folder: Path | None) -> list[Cells]:
+    """The cases of each driver, from `folder` where they are there."""
+    body, people = open_body(), bodies()
+    sampling, cells = sample_surface(body), []
+    for driver in range(len(people)):
+        kept = folder / f"{driver}.json" if folder else None
+        if kept and kept.is_file():
+            cells.append(json.loads(kept.read_text()))
+            continue
+        cells.append(_by(body, people, driver, motions, sampling))
+        print(f"driver {driver}: {people[driver][0]}", flush=True)
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(kept) as fresh:
+                fresh.write_text(json.dumps(cells[-1]))
+    return cells
+
+
+def _by(
+    body: Body, people: list[tuple[str, Float[np.ndarray, "10"]]], driver: int, motions: int, sampling: Sampling
+) -> Cells:
+    """All cases of one driver."""
+    cells: Cells = {}
+    for number, script in enumerate(scripts()):
+        driven = Driven.of(body, make(body, people[driver][1], script, sampling))
+        cells[script.name] = [
+            case(body, driven, betas) for other, (_, betas) in enumerate(people)
+            if other != driver and (driver + 3 * other + number) % len(scripts()) < motions
+        ]  # fmt: skip
+    return cells
+
+
+def _summary(cases: list[dict[str, list[float]]]) -> dict[str, float | None]:
     """Means, and the median angle; None where nothing was measured (no row far enough from a contact)."""
+    cells = {key: [value for each in cases for value in each[key]] for key in cases[0]}
     means = {key: float(np.mean(values)) for key, values in cells.items() if key != "turned"}
     return {**means, "turned": float(np.median(cells["turned"])) if cells["turned"] else None}
 

@@ -12,6 +12,7 @@ from emosh_cli import options
 from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import STUDY_FIGURES, STUDY_PAGE, output_path, require_file
 from emosh_cli.run import Run
+from stages.counted import counted
 from stages.errors import InputError
 
 Paths = Annotated[
@@ -101,7 +102,7 @@ def _page(
     key = key or target.with_suffix(".key.json")
     if made.left_out:
         run.console.note(f"left out, because a file is missing: {', '.join(made.left_out)}")
-    summary = f"{len(made.pairs)} pairs of {ours} against {', '.join(made.methods)}"
+    summary = f"{counted(len(made.pairs), 'pair')} of {ours} against {', '.join(made.methods)}"
     if run.dry_run:
         run.show_plan([f"{summary} -> {target}, key {key}"], output=str(target))
         return
@@ -125,7 +126,7 @@ def _figures(run: Run, answers: list[Path], key: Path | None, seed: int, out: Pa
     known = read_key(key)
     judged = read_judgements(answers, known)
     if run.dry_run:
-        run.show_plan([f"figures of {len(answers)} raters -> {target}"], output=str(target))
+        run.show_plan([f"figures of {counted(len(answers), 'rater')} -> {target}"], output=str(target))
         return
     figures = study_figures(judged, seed)
     inputs = {"key": sha256_file(key), **{f"answers{row}": sha256_file(path) for row, path in enumerate(answers)}}
@@ -136,4 +137,9 @@ def _figures(run: Run, answers: list[Path], key: Path | None, seed: int, out: Pa
     table = as_markdown(figures, known.ours)
     for line in table.splitlines():
         run.console.note(line)
-    run.done(target, f"{figures['raters']} raters, {figures['judgements']} judgements", **figures, markdown=table)
+    run.done(
+        target,
+        f"{counted(figures['raters'], 'rater')}, {counted(figures['judgements'], 'judgement')}",
+        **figures,
+        markdown=table,
+    )

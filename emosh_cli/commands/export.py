@@ -24,6 +24,7 @@ from emosh_cli.outputs import (
     require_file,
 )
 from emosh_cli.run import Run
+from stages.counted import counted
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -277,7 +278,7 @@ def _amass(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOp
         run.console.note(
             f"at {rate} frames per second Blender's SMPL-X add-on refuses the file by default; use --fps 30"
         )
-    return f"{frames} frames at {rate} frames/s, y up", {"frames": frames, "fps": rate}
+    return f"{counted(frames, 'frame')} at {rate} frames/s, y up", {"frames": frames, "fps": rate}
 
 
 def _glb(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOptions) -> Summary:
@@ -287,7 +288,10 @@ def _glb(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOpti
         run.console.note(f"glTF cannot store pose correctives: body '{body.name}' is written without them")
     frames, seconds = export_glb(target, motion, body, choices.config.fps, run.console.progress)
     size = target.stat().st_size / 2**20
-    return f"{frames} key frames, {seconds:.2f} s, {size:.1f} MiB, y up", {"frames": frames, "length_seconds": seconds}
+    return f"{counted(frames, 'key frame')}, {seconds:.2f} s, {size:.1f} MiB, y up", {
+        "frames": frames,
+        "length_seconds": seconds,
+    }
 
 
 def _bvh(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOptions) -> Summary:
@@ -295,7 +299,10 @@ def _bvh(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOpti
 
     units = choices.config.bvh_units_per_metre
     frames, rate = write_bvh(target, motion, body, choices.config.fps, units, run.console.progress)
-    return f"{frames} frames at {rate} frames/s, y up, {units:g} units per metre", {"frames": frames, "fps": rate}
+    return f"{counted(frames, 'frame')} at {rate} frames/s, y up, {units:g} units per metre", {
+        "frames": frames,
+        "fps": rate,
+    }
 
 
 def _wan_animate(run: Run, motion: Motion, body: Body, target: Path, choices: ExportOptions) -> Summary:
@@ -311,9 +318,9 @@ def _wan_animate(run: Run, motion: Motion, body: Body, target: Path, choices: Ex
     )  # fmt: skip
     if made.faces_outside:
         run.console.note(
-            f"the face is outside the picture in {made.faces_outside} frames; src_face.mp4 is black in them"
+            f"the face is outside the picture in {counted(made.faces_outside, 'frame')}; src_face.mp4 is black in them"
         )
-    summary = f"{made.frames} frames at {made.fps} frames/s, {made.width}x{made.height}, faces 512x512"
+    summary = f"{counted(made.frames, 'frame')} at {made.fps} frames/s, {made.width}x{made.height}, faces 512x512"
     return summary, {"frames": made.frames, "fps": made.fps, "width": made.width, "height": made.height}
 
 
@@ -326,7 +333,7 @@ def _scail_2(run: Run, motion: Motion, body: Body, target: Path, choices: Export
         target, motion, body, choices.ref, ref_motion=choices.ref_motion, framing=config.framing, fps=config.fps,
         short_side=config.short_side, progress=run.console.progress,
     )  # fmt: skip
-    summary = f"{made.frames} frames at {float(made.fps):g} frames/s, {made.width}x{made.height}"
+    summary = f"{counted(made.frames, 'frame')} at {float(made.fps):g} frames/s, {made.width}x{made.height}"
     return summary, {"frames": made.frames, "fps": float(made.fps), "width": made.width, "height": made.height}
 
 

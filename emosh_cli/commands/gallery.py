@@ -11,6 +11,7 @@ from emosh_cli import options
 from emosh_cli.command import FILES, command
 from emosh_cli.outputs import GALLERY, output_path
 from emosh_cli.run import Run
+from stages.counted import counted
 from stages.errors import InputError
 
 Runs = Annotated[
@@ -72,4 +73,4 @@ def _gallery(
         drawn = spool if embed else gallery_folder(target) / "overlays"
         entries = [gallery_entry(run, each, drawn if overlay else None, body) for each in found]
         copied = write_gallery(target, entries, title or folder.resolve().name, embed, run.console.progress)
-    run.done(target, f"{len(found)} runs, {copied} videos and photos copied", runs=len(found), copied=copied)
+    run.done(target, f"{counted(len(found), 'run')}, {counted(copied, 'file')} copied", runs=len(found), copied=copied)

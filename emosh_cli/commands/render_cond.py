@@ -12,6 +12,7 @@ from emosh_cli import options, pipes
 from emosh_cli.command import STAGES, command
 from emosh_cli.outputs import CONDITION, output_path, require_file
 from emosh_cli.run import Run
+from stages.counted import counted
 from stages.drawing.names import MESH, REF
 from stages.errors import InputError
 
@@ -116,7 +117,8 @@ def _render(
     write_condition(loaded, opened, config, target, run.console.progress, reference)
     pace = 1000 * run.seconds / len(loaded)
     run.done(
-        target, f"{len(loaded)} frames of {name}, {config.width}x{config.height}, {pace:.0f} ms per frame in total"
+        target,
+        f"{counted(len(loaded), 'frame')} of {name}, {config.width}x{config.height}, {pace:.0f} ms per frame in total",
     )
 
 

@@ -11,6 +11,7 @@ from emosh_cli import options, pipes
 from emosh_cli.command import FILES, command
 from emosh_cli.outputs import RECORDING, output_path, require_file
 from emosh_cli.run import Run
+from stages.counted import counted
 
 Video = Annotated[
     Path | None,
@@ -56,4 +57,6 @@ def _view(run: Run, motion: Path, video: Path | None, out: Path | None, body: st
         loaded = load_motion(readable)
     write_recording(target, loaded, open_body(body, progress=run.console.progress), video, run.console.progress)
     size = target.stat().st_size / 2**20
-    run.done(target, f"{len(loaded)} frames, {size:.0f} MiB; open it with: rerun {target}", frames=len(loaded))
+    run.done(
+        target, f"{counted(len(loaded), 'frame')}, {size:.0f} MiB; open it with: rerun {target}", frames=len(loaded)
+    )

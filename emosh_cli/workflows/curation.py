@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from emosh_cli.outputs import CLIPS, output_folder
 from emosh_cli.run import Run
 from stages.artifacts.names import checked_relative
+from stages.counted import counted
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def curate(run: Run, videos: Path, out: Path | None, engine: Engine, body: str) 
     record = _curation_provenance(run, configs, body, folder)
     _refuse_other_curation(target, record, folder, run.force)
     if run.dry_run:
-        run.show_plan([f"curate {len(found)} videos of {videos} -> {target}"], output=str(target / MANIFEST))
+        run.show_plan([f"curate {counted(len(found), 'video')} of {videos} -> {target}"], output=str(target / MANIFEST))
         return
     for path, name in clip_names(found, folder).items():
         checked_relative(name, str(path))
@@ -225,13 +226,13 @@ def _write_results(curation: Curation, verdicts: list[Verdict], remembered: int,
     accepted = [each.line for each in verdicts if each.line.reason is None]
     counts = count_reasons(verdicts)
     if missing:
-        run.console.note(f"{missing} videos of earlier runs are gone; their clips stay")
+        run.console.note(f"gone since earlier runs: {counted(missing, 'video')}; their clips stay")
     for word in ("unreadable", "failed", "killed"):
         if counts.get(word):
             run.console.note(f"{counts[word]} {word}: see {target / MANIFEST}")
     top_reasons = ", ".join(f"{word} {count}" for word, count in list(counts.items())[:5])
     minutes = sum(float(each.frames / each.fps) for each in accepted) / 60
-    summary = f"{len(accepted)} clips accepted, {minutes:.1f} minutes; rejected: {top_reasons or 'none'}"
+    summary = f"{counted(len(accepted), 'clip')} accepted, {minutes:.1f} minutes; rejected: {top_reasons or 'none'}"
     run.done(
         target / MANIFEST, f"{summary}; see {target / SUMMARY}",
         accepted=len(accepted), rejected=len(verdicts) - len(accepted), reasons=counts,

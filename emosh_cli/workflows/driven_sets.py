@@ -29,6 +29,7 @@ from emosh_cli.workflows.padded_inputs import INPUTS, sizes_of, write_padded_inp
 from emosh_cli.workflows.pipeline import SECTIONS
 from emosh_cli.workflows.variants import FRONTAL_ANCHOR, FULL, VARIANTS, Variant
 from stages.artifacts.names import checked_utf8, refuse_links
+from stages.counted import counted
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -242,4 +243,6 @@ def _write_study(run: Run, target: Path, comparison: Comparison, pairs: list[Pai
     design = study_of(found, target, OURS)
     page = target / STUDY
     write_study(page, page.with_suffix(".key.json"), design, config, 0, run.console.progress)
-    run.console.note(f"{page}: {len(design.pairs)} pairs to ask people about; its key is {page.stem}.key.json")
+    run.console.note(
+        f"{page}: {counted(len(design.pairs), 'pair')} to ask people about; its key is {page.stem}.key.json"
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emosh_cli.run import Run
 from emosh_cli.workflows.drawn_clips import Pair
+from stages.counted import counted
 from stages.errors import InputError
 
 INPUTS = "inputs"
@@ -48,4 +49,6 @@ def write_padded_inputs(run: Run, name: str, pairs: list[Pair], target: Path) ->
             for frame in read_frames(video):
                 sink.write(padded_to(frame.rgb, width, height), frame.pts_seconds)
         run.console.progress(f"inputs for {name}", number + 1, len(videos))
-    run.console.note(f"{folder}: {len(photos)} photos and {len(videos)} drivers, padded for {name}")
+    run.console.note(
+        f"{folder}: {counted(len(photos), 'photo')} and {counted(len(videos), 'driver')}, padded for {name}"
+    )

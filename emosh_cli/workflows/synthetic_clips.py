@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emosh_cli.outputs import CLIPS, output_folder, require_file
 from emosh_cli.run import Run
+from stages.counted import counted
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def write_synthetic(
 
     body_file, moved_by = open_body(body, progress=run.console.progress).path, tuple(map(Path.absolute, motions))
     load_inputs(body_file, moved_by)
-    size = f"{config.frames} frames of {config.width}x{config.height}"
+    size = f"{counted(config.frames, 'frame')} of {config.width}x{config.height}"
     if run.dry_run:
-        run.show_plan([f"draw {count} clips of synthetic people, {size} -> {target}"], output=str(target))
+        run.show_plan([f"draw {counted(count, 'clip')} of synthetic people, {size} -> {target}"], output=str(target))
         return
     from emosh_cli.workers.local import DIED_MESSAGE, run_jobs
     from stages.artifacts.leftovers import made_folder
@@ -53,4 +54,4 @@ def write_synthetic(
     write_manifest(manifest, [known[name] for name in sorted(known)])
     if len(drawn) < count:
         run.console.note(f"{count - len(drawn)} were not drawn: {DIED_MESSAGE}")
-    run.done(manifest, f"{len(drawn)} clips of {size}", clips=len(drawn))
+    run.done(manifest, f"{counted(len(drawn), 'clip')} of {size}", clips=len(drawn))

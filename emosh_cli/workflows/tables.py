@@ -13,6 +13,7 @@ from emosh_cli.terminal import visible
 from stages.artifacts.leftovers import made_folder
 from stages.artifacts.names import refuse_links
 from stages.cores import usable_cores
+from stages.counted import counted
 from stages.errors import InputError
 
 if TYPE_CHECKING:
@@ -104,7 +105,11 @@ def write_tables(
         run.console.stderr.write(visible(shown))
     count = sum(len(clips) for clips in records.values())
     made = [str(target.with_suffix(suffix)) for suffix in OTHER_FORMATS.values()]
-    run.done(target, f"{count} clips measured, {remembered} of them remembered; also {', '.join(made)}", tables=made)
+    run.done(
+        target,
+        f"{counted(count, 'clip')} measured, {remembered} of them remembered; also {', '.join(made)}",
+        tables=made,
+    )
 
 
 def refuse_foreign_files(texts: dict[str, Path], target: Path, force: bool) -> None:

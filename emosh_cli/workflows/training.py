@@ -10,6 +10,7 @@ from emosh_cli.outputs import RUN, output_folder
 from emosh_cli.run import Run
 from emosh_cli.workflows import diffusion_model
 from emosh_cli.workflows.validation import validation_pairs, validator
+from stages.counted import counted
 
 if TYPE_CHECKING:
     from stages.artifacts.training_cache import TrainingCache
@@ -36,7 +37,9 @@ def train(
     mixture = data.report(config.shares, config.steps * config.batch_size, config.seed)
     lines = [mixture_line(each) for each in mixture]
     if run.dry_run:
-        run.show_plan([found.line(), *lines, f"train on {sum(data.windows)} windows -> {target}"], output=str(target))
+        run.show_plan(
+            [found.line(), *lines, f"train on {counted(sum(data.windows), 'window')} -> {target}"], output=str(target)
+        )
         return
     for line in lines:
         run.console.note(line)
@@ -76,7 +79,8 @@ def open_training_set(caches: list[Path], config: TrainConfig) -> TrainingSet:
 def mixture_line(part: dict[str, Any]) -> str:
     """What a run draws from one cache, in words."""
     return (
-        f"data: {100 * part['share']:.4g} % from {part['cache']}: {part['samples']} samples of {part['windows']} "
+        f"data: {100 * part['share']:.4g} % from {part['cache']}: {counted(part['samples'], 'sample')} of "
+        f"{part['windows']} "
         f"windows, {part['epochs']:.4g} times each"
     )
 

@@ -19,6 +19,7 @@ from emosh_cli.workflows.diffusion_model import DiffusionModel
 from stages.artifacts.leftovers import made_folder
 from stages.artifacts.names import refuse_links
 from stages.artifacts.provenance import Provenance, code_digest, config_dict
+from stages.counted import counted
 from stages.drawing.names import MESH
 from stages.errors import InputError
 
@@ -49,7 +50,7 @@ def encode_manifest(
     opened = diffusion_model.open_model(model, "none", device, run.console)
     opened.check_encoding(configs["encode"].prompt)
     if run.dry_run:
-        run.show_plan([f"encode {len(used)} clips of {manifest} -> {target}"], output=str(target))
+        run.show_plan([f"encode {counted(len(used), 'clip')} of {manifest} -> {target}"], output=str(target))
         return
     drawn = open_body(body, progress=run.console.progress)
     settings = CacheSettings(
@@ -71,9 +72,9 @@ def encode_manifest(
         raise InputError(f"{manifest}: none of its {len(used)} clips could be encoded")
     skipped, files = len(used) - len(made), sorted(set(made))
     if len(files) < len(made):
-        run.console.note(f"{len(made) - len(files)} lines of {manifest} repeat a clip, which is used once")
+        run.console.note(f"{manifest}: {counted(len(made) - len(files), 'line')} left out, whose clip is used already")
     windows = _write_index(target, settings, files, skipped)
-    summary = f"{windows} windows of {len(files)} clips, {there} of them encoded before"
+    summary = f"{counted(windows, 'window')} of {counted(len(files), 'clip')}, {there} of them encoded before"
     run.done(target, summary + (f"; {skipped} skipped" if skipped else ""), windows=windows, skipped=skipped)
 
 

@@ -61,7 +61,17 @@ def describe_npz(path: Path, schemas: Mapping[str, Schema]) -> Described:
             figures = _motion_figures(arrays, str(path)) if kind == MOTION.kind else _single_values(archive)
         except InputError as error:
             problem, figures = str(error), _single_values(archive)
-        return Described(str(path), kind, rows, figures, _provenance(archive.text("emosh_provenance")), problem)
+        provenance = _provenance(archive.text("emosh_provenance"))
+        if "floor" in figures and np.isfinite(arrays["emosh_floor"]).any():
+            figures["floor"] += _doubt_about_floor(provenance)
+        return Described(str(path), kind, rows, figures, provenance, problem)
+
+
+def _doubt_about_floor(provenance: dict[str, Any] | None) -> str:
+    """The person's distance, and with it the floor's, goes with the focal length."""
+    notes = (provenance or {}).get("notes")
+    source = notes.get("focal_source") if isinstance(notes, dict) else None
+    return f"; doubtful, because the focal length is {source}" if source in ("estimated", "assumed") else ""
 
 
 def _shape(header: Header) -> str:

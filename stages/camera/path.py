@@ -27,6 +27,8 @@ STILL_ZOOM = 0.008
 PARALLAX_PX, PARALLAX_RATIO = 0.3, 2.2
 """A camera travels where a turning one leaves points this far off (small px, `usual_off`) and this many times farther
 than one that travels. Rendered pans leave 0.1 to 0.23 px and 1.1 to 1.9 times as much (`benchmarks.camera_truth`)."""
+ZOOM_RATIO = 1.5
+"""A travelling camera zooms too where a fixed focal length leaves points PARALLAX_PX off, and this times farther."""
 MEASURED = 0.8
 """Least share of frames in which the background is seen."""
 UNFIT_PX = 3.0
@@ -104,18 +106,40 @@ def _shift_px(turns: Turns, middle: Float[np.ndarray, "2"], focal_px: float) -> 
 def _pieces(
     segments: Sequence[Segment], middle: Float[np.ndarray, "2"], focal_px: float, scale: float
 ) -> list[Piece] | None:
-    """Every segment of a shot as one of a travelling camera, all in one unit; None where one cannot be solved."""
+    """Every segment of a shot as one of a travelling camera, all in one unit; None where one cannot be solved. The
+    camera zooms where points fit much better so."""
+    fixed = _solved(segments, middle, focal_px, scale, False)
+    if fixed is None or _worst_px(fixed) * scale < PARALLAX_PX:
+        return fixed
+    zooming = _solved(segments, middle, focal_px, scale, True)
+    return fixed if zooming is None or ZOOM_RATIO * _worst_px(zooming) > _worst_px(fixed) else zooming
+
+
+def _worst_px(pieces: list[Piece]) -> float:
+    return max(each.off_px for each in pieces)
+
+
+def _solved(
+    segments: Sequence[Segment], middle: Float[np.ndarray, "2"], focal_px: float, scale: float, zooms: bool
+) -> list[Piece] | None:
+    """See `_pieces`."""
     pieces: list[Piece] = []
     carried = None
     for number, segment in enumerate(segments):
         if number:
             carried = _carried(segments[number - 1], pieces[-1], segment, middle, focal_px)
+            focal_px *= _zoom_at(segments[number - 1], pieces[-1], segment.key)
         turns = segment_turns(segment, middle, focal_px, scale)
-        piece = travel_of_segment(segment, turns, middle, focal_px, scale, carried)
+        piece = travel_of_segment(segment, turns, middle, focal_px, scale, carried, zooms)
         if piece is None:
             return None
         pieces.append(piece)
     return pieces
+
+
+def _zoom_at(segment: Segment, piece: Piece, frame: int) -> float:
+    """Focal length at one of the segment's frames, against that of its key frame."""
+    return float(piece.zoom[segment.frames.index(frame)]) if frame in segment.frames else 1.0
 
 
 def _carried(
@@ -148,15 +172,17 @@ def _travelled(
     segments: Sequence[Segment], pieces: list[Piece], first: int, frames: int, focal_px: float
 ) -> CameraPath:
     """The segments' frames one after another, in the first camera's frame."""
-    R, place = np.tile(np.eye(3), (frames, 1, 1)), np.zeros((frames, 3))
-    key_R, key_place = np.eye(3), np.zeros(3)
+    R, place, zoom = np.tile(np.eye(3), (frames, 1, 1)), np.zeros((frames, 3)), np.ones(frames)
+    key_R, key_place, key_zoom = np.eye(3), np.zeros(3), 1.0
     for number, (segment, piece) in enumerate(zip(segments, pieces, strict=True)):
-        for row, turned, moved in zip(segment.frames, piece.R, piece.t, strict=True):
+        for row, turned, moved, grown in zip(segment.frames, piece.R, piece.t, piece.zoom, strict=True):
             R[row - first] = key_R @ turned.T
             place[row - first] = key_place - key_R @ turned.T @ moved
+            zoom[row - first] = key_zoom * grown
         if number + 1 < len(segments):
-            key_R, key_place = R[segments[number + 1].key - first], place[segments[number + 1].key - first]
-    return CameraPath(TRAVELLING, R, place, np.ones(frames), focal_px)
+            at = segments[number + 1].key - first
+            key_R, key_place, key_zoom = R[at], place[at], float(zoom[at])
+    return CameraPath(TRAVELLING, R, place, zoom, focal_px)
 
 
 def _stays(segments: Sequence[Segment]) -> bool:

@@ -22,7 +22,7 @@ from stages.body.camera import project
 from stages.body.model import Body, motion_template, pose_joints
 from stages.body.smplx_layout import joint
 from stages.camera.background import Background
-from stages.camera.path import CameraPath, camera_path
+from stages.camera.path import STILL_ZOOM, CameraPath, camera_path
 
 LEVEL_WEIGHT = 0.01
 """Weight of the first camera's y, against the spread of the cameras' x axes: 6 degrees of turning weigh as much."""
@@ -52,14 +52,21 @@ def with_world(motion: Motion, body: Body, background: Background | None) -> Mot
         frames = motion.frame_index[rows]
         shot = background.segments, int(frames[0]), int(frames[-1] - frames[0]) + 1, motion.image_size, background.scale
         focal_px = float(motion.K[rows.start, 0, 0])
-        zoom = camera_path(*shot, focal_px, travels=False).zoom
-        path = camera_path(*shot, focal_px * float(np.exp(-np.log(zoom).mean())))
+        turning = camera_path(*shot, focal_px, travels=False)
+        path = camera_path(*shot, focal_px * first_zoom(turning))
+        if path.kind == TRAVELLING and abs(np.log(first_zoom(path) / first_zoom(turning))) > STILL_ZOOM:
+            path = camera_path(*shot, focal_px * first_zoom(path))
         K[rows], trans[rows] = zoomed(path, motion.K[rows], motion.trans[rows], pelvis)
         parts.append((rows, path))
     motion = replace(motion, K=K.astype(np.float32), trans=trans.astype(np.float32))
     worlds = [_world(path, motion, body, rows) for rows, path in parts]
     world = World(*(np.concatenate([getattr(each, name) for each in worlds]) for name in ("R", "t", "camera")))
     return replace(motion, **world.as_rows())
+
+
+def first_zoom(path: CameraPath) -> float:
+    """Focal length of the first frame against the geometric mean of all."""
+    return float(np.exp(-np.log(path.zoom).mean()))
 
 
 def zoomed(

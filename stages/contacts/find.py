@@ -19,7 +19,7 @@ from stages.body.same_body import require_same_body
 from stages.contacts.episodes import PINCH, SURFACE, episodes, joined
 from stages.contacts.floor import find_floor
 from stages.contacts.on_floor import floor_touches
-from stages.contacts.parts import PART_OF_PIECE, PIECES
+from stages.contacts.parts import PART_OF_PIECE, PIECES, piece_of_vertices
 from stages.contacts.surface import Person, Sampling, rotations_of, sample_fingertips, sample_surface
 from stages.contacts.touches import FacesAround, Touch, touches_in
 from stages.progress import Progress, silent
@@ -62,15 +62,25 @@ def find_contacts(motion: Motion, body: Body, progress: Progress = silent) -> Co
 def _in_shot(motion: Motion, body: Body, progress: Progress) -> Contacts:
     found: list[tuple[tuple[int, int], Touch]] = []
     around = FacesAround.of(body.faces, len(body.v_template))
+    pieces = piece_of_vertices(body)
     for sampling, rule in ((sample_surface(body), SURFACE), (sample_fingertips(body), PINCH)):
         person = Person.of(body, motion, sampling)
         for (piece, part), near in sorted(_nearness(person, motion, progress).items()):
             parts = (int(PART_OF_PIECE[piece]), part)
             for span in episodes(near.gap, near.speed, float(motion.fps), rule):
-                found += [(parts, touch) for touch in touches_in(span, near.gap, near.nearest, person, motion, around)]
+                touches = touches_in(span, near.gap, near.nearest, person, motion, around)
+                found += [(parts, touch) for touch in touches if _between(parts, touch, body, pieces)]
     if motion.floor is not None and np.isfinite(motion.floor[0]).all():
         found += floor_touches(Person.of(body, motion, sample_surface(body)), motion, motion.floor[0])
     return _table(found, float(motion.fps))
+
+
+def _between(parts: tuple[int, int], touch: Touch, body: Body, pieces: Int[np.ndarray, "vertices"]) -> bool:
+    """Whether the points of the touch lie on these parts. Nearest points across a part's border are its neighbour's: a
+    palm on a palm touches no forearm."""
+    corners = body.faces[list(touch.faces)][[0, 1], touch.barycentric.argmax(1)]
+    on = pieces[corners]
+    return bool(((on < 0) | (PART_OF_PIECE[on] == parts)).all())
 
 
 def _nearness(person: Person, motion: Motion, progress: Progress) -> dict[tuple[int, int], Nearness]:
@@ -131,18 +141,21 @@ def _block(
 
 
 def _table(found: list[tuple[tuple[int, int], Touch]], fps: float) -> Contacts:
-    """Touches of the same parts at the same time become one contact; contacts are sorted by their first row."""
+    """Touches of the same parts at the same time become one contact; short ones go; sorted by their first row."""
     contacts = []
     for parts in sorted({parts for parts, _ in found}):
-        for span in joined([touch.rows for each, touch in found if each == parts], APART_S * fps):
-            contacts.append((span, parts))
+        for begin, end in joined([touch.rows for each, touch in found if each == parts], APART_S * fps):
+            if end - begin >= max(1, round(SURFACE.shortest_s * fps)):
+                contacts.append(((begin, end), parts))
     contacts.sort()
     if not contacts:
         return Contacts.none()
-    owner = [
-        next(row for row, (span, of) in enumerate(contacts) if of == parts and span[0] <= touch.rows[0] < span[1])
+    owners = [
+        next((row for row, (span, of) in enumerate(contacts) if of == parts and span[0] <= touch.rows[0] < span[1]), -1)
         for parts, touch in found
     ]
+    found = [each for each, owner in zip(found, owners, strict=True) if owner >= 0]
+    owner = [owner for owner in owners if owner >= 0]
     order = sorted(range(len(found)), key=lambda row: (owner[row], found[row][1].rows))
     touches = [found[row][1] for row in order]
     return Contacts(

@@ -23,6 +23,8 @@ LEGS = Chain.of({f"{side}_{name}": sigma for side in ("left", "right") for name,
 SMOOTH_RAD_S2 = 30.0
 """Legs follow the jitter of tracked depth, which is faster than any movement towards a contact."""
 WINDOW_S, OVERLAP_S = 20.0, 2.0
+KNEES = np.array([name == "knee" for name in (*LEG, *LEG)])
+"""Of the joints of LEGS."""
 NOTHING_RAD = 1e-6
 """Smaller turns are left out, so that such a joint keeps its angle bit for bit."""
 
@@ -74,11 +76,13 @@ def turn_legs(
     person: Person, motion: Motion, planted: Planted, goal: Float[np.ndarray, "frames touches 3"]
 ) -> Float[np.ndarray, "frames 165"]:
     """The motion's `poses` with the legs turned, as little and as smoothly as possible, until the points are at `goal`
-    (world, metres)."""
+    (world, metres). No knee bends back, or farther back than it does."""
     frames, turning = len(motion), len(LEGS.joints)
     world = motion.world
     offset = (goal - world.t[:, None]) @ world.R
     turned = np.zeros((frames, turning, 3))
+    bent = motion.poses.reshape(frames, 55, 3)[:, LEGS.joints, 0].astype(np.float64)
+    lowest = np.where(KNEES, np.minimum(-bent, 0.0), -np.inf)
     nowhere = SkinnedPoints(np.zeros(len(planted) + 1, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros(0))
     fps = float(motion.fps)
     for begin, end in windows([(0, frames)], round(WINDOW_S * fps), round(OVERLAP_S * fps)):
@@ -91,7 +95,7 @@ def turn_legs(
         begun = np.concatenate([np.zeros((2, turning, 3)), turned[:begin]])[-2:]
         free = np.ones((end - begin, turning), bool)
         task = Task(person, rotations_of(motion, rows), motion.trans[rows].astype(np.float64), LEGS, free, held, None,
-                    begun, (begin == 0, end == frames), fps, SMOOTH_RAD_S2)  # fmt: skip
+                    begun, (begin == 0, end == frames), fps, SMOOTH_RAD_S2, lowest[rows])  # fmt: skip
         turned[rows] = solve(task)
     poses = motion.poses.copy()
     for number, joint in enumerate(LEGS.joints):

@@ -21,6 +21,7 @@ from stages.body.same_body import require_same_body
 from stages.contacts.legs import Planted, on_floor, slide_mm, turn_legs
 from stages.contacts.parts import PIECES, piece_of_vertices
 from stages.contacts.surface import Person, sample_surface
+from stages.counted import counted
 from stages.progress import Progress, silent
 
 ROUNDS = 2
@@ -50,7 +51,7 @@ class FeetFigures:
         """The line that the command line prints."""
         return (
             f"feet: slide {self.slide_before_mm:.1f} -> {self.slide_after_mm:.1f} mm per frame "
-            f"in {self.contacts} contacts"
+            f"in {counted(self.contacts, 'contact')}"
         )
 
 

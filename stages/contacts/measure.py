@@ -16,6 +16,7 @@ from stages.contacts.legs import Planted, on_floor, slide_mm
 from stages.contacts.points import place
 from stages.contacts.solve import carried
 from stages.contacts.surface import Person, rotations_of
+from stages.counted import counted
 
 KEPT_M = 0.015
 """A contact is kept if its points are this near, on average, to where the driver has them."""
@@ -47,8 +48,8 @@ class PlantedFigures:
     def __str__(self) -> str:
         """Part of the line that the command line prints."""
         return (
-            f"; feet: slide {self.slide_before_mm:.1f} -> {self.slide_after_mm:.1f} mm per frame in {self.found} "
-            f"contacts (driver {self.slide_driver_mm:.1f})"
+            f"; feet: slide {self.slide_before_mm:.1f} -> {self.slide_after_mm:.1f} mm per frame in "
+            f"{counted(self.found, 'contact')} (driver {self.slide_driver_mm:.1f})"
         )
 
 

@@ -2,8 +2,8 @@
 
 The swapped motion has the driver's path of the hips and the driver's angles, so feet at the end of longer or shorter
 legs move where the driver's stand still, and lie at another height. The legs are turned until each planted point moves
-as the driver's does, about a place and a height of its own. The hips and all above them stay: the head is in the
-picture where the paper has it. In the driver's own body nothing changes.
+as the driver's does, about a place and a height of its own, and less so at the end of shorter legs. The hips and all
+above them stay: the head is in the picture where the paper has it. In the driver's own body nothing changes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,23 @@ def plant_feet(driver: Motion, target: Motion, old: Person, new: Person, contact
     target = with_own_floor(driver, target, old, new, contacts)
     if driver.floor is None or target.floor is None or not len(on_floor(contacts)):
         return target
-    theirs = Planted.of(old, contacts, len(driver)).places(old, driver)
     planted = Planted.of(new, contacts, len(target))
-    normal, higher = driver.floor[0, :3], target.floor[0, 3] - driver.floor[0, 3]
     share = planted.active / np.maximum(planted.active.sum(0), 1)
+    theirs = Planted.of(old, contacts, len(driver)).places(old, driver)
+    middle = (theirs * share[..., None]).sum(0)
+    theirs = middle + min(1.0, leg_length(new) / leg_length(old)) * (theirs - middle)
+    normal, higher = driver.floor[0, :3], target.floor[0, 3] - driver.floor[0, 3]
     for _ in range(ROUNDS):
         anchor = ((planted.places(new, target) - theirs) * share[..., None]).sum(0)
         anchor += (higher - anchor @ normal)[:, None] * normal
         target = replace(target, poses=turn_legs(new, target, planted, theirs + anchor))
     return target
+
+
+def leg_length(person: Person) -> float:
+    """From hip to ankle along the left leg, metres."""
+    hip, knee, ankle = (person.rest_joints[JOINT_NAMES.index(f"left_{name}")] for name in ("hip", "knee", "ankle"))
+    return float(np.linalg.norm(hip - knee) + np.linalg.norm(knee - ankle))
 
 
 def with_own_floor(driver: Motion, target: Motion, old: Person, new: Person, contacts: Contacts) -> Motion:

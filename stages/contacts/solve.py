@@ -5,10 +5,11 @@ Unknown are rotation vectors d of the chain's joints, row by row: joint j's rota
     sum |touch gap|^2 / TOUCH_M^2  +  sum max(0, least - height)^2 / PUSH_M^2      touches, crossing surfaces
     + sum |d / sigma|^2            +  sum |second difference of d|^2 / jerk^2      small, smooth
 
-by Gauss-Newton. Each row's touches and pushes give a block of J^T J; the second differences join a row to the two rows
-after it by multiples of the identity. So the system is a band matrix, which LAPACK's banded Cholesky solves in a time
-proportional to the number of rows. The blocks are made on every core; the result does not depend on how many there are.
-Before the first and after the last row d is 0, except at the ends of the clip.
+with d_x no less than `lowest`, by Gauss-Newton: a joint that is as low and would go lower is held there. Each row's
+touches and pushes give a block of J^T J; the second differences join a row to the two rows after it by multiples of the
+identity. So the system is a band matrix, which LAPACK's banded Cholesky solves in a time proportional to the number of
+rows. The blocks are made on every core; the result does not depend on how many there are. Before the first and after
+the last row d is 0, except at the ends of the clip.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from stages.cores import usable_cores
 TOUCH_M, PUSH_M = 0.002, 0.002
 SMOOTH_RAD_S2 = 1.5
 """Usual `smooth_rad_s2`: arms turn slowly towards a contact."""
+STOPPED_RAD = 1e-5
 MARGIN_M = 0.002
 """Surfaces are pushed this much farther than they must be."""
 NEAR_M = 0.12
@@ -86,13 +88,16 @@ class Task:
     fps: float
     smooth_rad_s2: float = SMOOTH_RAD_S2
     """Second derivative of an offset that costs as much as a touch that is TOUCH_M apart."""
+    lowest: Float[np.ndarray, "frames turning"] | None = None
+    """The least turn of each joint about its x axis, radians; None: there is no limit."""
 
     def of_rows(self, rows: slice) -> Task:
         """The same task for some of the rows."""
         held = replace(self.held, offset=self.held.offset[rows], weight=self.held.weight[rows])
         least = None if self.least is None else self.least[rows]
+        lowest = None if self.lowest is None else self.lowest[rows]
         return replace(self, rotations=self.rotations[rows], trans=self.trans[rows], free=self.free[rows], held=held,
-                       least=least)  # fmt: skip
+                       least=least, lowest=lowest)  # fmt: skip
 
 
 def turned(task: Task, offsets: Float[np.ndarray, "frames turning 3"]) -> Float[np.ndarray, "frames 55 3 3"]:
@@ -121,6 +126,8 @@ def solve(task: Task) -> Float[np.ndarray, "frames turning 3"]:
             step = _solve_band(task, hessian, gradient, offsets)
             longest = np.linalg.norm(step, axis=-1).max(initial=0.0)
             offsets += step * min(1.0, LONGEST_STEP_RAD / max(longest, 1e-12))
+            if task.lowest is not None:
+                offsets[..., 0] = np.maximum(offsets[..., 0], task.lowest)
             if longest < DONE_RAD:
                 break
     return offsets * task.free[..., None]
@@ -155,6 +162,9 @@ def _system(
             height = task.person.heights_above(points, normals, under, NEAR_M)
         add_pushes(_entries(task.person.points), task.person.sampling.query, under, height, task.least, PUSH_M**-2,
                    normals, *around)  # fmt: skip
+    if task.lowest is not None:
+        stopped = (offsets[..., 0] <= task.lowest) & (gradient[:, ::3] > 0)
+        hessian[:, range(0, unknowns, 3), range(0, unknowns, 3)] += stopped / STOPPED_RAD**2
     return hessian, gradient, under
 
 

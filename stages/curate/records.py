@@ -22,6 +22,7 @@ from stages.artifacts.names import checked_relative, inside
 from stages.artifacts.provenance import sha256_file
 from stages.artifacts.records import record_of
 from stages.artifacts.text_files import read_json_object
+from stages.counted import counted
 from stages.errors import InputError
 
 FOLDER = ".emosh"
@@ -69,7 +70,7 @@ class WindowPlace:
 
     def key(self, sha256: str) -> str:
         """What identifies this window of the video with that sha256; `WindowRecord.of` holds it."""
-        return f"{sha256}, {self.frames} frames from {self.first}"
+        return f"{sha256}, {counted(self.frames, 'frame')} from {self.first}"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from stages.artifacts.manifest import ClipLine
+from stages.counted import counted
 from stages.curate.config import CurateConfig
 from stages.curate.filters import FILTERS, is_measured, rejection_reasons
 from stages.curate.records import VideoRecord, WindowPlace, WindowRecord
@@ -53,7 +54,7 @@ def verdicts(
         return
     fps, found = Fraction(video.fps), []
     for first, frames in video.short:
-        why = [f"{SHORT}: {frames} frames, a clip needs {config.min_frames}"]
+        why = [f"{SHORT}: {counted(frames, 'frame')}, a clip needs {config.min_frames}"]
         found.append(_rejected(path, first, frames, fps, video_figures(video), why))
     for number, place in enumerate(video.windows):
         name = video.window_name(number)

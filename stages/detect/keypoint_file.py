@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from stages.artifacts.npz import opened_npz
 from stages.artifacts.text_files import read_json
+from stages.counted import counted
 from stages.detect.observations import PARTS, Observations
 from stages.errors import InputError
 
@@ -109,7 +110,8 @@ def _one_row_per_frame(rows: KeypointRows, observations: Observations, name: str
     frames = len(observations)
     if rows.frame_index is None and len(rows) != frames:
         raise InputError(
-            f"{name} has {len(rows)} rows but the clip has {frames} frames; give one row per frame, or frame numbers"
+            f"{name} has {counted(len(rows), 'row')} but the clip has {counted(frames, 'frame')}; give one row "
+            "per frame, or frame numbers"
         )
     numbers = rows.frame_index if rows.frame_index is not None else tuple(range(frames))
     place = {number: row for row, number in enumerate(numbers)}

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from stages.artifacts.motion import Motion
+from stages.counted import counted
 from stages.errors import InputError
 from stages.video.source import probe, read_frames
 
@@ -50,4 +51,6 @@ def _check_size(video: Path, size: tuple[int, int], motion: Motion) -> None:
 
 
 def _refuse_fewer(video: Path, frames: int, motion: Motion) -> NoReturn:
-    raise InputError(f"{video} has {frames} frames, but the motion has {len(motion)} rows; {ADVICE}")
+    raise InputError(
+        f"{video} has {counted(frames, 'frame')}, but the motion has {counted(len(motion), 'row')}; {ADVICE}"
+    )

@@ -20,6 +20,7 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
+from stages.counted import counted
 from stages.drawing.frames import View, covered, metre_px, posed_frames
 from stages.drawing.tracked_video import check_tracked_video, tracked_frames
 from stages.encode.fit import fit_to_map
@@ -128,7 +129,8 @@ def _check_target(target: Motion, motion: Motion, video: Path) -> None:
     if (len(target), tuple(target.image_size)) != (len(motion), tuple(motion.image_size)):
         (wide, tall), (width, height) = target.image_size, motion.image_size
         raise InputError(
-            f"the target has {len(target)} rows of {wide}x{tall}, the motion of {video} has {len(motion)} of "
+            f"the target has {counted(len(target), 'row')} of {wide}x{tall}, the motion of {video} has "
+            f"{len(motion)} of "
             f"{width}x{height}; give the target that was made from this motion"
         )
 

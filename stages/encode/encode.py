@@ -14,6 +14,7 @@ from stages.artifacts.disk import check_room
 from stages.artifacts.latents import LatentsHeader, declare_latents
 from stages.artifacts.provenance import Provenance, config_dict, sha256_file, source_notes
 from stages.artifacts.streamed_safetensors import StreamedWriter, write_streamed
+from stages.counted import counted
 from stages.drawing.face import blank
 from stages.drawing.names import MESH, READABLE, SKELETON
 from stages.encode.background import Background
@@ -73,7 +74,7 @@ def encode(
     least = declare_latents(
         header, len(chunks), (0, 0), (0, 0), face_features=face_features, background=background is not None
     ).values()
-    check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {header.frames} frames")
+    check_room(Path(out).parent, sum(each.size_bytes for each in least), f"encoding {counted(header.frames, 'frame')}")
     image = _image_embeds(rgb, folder, device)
     prompts = {
         "prompt_embeds": cached_or_new_prompt(folder, cache, config.prompt, device),
@@ -143,7 +144,9 @@ def _check_faces(cond: Path, record: Provenance, folder: ModelFolder, faces: Fac
     if faces is None:
         raise InputError(f"{cond} shows the skeleton, which needs the face beside it: give --motion NPZ (and --video)")
     if faces.count != frames:
-        raise InputError(f"{faces.source} gives {faces.count} faces, {cond} has {frames} frames; give its own motion")
+        raise InputError(
+            f"{faces.source} gives {faces.count} faces, {cond} has {counted(frames, 'frame')}; give its own motion"
+        )
     from stages.wan.face_modules import with_defaults
 
     return with_defaults(folder.config)["motion_encoder_dim"]
@@ -175,7 +178,9 @@ def _check_background(cond: Path, record: Provenance, count: int, background: Ba
     if background is None:
         return
     if background.count != count:
-        raise InputError(f"{background.source} has {background.count} frames, but {cond} has {count}; draw it anew")
+        raise InputError(
+            f"{background.source} has {counted(background.count, 'frame')}, but {cond} has {count}; draw it anew"
+        )
     if (drawn := record.notes.get("drawing", MESH)) != SKELETON:
         raise InputError(
             f"{cond} shows the {drawn}, but only Wan-Animate's own weights keep a background; draw it anew with: "
@@ -260,7 +265,9 @@ def _frames_with_times(
         times.append(frame.pts_seconds)
         yield frame.rgb
     if len(times) != info.frame_count:
-        raise InputError(f"{cond} holds {len(times)} frames, its header says {info.frame_count}; draw it again")
+        raise InputError(
+            f"{cond} holds {counted(len(times), 'frame')}, its header says {info.frame_count}; draw it again"
+        )
 
 
 def _image_embeds(rgb: UInt8[np.ndarray, "h w 3"], folder: ModelFolder, device: str) -> np.ndarray:

@@ -20,6 +20,7 @@ from stages.artifacts.provenance import Provenance
 from stages.artifacts.streamed_safetensors import Declared, write_streamed
 from stages.artifacts.text_files import read_json_object
 from stages.artifacts.training_cache import CLIP, COMMON, COMMON_FILE, cache_metadata, declare_clip
+from stages.counted import counted
 from stages.encode.augment import augment
 from stages.encode.cache_config import CacheConfig
 from stages.encode.config import EncodeConfig
@@ -104,9 +105,11 @@ def encode_clip(
     info, _ = read_condition_map(cond)
     span = encode.chunk_frames
     if clip.frames < span:
-        raise InputError(f"{clip.video}: the clip has {clip.frames} frames, a window needs {span}")
+        raise InputError(f"{clip.video}: the clip has {counted(clip.frames, 'frame')}, a window needs {span}")
     if info.frame_count != clip.frames:
-        raise InputError(f"{clip.video}: the motion has {info.frame_count} rows for {clip.frames} frames; track again")
+        raise InputError(
+            f"{clip.video}: the motion has {info.frame_count} rows for {counted(clip.frames, 'frame')}; track again"
+        )
     starts = list(range(0, clip.frames - span + 1, config.window_stride))
     rows = reference_rows(clip.frames, config.reference_candidates)
     kept: dict[int, np.ndarray | None] = dict.fromkeys(rows)
@@ -182,7 +185,7 @@ def _frames(path: Path, first: int, count: int) -> Iterator[np.ndarray]:
         found += 1
         yield frame.rgb
     if found < count:
-        raise InputError(f"{path} ends {count - found} frames before the clip does; curate again")
+        raise InputError(f"{path} ends {counted(count - found, 'frame')} before the clip does; curate again")
 
 
 def _references(

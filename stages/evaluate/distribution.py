@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from stages.counted import counted
 from stages.evaluate.frechet import frechet_distance
 
 Rgb = UInt8[np.ndarray, "height width 3"]
@@ -75,6 +76,7 @@ def frechet_section(
                              "features": a.shape[1]}  # fmt: skip
     if min(len(a), len(b)) <= a.shape[1]:
         found["note"] = (
-            f"{min(len(a), len(b))} rows of {a.shape[1]} features: biased upwards, compare only with equally many rows"
+            f"{counted(min(len(a), len(b)), 'row')} of {counted(a.shape[1], 'feature')}: biased upwards, "
+            "compare only with equally many rows"
         )
     return found, ""

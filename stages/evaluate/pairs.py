@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
+from stages.counted import counted
 from stages.errors import InputError
 from stages.video.source import Frame, read_frames
 
@@ -27,7 +28,8 @@ def pairs(
         if left is None or right is None:
             shorter, longer = (result, truth) if left is None else (truth, result)
             raise InputError(
-                f"{shorter} ends after {index} frames but {longer} is longer; give two videos of the same clip "
+                f"{shorter} ends after {counted(index, 'frame')} but {longer} is longer; give two videos of "
+                "the same clip "
                 "(for different frame rates: --set evaluate.pairing=time)"
             )
         yield left, right

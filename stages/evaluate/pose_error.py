@@ -17,6 +17,7 @@ from stages.artifacts.motion import PARTS, Motion
 from stages.body.model import JOINT_NAMES, Body, keypoints_from, motion_template, pose_motion
 from stages.body.rotations import rotvec_from_matrix
 from stages.body.same_body import require_same_body
+from stages.counted import counted
 from stages.errors import InputError
 
 ROWS_AT_ONCE = 16
@@ -83,7 +84,7 @@ def _check_comparable(result: Motion, driving: Motion, body: Body) -> None:
         require_same_body(name, motion, body)
     if len(result) != len(driving):
         raise InputError(
-            f"the result has {len(result)} frames but the driving motion has {len(driving)}; "
+            f"the result has {counted(len(result), 'frame')} but the driving motion has {len(driving)}; "
             "give the motion that the result was made from"
         )
 

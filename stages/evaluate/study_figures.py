@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.artifacts.shown_text import in_markdown
+from stages.counted import counted
 from stages.evaluate.study_answers import Judgements
 
 DRAWS = 2000
@@ -109,7 +110,8 @@ def krippendorff_alpha(ratings: Float[np.ndarray, "raters units"]) -> float | No
 
 def as_markdown(figures: dict[str, Any], ours: str) -> str:
     """The figures in Markdown, one table per question: the paper's Table 3 with intervals."""
-    lines = [f"{figures['raters']} raters, {figures['pairs']} pairs, {figures['judgements']} judgements; "
+    lines = [f"{counted(figures['raters'], 'rater')}, {counted(figures['pairs'], 'pair')}, "
+             f"{counted(figures['judgements'], 'judgement')}; "
              f"{round(100 * figures['confidence'])} % intervals ({figures['interval']})."]  # fmt: skip
     for section in figures["questions"]:
         lines += ["", f"**{in_markdown(section['question'])}** (agreement {_two_decimals(section['alpha'])})", ""]

@@ -10,6 +10,7 @@ from jaxtyping import Int, UInt8
 from stages.artifacts.motion import Motion
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
+from stages.counted import counted
 from stages.drawing.framing import anchor_motion
 from stages.drawing.names import REF
 from stages.errors import InputError
@@ -35,7 +36,8 @@ def check_reference(
     height, width = photo.shape[:2]
     if len(reference) != 1 or tuple(reference.image_size) != (width, height):
         raise InputError(
-            f"--ref-motion has {len(reference)} rows of {reference.image_size[0]}x{reference.image_size[1]} pixels, "
+            f"--ref-motion has {counted(len(reference), 'row')} of "
+            f"{reference.image_size[0]}x{reference.image_size[1]} pixels, "
             f"but the photo is {width}x{height}; give the motion tracked in the photo"
         )
 

@@ -20,6 +20,7 @@ from stages.artifacts.atomic import atomic_path
 from stages.artifacts.leftovers import made_folder, temporary_folder
 from stages.artifacts.provenance import sha256_file
 from stages.artifacts.shown_text import in_markup, in_url
+from stages.counted import counted
 from stages.progress import Progress, silent
 from stages.video.browser import browser_photo, browser_video
 from stages.video.photo import photo_size
@@ -61,7 +62,7 @@ def write_gallery(
         copies = _Copies(place, embed, sum(panel.path is not None for run in runs for panel in run.panels), progress)
         sections = "\n".join(_section(number, run, copies) for number, run in enumerate(runs))
     page = files("stages.export").joinpath("gallery.html").read_text(encoding="utf-8")
-    count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+    count = counted(len(runs), "run")
     for mark, text in (("TITLE", in_markup(title)), ("COUNT", count), ("RUNS", sections)):
         page = page.replace(f"<!--{mark}-->", text)
     with atomic_path(path) as part:

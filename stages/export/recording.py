@@ -1,4 +1,4 @@
-"""A motion as a rerun recording (.rrd): body, contacts, keypoints, camera, video and error curves on one timeline.
+"""A motion as a rerun recording (.rrd): body, contacts, floor, keypoints, camera, video, error curves on one timeline.
 
 Frame: the motion's own, OpenCV camera (x right, y down, z forward), metres; the picture is shown at the camera. The
 timeline `time` has the rows' own times in seconds, `frame` counts rows. The package rerun-sdk is an extra and is
@@ -26,6 +26,7 @@ from stages.artifacts.provenance import Provenance, sha256_file
 from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, keypoints_from, motion_template, pose_motion
 from stages.body.same_body import require_same_body
+from stages.counted import counted
 from stages.errors import InputError
 from stages.progress import Progress, silent
 from stages.raster.shading import vertex_normals
@@ -33,7 +34,9 @@ from stages.raster.shading import vertex_normals
 PICTURE_PX = 960
 """Largest length of the video's longer side in the recording, pixels. Frames are stored as JPEG for every viewer."""
 JPEG_QUALITY = 85
-CONTACT_RGB = (255, 40, 40)
+CONTACT_RGB, FLOOR_RGB = (255, 40, 40), (120, 140, 170)
+FLOOR_M, SQUARE_M = 2.0, 0.5
+"""The floor is drawn as squares, this far around the person's mean place in the shot."""
 BODY_RGB, SKELETON_RGB, UNMEASURED_RGB = (158, 194, 242), (255, 190, 60), (130, 130, 130)
 PART_RGB = {
     "body": (90, 220, 120),
@@ -57,10 +60,14 @@ def write_recording(
     pictures = None if video is None else _pictures(video, len(motion))
     with atomic_path(path) as part, _recording(rr, part, _provenance(motion, body, video)) as recording:
         _log_static(rr, recording, motion, body)
+        floor = _floor_lines(motion)
         for row, frame in enumerate(_posed_rows(motion, body)):
             recording.set_time("time", duration=float(motion.pts_seconds[row] - motion.pts_seconds[0]))
             recording.set_time("frame", sequence=row)
             _log_row(rr, recording, motion, body, row, *frame)
+            if floor is not None:
+                lines = rr.LineStrips3D(floor[row], colors=FLOOR_RGB, radii=0.003)
+                recording.log("floor", lines, strict=True)
             if pictures is not None:
                 jpeg = _jpeg(next(pictures), _scale(motion))
                 recording.log("camera/picture", rr.EncodedImage(contents=jpeg, media_type="image/jpeg"), strict=True)
@@ -202,6 +209,26 @@ def _touching(
     return (weights[surface][..., None] * vertices[body.faces[faces[surface]]]).sum(1)
 
 
+def _floor_lines(motion: Motion) -> list[Float[np.ndarray, "lines 2 3"]] | None:
+    """The lines of the floor's squares in each row, camera frame; none in a shot without a floor, None without any."""
+    if motion.floor is None or not np.isfinite(motion.floor).any():
+        return None
+    world, lines = motion.world, []
+    for rows in motion.shots:
+        normal, offset = motion.floor[rows.start, :3], motion.floor[rows.start, 3]
+        if not np.isfinite(offset):
+            lines += [np.zeros((0, 2, 3))] * (rows.stop - rows.start)
+            continue
+        place = world.points(motion.trans[:, None].astype(np.float64))[rows, 0].mean(0)
+        middle, plane = place + (offset - place @ normal) * normal, np.linalg.svd(normal[None])[2][1:]
+        steps = np.arange(-FLOOR_M, FLOOR_M + SQUARE_M / 2, SQUARE_M)
+        ends = np.stack(np.broadcast_arrays(steps[:, None], [-FLOOR_M, FLOOR_M]), -1)
+        grid = middle + np.concatenate([ends, ends[..., ::-1]]) @ plane
+        for row in range(rows.start, rows.stop):
+            lines.append((grid - world.t[row]) @ world.R[row])
+    return lines
+
+
 def _posed_rows(motion: Motion, body: Body) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Vertices, joints and keypoints of each row, camera frame."""
     for run, shaped in shape_runs(motion):
@@ -224,7 +251,8 @@ def _pictures(video: Path, count: int) -> Iterator[UInt8[np.ndarray, "height wid
         yield frame.rgb
         shown += 1
     raise InputError(
-        f"{video} has {shown} frames but the motion has {count} rows; give the video that the motion was tracked in"
+        f"{video} has {counted(shown, 'frame')} but the motion has {counted(count, 'row')}; give the video "
+        "that the motion was tracked in"
     )
 
 

@@ -22,6 +22,7 @@ from stages.artifacts.motion import Motion, expected_notes
 from stages.artifacts.provenance import Provenance, sha256_file, source_notes
 from stages.body.model import Body
 from stages.body.same_body import require_same_body
+from stages.counted import counted
 from stages.drawing.face import FACE_PX, cut_faces, draw_faces
 from stages.drawing.frames import PosedFrame, View, posed_frames
 from stages.drawing.names import DRIVE, REF
@@ -120,7 +121,8 @@ def face_motion(motion: Motion, video_motion: Motion | None) -> Motion:
         raise InputError("--video-motion is retargeted; give the motion that emosh track made of the video")
     if len(own) != len(motion):
         raise InputError(
-            f"--video-motion has {len(own)} rows, but the motion {len(motion)}; give the one that was retargeted"
+            f"--video-motion has {counted(len(own), 'row')}, but the motion {len(motion)}; give the one that "
+            "was retargeted"
         )
     return own
 

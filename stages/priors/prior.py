@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from stages.body.model import JOINT_NAMES
 from stages.body.rotations import matrix_from_rotvec
+from stages.counted import counted
 from stages.detect.observations import Observations
 from stages.errors import InputError
 
@@ -94,7 +95,8 @@ def _rows(prior: Prior, observations: Observations, name: str) -> Int[np.ndarray
     if prior.fps:
         return np.round(observations.pts_seconds * prior.fps).astype(int)
     raise InputError(
-        f"{name} has {len(prior)} rows and neither frame numbers nor a rate, but the clip has {frames} frames; "
+        f"{name} has {counted(len(prior), 'row')} and neither frame numbers nor a rate, but the clip has "
+        f"{counted(frames, 'frame')}; "
         "give a prior made from this clip"
     )
 

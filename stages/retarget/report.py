@@ -50,7 +50,9 @@ class RetargetReport:
 
     def __str__(self) -> str:
         """The line that the command line prints."""
-        kept = "" if self.contacts is None else f"; {self.contacts}"
+        slide = f"; feet slide {self.foot_slide_before_cm:.2f} -> {self.foot_slide_after_cm:.2f} cm per frame"
+        if self.contacts is not None:
+            slide = f"{slide if self.contacts.feet is None else ''}; {self.contacts}"
         return (
             f"height {self.height_before_m:.2f} m -> {self.height_after_m:.2f} m (x {self.height_ratio:.3f}), "
             f"moved by {100 * self.head_offset_y_m:+.1f} cm to keep the height of the head, "
@@ -58,8 +60,7 @@ class RetargetReport:
             f"{100 * self.face_in_frame_after:.0f} % of frames; distances change by: "
             f"hand to hand {self.hand_hand_change_mean_cm:.1f} cm (at most "
             f"{self.hand_hand_change_max_cm:.1f}), hand to face {self.hand_face_change_mean_cm:.1f} cm (at most "
-            f"{self.hand_face_change_max_cm:.1f}); feet slide {self.foot_slide_before_cm:.2f} -> "
-            f"{self.foot_slide_after_cm:.2f} cm per frame{kept}"
+            f"{self.hand_face_change_max_cm:.1f}){slide}"
         )
 
 

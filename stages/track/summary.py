@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.artifacts.motion import PARTS, Motion, usual_expected_mm
+from stages.counted import counted
 from stages.detect.sides import SIDES
 
 
@@ -52,7 +53,7 @@ class TrackSummary:
             unit = "shoulder width" if part == "body" else "face height"
             missed = "" if error is None else f" (error {100 * error:.1f} % of {unit})"
             parts.append(f"{part.replace('_', ' ')} {100 * share:.0f} %{missed}")
-        frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
+        frames = counted(self.frames, "frame")
         frames += f" in {self.shots} shots" if self.shots > 1 else ""
         repaired = f" left and right exchanged in {self.sides_exchanged};" if self.sides_exchanged else ""
         source = f"{self.focal_source}, " if self.focal_source else ""

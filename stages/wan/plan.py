@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from stages.counted import counted
 from stages.errors import InputError
 from stages.wan.chunks import plan_chunks
 from stages.wan.config import WanConfig
@@ -115,7 +116,7 @@ class Plan:
         time = "time unknown on this device" if self.seconds is None else f"about {duration_text(self.seconds)}"
         chunks = next(step.times for step in self.steps if step.name.startswith("encoding the overlap")) + 1
         return (
-            f"plan: {self.clip.frames} frames in {chunks} chunk{'s' if chunks > 1 else ''}, {self.placement.text()}, "
+            f"plan: {counted(self.clip.frames, 'frame')} in {counted(chunks, 'chunk')}, {self.placement.text()}, "
             f"at most {self.peak.peak_bytes / GB:.1f} GB ({self.peak.name}), {self.operations / 1e15:.2f} PFLOP, {time}"
         )
 

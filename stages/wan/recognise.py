@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.counted import counted
 from stages.errors import InputError
 from stages.wan.face_names import has_face
 from stages.wan.foreign_code import refuse_foreign_code
@@ -78,7 +79,7 @@ def _folder(folder: Path) -> Recognised:
         return _model(folder, config, MODEL_CLASSES[kind])
     loose = _part_without_weights(folder)
     if loose is not None:
-        return Recognised(loose, folder, f"{len(list(folder.iterdir()))} files", _size(folder))
+        return Recognised(loose, folder, f"{counted(len(list(folder.iterdir())), 'file')}", _size(folder))
     if kind:
         raise InputError(f"{folder} holds a {kind}, which emosh does not use; see: emosh models list")
     raise InputError(f"{folder} has no config.json, so it is not a diffusers folder; give the folder that has one")

@@ -64,6 +64,26 @@ def test_a_travelling_camera_is_found_up_to_its_unit(direction: tuple[float, flo
     assert degrees_off(path, R) < 0.2
 
 
+@pytest.mark.parametrize("grows", [0.4, -0.3])
+@pytest.mark.parametrize("direction", [(0.02, 0.0, 0.0), (0.015, 0.0, 0.015)])
+def test_a_zoom_on_the_way_is_told_from_the_way(direction: tuple[float, float, float], grows: float) -> None:
+    """A camera that pans, travels and zooms: the way is found within 4 % of its length, the zoom within 1 %."""
+    R, t, zoom = about(1, 0.2 * STEPS), STEPS[:, None] * np.array(direction), np.exp(grows * STEPS / FRAMES)
+    path = path_of(followed(R, t, (0, 15, 30), zoom=zoom, moving=0.2))
+    assert path.kind == TRAVELLING
+    unit = (path.place * t).sum() / (path.place**2).sum()
+    assert np.linalg.norm(unit * path.place - t, axis=1).max() < 0.04 * np.linalg.norm(t[-1])
+    assert degrees_off(path, R) < 0.2
+    np.testing.assert_allclose(path.zoom, zoom, rtol=0.01)
+
+
+def test_a_travelling_camera_that_does_not_zoom_has_one_focal_length() -> None:
+    """A step forward is no zoom: the zoom is 1 in every frame, exactly."""
+    path = path_of(followed(about(1, 0.2 * STEPS), STEPS[:, None] * np.array([0.0, 0.0, 0.03]), (0, 20), moving=0.2))
+    assert path.kind == TRAVELLING
+    np.testing.assert_array_equal(path.zoom, 1.0)
+
+
 def test_a_last_key_frame_with_one_frame_is_no_obstacle() -> None:
     """A segment that is too short for depths takes those of the one before."""
     R, t = about(1, 0.2 * STEPS), STEPS[:, None] * np.array([0.02, 0, 0])

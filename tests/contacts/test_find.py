@@ -12,6 +12,7 @@ from stages.artifacts.motion import select_rows
 from stages.artifacts.motion_shots import join_shots
 from stages.body.model import Body, pose_motion
 from stages.contacts.find import find_contacts
+from stages.contacts.parts import PART_OF_PIECE, piece_of_vertices
 from tests.motions import standing
 
 
@@ -36,6 +37,14 @@ def test_touching_points_lie_together_on_the_posed_mesh(body: Body, hips: Made, 
         first, second = (weights[side] @ vertices[body.faces[faces[side]]] for side in (0, 1))
         assert np.linalg.norm(first - second) < 0.045
         np.testing.assert_allclose(weights.sum(1), 1, atol=1e-5)
+
+
+def test_touching_points_lie_on_the_parts_that_are_named(body: Body, contacts: Contacts) -> None:
+    """A hand on the hip is not said to touch the thigh as well, of which no point is nearest."""
+    corners = contacts.touch_barycentric.argmax(-1)
+    vertices = np.take_along_axis(body.faces[contacts.touch_faces], corners[..., None], -1)[..., 0]
+    on = PART_OF_PIECE[piece_of_vertices(body)[vertices]]
+    np.testing.assert_array_equal(on, contacts.parts[contacts.touch_contact])
 
 
 def test_arms_half_raised_touch_nothing(body: Body) -> None:

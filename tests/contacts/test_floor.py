@@ -11,9 +11,11 @@ from jaxtyping import Bool
 
 from benchmarks.foot_motions import MadeSteps, foot_scripts, make_steps, tracked_like
 from stages.artifacts.contacts import CONTACT_PARTS
+from stages.artifacts.describe import describe_npz
 from stages.artifacts.floor import floor_said
-from stages.artifacts.motion import Motion, load_motion, save_motion, select_rows
+from stages.artifacts.motion import MOTION, Motion, load_motion, save_motion, select_rows
 from stages.artifacts.motion_shots import join_shots
+from stages.artifacts.provenance import Provenance
 from stages.artifacts.world import World
 from stages.body.model import Body
 from stages.body.rotations import matrix_from_rotvec
@@ -23,7 +25,8 @@ from stages.contacts.on_floor import floor_touches
 from stages.contacts.soles import sole_vertices
 from stages.contacts.surface import Person, sample_surface
 from stages.errors import InputError
-from tests.motions import joint, standing
+from tests.contacts.kneeling import kneeling
+from tests.motions import standing
 
 PITCH = np.radians(15)
 
@@ -105,19 +108,7 @@ def seen_from(motion: Motion, body: Body, world: World) -> Motion:
 
 def test_knees_touch_the_floor_of_who_kneels(body: Body) -> None:
     """Standing for a second, then upright on both knees: the knees touch in the second half, not in the first."""
-    made = make_steps(body, np.zeros(10, np.float32), foot_scripts()[4])
-    motion = select_rows(made.motion, slice(0, 60))
-    poses, trans = motion.poses.copy(), motion.trans.copy()
-    for side in ("left", "right"):
-        poses[30:, joint(f"{side}_hip")] = 0
-        poses[30:, joint(f"{side}_knee")] = (1.57, 0, 0)
-        poses[30:, joint(f"{side}_ankle")] = (0.5, 0, 0)
-    kneeling = replace(motion, poses=poses)
-    from stages.contacts.soles import Soles
-
-    soles = Soles.of(body, kneeling, Person.of(body, kneeling, sample_surface(body)))
-    trans[30:, 1] += soles.heights(made.floor[:3])[30:, 4:].mean() - made.floor[3]
-    found = with_contacts(replace(kneeling, trans=trans), body)
+    found = with_contacts(kneeling(body), body)
     assert found.contacts is not None
     assert {"shin to floor", "foot to floor"} <= set(found.contacts.kinds())
     knees = down_in(found, body)[:, 4:]
@@ -133,6 +124,19 @@ def test_no_floor_where_no_feet_are_seen(body: Body) -> None:
     assert found.contacts is not None
     assert CONTACT_PARTS.index("floor") not in found.contacts.parts
     assert floor_said(found.floor) == "not found"
+
+
+@pytest.mark.parametrize(("source", "doubtful"), [("estimated", True), ("assumed", True), ("given", False)])
+def test_a_floor_under_an_estimated_focal_length_is_called_doubtful(
+    body: Body, steps: MadeSteps, tmp_path: Path, source: str, doubtful: bool
+) -> None:
+    """A wrong focal length puts person and floor at a wrong distance; one that is given does not."""
+    found = replace(steps.motion, floor=find_floor(steps.motion, body))
+    path = tmp_path / "steps.npz"
+    save_motion(path, replace(found, provenance=Provenance("track", notes={"focal_source": source})))
+    said = describe_npz(path, {MOTION.kind: MOTION}).figures["floor"]
+    assert said.endswith(f"; doubtful, because the focal length is {source}") == doubtful
+    assert said.startswith("1.29 m below the camera, leans 15 degrees")
 
 
 def test_feet_that_never_rest_have_no_floor(body: Body, steps: MadeSteps) -> None:

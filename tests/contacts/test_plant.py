@@ -7,14 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.foot_motions import foot_scripts, make_steps
+from benchmarks.foot_motions import foot_scripts, make_steps, tracked_like
 from stages.artifacts.contacts import Contacts
 from stages.artifacts.motion import Motion
-from stages.body.model import Body
+from stages.body.model import JOINT_NAMES, Body
 from stages.contacts.find import with_contacts
 from stages.contacts.keep import Swap, keep_contacts
-from stages.contacts.legs import LEGS, Planted
+from stages.contacts.legs import LEGS, Planted, turn_legs
 from stages.contacts.measure import compare_contacts, figures_of
+from stages.contacts.plant import leg_length
+from stages.contacts.surface import Person, sample_surface
 from stages.retarget.config import RetargetConfig
 from stages.retarget.retarget import retarget
 
@@ -26,6 +28,13 @@ def squats(body: Body) -> Motion:
     """Squats of the mean body, with floor and contacts."""
     made = make_steps(body, np.zeros(10, np.float32), foot_scripts()[5], np.radians(12))
     return with_contacts(made.motion, body)
+
+
+@pytest.fixture(scope="module")
+def noisy(body: Body) -> Motion:
+    """Swaying on both feet, with a tracker's noise."""
+    made = make_steps(body, np.zeros(10, np.float32), foot_scripts()[4], np.radians(12))
+    return with_contacts(tracked_like(made.motion, 3), body)
 
 
 def listed(motion: Motion) -> Contacts:
@@ -48,6 +57,30 @@ def test_squats_in_longer_legs_stand_on_one_floor(body: Body, squats: Motion) ->
     assert height[planted.active].std() < 0.004
     assert squats.floor is not None
     assert kept.floor[0, 3] < squats.floor[0, 3] - 0.05
+
+
+def test_no_knee_bends_backwards(body: Body, squats: Motion) -> None:
+    """Feet that should be farther away than straight legs reach stay short of it; knees end straight."""
+    person = Person.of(body, squats, sample_surface(body))
+    planted = Planted.of(person, listed(squats), len(squats))
+    assert squats.floor is not None
+    goal = planted.places(person, squats) - 0.2 * squats.floor[0, :3]
+    poses = turn_legs(person, squats, planted, goal).reshape(-1, 55, 3)
+    bend = poses[:, [JOINT_NAMES.index(f"{side}_knee") for side in ("left", "right")], 0]
+    assert bend.min() > -np.radians(0.1)
+    assert bend.min() < np.radians(5)
+
+
+def test_shorter_legs_slide_less_than_the_drivers(body: Body, noisy: Motion) -> None:
+    """What the driver's feet slide in tracking is scaled by the length of the legs."""
+    swap = Swap.of(noisy, replace(noisy, betas=-TALL), body)
+    kept = keep_contacts(swap, listed(noisy))
+    feet = figures_of([compare_contacts(swap, kept, listed(noisy))]).feet
+    assert feet is not None
+    share = leg_length(swap.new) / leg_length(swap.old)
+    assert share < 0.9
+    assert feet.slide_driver_mm > 10
+    assert feet.slide_after_mm == pytest.approx(share * feet.slide_driver_mm, rel=0.05)
 
 
 def test_hips_and_all_above_stay(body: Body, squats: Motion) -> None:
@@ -81,5 +114,5 @@ def test_a_retargeted_motion_has_a_floor_under_its_own_feet(body: Body, squats: 
     height = planted.places(swap.new, target) @ target.floor[0, :3] - target.floor[0, 3]
     assert abs(np.median(height[planted.active])) < 0.03
     assert np.array_equal(target.poses, squats.poses) != contacts
-    if contacts:
-        assert "; feet: slide " in str(report)
+    assert ("; feet: slide " in str(report)) == contacts
+    assert ("; feet slide " in str(report)) != contacts

@@ -6,11 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from stages.artifacts.contacts import Contacts
-from stages.artifacts.motion import load_motion, save_motion
+from stages.artifacts.motion import Motion, load_motion, save_motion
 from stages.body.model import Body
+from stages.contacts.lock import lock_feet
+from stages.contacts.soles import Soles
+from stages.contacts.surface import Person, sample_surface
 from tests.command_line import emosh
+from tests.contacts.kneeling import KNEELS, kneeling
 from tests.motions import standing
 
 
@@ -43,3 +48,29 @@ def test_no_contacts_is_the_plain_swap(body: Body, tmp_path: Path) -> None:
     np.testing.assert_array_equal(plain.poses, driver.poses)
     assert np.abs(kept.poses - driver.poses).max() > 1e-4
     assert "contacts" in kept.provenance.notes["report"]
+
+
+def knee_heights(body: Body, motion: Motion) -> Float[np.ndarray, "frames 2"]:
+    """Of both knees above the motion's floor, metres."""
+    assert motion.floor is not None
+    soles = Soles.of(body, motion, Person.of(body, motion, sample_surface(body)))
+    return soles.heights(motion.floor[0, :3])[:, 4:] - motion.floor[0, 3]
+
+
+def test_who_kneels_kneels_in_another_body_and_in_the_export(body: Body, tmp_path: Path) -> None:
+    """Retarget finds knees on the floor and keeps them near the taller person's own, as far as the hips let
+    them; inspect lists them; the export puts them on it."""
+    save_motion(tmp_path / "d.npz", kneeling(body))
+    taller = np.array([2.0] + [0.0] * 9, np.float32)
+    save_motion(tmp_path / "r.npz", replace(standing(body, 1), betas=taller))
+    said = emosh("retarget", tmp_path / "d.npz", "--ref", tmp_path / "r.npz", "-o", tmp_path / "t.npz")
+    assert "; feet: slide " in said.err
+    target = load_motion(tmp_path / "t.npz")
+    assert knee_heights(body, target)[5 : KNEELS - 5].min() > 0.3
+    assert np.abs(knee_heights(body, target)[KNEELS + 5 : -5]).max() < 0.05
+    assert np.abs(knee_heights(body, lock_feet(target, body)[0])[KNEELS + 5 : -5]).max() < 0.015
+    listed = emosh("inspect", tmp_path / "t.npz").out
+    for side in ("left", "right"):
+        assert f"{side} shin to floor" in listed
+        assert f"{side} foot to floor" in listed
+    assert "feet: slide" in emosh("export", tmp_path / "t.npz", "-o", tmp_path / "t.glb").err

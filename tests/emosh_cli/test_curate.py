@@ -184,7 +184,7 @@ def test_a_changed_video_is_made_again(copy: Path, videos: Path, tmp_path: Path)
     said = curate(moved, copy)
     assert said.code == 0, said.err
     assert "person.mp4 has changed" in said.err
-    assert "1 videos of earlier runs are gone" in said.err
+    assert "gone since earlier runs: 1 video; their clips stay" in said.err
     assert not (copy / FILES[1]).exists()
     lines = by_source(copy)
     assert lines["tiny.mp4", 0].reason == lines["person.mp4", 0].reason == "side_px 48 is below 256"

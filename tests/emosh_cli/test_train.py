@@ -244,4 +244,4 @@ def test_a_line_twice_counts_once(manifest: Path, model: Path, tmp_path: Path) -
     write_manifest(twice, [read_manifest(manifest)[0]] * 2)
     said = emosh("encode", "--manifest", twice, "-o", tmp_path / "c", "--model", model, "--json", *ENCODE)
     assert (said.code, said.json["windows"], said.json["skipped"]) == (0, 2, 0)
-    assert "1 lines of" in said.err
+    assert "1 line left out, whose clip is used already" in said.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stages.artifacts.world import World
 from stages.body.camera import project
 from stages.body.model import Body, pose_motion
+from stages.body.rotations import matrix_from_rotvec
 from stages.errors import InputError
 from stages.export.recording import PART_RGB, read_provenance, write_recording
 from stages.video.sink import VideoSink
@@ -72,6 +75,23 @@ def test_keypoints_lie_on_the_projected_body(body: Body, recording: Path) -> Non
     wrists = project(pose_motion(body, motion).joints[:, 20:21], motion.K)[:, 0, :2]
     hands = np.array(column(recording, "/camera/keypoints/left_hand", "Position2D"))
     assert np.linalg.norm(hands[:, 0] - wrists, axis=1).max() < 10
+
+
+def test_the_floor_is_drawn_where_it_is(body: Body, tmp_path: Path) -> None:
+    """Squares on the motion's plane, in the camera's frame of each row, also of a camera that turns and travels."""
+    frames = 3
+    turn = matrix_from_rotvec(np.stack([0.1 * np.arange(frames), 0.2 * np.arange(frames), np.zeros(frames)], -1))
+    world = World(turn, 0.3 * np.arange(3.0 * frames).reshape(frames, 3), np.full(frames, "travelling"))
+    normal = np.array([0.1, -0.99, 0.1]) / np.linalg.norm([0.1, -0.99, 0.1])
+    floor = np.tile([*normal, -1.2], (frames, 1))
+    motion = replace(standing(body, frames), floor=floor, **world.as_rows())
+    write_recording(tmp_path / "a.rrd", motion, body)
+    lines = np.array(column(tmp_path / "a.rrd", "/floor", "LineStrip3D"))
+    assert lines.shape == (frames, 18, 2, 3)
+    in_world = world.points(lines.reshape(frames, -1, 3))
+    np.testing.assert_allclose(in_world @ normal, -1.2, atol=1e-5)
+    np.testing.assert_allclose(in_world[0], in_world[2], atol=1e-5)
+    assert np.linalg.norm(np.ptp(in_world[0], axis=0)) > 4
 
 
 def test_the_picture_is_the_video(recording: Path) -> None:

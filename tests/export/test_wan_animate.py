@@ -241,7 +241,7 @@ def test_framing_ref_needs_the_motion_of_the_photo(body: Body, tmp_path: Path, p
     motion = standing(body, 2)
     for reference, said in (
         (None, "--ref-motion NPZ"),
-        (standing(body, 1), "1 rows of 512x512 pixels, but the photo is 480x640"),
+        (standing(body, 1), "1 row of 512x512 pixels, but the photo is 480x640"),
         (standing(body, 2, size=(480, 640)), "--ref-motion has 2 rows"),
     ):
         with pytest.raises(InputError, match=said):

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from stages.artifacts.atomic import atomic_path
+from stages.counted import counted
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 LEVELS = np.arange(256.0)
@@ -72,7 +73,7 @@ class Drift:
     def __str__(self) -> str:
         """The drift in one line."""
         return (
-            f"drift over {self.chunks} chunks: colour {self.colour_levels:.1f} levels of 255, "
+            f"drift over {counted(self.chunks, 'chunk')}: colour {self.colour_levels:.1f} levels of 255, "
             f"contrast {self.contrast_share:+.0%}, sharpness {self.sharpness_share:+.0%}"
         )
 
