@@ -30,6 +30,9 @@ STEPS = 6
 HAIR_GUESS, HAIR_CM = 0.6, 14.0
 """Around the head, up to this far, a pixel is the person's from this share of person: a bun is thin and dark. With 0.4
 a fence behind a small head was taken along (d7, the face 15.5 dB instead of 19)."""
+CLOTH_CM = 5.0
+"""Beside the photo, where its mirror image continues it, the person reaches at most this far from the fitted body: a
+mirrored head is no second head."""
 OTHER_PERSON = 0.3
 """Share of person from which a pixel is not copied into the background."""
 STEP_SIDE = 768
@@ -149,7 +152,8 @@ def canvas_matte(view: View, face: Bool[np.ndarray, "height width"]) -> Float[np
     certain |= (guess > HAIR_GUESS) & dilate(head, HAIR_CM * view.centimetre_px) & ~dilate(head, 0.0)
     alpha = person_alpha(photo, guess, mesh, certain, view.centimetre_px)
     alpha[erode(view.crop(face), 0.3 * view.centimetre_px)] = 1.0  # a dark eye near the outline is no background
-    return view.extend(alpha)
+    body = dilate(view.fragments.face >= 0, CLOTH_CM * view.centimetre_px)
+    return np.where(view.inside | body, view.extend(alpha), 0.0)
 
 
 def pixels_of_parts(view: View, *parts: str) -> Bool[np.ndarray, "height width"]:
