@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
-from stages.body.model import JOINT_NAMES, Body, pose_motion
+from stages.body.model import JOINT_NAMES, Body, motion_template, pose_motion
+from stages.drawing.framing import find_driven_parts, find_visible_parts, walks_without_legs
 from stages.raster.rasterizer import rasterizer
 
 TURNED_DEGREES = 20.0
@@ -69,6 +70,20 @@ def unseen_hands(reference: Motion, hands: dict[str, bool], body: Body) -> list[
         for side in SIDES
         if hands[side] and not reference.valid_part(f"{side}_hand")[0] and not wrist_in_picture(joints, reference, side)
     ]
+
+
+def unmoved_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:
+    """What a motion moves and the photo shows too little of to be moved (`anchor_motion`), a phrase each."""
+    told = []
+    if walks_without_legs(motion, reference, body):
+        told.append("the video shows a whole body and the photo no legs: nobody walks, and the person hardly leans")
+    wanted = find_visible_parts(motion, body, body.J_regressor @ motion_template(body, reference)).arms
+    moved = find_driven_parts(motion, reference, body, True).arms
+    still = [side for side in SIDES if wanted[side] and not moved[side]]
+    if still:
+        arms = "both arms are" if len(still) == len(SIDES) else f"the {still[0]} arm is"
+        told.append(f"{arms} outside the photo and not moved")
+    return told
 
 
 def unseen_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:

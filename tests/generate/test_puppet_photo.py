@@ -223,7 +223,9 @@ def test_a_head_that_leaves_the_picture_is_moved_back_and_said(astronaut: Astron
     assert check.path_percent < 100
     assert "path was shortened" in str(check)
     clip.trans[:, 1] -= 1
-    assert keep_in_picture(clip, astronaut.puppet.rig)[0] is clip
+    check = keep_in_picture(clip, astronaut.puppet.rig)[1]
+    assert check.face_inside < 1
+    assert check.path_percent == 0
     strip = replace(astronaut.motion, image_size=(512, 60), K=astronaut.motion.K.copy())
     strip.K[:, 1, 2] -= 80  # a photo with half of the face
     rising = replace(clip, trans=astronaut.motion.trans.repeat(3, 0), image_size=(512, 512))

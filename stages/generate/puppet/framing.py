@@ -79,9 +79,9 @@ class PictureCheck:
 def keep_in_picture(motion: Motion, rig: Rig) -> tuple[Motion, PictureCheck]:
     """The motion, placed so that the whole face stays inside its picture.
 
-    motion: in the camera of the picture that is made. It is returned as it is where the face is inside already, or
-    where nothing helps; the check then says how often the face is outside. Else the person is moved in the picture's
-    plane by one constant, up to MOST_MOVED; where that is not enough, their path is shortened, see PATHS.
+    motion: in the camera of the picture that is made. It is returned as it is where the face is inside already. Else
+    the person is moved in the picture's plane by one constant, up to MOST_MOVED; where that is not enough, their path
+    is shortened, see PATHS. Where nothing helps, the check says how often the face is outside.
     """
     boxes = _boxes_over_time(motion, rig)
     size = np.array(motion.image_size, float)
@@ -94,8 +94,10 @@ def keep_in_picture(motion: Motion, rig: Rig) -> tuple[Motion, PictureCheck]:
         shorter = motion if share == 1 else replace(motion, trans=(motion.trans - back).astype(np.float32))
         face, _, metre = boxes if share == 1 else _boxes_over_time(shorter, rig)
         move = _move_inside(face, size)
-        if move is None:
+        if move is None and share:
             continue
+        if move is None:
+            move = _move_between(face, size)
         if not move.any() and share == 1:
             break
         trans = shorter.trans.copy()
@@ -104,6 +106,13 @@ def keep_in_picture(motion: Motion, rig: Rig) -> tuple[Motion, PictureCheck]:
         check = _check(*_boxes_over_time(moved, rig)[:2], size, move)
         return moved, replace(check, path_percent=100.0 * share)
     return motion, _check(*boxes[:2], size, np.zeros(2))
+
+
+def _move_between(face: Float[np.ndarray, "rows 2 2"], size: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"]:
+    """The move, at most MOST_MOVED, that puts the boxes of the face as evenly as possible over two opposite borders."""
+    low, high = np.quantile(face[:, 0], 0.02, axis=0), np.quantile(face[:, 1], 0.98, axis=0)
+    outside = (low < 0) | (high > size)
+    return np.where(outside, ((size - low - high) / 2).clip(-MOST_MOVED * size.max(), MOST_MOVED * size.max()), 0.0)
 
 
 def _move_inside(face: Float[np.ndarray, "rows 2 2"], size: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"] | None:
