@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from stages.generate.puppet.face import shrink_cavity
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.texture import (
     continue_face,
+    fill_colours,
     hide_covered_limbs,
+    is_like,
     lit_skin,
     mirror_vertices,
     shade_of,
     usual_colour,
 )
-from stages.generate.puppet.view import View, facing, make_view
+from stages.generate.puppet.view import View, facing, make_rig, make_view
 from tests.generate.conftest import Astronaut
 
 
@@ -85,3 +88,35 @@ def test_unseen_skin_of_the_face_grows_from_its_own_edge(astronaut: Astronaut) -
     unseen = view.rig.body.sets["face_skin"] & ~left & (np.abs(view.normals[:, 1]) < 0.1)
     assert np.median(fill[unseen]) < 90
     assert like[~view.rig.body.sets["face_skin"]].min() == 1
+
+
+def test_hair_over_the_face_is_no_skin() -> None:
+    """Skin in light and in shadow is like the usual skin; black hair and a blue shirt are not."""
+    skin = np.array([210.0, 170.0, 150.0])
+    colours = np.stack([0.5 * skin, 1.1 * skin, np.array([45.0, 35, 30]), np.array([120.0, 130, 190])])
+    assert is_like(colours, skin, 45.0).tolist() == [True, True, False, False]
+
+
+def test_a_hidden_trunk_takes_the_colour_of_the_cloth_before_it(astronaut: Astronaut) -> None:
+    """Without one visible vertex of the trunk its fill is the orange of the suit, not the colour of the face."""
+    view = make_view(astronaut.rgb, astronaut.motion, astronaut.puppet.rig, astronaut.puppet.size)
+    colours = view.photo.copy()
+    covering = view.fragments.face
+    trunk = view.rig.body.part_vertices("torso", "left_arm", "right_arm")[view.rig.body.faces[covering]].all(-1)
+    colours[trunk & (covering >= 0)] = (220, 105, 65)
+    nothing = np.zeros(len(view.points))
+    fill, _ = fill_colours(view, colours, nothing, nothing, None, np.ones(covering.shape))
+    found = fill[view.rig.body.part_vertices("torso")]
+    assert np.abs(found / found.max(1, keepdims=True) - np.array([220, 105, 65]) / 220).max() < 0.1
+
+
+def test_the_inside_of_the_mouth_stays_behind_the_lips(astronaut: Astronaut) -> None:
+    """Cavity and tongue reach no farther to the sides than the lips by a fifth, and 5 cm back at most."""
+    view = make_view(astronaut.rgb, astronaut.motion, make_rig(astronaut.puppet.rig.body, astronaut.motion), (256, 256))
+    sets = view.rig.body.sets
+    inside = sets["mouth_cavity"] | sets["tongue"]
+    assert np.ptp(view.rig.template[inside, 0]) > 1.5 * np.ptp(view.rig.template[sets["lips"], 0])
+    shrink_cavity(view)
+    lips = view.rig.template[sets["lips"]]
+    assert np.ptp(view.rig.template[inside, 0]) < 1.25 * np.ptp(lips[:, 0])
+    assert lips[:, 2].mean() - view.rig.template[inside, 2].min() < 0.05

@@ -12,12 +12,13 @@ from stages.detect.matte import person_matte
 from stages.errors import InputError
 from stages.generate.puppet.background import Backdrop, fill_hole
 from stages.generate.puppet.config import PuppetConfig
-from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, face_area, snap_to_landmarks
+from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, face_area, shrink_cavity, snap_to_landmarks
 from stages.generate.puppet.framing import drawn_size, result_size
 from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.hair import hanging_hair
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
+from stages.generate.puppet.loose import thin_things
 from stages.generate.puppet.matte import foreground_colours, person_alpha, solid_colours
 from stages.generate.puppet.parts import LAYERS, label_pixels
 from stages.generate.puppet.render import Puppet
@@ -63,6 +64,7 @@ def build_puppet(
     points = landmarks_on_canvas(view, landmarks, photo)
     if points is not None:
         snap_to_landmarks(view, points)
+    shrink_cavity(view)
     progress("preparing the photo", 1, STEPS)
     hands = bool(reference.valid_part("left_hand")[0]), bool(reference.valid_part("right_hand")[0])
     oval = face_area(view, points)
@@ -72,7 +74,9 @@ def build_puppet(
         fit_girth(view, alpha, label_parts(view, alpha, separate_hands, oval)[0])
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
-    hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px))
+    thin = thin_things(view.crop(view.photo), view.crop(alpha), view.centimetre_px)
+    thin = view.extend(thin.astype(np.uint8)) > 0
+    hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px)) | dilate(thin, max(2.0, 0.4 * view.centimetre_px))
     plate = fill_hole(view.crop(view.photo), view.crop(hole), person_matte(view.crop(view.photo)) < OTHER_PERSON)
     colours = foreground_colours(view.photo, alpha, view.extend(plate), solid)
     progress("preparing the photo", 3, STEPS)
@@ -91,7 +95,7 @@ def build_puppet(
             cut_mouth_and_eyes(view, layer)
     progress("preparing the photo", 6, STEPS)
     underlay, meshes = body_triangles(body)
-    backdrop = make_backdrop(photo, view, plate, hole, alpha, size)
+    backdrop = make_backdrop(photo, view, plate, hole, np.where(thin, 1.0, alpha), size)
     return Puppet(
         rig,
         underlay,

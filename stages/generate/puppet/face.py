@@ -26,6 +26,9 @@ EYES = (
 )
 """Landmark numbers of MediaPipe's face mesh, as closed rings."""
 
+CAVITY = (1.2, 1.6, 2.0)
+"""The mouth's inside reaches at most this far to the sides, up and down, and back from the lips, in half widths of the
+mouth. The body model's reaches the jaw's angles, and would show beside a face that turns away."""
 CAVITY_BACK_M = 0.012
 SOCKET_BACK_M = 0.006
 
@@ -102,6 +105,19 @@ def oval_fade(view: View, rest: dict[int, np.ndarray], members: np.ndarray, widt
     points = view.rig.template[members, :2] * scale
     inside = np.array([cv2.pointPolygonTest(polygon, (float(x), float(y)), True) for x, y in points]) / scale
     return smoothstep(0.0, 0.1 * width, inside).astype(np.float32)
+
+
+def shrink_cavity(view: View) -> None:
+    """Pull the mouth's inside towards the lips, in place, as CAVITY."""
+    sets, template = view.rig.body.sets, view.rig.template
+    inside, lips = sets["mouth_cavity"] | sets["tongue"], template[sets["lips"]]
+    if not inside.any():
+        return
+    middle = (lips.max(0) + lips.min(0)) / 2
+    half = float(np.ptp(lips[:, 0])) / 2
+    low, high = middle - half * np.array(CAVITY), middle + half * np.array([*CAVITY[:2], np.inf])
+    template[inside] = template[inside].clip(low, high)
+    pose_view(view)
 
 
 def snap_to_landmarks(view: View, landmarks: Float[np.ndarray, "478 2"]) -> None:

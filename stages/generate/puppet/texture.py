@@ -18,6 +18,8 @@ from stages.raster.rasterizer import rasterizer
 CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "right_hand"),
            ("left_leg", "right_leg"), ("left_foot", "right_foot"))  # fmt: skip
 """Groups of parts; a part takes missing colours from parts of its group only."""
+FEWEST = 40
+"""With fewer seen vertices a part says nothing about its colour."""
 MIN_VISIBLE_SHARE = 0.1
 """A forearm or shin with a smaller visible share counts as not visible."""
 UNLIKE = 70.0
@@ -32,6 +34,8 @@ BONES = tuple(
 )
 LEVEL = 0.6
 """A limb that is shorter in the picture, as a share of its length, points at the camera and shows no side whole."""
+UNLIKE_SKIN = 45.0
+"""The same for the skin of one face: hair over a forehead is not skin."""
 UNLIKE_LIGHT = 30.0
 """The same for two sides of one face that are not under the same light."""
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -98,7 +102,7 @@ def paint_mesh(
     uv = view.points[:, :2]
     sure = seen * well_inside(view, alpha, labels)
     skin, light = lit_skin(view, colours, sure)
-    fill, bare = fill_colours(view, colours, sure, seen, skin)
+    fill, bare = fill_colours(view, colours, sure, seen, skin, alpha)
     borrowed *= continue_face(view, colours, seen, mirror, fill)
     share = np.stack([seen + through, np.clip(borrowed, 0, 1 - seen - through)], 1)
     return Paint(
@@ -116,8 +120,9 @@ def lit_skin(
 ) -> tuple[Float[np.ndarray, "3"] | None, Float[np.ndarray, "4"]]:
     """The colour of the face's lit skin, and the light on it, see `Paint.light`; no colour without a visible face.
 
-    Brows, lips, lids and shadows are left out of the colour. The light is a least-squares plane through brightness
-    over normals (Lambert), drawn towards a lamp at the upper left of the camera where a face says little.
+    Brows, lips, lids, hair over the face and shadows are left out of the colour. The light is a least-squares plane
+    through brightness over normals (Lambert), drawn towards a lamp at the upper left of the camera where a face says
+    little.
     """
     sets = view.rig.body.sets
     detail = np.zeros(len(sure), bool)
@@ -129,6 +134,8 @@ def lit_skin(
     height, width = colours.shape[:2]
     x, y = view.points[rows, 0].astype(int).clip(0, width - 1), view.points[rows, 1].astype(int).clip(0, height - 1)
     seen = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.4 * view.centimetre_px))[y, x].astype(np.float64)
+    skin = is_like(seen, usual_colour(seen), UNLIKE_SKIN)
+    rows, seen = rows[skin], seen[skin]
     bright = seen @ LUMA
     low, high = np.percentile(bright, (45, 90))
     lit = seen[(bright >= low) & (bright <= high)].mean(0)
@@ -306,6 +313,7 @@ def fill_colours(
     sure: np.ndarray,
     seen: np.ndarray,
     lit: Float[np.ndarray, "3"] | None,
+    alpha: np.ndarray,
 ) -> tuple[Float[np.ndarray, "vertices 3"], Bool[np.ndarray, "vertices"]]:
     """Colours of unseen vertices, from seen vertices of the same group that are near in (|x|, y, 0.35 z) at rest.
 
@@ -329,7 +337,7 @@ def fill_colours(
     everyone = np.median(direct[good], 0) if good.any() else np.full(3, 128.0, np.float32)
     skin = everyone if lit is None else lit
     trunk = good & _members(view.rig.body.part, ("torso",))
-    cloth = usual_colour(direct[trunk]) if trunk.sum() >= 40 else everyone
+    cloth = usual_colour(direct[trunk]) if trunk.sum() >= FEWEST else cloth_before_trunk(view, smooth, alpha)
     bare = np.zeros(len(direct), bool)
     part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
@@ -339,7 +347,7 @@ def fill_colours(
     groups.append((neck & ~face, own if own.sum() >= 40 else _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
     for members, allowed, name in groups:
         sources = np.flatnonzero(allowed & (good if name not in ("neck", "hair") else seen > 0.3))
-        if len(sources) < 12:
+        if len(sources) < (FEWEST if name == "torso" else 12):
             if name not in ("hair", "neck"):
                 fill[members] = skin if name.endswith(("hand", "head")) else cloth
             if name.endswith("hand"):
@@ -361,6 +369,16 @@ def fill_colours(
     return np.clip(fill * shade[:, None], 0, 255), bare
 
 
+def cloth_before_trunk(view: View, colours: np.ndarray, alpha: np.ndarray) -> Float[np.ndarray, "3"]:
+    """The usual colour of what the photo shows before trunk and arms, hair or cloth; that of the person without any."""
+    faces = view.rig.body.faces[view.fragments.face]
+    clothed = _members(view.rig.body.part, ("torso", "left_arm", "right_arm"))[faces].all(-1)
+    neck = (view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4)[faces].any(-1)
+    shown = (view.fragments.face >= 0) & clothed & ~neck & (alpha > 0.9)
+    person = shown if shown.sum() >= FEWEST else alpha > 0.9
+    return usual_colour(colours[person]) if person.any() else np.full(3, 128.0, np.float32)
+
+
 def _not_skin(view: View, direct: np.ndarray, sources: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """Of the vertices `sources` of a head without its face, those that have the colour of its top and not of skin.
 
@@ -379,6 +397,14 @@ def unlike(one: Float[np.ndarray, "3"], other: Float[np.ndarray, "3"]) -> float:
     gain = min(light[1] / light[0], 1.0 / SHADOW)
     darker, lighter = (one, other) if one @ LUMA < other @ LUMA else (other, one)
     return float(np.linalg.norm(gain * darker - lighter))
+
+
+def is_like(colours: Float[np.ndarray, "points 3"], colour: Float[np.ndarray, "3"], most: float) -> np.ndarray:
+    """Boolean (points): colours that are `colour` under some light (`unlike`), as dark as SHADOW allows."""
+    bright, light = np.maximum(colours @ LUMA, 1.0), max(float(colour @ LUMA), 1.0)
+    gain = light / bright
+    away = np.linalg.norm(colours * gain[:, None] - colour, axis=1)
+    return (away < most) & (bright > SHADOW * light)
 
 
 def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:
