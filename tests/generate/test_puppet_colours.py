@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from stages.generate.puppet.face import shrink_cavity
@@ -11,6 +13,7 @@ from stages.generate.puppet.texture import (
     fill_colours,
     hide_covered_limbs,
     is_like,
+    lightening,
     lit_skin,
     mirror_vertices,
     shade_of,
@@ -120,3 +123,24 @@ def test_the_inside_of_the_mouth_stays_behind_the_lips(astronaut: Astronaut) -> 
     lips = view.rig.template[sets["lips"]]
     assert np.ptp(view.rig.template[inside, 0]) < 1.25 * np.ptp(lips[:, 0])
     assert lips[:, 2].mean() - view.rig.template[inside, 2].min() < 0.05
+
+
+def test_hands_in_the_faces_shadow_are_lightened_and_gloves_are_not() -> None:
+    """Skin at half the face's light comes near it; black gloves stay; hands as light as the face stay."""
+    lit = np.array([210.0, 170.0, 150.0])
+    hands = np.repeat(lit[None], 50, 0)
+    assert 1.7 < lightening(0.5 * hands, lit) < 2.1
+    assert lightening(hands, lit) == 1.0
+    assert lightening(np.full((50, 3), 20.0), lit) == 1.0
+
+
+def test_limbs_are_shaded_by_the_pose_and_the_face_is_not(astronaut: Astronaut) -> None:
+    """Turned by 180 degrees under a lamp from above, the fill of an arm changes, that of the face does not."""
+    puppet = astronaut.puppet
+    body = puppet.rig.body
+    paint = replace(puppet.paint, light=np.array([0.7, 0.0, -0.4, 0.0]))
+    vertices = puppet.rig.template
+    upright, upside_down = (paint.shaded(vertices * np.array(turn), body.faces) for turn in ([1, 1, 1], [1, -1, -1]))
+    changed = np.abs(upright - upside_down).max(1)
+    assert changed[body.part_vertices("left_arm")].mean() > 5
+    assert changed[body.sets["face_skin"]].max() == 0

@@ -15,10 +15,10 @@ from jaxtyping import Float
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.generate.puppet.background import Backdrop
+from stages.generate.puppet.near_arms import neck_point
 from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.view import Rig
 
-NECK = 12
 MOST_DRAWN = 1280
 """Longer side up to which a picture is drawn enlarged; a larger one has pixels enough."""
 MOST_MOVED = 0.2
@@ -88,7 +88,7 @@ def keep_in_picture(motion: Motion, rig: Rig) -> tuple[Motion, PictureCheck]:
     if not len(boxes[0]):
         return motion, _check(*boxes[:2], size, np.zeros(2))
     first = int(np.argmax(motion.valid_part("body") | motion.valid_part("face")))
-    neck = np.stack([_neck(rig, motion, row) for row in range(len(motion))])
+    neck = np.stack([neck_point(rig, motion, row) for row in range(len(motion))])
     for share in PATHS:
         back = (1 - share) * (neck - neck[first])
         shorter = motion if share == 1 else replace(motion, trans=(motion.trans - back).astype(np.float32))
@@ -187,16 +187,10 @@ def use_driving_camera(puppet: Puppet, reference: Motion, target: Motion, longer
 
 def neck_in_picture(puppet: Puppet, motion: Motion, row: int, size: tuple[int, int]) -> Float[np.ndarray, "3"]:
     """x, y of the neck in a picture of `size`, and the length of one metre at the neck, all in pixels."""
-    point = _neck(puppet.rig, motion, row)
+    point = neck_point(puppet.rig, motion, row)
     scale = size[0] / motion.image_size[0]
     pixel = motion.K[row] @ point / max(float(point[2]), 0.05)
     return np.array([pixel[0] * scale, pixel[1] * scale, motion.K[row, 0, 0] * scale / max(float(point[2]), 0.05)])
-
-
-def _neck(rig: Rig, motion: Motion, row: int) -> Float[np.ndarray, "3"]:
-    """The neck joint of one row, metres, camera frame."""
-    transform = rig.transforms(motion.poses[row], motion.trans[row])[NECK]
-    return transform[:, :3] @ rig.rest_joints[NECK] + transform[:, 3]
 
 
 def warp_background(plate: np.ndarray, move: Float[np.ndarray, "2 3"], size: tuple[int, int]) -> np.ndarray:

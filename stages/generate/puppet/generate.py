@@ -29,6 +29,7 @@ from stages.errors import InputError
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.framing import PictureCheck, check_picture, keep_in_picture, use_driving_camera
+from stages.generate.puppet.near_arms import depth_share
 from stages.generate.puppet.render import Puppet, draw_frame
 from stages.progress import Progress, silent
 
@@ -96,8 +97,10 @@ def make_puppet(
         motion, check = keep_in_picture(anchored(puppet, reference, target, config), puppet.rig)
         if not moving:
             check = replace(check, hands_inside=None)
+        puppet.depth_share = depth_share(puppet.rig, reference, target)
         if check.face_inside > drivers.face_inside - WORSE_FRAMING or walks_without_legs(target, reference, body):
             return puppet, motion, check
+        puppet.depth_share = 1.0
         drivers = replace(drivers, driving_camera=True)
     longer = min(config.size, max(rgb.shape[:2]))
     return use_driving_camera(puppet, reference, target, longer, config.supersample), target, drivers

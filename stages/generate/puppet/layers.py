@@ -17,7 +17,7 @@ from stages.generate.puppet.draw import skin_points
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
 from stages.generate.puppet.patches import fill_from_patches
-from stages.generate.puppet.view import View, smoothstep, strongest_joints
+from stages.generate.puppet.view import View, arm_share, smoothstep, strongest_joints
 from stages.raster.masks import dilate
 from stages.raster.rasterizer import rasterizer
 
@@ -52,6 +52,8 @@ class Layer:
     """Median depth in the photo, metres."""
     step: float
     """Grid step in canvas pixels."""
+    arm_share: Float[np.ndarray, "points"]
+    """How far each point belongs to an arm, 0 to 1."""
 
     def pose(self, offsets: np.ndarray, transforms: np.ndarray) -> Float[np.ndarray, "points 3"]:
         """Posed points in the camera frame."""
@@ -132,6 +134,7 @@ def build_layer(
         name, rest.astype(np.float32), joints, weights, (lattice - (x0, y0)).astype(np.float32),
         np.ones(len(rest), np.float32), triangles, vertices.astype(np.int32), bound.astype(np.float32),
         np.ascontiguousarray(texture), (x0, y0), float(np.median(depth)), float(step),
+        arm_share(joints, weights),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from stages.body.model import JOINT_NAMES, PART_NAMES
 from stages.generate.puppet.parts import LAYERS, layer_of_vertex
@@ -34,6 +34,12 @@ BONES = tuple(
 )
 LEVEL = 0.6
 """A limb that is shorter in the picture, as a share of its length, points at the camera and shows no side whole."""
+SURE_HAIR = 0.4
+"""A vertex is hair if it is nearer to the colour of the head's top than to skin by this: mixtures are neither."""
+SEEN_SHADE = 0.9
+"""Mean shade of surfaces that the photo shows, over lit ones."""
+HANDS_LIGHT = 0.95
+"""Unseen sides of hands are at least this light, over the face's lit skin, before they are shaded."""
 UNLIKE_SKIN = 45.0
 """The same for the skin of one face: hair over a forehead is not skin."""
 UNLIKE_LIGHT = 30.0
@@ -63,16 +69,17 @@ class Paint:
     fill: Float[np.ndarray, "vertices 3"]
     light: Float[np.ndarray, "4"] | None = None
     """The light on the face: brightness = light[0] + normal . light[1:4], over the brightness of `fill`."""
-    bare: Bool[np.ndarray, "vertices"] | None = None
-    """Vertices of hands that the photo does not show. They are shaded anew in every frame."""
+    shading: Float[np.ndarray, "vertices 3"] | None = None
+    """Exponent of the shade of `fill`, per colour: arms, legs and hands are shaded anew in every frame, 0 is not."""
 
     def shaded(self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]) -> np.ndarray:
-        """`fill` with the bare hands lit from where the face in the photo is lit. vertices: camera frame."""
-        if self.light is None or self.bare is None or not self.bare.any():
+        """`fill` with the limbs lit from where the face in the photo is lit. vertices: camera frame."""
+        if self.light is None or self.shading is None:
             return self.fill
         fill = self.fill.copy()
-        shade = shade_of(self.light, vertex_normals(vertices, faces)[self.bare])
-        fill[self.bare] *= shade[:, None] ** SKIN_SHADOW
+        limbs = np.flatnonzero(self.shading.any(1))
+        shade = shade_of(self.light, vertex_normals(vertices, faces)[limbs])
+        fill[limbs] *= shade[:, None] ** self.shading[limbs]
         return np.minimum(fill, 255.0)
 
 
@@ -102,7 +109,7 @@ def paint_mesh(
     uv = view.points[:, :2]
     sure = seen * well_inside(view, alpha, labels)
     skin, light = lit_skin(view, colours, sure)
-    fill, bare = fill_colours(view, colours, sure, seen, skin, alpha)
+    fill, shading = fill_colours(view, colours, sure, seen, skin, alpha)
     borrowed *= continue_face(view, colours, seen, mirror, fill)
     share = np.stack([seen + through, np.clip(borrowed, 0, 1 - seen - through)], 1)
     return Paint(
@@ -111,7 +118,7 @@ def paint_mesh(
         share.astype(np.float32),
         fill.astype(np.float32),
         light,
-        bare,
+        shading.astype(np.float32),
     )
 
 
@@ -314,14 +321,14 @@ def fill_colours(
     seen: np.ndarray,
     lit: Float[np.ndarray, "3"] | None,
     alpha: np.ndarray,
-) -> tuple[Float[np.ndarray, "vertices 3"], Bool[np.ndarray, "vertices"]]:
+) -> tuple[Float[np.ndarray, "vertices 3"], Float[np.ndarray, "vertices 3"]]:
     """Colours of unseen vertices, from seen vertices of the same group that are near in (|x|, y, 0.35 z) at rest.
 
     With this distance a vertex is near its mirror image and near the front of the body. The back of the head takes its
     colour from hair, not from the face; the neck from the neck, if it is seen. The result is shaded by a lamp at the
     upper left of the camera. A hand or head without seen vertices takes the colour `lit` of the face's lit skin; a
     limb takes the usual colour of the torso. sure, seen (V): strict and less strict visibility, 0 to 1. Returns the
-    colours, and the mask of the hands' vertices that must still be shaded.
+    colours, and the exponent of the shade of those that must still be shaded (`Paint.shading`).
     """
     from scipy.spatial import KDTree
 
@@ -338,7 +345,7 @@ def fill_colours(
     skin = everyone if lit is None else lit
     trunk = good & _members(view.rig.body.part, ("torso",))
     cloth = usual_colour(direct[trunk]) if trunk.sum() >= FEWEST else cloth_before_trunk(view, smooth, alpha)
-    bare = np.zeros(len(direct), bool)
+    shading = np.zeros((len(direct), 3))
     part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
     groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
@@ -347,11 +354,13 @@ def fill_colours(
     groups.append((neck & ~face, own if own.sum() >= 40 else _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
     for members, allowed, name in groups:
         sources = np.flatnonzero(allowed & (good if name not in ("neck", "hair") else seen > 0.3))
+        if name.endswith(("hand", "arm", "leg")):
+            shading[members] = SKIN_SHADOW if name.endswith("hand") else 1.0
         if len(sources) < (FEWEST if name == "torso" else 12):
             if name not in ("hair", "neck"):
                 fill[members] = skin if name.endswith(("hand", "head")) else cloth
-            if name.endswith("hand"):
-                bare |= members
+            if name.endswith(("arm", "leg")):
+                fill[members] /= SEEN_SHADE
             continue
         if name == "hair":
             sources = _not_skin(view, direct, sources, skin)
@@ -363,10 +372,22 @@ def fill_colours(
             weight *= (distance + 0.01) ** (far - 1) * _commonness(direct[sources])[nearest] ** far
         weight /= weight.sum(1, keepdims=True)
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
+        if name.endswith(("hand", "arm", "leg")):
+            fill[members] /= SEEN_SHADE
+        if name.endswith("hand") and lit is not None:
+            fill[members] *= lightening(fill[members], lit)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
     shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
-    shade[bare] = 1.0
-    return np.clip(fill * shade[:, None], 0, 255), bare
+    shade[shading.any(1)] = 1.0
+    return np.clip(fill * shade[:, None], 0, 255), shading
+
+
+def lightening(hands: Float[np.ndarray, "points 3"], lit: Float[np.ndarray, "3"]) -> float:
+    """The gain for hands that are skin like the lit face but lie in its shadow; 1 for gloves and hands as light."""
+    usual = usual_colour(hands)
+    if not is_like(usual[None], lit, UNLIKE_SKIN)[0]:
+        return 1.0
+    return float(np.clip(HANDS_LIGHT * (lit @ LUMA) / max(float(usual @ LUMA), 1.0), 1.0, 1.0 / SHADOW))
 
 
 def cloth_before_trunk(view: View, colours: np.ndarray, alpha: np.ndarray) -> Float[np.ndarray, "3"]:
@@ -387,8 +408,8 @@ def _not_skin(view: View, direct: np.ndarray, sources: np.ndarray, skin: np.ndar
     height = view.rig.template[sources, 1]
     top = usual_colour(direct[sources[height >= np.quantile(height, 0.85)]])
     away = [np.linalg.norm(direct[sources] - colour, axis=1) for colour in (top, skin)]
-    kept = sources[away[0] < away[1]]
-    return kept if len(kept) >= 40 else sources
+    kept = sources[away[0] < SURE_HAIR * away[1]]
+    return kept if len(kept) >= FEWEST else sources
 
 
 def unlike(one: Float[np.ndarray, "3"], other: Float[np.ndarray, "3"]) -> float:

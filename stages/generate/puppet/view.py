@@ -14,12 +14,17 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from stages.artifacts.motion import Motion
 from stages.body.camera import project, resize_intrinsics
-from stages.body.model import Body, joint_transforms, motion_template
+from stages.body.model import JOINT_NAMES, Body, joint_transforms, motion_template
 from stages.body.rotations import matrix_from_rotvec
 from stages.generate.puppet.draw import skin_points
 from stages.raster.rasterizer import Fragments, rasterizer
 
 JOINTS_PER_POINT = 8
+FIRST_FINGER = JOINT_NAMES.index("left_index1")
+ARM_JOINTS = np.array(
+    [row >= FIRST_FINGER or name.endswith(("shoulder", "elbow", "wrist")) for row, name in enumerate(JOINT_NAMES)]
+)
+"""The joints from the shoulder on: upper arm, forearm, hand and fingers."""
 STRIP = 0.22
 """Width of the mirrored strip, as a share of the picture's side. Chosen by eye."""
 
@@ -36,6 +41,8 @@ class Rig:
     moving: Int[np.ndarray, "moving"]
     """Numbers of the vertices that expressions move."""
     expression_rows: Float[np.ndarray, "moving3 expression"]
+    arm_share: Float[np.ndarray, "vertices"]
+    """How far each vertex belongs to an arm, 0 to 1."""
 
     def transforms(self, poses: np.ndarray, trans: np.ndarray) -> Float[np.ndarray, "55 3 4"]:
         """Per joint, the map from rest to posed points, for one motion row."""
@@ -65,8 +72,9 @@ def make_rig(body: Body, reference: Motion) -> Rig:
     moving = np.flatnonzero(np.abs(body.exprdirs).max((1, 2)) > 1e-7)
     rows = reference.head_scale * body.exprdirs[moving].reshape(-1, body.exprdirs.shape[2])
     return Rig(
-        body, template, body.J_regressor @ template, joints, weights, moving, np.ascontiguousarray(rows, np.float32)
-    )
+        body, template, body.J_regressor @ template, joints, weights, moving, np.ascontiguousarray(rows, np.float32),
+        arm_share(joints, weights),
+    )  # fmt: skip
 
 
 def strongest_joints(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,6 +82,13 @@ def strongest_joints(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     joints = np.argsort(-weights, axis=1)[:, :JOINTS_PER_POINT]
     chosen = np.take_along_axis(weights, joints, 1)
     return joints.astype(np.int32), (chosen / np.maximum(chosen.sum(1, keepdims=True), 1e-9)).astype(np.float32)
+
+
+def arm_share(
+    joints: Int[np.ndarray, "points k"], weights: Float[np.ndarray, "points k"]
+) -> Float[np.ndarray, "points"]:
+    """How far each skinned point belongs to an arm, 0 to 1."""
+    return (weights * ARM_JOINTS[joints]).sum(1).astype(np.float32)
 
 
 @dataclass
