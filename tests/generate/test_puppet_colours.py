@@ -8,7 +8,10 @@ import numpy as np
 
 from stages.generate.puppet.face import shrink_cavity
 from stages.generate.puppet.nearest import nearest_marked
+from stages.generate.puppet.parts import LAYERS
 from stages.generate.puppet.texture import (
+    beside_jaw,
+    clear_of_edges,
     continue_face,
     fill_colours,
     hide_covered_limbs,
@@ -144,3 +147,33 @@ def test_limbs_are_shaded_by_the_pose_and_the_face_is_not(astronaut: Astronaut) 
     changed = np.abs(upright - upside_down).max(1)
     assert changed[body.part_vertices("left_arm")].mean() > 5
     assert changed[body.sets["face_skin"]].max() == 0
+
+
+def test_texture_ends_before_the_outline_of_a_limb(astronaut: Astronaut) -> None:
+    """At the outline of arms and trunk the photo's texture is off, 1.5 cm inside it is whole; the head keeps it."""
+    view = make_view(astronaut.rgb, astronaut.motion, astronaut.puppet.rig, astronaut.puppet.size)
+    height, width = view.photo.shape[:2]
+    labels = np.full((height, width), list(LAYERS).index("torso"))
+    alpha = np.zeros((height, width))
+    edge = height // 2
+    alpha[edge:] = 1.0
+    clear = clear_of_edges(view, alpha, labels)
+    depth = (view.points[:, 1] - edge) / view.centimetre_px
+    framed = (view.points[:, 0] > 0) & (view.points[:, 0] < width) & (view.points[:, 1] < height - 1)
+    torso = view.rig.body.part_vertices("torso") & framed
+    assert clear[torso & (depth < 0.2)].max() < 0.05
+    assert clear[torso & (depth > 1.5)].min() > 0.95
+    assert clear[view.rig.body.part_vertices("head")].min() == 1.0
+
+
+def test_skin_beside_the_jaw_is_not_hair(astronaut: Astronaut) -> None:
+    """Vertices below the eyes and before the ears' back are the jaw's; crown and nape are not."""
+    rig = make_rig(astronaut.puppet.rig.body, astronaut.motion)
+    view = make_view(astronaut.rgb, astronaut.motion, rig, (256, 256))
+    jaw, head = beside_jaw(view), rig.body.part_vertices("head")
+    crown = head & (rig.template[:, 1] > rig.template[rig.body.sets["face_skin"], 1].max() - 0.01)
+    nape = head & (rig.template[:, 2] < rig.template[head, 2].min() + 0.03)
+    assert (jaw & head).sum() > 100
+    assert not jaw[crown].any()
+    assert not jaw[nape].any()
+    assert not jaw[rig.body.sets["face_skin"]].any()

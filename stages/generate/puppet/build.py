@@ -25,7 +25,7 @@ from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.texture import paint_mesh, visible_layers
 from stages.generate.puppet.view import View, make_rig, make_view, resize_photo
 from stages.progress import Progress, silent
-from stages.raster.masks import dilate, erode
+from stages.raster.masks import dilate, erode, keep_touching
 
 STEPS = 6
 HAIR_GUESS, HAIR_CM = 0.6, 14.0
@@ -157,7 +157,9 @@ def canvas_matte(view: View, face: Bool[np.ndarray, "height width"]) -> Float[np
     alpha = person_alpha(photo, guess, mesh, certain, view.centimetre_px)
     alpha[erode(view.crop(face), 0.3 * view.centimetre_px)] = 1.0  # a dark eye near the outline is no background
     body = dilate(view.fragments.face >= 0, CLOTH_CM * view.centimetre_px)
-    return np.where(view.inside | body, view.extend(alpha), 0.0)
+    alpha = np.where(view.inside | body, view.extend(alpha), 0.0)
+    person = alpha > 0.5
+    return np.where(view.inside | keep_touching(person, person & view.inside), alpha, 0.0)
 
 
 def pixels_of_parts(view: View, *parts: str) -> Bool[np.ndarray, "height width"]:

@@ -28,6 +28,8 @@ NECK = 12
 CONTINUED = ("torso", "head", "left_leg", "right_leg")
 """Sheets that are continued under what covers them in the photo."""
 STRIP_CM = 1.5
+RIM_CM = 2.5
+"""Width of the neck's rim under the chin: it is the trunk's, not the head's."""
 CHIN_CM = 0.4
 """Width of the strip around the face whose colours are the chin's or its edge's."""
 
@@ -89,6 +91,9 @@ def build_layer(
     mask = _sheet_mask(view, labels == row, own.depth, covered)
     if face is not None and name == "torso":
         colours = _continue_under_face(view, colours, labels == row, face)
+        mask |= dilate(labels == row, RIM_CM * view.centimetre_px) & face  # a chin that rises shows more neck
+    if face is not None and name == "head":  # a rim of the neck under the chin would stay on the chin
+        mask &= (labels == row) | ~dilate(face, RIM_CM * view.centimetre_px)
     if name != "head":
         mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving)
     covering = moving if name != "head" else frozenset(part for part in moving if part.endswith("hand"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from stages.body.model import JOINT_NAMES, PART_NAMES
 from stages.generate.puppet.parts import LAYERS, layer_of_vertex
@@ -34,6 +34,10 @@ BONES = tuple(
 )
 LEVEL = 0.6
 """A limb that is shorter in the picture, as a share of its length, points at the camera and shows no side whole."""
+BEHIND_FACE_M = 0.075
+"""The ears lie at most this far behind the skin of the face."""
+EDGE_CM = (0.4, 1.2)
+"""Depth inside the outline of a part from which the photo's texture begins, and where it is whole."""
 SURE_HAIR = 0.4
 """A vertex is hair if it is nearer to the colour of the head's top than to skin by this: mixtures are neither."""
 SEEN_SHADE = 0.9
@@ -50,7 +54,7 @@ LAMP = np.array([0.62, -0.10, -0.20, -0.25])
 SKIN_SHADOW = np.array([0.85, 1.0, 1.1])
 """Exponent of a shadow on skin, for red, green and blue: light that passes through skin comes back red."""
 UNDER_CHIN = 0.4
-"""How much darker unseen skin of the face is that looks at the ground."""
+"""How much darker unseen skin of the face is that looks at the ground, at most and where no neck is seen."""
 FEATURES = (
     (*GROUPS["RIGHT_EYE"], *GROUPS["RIGHT_EYEBROW"]),
     (*GROUPS["LEFT_EYE"], *GROUPS["LEFT_EYEBROW"]),
@@ -96,14 +100,15 @@ def paint_mesh(
     colours: the person's colour at every pixel. trusted (V): False for vertices of parts not visible in the photo.
     landmarks: the face found in the photo, canvas pixels.
     """
-    seen = visibility(view, alpha, labels) * trusted
+    clear = clear_of_edges(view, alpha, labels)
+    seen = visibility(view, alpha, labels) * trusted * clear
     if landmarks is not None:
         seen = np.maximum(seen, face_visibility(view, alpha, labels, landmarks))
     for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
         hide_small_areas(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
     hide_covered_limbs(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
-    through = seen_through(view, alpha, labels, seen)
+    through = seen_through(view, alpha, labels, seen) * clear
     borrowed = (seen + through)[mirror] * smoothstep(0.5, 0.0, seen)
     borrowed *= _has_usual_colour(view, colours, seen)[mirror]
     uv = view.points[:, :2]
@@ -227,6 +232,26 @@ def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.nd
     return within * first * own * (alpha[y, x] > 0.4) * smoothstep(0.12, 0.35, facing(view))
 
 
+def clear_of_edges(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.ndarray, "vertices"]:
+    """1 for vertices of trunk and limbs clear of the edge of their part in the photo (EDGE_CM), 0 at the edge.
+
+    Between a seen and an unseen vertex the texture would show the background or the hand before a hip. The sheets show
+    these pixels where they are right. Head and hands are 1.
+    """
+    height, width = alpha.shape
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    rows, head = layer_of_vertex(view), list(LAYERS).index("head")
+    clear = np.ones(len(rows))
+    for row, name in enumerate(LAYERS):
+        if name == "head" or name.endswith("hand"):
+            continue
+        own = (alpha > 0.9) & ((labels == row) | ((labels == head) & (name == "torso")))
+        inside = np.asarray(cv2.distanceTransform(own.astype(np.uint8), cv2.DIST_L2, 3)) / view.centimetre_px
+        members = rows == row
+        clear[members] = smoothstep(*EDGE_CM, inside[y[members], x[members]])
+    return clear
+
+
 def face_visibility(
     view: View, alpha: np.ndarray, labels: np.ndarray, landmarks: Float[np.ndarray, "478 2"]
 ) -> Float[np.ndarray, "vertices"]:
@@ -285,7 +310,12 @@ def continue_face(
     system = diags(np.asarray(links.sum(1)).ravel() + hold) - links
     target = hold[:, None] * np.where(known[:, None], smooth[skin], np.median(smooth[skin][known], 0))
     grown = np.asarray(spsolve(system.tocsc(), target))
-    under = 1.0 - UNDER_CHIN * smoothstep(0.1, 0.8, view.normals[skin, 1])
+    neck = (body.weights[:, JOINT_NAMES.index("neck")] > 0.4) & ~body.sets["face_skin"] & (seen > 0.6)
+    dark = UNDER_CHIN
+    if neck.sum() >= FEWEST:  # the photo shows how dark it is below the chin
+        light = np.median(smooth[skin][known] @ LUMA)
+        dark = 1.0 - float(np.clip(np.median(smooth[neck] @ LUMA) / max(light, 1.0), 1.0 - UNDER_CHIN, 1.0))
+    under = 1.0 - dark * smoothstep(0.1, 0.8, view.normals[skin, 1])
     fill[skin] = np.clip(grown * np.where(known, 1.0, under)[:, None], 0, 255)
     away = np.linalg.norm(smooth[mirror[skin]] - grown, axis=1)
     like[skin] = np.exp(-((away / UNLIKE_LIGHT) ** 2))
@@ -349,15 +379,17 @@ def fill_colours(
     part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
     groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
-    groups.append((_members(part, ("head",)) & ~face, _members(part, ("head",)) & ~face, "hair"))
+    jaw = _members(part, ("head",)) & beside_jaw(view)
+    scalp = _members(part, ("head",)) & ~face & ~jaw
+    groups += [(scalp, scalp, "hair"), (jaw, (face | jaw | neck) & is_like(direct, skin, UNLIKE_SKIN), "jaw")]
     own = neck & ~face & (seen > 0.3)  # a neck in the chin's shadow is not as light as the chin
     groups.append((neck & ~face, own if own.sum() >= 40 else _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
     for members, allowed, name in groups:
-        sources = np.flatnonzero(allowed & (good if name not in ("neck", "hair") else seen > 0.3))
+        sources = np.flatnonzero(allowed & (seen > 0.3 if name in ("neck", "hair", "jaw") else good))
         if name.endswith(("hand", "arm", "leg")):
             shading[members] = SKIN_SHADOW if name.endswith("hand") else 1.0
         if len(sources) < (FEWEST if name == "torso" else 12):
-            if name not in ("hair", "neck"):
+            if name not in ("hair", "neck", "jaw"):
                 fill[members] = skin if name.endswith(("hand", "head")) else cloth
             if name.endswith(("arm", "leg")):
                 fill[members] /= SEEN_SHADE
@@ -378,8 +410,16 @@ def fill_colours(
             fill[members] *= lightening(fill[members], lit)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
     shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
-    shade[shading.any(1)] = 1.0
+    shade[shading.any(1) | jaw] = 1.0
     return np.clip(fill * shade[:, None], 0, 255), shading
+
+
+def beside_jaw(view: View) -> Bool[np.ndarray, "vertices"]:
+    """Vertices of the head that lie lower than the eyes and not behind the ears: skin, beside and below the jaw."""
+    rest, sets = view.rig.template, view.rig.body.sets
+    eyes = rest[sets["left_eyelids"] | sets["right_eyelids"]]
+    behind = rest[sets["face_skin"], 2].min() - BEHIND_FACE_M
+    return (rest[:, 1] < eyes[:, 1].mean()) & (rest[:, 2] > behind) & ~sets["face_skin"]
 
 
 def lightening(hands: Float[np.ndarray, "points 3"], lit: Float[np.ndarray, "3"]) -> float:

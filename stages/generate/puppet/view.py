@@ -29,6 +29,10 @@ STRIP = 0.22
 """Width of the mirrored strip, as a share of the picture's side. Chosen by eye."""
 
 
+HAIR_CM = 3.0
+"""With less room above the fitted head the photo's border cuts the hair, and the picture is continued above it."""
+
+
 @dataclass
 class Rig:
     """The body of one person, ready to be posed; it holds shape but no pose."""
@@ -136,9 +140,11 @@ def make_view(photo: UInt8[np.ndarray, "height width 3"], reference: Motion, rig
     vertices = rig.skin(offsets, transforms)
     points = project(vertices, K)
     outside = points[:, 0] < 0, points[:, 1] < 0, points[:, 0] > width, points[:, 1] > height
+    head = points[rig.body.part_vertices("head"), 1]
+    cropped = head.max() > 0 and head.min() < 0.01 * HAIR_CM * K[1, 1] / float(np.median(points[:, 2]))
     left, top, right, bottom = (
-        round(STRIP * side) if out.mean() > 0.04 else 0
-        for out, side in zip(outside, (width, height, width, height), strict=True)
+        round(STRIP * side) if out.mean() > 0.04 or more else 0
+        for out, side, more in zip(outside, (width, height, width, height), (False, cropped, False, False), strict=True)
     )
     canvas = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_REFLECT_101)
     inside = np.zeros(canvas.shape[:2], bool)
