@@ -21,6 +21,8 @@ PITCHED_DEGREES = 30.0
 FACE_COVERED = 0.08
 TRUNK_COVERED = 0.13
 """Shares of the face's and the trunk's pixels behind hands and forearms from which it is said."""
+SEATED_DEGREES = 45.0
+"""Bend of a knee from which a person sits, and difference to the video's from which it is said. By eye, on p6."""
 SIDE_PX = 256
 """The body is drawn into a picture with this longer side to measure what covers what."""
 SIDES = ("left", "right")
@@ -77,6 +79,10 @@ def unmoved_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:
     told = []
     if walks_without_legs(motion, reference, body):
         told.append("the video shows a whole body and the photo no legs: nobody walks, and the person hardly leans")
+    elif find_driven_parts(motion, reference, body, True).walks:
+        bent, straight = knee_bend(reference).max(), np.median(knee_bend(motion).max(1))
+        if bent > SEATED_DEGREES and straight < bent - SEATED_DEGREES:
+            told.append(f"knees bent by {bent:.0f} degrees in the photo, {straight:.0f} in the video: legs are guessed")
     wanted = find_visible_parts(motion, body, body.J_regressor @ motion_template(body, reference)).arms
     moved = find_driven_parts(motion, reference, body, True).arms
     still = [side for side in SIDES if wanted[side] and not moved[side]]
@@ -84,6 +90,12 @@ def unmoved_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:
         arms = "both arms are" if len(still) == len(SIDES) else f"the {still[0]} arm is"
         told.append(f"{arms} outside the photo and not moved")
     return told
+
+
+def knee_bend(motion: Motion) -> Float[np.ndarray, "frames 2"]:
+    """Bend of both knees, degrees."""
+    poses = motion.poses.reshape(len(motion), -1, 3)
+    return np.degrees(np.linalg.norm(poses[:, [JOINT_NAMES.index(f"{side}_knee") for side in SIDES]], axis=2))
 
 
 def unseen_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:

@@ -63,6 +63,15 @@ def test_a_walking_driver_does_not_walk_a_photo_without_legs(body: Body) -> None
     assert unmoved_parts(whole(body), clip, body) == []
 
 
+def test_a_seated_photo_under_a_walking_driver_is_told(body: Body) -> None:
+    """Knees bent by 86 degrees in the photo and straight in the video; straight ones in both are not told."""
+    photo, clip = whole(body), walking(body)
+    photo.poses[:, joint("left_knee")] = [1.5, 0, 0]
+    assert unmoved_parts(photo, clip, body) == [
+        "knees bent by 86 degrees in the photo, 0 in the video: legs are guessed"
+    ]
+
+
 def test_arms_outside_the_photo_keep_its_pose(body: Body) -> None:
     """With `relative` they do; without, for a model that draws them, they are the driver's."""
     photo, clip = bust(body), walking(body)
