@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from stages.generate.puppet.face import shrink_cavity
+from stages.generate.puppet.mouth import inner_colour
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS
 from stages.generate.puppet.texture import (
@@ -177,3 +178,10 @@ def test_skin_beside_the_jaw_is_not_hair(astronaut: Astronaut) -> None:
     assert not jaw[crown].any()
     assert not jaw[nape].any()
     assert not jaw[rig.body.sets["face_skin"]].any()
+
+
+def test_the_mouth_of_a_grey_photo_is_grey() -> None:
+    """The inside of a mouth is red under coloured skin, and without colour where the skin has none."""
+    red, grey = inner_colour("tongue", np.array([210.0, 170, 150])), inner_colour("tongue", np.full(3, 150.0))
+    assert red[0] > 2 * red[1]
+    assert np.ptp(grey) < 1e-3

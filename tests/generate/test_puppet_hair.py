@@ -7,7 +7,7 @@ import numpy as np
 from stages.generate.puppet.build import label_parts
 from stages.generate.puppet.face import OVAL, face_area
 from stages.generate.puppet.hair import hanging_hair
-from stages.generate.puppet.parts import LAYERS, beside_head
+from stages.generate.puppet.parts import LAYERS, beside_head, without_scraps
 from stages.generate.puppet.texture import unlike
 from stages.generate.puppet.view import View, make_view
 from tests.generate.conftest import Astronaut
@@ -79,3 +79,15 @@ def test_what_stands_beside_the_head_above_the_neck_is_not_the_trunks(astronaut:
     assert beside[rows < face.mean()][covered[rows < face.mean()] < 0].all()
     assert not beside[rows > face.max() + 12 * view.centimetre_px].any()
     assert not beside[covered >= 0].any()
+
+
+def test_specks_of_a_part_are_given_to_what_surrounds_them() -> None:
+    """A speck of an arm on the trunk becomes trunk; two pieces of one arm, of which one is a third of the other, stay."""
+    torso, arm = (list(LAYERS).index(name) for name in ("torso", "left_arm"))
+    labels = np.full((100, 100), torso)
+    labels[10:40, 10:40] = labels[60:70, 10:40] = arm
+    labels[80:83, 80:83] = arm
+    found = without_scraps(labels, np.ones((100, 100), bool))
+    assert (found[80:83, 80:83] == torso).all()
+    assert (found[10:40, 10:40] == arm).all()
+    assert (found[60:70, 10:40] == arm).all()

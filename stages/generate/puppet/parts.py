@@ -25,6 +25,8 @@ LAYERS = {
 """Layer -> body parts. A layer moves with the surface of its own parts only."""
 
 
+SCRAP = 0.04
+"""A piece of a part with a smaller share of the area of its largest piece is a mistake."""
 NECK_CM = 3.0
 HAND_CM = 2.5
 """A hand's pixels lie at most this far from its mesh."""
@@ -77,7 +79,28 @@ def label_pixels(
     labels = _fill_unlabelled(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
     torso, head = list(LAYERS).index("torso"), list(LAYERS).index("head")
     labels[(face_area | beside_head(view, covered)) & (labels == torso)] = head
-    return _free_of_hands(labels, covered, HAND_CM * view.centimetre_px)
+    return without_scraps(_free_of_hands(labels, covered, HAND_CM * view.centimetre_px), person)
+
+
+def without_scraps(
+    labels: Int[np.ndarray, "height width"], person: Bool[np.ndarray, "height width"]
+) -> Int[np.ndarray, "height width"]:
+    """The labels, with every piece that is small beside the largest of its part given to the nearest other part.
+
+    A speck of an arm on a neck would leave the neck with the arm.
+    """
+    scraps = np.zeros(labels.shape, bool)
+    for row in range(len(LAYERS)):
+        mask = (labels == row) & person
+        _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+        areas = stats[:, cv2.CC_STAT_AREA]
+        small = areas < SCRAP * areas[1:].max(initial=0)
+        small[0] = False
+        scraps |= small[np.asarray(pieces, int)]
+    if not scraps.any() or not (person & ~scraps).any():
+        return labels
+    _, rows, columns = nearest_marked(person & ~scraps)
+    return np.where(scraps, labels[rows, columns], labels)
 
 
 def beside_head(view: View, covered: Int[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
