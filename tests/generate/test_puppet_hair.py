@@ -82,7 +82,7 @@ def test_what_stands_beside_the_head_above_the_neck_is_not_the_trunks(astronaut:
 
 
 def test_specks_of_a_part_are_given_to_what_surrounds_them() -> None:
-    """A speck of an arm on the trunk becomes trunk; two pieces of one arm, of which one is a third of the other, stay."""
+    """A speck of an arm on the trunk becomes trunk; two pieces of one arm, one a third of the other, stay."""
     torso, arm = (list(LAYERS).index(name) for name in ("torso", "left_arm"))
     labels = np.full((100, 100), torso)
     labels[10:40, 10:40] = labels[60:70, 10:40] = arm
