@@ -60,10 +60,10 @@ def _row(photo: Path, video: Path, body: Body, out: Path) -> dict[str, Cell]:
     reference, driver = track(photo, body), track(video, body)
     target, _ = retarget(driver, reference, body)
     rgb, landmarks = read_photo(photo), detect_face(photo)
-    moving = moving_layers(reference, target, body)
+    moving = moving_layers(reference, target, body, config)
     puppet = build_puppet(rgb, reference, body, landmarks, config, moving=moving)
     own = _own_pose(rgb, reference, puppet, config)
-    remove_guessed_parts(puppet, reference, target)
+    remove_guessed_parts(puppet, reference, target, config)
     start = time.process_time()
     frames, last, differences = 0, None, []
     height, width = puppet.backdrop.alpha.shape
@@ -93,7 +93,7 @@ def _own_pose(rgb, reference, puppet, config) -> float:
     import cv2
 
     still = replace(puppet, hands=dict(puppet.hands), buffers={})
-    remove_guessed_parts(still, reference, reference)
+    remove_guessed_parts(still, reference, reference, config)
     frame = next(iter(render_frames(still, reference, reference, config)))
     truth = cv2.resize(rgb, frame.shape[1::-1], interpolation=cv2.INTER_AREA).astype(float)
     inside = puppet.backdrop.alpha > 0.5

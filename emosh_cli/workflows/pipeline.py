@@ -213,14 +213,21 @@ class Pipeline:
         if self.work.dry_run:
             return
         from stages.body.model import motion_template
-        from stages.drawing.framing import anchor_motion, find_visible_parts
-        from stages.drawing.photo_faults import unseen_hands, unseen_parts
+        from stages.drawing.framing import anchor_motion, find_driven_parts, find_visible_parts
+        from stages.drawing.photo_faults import unmoved_parts, unseen_hands, unseen_parts
+        from stages.generate.puppet.beside import beside_faults
+        from stages.video.source import read_photo
 
-        photo, motion = self._load(reference), self._load(target)
+        photo, motion, puppet = self._load(reference), self._load(target), self.configs["puppet"]
         shown = find_visible_parts(motion, self.body, self.body.J_regressor @ motion_template(self.body, photo))
-        faults, puppet = unseen_hands(photo, shown.hands, self.body), self.configs["puppet"]
+        hands, relative, faults = shown.hands, puppet.turn == "relative", []
+        if puppet.framing == REF and relative:
+            moved = find_driven_parts(motion, photo, self.body, relative)
+            hands = {side: seen and moved.arms[side] for side, seen in hands.items()}
+            faults = unmoved_parts(photo, motion, self.body)
+        faults += unseen_hands(photo, hands, self.body) + beside_faults(read_photo(self.ref), photo, self.body)
         if puppet.framing == REF:
-            motion = anchor_motion(motion, photo, self.body, relative=puppet.turn == "relative")
+            motion = anchor_motion(motion, photo, self.body, relative=relative)
         note_faults(self.console, faults + unseen_parts(photo, motion, self.body), self.ref, self.strict)
 
     # ---- provenance of a step

@@ -1,8 +1,11 @@
 """Place the driver's motion in the photo: the photo keeps its framing, and the person moves from their place in it.
 
 A joint that is not visible in the driver's picture keeps the photo's pose, and so do legs that the photo does not show.
-The anchor is the first joint of pelvis, neck and head that is visible in the driver's picture, and not the pelvis
-without legs in the photo; it moves by the same distance in metres as the driver's since the first frame with a person.
+The anchor is the first joint of pelvis, neck and head that is visible in the driver's picture. It moves as the driver's
+since the first frame with a person: by the same distance in metres across the picture, and nearer or farther by the
+same share of its distance, so that a step towards a distant camera does not fill the picture of a near one. Where only
+one of driver and photo shows legs, nobody walks: the lowest joint of the spine that the photo shows stays in its place,
+and the trunk leans.
 Anchoring a reference with its own motion returns the reference exactly.
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from stages.artifacts.motion import Motion
 from stages.artifacts.motion_shots import split_shots
@@ -31,6 +34,9 @@ FREE_TURN, MOST_TURN = 25.0, 40.0
 second. Beyond, the puppet would have to show what no photo shows."""
 FREE_TRUNK, MOST_TRUNK = 10.0, 20.0
 """The same for a trunk, unless a full-body driver meets a photo with legs."""
+CALM_TURN, CALM_TRUNK = (12.0, 24.0), (5.0, 10.0)
+"""The same for head and trunk of a photo without legs under a walking driver, here of the whole rotation: a person who
+kicks with legs that nobody sees would toss about."""
 
 ANCHORED = ("trans", "poses", "expression", "K")
 
@@ -47,9 +53,14 @@ class VisibleParts:
     face: bool
 
     @property
+    def walks(self) -> bool:
+        """Whether the driver's legs are seen, and the photo's if it is to move them."""
+        return self.pelvis and any(self.legs.values())
+
+    @property
     def anchor(self) -> str:
         """The joint that is placed in the photo."""
-        return "pelvis" if self.pelvis and any(self.legs.values()) else "neck" if self.torso else "head"
+        return "pelvis" if self.walks else "neck" if self.torso else "head"
 
 
 def anchor_motion(
@@ -65,9 +76,10 @@ def anchor_motion(
 
     Each shot is placed and smoothed alone, so the person is at their place in the photo again after a cut.
     smoothing: standard deviation in frames. lean_limit: the most that a lean of the driver is taken away, degrees.
-    relative: trunk and head turn from the photo's own view, by the driver's change from its mean view in the shot, and
-    at most MOST_TURN and MOST_TRUNK degrees out of it; lean_limit is then without effect. A full-body driver keeps
-    its own direction in both cases, if the photo shows legs too.
+    relative: bounded by what the photo shows. Trunk and head turn from the photo's own view, by the driver's change
+    from its mean view in the shot, and at most MOST_TURN and MOST_TRUNK degrees out of it; lean_limit is then without
+    effect. A full-body driver keeps its own direction in both cases, if the photo shows legs too. An arm whose elbow is
+    outside the photo keeps the photo's pose.
     """
     options = smoothing, expression_smoothing, lean_limit, relative
     parts = [_anchor_shot(part, reference, body, *options) for part in split_shots(target)]
@@ -82,16 +94,21 @@ def _anchor_shot(
     rest_joints = body.J_regressor @ motion_template(body, reference)
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float64))
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
-    visible = find_visible_parts(target, body, rest_joints)
-    if not shows_legs(reference, still, rest_joints, body):
-        visible = replace(visible, pelvis=False, legs=dict.fromkeys(visible.legs, False))
+    seen = find_visible_parts(target, body, rest_joints)
+    visible = find_driven_parts(target, reference, body, relative)
+    stands = shows_legs(reference, still, rest_joints, body)
+    held = stands != seen.walks
     local = keep_invisible(rotations, still, visible)
     if len(target) > 1:
         local = smooth_rotations(local, smoothing, expression_smoothing)
     turned = joint_transforms(body.parents, rotations, rest_joints, target.trans)
     views = local, turned[..., :3], still, reference, visible, rest_joints, body
-    local = turn_from_photo(*views, smoothing) if relative else remove_lean(*views, lean_limit, smoothing)
-    trans = place_anchor(local, turned, target, reference, still, rest_joints, body, visible.anchor, smoothing)
+    calm = held and not stands
+    local = turn_from_photo(*views, smoothing, calm) if relative else remove_lean(*views, lean_limit, smoothing)
+    if held and stands:
+        bend_waist(local, still)
+    joint = lowest_in_picture(reference, still, rest_joints, body) if held else visible.anchor
+    trans = place_anchor(local, turned, target, reference, still, rest_joints, body, joint, held, smoothing)
     poses = rotvec_from_matrix(local).reshape(len(target), 165).astype(np.float32)
     return replace(
         target,
@@ -118,6 +135,23 @@ def find_visible_parts(target: Motion, body: Body, rest_joints: np.ndarray) -> V
         legs=in_some("legs"),
         face=any(shot.face for shot in shots),
     )
+
+
+def find_driven_parts(target: Motion, reference: Motion, body: Body, relative: bool) -> VisibleParts:
+    """What the driver moves: the parts that it shows, without legs and arms that the photo does not show.
+
+    relative: as in `anchor_motion`; without it arms are moved in any case.
+    """
+    rest_joints = body.J_regressor @ motion_template(body, reference)
+    still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
+    visible = find_visible_parts(target, body, rest_joints)
+    if not shows_legs(reference, still, rest_joints, body):
+        visible = replace(visible, pelvis=False, legs=dict.fromkeys(visible.legs, False))
+    if relative:
+        inside = joints_in_picture(reference, still, rest_joints, body)
+        shown = {side: bool(inside[JOINT_NAMES.index(f"{side}_elbow")]) for side in ("left", "right")}
+        visible = replace(visible, arms={side: moves and shown[side] for side, moves in visible.arms.items()})
+    return visible
 
 
 def _visible_in_shot(target: Motion, body: Body, rest_joints: np.ndarray) -> VisibleParts:
@@ -149,13 +183,34 @@ def _visible_in_shot(target: Motion, body: Body, rest_joints: np.ndarray) -> Vis
 
 def shows_legs(reference: Motion, still: np.ndarray, rest_joints: np.ndarray, body: Body) -> bool:
     """Whether hips and a knee are inside the photo. Without them a walking driver moves a trunk and a head."""
+    inside = joints_in_picture(reference, still, rest_joints, body)
+    hips, knees = ([JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right")] for name in ("hip", "knee"))
+    return bool(inside[hips].all() and inside[knees].any())
+
+
+def lowest_in_picture(reference: Motion, still: np.ndarray, rest_joints: np.ndarray, body: Body) -> str:
+    """The lowest joint of the spine that is inside the photo; the neck without any."""
+    inside = joints_in_picture(reference, still, rest_joints, body)
+    return next((name for name in TORSO if inside[JOINT_NAMES.index(name)]), "neck")
+
+
+def joints_in_picture(
+    reference: Motion, still: np.ndarray, rest_joints: np.ndarray, body: Body
+) -> Bool[np.ndarray, "55"]:
+    """The joints that project into the photo."""
     own = joint_transforms(body.parents, still[None], rest_joints, reference.trans[:1])[0]
     joints = (own[..., :3] @ rest_joints[..., None])[..., 0] + own[..., 3]
     x, y, depth = project(joints, reference.K[0]).T
     width, height = reference.image_size
-    inside = (x > 0) & (x < width) & (y > 0) & (y < height) & (depth > 0.1)
-    hips, knees = ([JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right")] for name in ("hip", "knee"))
-    return bool(inside[hips].all() and inside[knees].any())
+    return (x > 0) & (x < width) & (y > 0) & (y < height) & (depth > 0.1)
+
+
+def walks_without_legs(target: Motion, reference: Motion, body: Body) -> bool:
+    """Whether the driver's legs are seen but not the photo's: trunk, arms and head move alone then."""
+    rest_joints = body.J_regressor @ motion_template(body, reference)
+    still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
+    walks = find_visible_parts(target, body, rest_joints).walks
+    return walks and not shows_legs(reference, still, rest_joints, body)
 
 
 def keep_invisible(
@@ -221,12 +276,12 @@ def remove_lean(
 
 def turn_from_photo(
     local: np.ndarray, driven: np.ndarray, still: np.ndarray, reference: Motion, visible: VisibleParts,
-    rest_joints: np.ndarray, body: Body, sigma: float,
+    rest_joints: np.ndarray, body: Body, sigma: float, calm: bool,
 ) -> np.ndarray:  # fmt: skip
     """Trunk and head turn from the photo's own view by the driver's change from its mean view, except for a full body.
 
     A photo shows a person from one side only. A head that is turned in the photo and drawn face on, as the driver's,
-    would be half a guess.
+    would be half a guess. calm: with the bounds of CALM_TURN and CALM_TRUNK.
     """
     if visible.anchor == "pelvis":
         return remove_lean(local, driven, still, reference, visible, rest_joints, body, 0.0, sigma)
@@ -236,11 +291,32 @@ def turn_from_photo(
     if visible.torso:
         out[:, 0] = mean_turn_to_photo(driven[:, spine], own[spine], 180.0) @ out[:, 0]
         trunk = joint_transforms(body.parents, out, rest_joints, np.zeros((len(out), 3)))[:, spine, :, :3]
-        out[:, 0] = bound_turn(trunk, own[spine], FREE_TRUNK, MOST_TRUNK) @ np.swapaxes(trunk, -1, -2) @ out[:, 0]
+        bounded = (
+            bound_rotation(trunk, own[spine], *CALM_TRUNK)
+            if calm
+            else bound_turn(trunk, own[spine], FREE_TRUNK, MOST_TRUNK)
+        )
+        out[:, 0] = bounded @ np.swapaxes(trunk, -1, -2) @ out[:, 0]
     if not visible.face and not visible.torso:
         return out
     change = mean_rotation(driven[:, head]).T @ smooth_joint(driven[:, head], sigma)
-    return point_head(out, bound_turn(own[head] @ change, own[head]), own, visible, rest_joints, body)
+    turned = own[head] @ change
+    bounded = bound_rotation(turned, own[head], *CALM_TURN) if calm else bound_turn(turned, own[head])
+    return point_head(out, bounded, own, visible, rest_joints, body)
+
+
+def bound_rotation(
+    rotations: Float[np.ndarray, "frames 3 3"], own: Float[np.ndarray, "3 3"], free: float, most: float
+) -> np.ndarray:
+    """The rotations, at most `most` degrees from `own` about any axis; up to `free` degrees they are kept."""
+    change = rotvec_from_matrix(rotations @ own.T)
+    angle = np.degrees(np.linalg.norm(change, axis=-1, keepdims=True))
+    return matrix_from_rotvec(change * bounded_angle(angle, free, most) / np.maximum(angle, 1e-9)) @ own
+
+
+def bounded_angle(angle: np.ndarray, free: float, most: float) -> np.ndarray:
+    """The angle up to `free`, then ever less of it, and never more than `most`."""
+    return np.where(angle > free, free + (most - free) * np.tanh((angle - free) / (most - free)), angle)
 
 
 def bound_turn(
@@ -260,9 +336,7 @@ def bound_turn(
     sine = np.linalg.norm(axis, axis=1)
     angle = np.degrees(np.arctan2(sine, change[:, 2, 2]))
     axis /= np.maximum(sine, 1e-9)[:, None]
-    room = most - free
-    bounded = np.where(angle > free, free + room * np.tanh((angle - free) / room), angle)
-    back = Rotation.from_rotvec(axis * np.radians(bounded - angle)[:, None]).as_matrix()
+    back = Rotation.from_rotvec(axis * np.radians(bounded_angle(angle, free, most) - angle)[:, None]).as_matrix()
     return back @ rotations
 
 
@@ -327,11 +401,18 @@ def median_pitch_to_photo(driven: np.ndarray, own: np.ndarray, limit: float) -> 
     return matrix_from_rotvec(np.array([angle, 0.0, 0.0]))
 
 
+def bend_waist(local: np.ndarray, still: np.ndarray) -> None:
+    """Give the turn of the pelvis to the lowest joint of the spine, in place: the photo's legs stay where they are."""
+    spine = JOINT_NAMES.index("spine1")
+    local[:, spine] = still[0].T @ local[:, 0] @ local[:, spine]
+    local[:, 0] = still[0]
+
+
 def place_anchor(
     local: np.ndarray, driven: np.ndarray, target: Motion, reference: Motion, still: np.ndarray,
-    rest_joints: np.ndarray, body: Body, joint: str, sigma: float,
+    rest_joints: np.ndarray, body: Body, joint: str, held: bool, sigma: float,
 ) -> Float[np.ndarray, "frames 3"]:  # fmt: skip
-    """Translations that put the anchor joint at its place in the photo plus the driver's displacement."""
+    """Translations that put the anchor joint at its place in the photo plus the driver's displacement, if not held."""
     from scipy.ndimage import gaussian_filter1d
 
     index = JOINT_NAMES.index(joint)
@@ -339,9 +420,11 @@ def place_anchor(
     rows = target.valid_part("body") | target.valid_part("face")
     if sigma > 0 and len(path) > 1:
         path = gaussian_filter1d(path, sigma, axis=0, mode="nearest")
-    shift = path - path[int(np.argmax(rows))]
+    first = path[int(np.argmax(rows))]
+    shift = np.zeros_like(path) if held else path - first
     own = joint_transforms(body.parents, still[None], rest_joints, reference.trans[:1])[0, index]
     home = own[:, :3] @ rest_joints[index] + own[:, 3]
+    shift[:, 2] *= min(1.0, home[2] / max(float(first[2]), 0.05))
     nowhere = joint_transforms(body.parents, local, rest_joints, np.zeros((len(local), 3)))[:, index]
     return home + shift - (nowhere[..., :3] @ rest_joints[index] + nowhere[..., 3])
 

@@ -43,7 +43,7 @@ def astronaut(body: Body, tmp_path_factory: pytest.TempPathFactory) -> Astronaut
     write_png(path, rgb)
     motion = track(path, body)
     puppet = build_puppet(rgb, motion, body, detect_face(path), CONFIG)
-    remove_guessed_parts(puppet, motion, motion)
+    remove_guessed_parts(puppet, motion, motion, CONFIG)
     return Astronaut(path, rgb, motion, puppet, CONFIG)
 
 

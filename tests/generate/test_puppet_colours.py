@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from stages.generate.puppet.face import shrink_cavity
+from stages.generate.puppet.mouth import inner_colour
 from stages.generate.puppet.nearest import nearest_marked
+from stages.generate.puppet.parts import LAYERS
 from stages.generate.puppet.texture import (
+    beside_jaw,
+    clear_of_edges,
     continue_face,
+    fill_colours,
     hide_covered_limbs,
+    is_like,
+    lightening,
     lit_skin,
     mirror_vertices,
     shade_of,
     usual_colour,
 )
-from stages.generate.puppet.view import View, facing, make_view
+from stages.generate.puppet.view import View, facing, make_rig, make_view
 from tests.generate.conftest import Astronaut
 
 
@@ -85,3 +95,93 @@ def test_unseen_skin_of_the_face_grows_from_its_own_edge(astronaut: Astronaut) -
     unseen = view.rig.body.sets["face_skin"] & ~left & (np.abs(view.normals[:, 1]) < 0.1)
     assert np.median(fill[unseen]) < 90
     assert like[~view.rig.body.sets["face_skin"]].min() == 1
+
+
+def test_hair_over_the_face_is_no_skin() -> None:
+    """Skin in light and in shadow is like the usual skin; black hair and a blue shirt are not."""
+    skin = np.array([210.0, 170.0, 150.0])
+    colours = np.stack([0.5 * skin, 1.1 * skin, np.array([45.0, 35, 30]), np.array([120.0, 130, 190])])
+    assert is_like(colours, skin, 45.0).tolist() == [True, True, False, False]
+
+
+def test_a_hidden_trunk_takes_the_colour_of_the_cloth_before_it(astronaut: Astronaut) -> None:
+    """Without one visible vertex of the trunk its fill is the orange of the suit, not the colour of the face."""
+    view = make_view(astronaut.rgb, astronaut.motion, astronaut.puppet.rig, astronaut.puppet.size)
+    colours = view.photo.copy()
+    covering = view.fragments.face
+    trunk = view.rig.body.part_vertices("torso", "left_arm", "right_arm")[view.rig.body.faces[covering]].all(-1)
+    colours[trunk & (covering >= 0)] = (220, 105, 65)
+    nothing = np.zeros(len(view.points))
+    fill, _ = fill_colours(view, colours, nothing, nothing, None, np.ones(covering.shape))
+    found = fill[view.rig.body.part_vertices("torso")]
+    assert np.abs(found / found.max(1, keepdims=True) - np.array([220, 105, 65]) / 220).max() < 0.1
+
+
+def test_the_inside_of_the_mouth_stays_behind_the_lips(astronaut: Astronaut) -> None:
+    """Cavity and tongue reach no farther to the sides than the lips by a fifth, and 5 cm back at most."""
+    view = make_view(astronaut.rgb, astronaut.motion, make_rig(astronaut.puppet.rig.body, astronaut.motion), (256, 256))
+    sets = view.rig.body.sets
+    inside = sets["mouth_cavity"] | sets["tongue"]
+    assert np.ptp(view.rig.template[inside, 0]) > 1.5 * np.ptp(view.rig.template[sets["lips"], 0])
+    shrink_cavity(view)
+    lips = view.rig.template[sets["lips"]]
+    assert np.ptp(view.rig.template[inside, 0]) < 1.25 * np.ptp(lips[:, 0])
+    assert lips[:, 2].mean() - view.rig.template[inside, 2].min() < 0.05
+
+
+def test_hands_in_the_faces_shadow_are_lightened_and_gloves_are_not() -> None:
+    """Skin at half the face's light comes near it; black gloves stay; hands as light as the face stay."""
+    lit = np.array([210.0, 170.0, 150.0])
+    hands = np.repeat(lit[None], 50, 0)
+    assert 1.7 < lightening(0.5 * hands, lit) < 2.1
+    assert lightening(hands, lit) == 1.0
+    assert lightening(np.full((50, 3), 20.0), lit) == 1.0
+
+
+def test_limbs_are_shaded_by_the_pose_and_the_face_is_not(astronaut: Astronaut) -> None:
+    """Turned by 180 degrees under a lamp from above, the fill of an arm changes, that of the face does not."""
+    puppet = astronaut.puppet
+    body = puppet.rig.body
+    paint = replace(puppet.paint, light=np.array([0.7, 0.0, -0.4, 0.0]))
+    vertices = puppet.rig.template
+    upright, upside_down = (paint.shaded(vertices * np.array(turn), body.faces) for turn in ([1, 1, 1], [1, -1, -1]))
+    changed = np.abs(upright - upside_down).max(1)
+    assert changed[body.part_vertices("left_arm")].mean() > 5
+    assert changed[body.sets["face_skin"]].max() == 0
+
+
+def test_texture_ends_before_the_outline_of_a_limb(astronaut: Astronaut) -> None:
+    """At the outline of arms and trunk the photo's texture is off, 1.5 cm inside it is whole; the head keeps it."""
+    view = make_view(astronaut.rgb, astronaut.motion, astronaut.puppet.rig, astronaut.puppet.size)
+    height, width = view.photo.shape[:2]
+    labels = np.full((height, width), list(LAYERS).index("torso"))
+    alpha = np.zeros((height, width))
+    edge = height // 2
+    alpha[edge:] = 1.0
+    clear = clear_of_edges(view, alpha, labels)
+    depth = (view.points[:, 1] - edge) / view.centimetre_px
+    framed = (view.points[:, 0] > 0) & (view.points[:, 0] < width) & (view.points[:, 1] < height - 1)
+    torso = view.rig.body.part_vertices("torso") & framed
+    assert clear[torso & (depth < 0.2)].max() < 0.05
+    assert clear[torso & (depth > 1.5)].min() > 0.95
+    assert clear[view.rig.body.part_vertices("head")].min() == 1.0
+
+
+def test_skin_beside_the_jaw_is_not_hair(astronaut: Astronaut) -> None:
+    """Vertices below the eyes and before the ears' back are the jaw's; crown and nape are not."""
+    rig = make_rig(astronaut.puppet.rig.body, astronaut.motion)
+    view = make_view(astronaut.rgb, astronaut.motion, rig, (256, 256))
+    jaw, head = beside_jaw(view), rig.body.part_vertices("head")
+    crown = head & (rig.template[:, 1] > rig.template[rig.body.sets["face_skin"], 1].max() - 0.01)
+    nape = head & (rig.template[:, 2] < rig.template[head, 2].min() + 0.03)
+    assert (jaw & head).sum() > 100
+    assert not jaw[crown].any()
+    assert not jaw[nape].any()
+    assert not jaw[rig.body.sets["face_skin"]].any()
+
+
+def test_the_mouth_of_a_grey_photo_is_grey() -> None:
+    """The inside of a mouth is red under coloured skin, and without colour where the skin has none."""
+    red, grey = inner_colour("tongue", np.array([210.0, 170, 150])), inner_colour("tongue", np.full(3, 150.0))
+    assert red[0] > 2 * red[1]
+    assert np.ptp(grey) < 1e-3

@@ -7,7 +7,7 @@ import numpy as np
 from stages.generate.puppet.build import label_parts
 from stages.generate.puppet.face import OVAL, face_area
 from stages.generate.puppet.hair import hanging_hair
-from stages.generate.puppet.parts import LAYERS
+from stages.generate.puppet.parts import LAYERS, beside_head, without_scraps
 from stages.generate.puppet.texture import unlike
 from stages.generate.puppet.view import View, make_view
 from tests.generate.conftest import Astronaut
@@ -66,3 +66,28 @@ def test_a_sleeve_in_shadow_is_like_the_other_and_a_black_helmet_is_not() -> Non
     """Red and dark red differ by less than 20 under one light; orange and black by more than 100."""
     assert unlike(np.array([222.0, 72, 65]), np.array([120.0, 38, 35])) < 20
     assert unlike(np.array([220.0, 105, 65]), np.array([5.0, 5, 5])) > 100
+
+
+def test_what_stands_beside_the_head_above_the_neck_is_not_the_trunks(astronaut: Astronaut) -> None:
+    """Pixels beside the mesh at the height of the face belong to the head's side, those beside the trunk do not."""
+    puppet = astronaut.puppet
+    view = make_view(astronaut.rgb, astronaut.motion, puppet.rig, puppet.size)
+    covered = np.where(view.fragments.face >= 0, 0, -1)
+    beside = beside_head(view, covered)
+    face = view.points[view.rig.body.sets["face_skin"], 1]
+    rows = np.arange(len(covered))
+    assert beside[rows < face.mean()][covered[rows < face.mean()] < 0].all()
+    assert not beside[rows > face.max() + 12 * view.centimetre_px].any()
+    assert not beside[covered >= 0].any()
+
+
+def test_specks_of_a_part_are_given_to_what_surrounds_them() -> None:
+    """A speck of an arm on the trunk becomes trunk; two pieces of one arm, one a third of the other, stay."""
+    torso, arm = (list(LAYERS).index(name) for name in ("torso", "left_arm"))
+    labels = np.full((100, 100), torso)
+    labels[10:40, 10:40] = labels[60:70, 10:40] = arm
+    labels[80:83, 80:83] = arm
+    found = without_scraps(labels, np.ones((100, 100), bool))
+    assert (found[80:83, 80:83] == torso).all()
+    assert (found[10:40, 10:40] == arm).all()
+    assert (found[60:70, 10:40] == arm).all()

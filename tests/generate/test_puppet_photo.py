@@ -19,6 +19,7 @@ from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.framing import check_picture, drawn_size, keep_in_picture, use_driving_camera
 from stages.generate.puppet.generate import check_inputs, draw_frames, generate, make_puppet, render_frames
+from stages.generate.puppet.view import make_rig, make_view
 from stages.raster.masks import dilate, erode
 from stages.video.metadata import read_metadata
 from stages.video.source import read_frames
@@ -223,7 +224,9 @@ def test_a_head_that_leaves_the_picture_is_moved_back_and_said(astronaut: Astron
     assert check.path_percent < 100
     assert "path was shortened" in str(check)
     clip.trans[:, 1] -= 1
-    assert keep_in_picture(clip, astronaut.puppet.rig)[0] is clip
+    check = keep_in_picture(clip, astronaut.puppet.rig)[1]
+    assert check.face_inside < 1
+    assert check.path_percent == 0
     strip = replace(astronaut.motion, image_size=(512, 60), K=astronaut.motion.K.copy())
     strip.K[:, 1, 2] -= 80  # a photo with half of the face
     rising = replace(clip, trans=astronaut.motion.trans.repeat(3, 0), image_size=(512, 512))
@@ -259,3 +262,13 @@ def test_a_clip_is_refused_as_the_photos_motion(astronaut: Astronaut, body: Body
         check_inputs(clip, clip, body)
     with pytest.raises(InputError, match="track it again with --body"):
         check_inputs(astronaut.motion, replace(clip, body_sha256="0" * 64), body)
+
+
+def test_hair_that_the_border_cuts_is_continued_above_it(astronaut: Astronaut, body: Body) -> None:
+    """A photo cut through the hair gets a strip above it; with room above the head it gets none."""
+    top = 18  # rows: half of the hair above the fitted head
+    cut = replace(astronaut.motion, image_size=(512, 512 - top), K=astronaut.motion.K.copy())
+    cut.K[:, 1, 2] -= top
+    rig = make_rig(body, cut)
+    assert make_view(astronaut.rgb, astronaut.motion, rig, (256, 256)).offset[1] == 0
+    assert make_view(astronaut.rgb[top:], cut, rig, (256, 256)).offset[1] > 0

@@ -12,24 +12,28 @@ from stages.detect.matte import person_matte
 from stages.errors import InputError
 from stages.generate.puppet.background import Backdrop, fill_hole
 from stages.generate.puppet.config import PuppetConfig
-from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, face_area, snap_to_landmarks
+from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, face_area, shrink_cavity, snap_to_landmarks
 from stages.generate.puppet.framing import drawn_size, result_size
 from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.hair import hanging_hair
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
+from stages.generate.puppet.loose import thin_things
 from stages.generate.puppet.matte import foreground_colours, person_alpha, solid_colours
 from stages.generate.puppet.parts import LAYERS, label_pixels
 from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.texture import paint_mesh, visible_layers
 from stages.generate.puppet.view import View, make_rig, make_view, resize_photo
 from stages.progress import Progress, silent
-from stages.raster.masks import dilate, erode
+from stages.raster.masks import dilate, erode, keep_touching
 
 STEPS = 6
 HAIR_GUESS, HAIR_CM = 0.6, 14.0
 """Around the head, up to this far, a pixel is the person's from this share of person: a bun is thin and dark. With 0.4
 a fence behind a small head was taken along (d7, the face 15.5 dB instead of 19)."""
+CLOTH_CM = 5.0
+"""Beside the photo, where its mirror image continues it, the person reaches at most this far from the fitted body: a
+mirrored head is no second head."""
 OTHER_PERSON = 0.3
 """Share of person from which a pixel is not copied into the background."""
 STEP_SIDE = 768
@@ -60,6 +64,7 @@ def build_puppet(
     points = landmarks_on_canvas(view, landmarks, photo)
     if points is not None:
         snap_to_landmarks(view, points)
+    shrink_cavity(view)
     progress("preparing the photo", 1, STEPS)
     hands = bool(reference.valid_part("left_hand")[0]), bool(reference.valid_part("right_hand")[0])
     oval = face_area(view, points)
@@ -69,7 +74,9 @@ def build_puppet(
         fit_girth(view, alpha, label_parts(view, alpha, separate_hands, oval)[0])
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
-    hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px))
+    thin = thin_things(view.crop(view.photo), view.crop(alpha), view.centimetre_px)
+    thin = view.extend(thin.astype(np.uint8)) > 0
+    hole = dilate(alpha > 0.02, max(5.0, 1.2 * view.centimetre_px)) | dilate(thin, max(2.0, 0.4 * view.centimetre_px))
     plate = fill_hole(view.crop(view.photo), view.crop(hole), person_matte(view.crop(view.photo)) < OTHER_PERSON)
     colours = foreground_colours(view.photo, alpha, view.extend(plate), solid)
     progress("preparing the photo", 3, STEPS)
@@ -88,7 +95,7 @@ def build_puppet(
             cut_mouth_and_eyes(view, layer)
     progress("preparing the photo", 6, STEPS)
     underlay, meshes = body_triangles(body)
-    backdrop = make_backdrop(photo, view, plate, hole, alpha, size)
+    backdrop = make_backdrop(photo, view, plate, hole, np.where(thin, 1.0, alpha), size)
     return Puppet(
         rig,
         underlay,
@@ -149,7 +156,10 @@ def canvas_matte(view: View, face: Bool[np.ndarray, "height width"]) -> Float[np
     certain |= (guess > HAIR_GUESS) & dilate(head, HAIR_CM * view.centimetre_px) & ~dilate(head, 0.0)
     alpha = person_alpha(photo, guess, mesh, certain, view.centimetre_px)
     alpha[erode(view.crop(face), 0.3 * view.centimetre_px)] = 1.0  # a dark eye near the outline is no background
-    return view.extend(alpha)
+    body = dilate(view.fragments.face >= 0, CLOTH_CM * view.centimetre_px)
+    alpha = np.where(view.inside | body, view.extend(alpha), 0.0)
+    person = alpha > 0.5
+    return np.where(view.inside | keep_touching(person, person & view.inside), alpha, 0.0)
 
 
 def pixels_of_parts(view: View, *parts: str) -> Bool[np.ndarray, "height width"]:

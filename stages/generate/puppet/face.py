@@ -26,6 +26,9 @@ EYES = (
 )
 """Landmark numbers of MediaPipe's face mesh, as closed rings."""
 
+CAVITY = (1.2, 1.6, 2.0)
+"""The mouth's inside reaches at most this far to the sides, up and down, and back from the lips, in half widths of the
+mouth. The body model's reaches the jaw's angles, and would show beside a face that turns away."""
 CAVITY_BACK_M = 0.012
 SOCKET_BACK_M = 0.006
 
@@ -63,7 +66,7 @@ def build_face(view: View, paint: Paint, colours: np.ndarray, landmarks: Float[n
     back = np.where(
         sets["tongue"], 2 * CAVITY_BACK_M, np.where(inner, CAVITY_BACK_M, np.where(sockets, SOCKET_BACK_M, 0.0))
     ).astype(np.float32)
-    teeth = build_teeth(view, rest, colours, landmarks)
+    teeth = build_teeth(view, rest, colours, landmarks, np.median(paint.fill[skin], 0))
     faces = np.ascontiguousarray(view.rig.body.faces[keep], np.int32)
     return Face(faces, face_paint, alpha, back, teeth)
 
@@ -102,6 +105,19 @@ def oval_fade(view: View, rest: dict[int, np.ndarray], members: np.ndarray, widt
     points = view.rig.template[members, :2] * scale
     inside = np.array([cv2.pointPolygonTest(polygon, (float(x), float(y)), True) for x, y in points]) / scale
     return smoothstep(0.0, 0.1 * width, inside).astype(np.float32)
+
+
+def shrink_cavity(view: View) -> None:
+    """Pull the mouth's inside towards the lips, in place, as CAVITY."""
+    sets, template = view.rig.body.sets, view.rig.template
+    inside, lips = sets["mouth_cavity"] | sets["tongue"], template[sets["lips"]]
+    if not inside.any():
+        return
+    middle = (lips.max(0) + lips.min(0)) / 2
+    half = float(np.ptp(lips[:, 0])) / 2
+    low, high = middle - half * np.array(CAVITY), middle + half * np.array([*CAVITY[:2], np.inf])
+    template[inside] = template[inside].clip(low, high)
+    pose_view(view)
 
 
 def snap_to_landmarks(view: View, landmarks: Float[np.ndarray, "478 2"]) -> None:
@@ -144,14 +160,15 @@ def _paint_inside(
 ) -> None:  # fmt: skip
     """Colours inside the face: mouth dark, tongue lighter, hidden parts of the eyeballs white, sockets a dark skin."""
     sets = view.rig.body.sets
+    skin = np.median(fill[sets["face_skin"]], 0)
+    cavity, tongue = inner_colour("cavity", skin), inner_colour("tongue", skin)
     share[inner] = 0.0
     for name in (name for name in ("mouth_cavity", "tongue") if sets[name].any()):  # FLAME's head has neither
         depth = view.rig.template[sets[name], 2]
         light = smoothstep(depth.max() - 0.045, depth.max(), depth)[:, None]
-        fill[sets[name]] = inner_colour("cavity") * (0.35 + 0.65 * light)
+        fill[sets[name]] = cavity * (0.35 + 0.65 * light)
         if name == "tongue":
-            fill[sets[name]] += (inner_colour("tongue") - inner_colour("cavity")) * light
-    skin = np.median(fill[sets["face_skin"]], 0)
+            fill[sets[name]] += (tongue - cavity) * light
     bright = float(np.clip(skin.mean() / 150.0, 0.45, 1.0))
     fill[eyeballs] = np.array([214, 206, 200]) * bright
     for side in ("left", "right"):

@@ -15,10 +15,10 @@ from jaxtyping import Float
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.generate.puppet.background import Backdrop
+from stages.generate.puppet.near_arms import neck_point
 from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.view import Rig
 
-NECK = 12
 MOST_DRAWN = 1280
 """Longer side up to which a picture is drawn enlarged; a larger one has pixels enough."""
 MOST_MOVED = 0.2
@@ -79,23 +79,25 @@ class PictureCheck:
 def keep_in_picture(motion: Motion, rig: Rig) -> tuple[Motion, PictureCheck]:
     """The motion, placed so that the whole face stays inside its picture.
 
-    motion: in the camera of the picture that is made. It is returned as it is where the face is inside already, or
-    where nothing helps; the check then says how often the face is outside. Else the person is moved in the picture's
-    plane by one constant, up to MOST_MOVED; where that is not enough, their path is shortened, see PATHS.
+    motion: in the camera of the picture that is made. It is returned as it is where the face is inside already. Else
+    the person is moved in the picture's plane by one constant, up to MOST_MOVED; where that is not enough, their path
+    is shortened, see PATHS. Where nothing helps, the check says how often the face is outside.
     """
     boxes = _boxes_over_time(motion, rig)
     size = np.array(motion.image_size, float)
     if not len(boxes[0]):
         return motion, _check(*boxes[:2], size, np.zeros(2))
     first = int(np.argmax(motion.valid_part("body") | motion.valid_part("face")))
-    neck = np.stack([_neck(rig, motion, row) for row in range(len(motion))])
+    neck = np.stack([neck_point(rig, motion, row) for row in range(len(motion))])
     for share in PATHS:
         back = (1 - share) * (neck - neck[first])
         shorter = motion if share == 1 else replace(motion, trans=(motion.trans - back).astype(np.float32))
         face, _, metre = boxes if share == 1 else _boxes_over_time(shorter, rig)
         move = _move_inside(face, size)
-        if move is None:
+        if move is None and share:
             continue
+        if move is None:
+            move = _move_between(face, size)
         if not move.any() and share == 1:
             break
         trans = shorter.trans.copy()
@@ -104,6 +106,13 @@ def keep_in_picture(motion: Motion, rig: Rig) -> tuple[Motion, PictureCheck]:
         check = _check(*_boxes_over_time(moved, rig)[:2], size, move)
         return moved, replace(check, path_percent=100.0 * share)
     return motion, _check(*boxes[:2], size, np.zeros(2))
+
+
+def _move_between(face: Float[np.ndarray, "rows 2 2"], size: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"]:
+    """The move, at most MOST_MOVED, that puts the boxes of the face as evenly as possible over two opposite borders."""
+    low, high = np.quantile(face[:, 0], 0.02, axis=0), np.quantile(face[:, 1], 0.98, axis=0)
+    outside = (low < 0) | (high > size)
+    return np.where(outside, ((size - low - high) / 2).clip(-MOST_MOVED * size.max(), MOST_MOVED * size.max()), 0.0)
 
 
 def _move_inside(face: Float[np.ndarray, "rows 2 2"], size: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"] | None:
@@ -178,16 +187,10 @@ def use_driving_camera(puppet: Puppet, reference: Motion, target: Motion, longer
 
 def neck_in_picture(puppet: Puppet, motion: Motion, row: int, size: tuple[int, int]) -> Float[np.ndarray, "3"]:
     """x, y of the neck in a picture of `size`, and the length of one metre at the neck, all in pixels."""
-    point = _neck(puppet.rig, motion, row)
+    point = neck_point(puppet.rig, motion, row)
     scale = size[0] / motion.image_size[0]
     pixel = motion.K[row] @ point / max(float(point[2]), 0.05)
     return np.array([pixel[0] * scale, pixel[1] * scale, motion.K[row, 0, 0] * scale / max(float(point[2]), 0.05)])
-
-
-def _neck(rig: Rig, motion: Motion, row: int) -> Float[np.ndarray, "3"]:
-    """The neck joint of one row, metres, camera frame."""
-    transform = rig.transforms(motion.poses[row], motion.trans[row])[NECK]
-    return transform[:, :3] @ rig.rest_joints[NECK] + transform[:, 3]
 
 
 def warp_background(plate: np.ndarray, move: Float[np.ndarray, "2 3"], size: tuple[int, int]) -> np.ndarray:

@@ -18,11 +18,18 @@ from stages.body.camera import resize_intrinsics
 from stages.body.model import Body, motion_template
 from stages.body.same_body import require_same_body
 from stages.cores import usable_cores
-from stages.drawing.framing import anchor_motion, find_visible_parts
+from stages.drawing.framing import (
+    VisibleParts,
+    anchor_motion,
+    find_driven_parts,
+    find_visible_parts,
+    walks_without_legs,
+)
 from stages.errors import InputError
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.framing import PictureCheck, check_picture, keep_in_picture, use_driving_camera
+from stages.generate.puppet.near_arms import depth_share
 from stages.generate.puppet.render import Puppet, draw_frame
 from stages.progress import Progress, silent
 
@@ -49,7 +56,8 @@ def generate(
 
     One frame per row of `target`, at its own time. The comment tag holds the provenance, with `synthetic: true`.
     Returns what of the person is inside the picture. Where the head would leave the photo's picture, the person is
-    moved, and where that is not enough, the driver's camera is used. Raises InputError for a file that is not a photo,
+    moved, and where that is not enough, the driver's camera is used, but not for a walking driver and a photo without
+    legs. Raises InputError for a file that is not a photo,
     a reference with several rows, or motions on another body.
     """
     from stages.video.sink import VideoSink
@@ -81,14 +89,18 @@ def make_puppet(
     progress: Progress = silent,
 ) -> tuple[Puppet, Motion, PictureCheck]:
     """The puppet of the photo `rgb`, the motion in the camera of the picture that is made, and the picture's check."""
-    moving = moving_layers(reference, target, body)
+    moving = moving_layers(reference, target, body, config)
     puppet = build_puppet(rgb, reference, body, landmarks, config, progress, moving)
-    remove_guessed_parts(puppet, reference, target)
+    remove_guessed_parts(puppet, reference, target, config)
     drivers = check_picture(target, puppet.rig)
     if config.framing == "ref":
         motion, check = keep_in_picture(anchored(puppet, reference, target, config), puppet.rig)
-        if check.face_inside > drivers.face_inside - WORSE_FRAMING:
+        if not moving:
+            check = replace(check, hands_inside=None)
+        puppet.depth_share = depth_share(puppet.rig, reference, target)
+        if check.face_inside > drivers.face_inside - WORSE_FRAMING or walks_without_legs(target, reference, body):
             return puppet, motion, check
+        puppet.depth_share = 1.0
         drivers = replace(drivers, driving_camera=True)
     longer = min(config.size, max(rgb.shape[:2]))
     return use_driving_camera(puppet, reference, target, longer, config.supersample), target, drivers
@@ -148,13 +160,20 @@ def draw_frames(puppet: Puppet, motion: Motion, threads: int = 1) -> Iterator[UI
             pool.shutdown(cancel_futures=True)
 
 
-def moving_layers(reference: Motion, target: Motion, body: Body) -> frozenset[str]:
+def moving_layers(reference: Motion, target: Motion, body: Body, config: PuppetConfig) -> frozenset[str]:
     """The layers of arms and hands that leave their place in the photo."""
-    visible = find_visible_parts(target, body, body.J_regressor @ motion_template(body, reference))
-    return frozenset(f"{side}_{part}" for side, moves in visible.arms.items() if moves for part in ("arm", "hand"))
+    arms = driven_parts(reference, target, body, config).arms
+    return frozenset(f"{side}_{part}" for side, moves in arms.items() if moves for part in ("arm", "hand"))
 
 
-def remove_guessed_parts(puppet: Puppet, reference: Motion, target: Motion) -> None:
+def driven_parts(reference: Motion, target: Motion, body: Body, config: PuppetConfig) -> VisibleParts:
+    """The parts that the target moves in the framing of `config`."""
+    if config.framing == "drive":
+        return find_visible_parts(target, body, body.J_regressor @ motion_template(body, reference))
+    return find_driven_parts(target, reference, body, config.turn == "relative")
+
+
+def remove_guessed_parts(puppet: Puppet, reference: Motion, target: Motion, config: PuppetConfig) -> None:
     """Remove parts of the puppet that are guesses of the fit.
 
     These are hands that are visible neither in the photo nor in the motion, and vertices outside the person in the
@@ -163,9 +182,9 @@ def remove_guessed_parts(puppet: Puppet, reference: Motion, target: Motion) -> N
     for name in list(puppet.hands):
         if not reference.valid_part(name)[0] and target.valid_part(name).mean() < 0.1:
             del puppet.hands[name]
-    visible = find_visible_parts(target, puppet.rig.body, puppet.rig.rest_joints)
-    still = [f"{side}_arm" for side, moves in visible.arms.items() if not moves]
-    still += [f"{side}_{part}" for side, moves in visible.legs.items() if not moves for part in ("leg", "foot")]
+    driven = driven_parts(reference, target, puppet.rig.body, config)
+    still = [f"{side}_arm" for side, moves in driven.arms.items() if not moves]
+    still += [f"{side}_{part}" for side, moves in driven.legs.items() if not moves for part in ("leg", "foot")]
     dropped = puppet.outside_matte & puppet.rig.body.part_vertices(*still)
     puppet.underlay = puppet.underlay[~dropped[puppet.underlay].any(1)]
 

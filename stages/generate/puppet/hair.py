@@ -21,6 +21,8 @@ NECK = JOINT_NAMES.index("neck")
 FOREARMS = [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in ("elbow", "wrist")]
 CHEST_CM = 18.0
 """Below the neck by this much begins the chest, which hair may cover but not all of it."""
+THIN_CM = 1.0
+"""Hair is at least twice this wide where it leaves the head; a seam or a shadow on a dark shirt is thinner."""
 REACH_CM = 80.0
 """Hair hangs at most this far from the head."""
 LIKE = 0.5
@@ -46,7 +48,7 @@ def hanging_hair(
     """Pixels of hair that `labels` (rows of LAYERS) give to other parts than the head. face: the face's oval.
 
     Hair is what has the colour of the hair above the face rather than that of skin and clothes, and hangs together
-    with the head. Nothing where no face was found.
+    with it through such hair, not through the face. Nothing where no face was found.
     """
     head = list(LAYERS).index("head")
     nothing = np.zeros(labels.shape, bool)
@@ -82,7 +84,9 @@ def hanging_hair(
         if chest.any() and like[chest].mean() > LIKE:  # a shirt of the hair's colour
             break
         grown = fill_pinholes(erode(dilate((like & allowed) | (labels == head), cm), cm), int((4 * cm) ** 2)) & allowed
-        grown = keep_touching(grown | (labels == head), labels == head) & (labels != head)
+        on_head = like & (labels == head) & ~dilate(face, 0.5 * cm)
+        grown &= dilate(erode(grown | (labels == head), THIN_CM * cm), THIN_CM * cm)
+        grown = keep_touching(grown | on_head, known) & (labels != head)
         if (grown & cloth).sum() > MOST_CLOTH * cloth.sum():
             break
         found = grown

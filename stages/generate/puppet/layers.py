@@ -17,7 +17,7 @@ from stages.generate.puppet.draw import skin_points
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
 from stages.generate.puppet.patches import fill_from_patches
-from stages.generate.puppet.view import View, smoothstep, strongest_joints
+from stages.generate.puppet.view import View, arm_share, smoothstep, strongest_joints
 from stages.raster.masks import dilate
 from stages.raster.rasterizer import rasterizer
 
@@ -28,6 +28,8 @@ NECK = 12
 CONTINUED = ("torso", "head", "left_leg", "right_leg")
 """Sheets that are continued under what covers them in the photo."""
 STRIP_CM = 1.5
+RIM_CM = 2.5
+"""Width of the neck's rim under the chin: it is the trunk's, not the head's."""
 CHIN_CM = 0.4
 """Width of the strip around the face whose colours are the chin's or its edge's."""
 
@@ -52,6 +54,8 @@ class Layer:
     """Median depth in the photo, metres."""
     step: float
     """Grid step in canvas pixels."""
+    arm_share: Float[np.ndarray, "points"]
+    """How far each point belongs to an arm, 0 to 1."""
 
     def pose(self, offsets: np.ndarray, transforms: np.ndarray) -> Float[np.ndarray, "points 3"]:
         """Posed points in the camera frame."""
@@ -87,6 +91,9 @@ def build_layer(
     mask = _sheet_mask(view, labels == row, own.depth, covered)
     if face is not None and name == "torso":
         colours = _continue_under_face(view, colours, labels == row, face)
+        mask |= dilate(labels == row, RIM_CM * view.centimetre_px) & face  # a chin that rises shows more neck
+    if face is not None and name == "head":  # a rim of the neck under the chin would stay on the chin
+        mask &= (labels == row) | ~dilate(face, RIM_CM * view.centimetre_px)
     if name != "head":
         mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving)
     covering = moving if name != "head" else frozenset(part for part in moving if part.endswith("hand"))
@@ -132,6 +139,7 @@ def build_layer(
         name, rest.astype(np.float32), joints, weights, (lattice - (x0, y0)).astype(np.float32),
         np.ones(len(rest), np.float32), triangles, vertices.astype(np.int32), bound.astype(np.float32),
         np.ascontiguousarray(texture), (x0, y0), float(np.median(depth)), float(step),
+        arm_share(joints, weights),
     )  # fmt: skip
 
 

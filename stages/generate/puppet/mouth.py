@@ -9,11 +9,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.body.model import JOINT_NAMES
-from stages.generate.puppet.texture import Paint
+from stages.generate.puppet.texture import LUMA, Paint
 from stages.generate.puppet.view import View
 
 COLUMNS, ROWS = 25, 5
 COLOURS = {"cavity": (44.0, 15.0, 15.0), "tongue": (88.0, 36.0, 36.0), "teeth": (225.0, 215.0, 200.0)}
+COLOURED = 0.15
+"""Saturation of skin from which a photo has its full colours; a grey photo has none."""
 OPEN_SHARE = 0.04
 """Gap between the lips, as a share of the face's width, from which the mouth counts as open in the photo."""
 
@@ -32,9 +34,11 @@ class Teeth:
     alpha: Float[np.ndarray, "points"]
 
 
-def inner_colour(name: str) -> Float[np.ndarray, "3"]:
-    """Colour of cavity, tongue or teeth, which a photo of a closed mouth does not show."""
-    return np.array(COLOURS[name], np.float32)
+def inner_colour(name: str, skin: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+    """Colour of cavity, tongue or teeth, which a photo of a closed mouth does not show; grey as far as the skin is."""
+    colour = np.array(COLOURS[name], np.float32)
+    share = float(np.clip(np.ptp(skin) / max(float(skin.max()), 1.0) / COLOURED, 0.0, 1.0))
+    return share * colour + (1.0 - share) * (colour @ LUMA)
 
 
 def build_teeth(
@@ -42,8 +46,9 @@ def build_teeth(
     rest: dict[int, np.ndarray],
     colours: np.ndarray,
     landmarks: Float[np.ndarray, "478 2"] | None,
+    skin: Float[np.ndarray, "3"],
 ) -> Teeth:
-    """Rows of teeth fitted between the mouth's corners, 10 and 13 mm behind the lips."""
+    """Rows of teeth fitted between the mouth's corners, 10 and 13 mm behind the lips. skin: the face's colour."""
     left, right, upper, lower = (rest[index] for index in (308, 78, 13, 14))
     bright = shows_teeth(colours, landmarks)
     half = 0.46 * float(np.linalg.norm(left - right))
@@ -60,7 +65,7 @@ def build_teeth(
         start = sum(len(block) for block in points)
         points.append(np.stack([centre[0] + half * across, centre[1] + height, centre[2] - curve], -1).reshape(-1, 3))
         tone = (1 - 0.45 * across**2) * (0.78 + 0.22 * edge) * (1 - 0.10 * (np.arange(COLUMNS) % 3 == 0))
-        fill.append((tone[..., None] * inner_colour("teeth") * light).reshape(-1, 3))
+        fill.append((tone[..., None] * inner_colour("teeth", skin) * light).reshape(-1, 3))
         joint.append(np.full((ROWS * COLUMNS, 1), JOINT_NAMES.index(name), np.int32))
         faces.append(_grid_triangles() + start)
     place = np.concatenate(points).astype(np.float32)

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from stages.body.model import PART_NAMES
+from stages.body.camera import project
+from stages.body.model import JOINT_NAMES, PART_NAMES
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.view import View
 from stages.raster.masks import dilate, erode
@@ -24,6 +25,9 @@ LAYERS = {
 """Layer -> body parts. A layer moves with the surface of its own parts only."""
 
 
+SCRAP = 0.04
+"""A piece of a part with a smaller share of the area of its largest piece is a mistake."""
+NECK_CM = 3.0
 HAND_CM = 2.5
 """A hand's pixels lie at most this far from its mesh."""
 
@@ -73,8 +77,40 @@ def label_pixels(
     seeds[alpha < 0.02] = outside
     grown = cv2.watershed(np.ascontiguousarray(view.photo[..., ::-1]), seeds.copy())
     labels = _fill_unlabelled(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
-    labels[face_area & (labels == list(LAYERS).index("torso"))] = list(LAYERS).index("head")
-    return _free_of_hands(labels, covered, HAND_CM * view.centimetre_px)
+    torso, head = list(LAYERS).index("torso"), list(LAYERS).index("head")
+    labels[(face_area | beside_head(view, covered)) & (labels == torso)] = head
+    return without_scraps(_free_of_hands(labels, covered, HAND_CM * view.centimetre_px), person)
+
+
+def without_scraps(
+    labels: Int[np.ndarray, "height width"], person: Bool[np.ndarray, "height width"]
+) -> Int[np.ndarray, "height width"]:
+    """The labels, with every piece that is small beside the largest of its part given to the nearest other part.
+
+    A speck of an arm on a neck would leave the neck with the arm.
+    """
+    scraps = np.zeros(labels.shape, bool)
+    for row in range(len(LAYERS)):
+        mask = (labels == row) & person
+        _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+        areas = stats[:, cv2.CC_STAT_AREA]
+        small = areas < SCRAP * areas[1:].max(initial=0)
+        small[0] = False
+        scraps |= small[np.asarray(pieces, int)]
+    if not scraps.any() or not (person & ~scraps).any():
+        return labels
+    _, rows, columns = nearest_marked(person & ~scraps)
+    return np.where(scraps, labels[rows, columns], labels)
+
+
+def beside_head(view: View, covered: Int[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    """Pixels beside the mesh and above the neck's base by NECK_CM, along the neck: hair and hats, not the trunk's."""
+    joints = [JOINT_NAMES.index(name) for name in ("neck", "head")]
+    places = np.einsum("jab,jb->ja", view.transforms[joints, :, :3], view.rig.rest_joints[joints])
+    base, top = project(places + view.transforms[joints, :, 3], view.K)[:, :2]
+    up = (top - base) / max(float(np.linalg.norm(top - base)), 1e-6)
+    y, x = np.mgrid[: covered.shape[0], : covered.shape[1]]
+    return (covered < 0) & ((x - base[0]) * up[0] + (y - base[1]) * up[1] > NECK_CM * view.centimetre_px)
 
 
 def _free_of_hands(labels: np.ndarray, covered: np.ndarray, reach: float) -> np.ndarray:

@@ -15,6 +15,7 @@ from stages.generate.puppet.draw import draw_grid, draw_mesh, skin_points
 from stages.generate.puppet.face import Face
 from stages.generate.puppet.hands import pose_change, sheet_and_mesh_opacity
 from stages.generate.puppet.layers import Layer, fade_stretched
+from stages.generate.puppet.near_arms import flatten_arms, posed_neck
 from stages.generate.puppet.texture import Paint
 from stages.generate.puppet.view import Rig
 
@@ -43,6 +44,8 @@ class Puppet:
     """Width and height at which the layers are drawn."""
     focal: float
     """Focal length of the photo's camera at the drawing size, in pixels."""
+    depth_share: float = 1.0
+    """The depth of arms before the trunk, as a share of the true one (`flatten_arms`)."""
     buffers: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -58,7 +61,8 @@ def draw_frame(
     offsets = puppet.rig.offsets(poses, expression)
     colour, depth, boxes, merged = _buffers(puppet)
     vertices = puppet.rig.skin(offsets, transforms)
-    points = project(vertices, K).astype(np.float32)
+    neck, share = posed_neck(puppet.rig, transforms), puppet.depth_share
+    points = project(flatten_arms(vertices, puppet.rig.arm_share, neck, share), K).astype(np.float32)
     bias = np.zeros(len(colour), np.float32)
     fill = puppet.paint.shaded(vertices, puppet.rig.body.faces)
     _draw_body(puppet, puppet.underlay, points, fill, 1.0, colour[0], depth[0])
@@ -73,7 +77,8 @@ def draw_frame(
     for row, layer in enumerate(puppet.layers, start=2):
         bias[row] = BIAS_M.get(layer.name, 0.0)
         opacity = sheets.get(layer.name, 1.0)
-        boxes[row] = _draw_layer(puppet, layer, opacity, offsets, transforms, K, colour[row], depth[row])
+        posed = flatten_arms(layer.pose(offsets, transforms), layer.arm_share, neck, share)
+        boxes[row] = _draw_layer(puppet, layer, opacity, posed, K, colour[row], depth[row])
     bias[-1] = BIAS_M["face"]
     boxes[-1] = _draw_face(puppet, puppet.face, points, transforms, K, colour[-1], depth[-1])
     merge_layers(colour, depth, bias, SOFT_M, boxes, merged)
@@ -113,10 +118,10 @@ def _draw_body(
 
 
 def _draw_layer(
-    puppet: Puppet, layer: Layer, opacity: float, offsets: np.ndarray, transforms: np.ndarray, K: np.ndarray,
-    colour: np.ndarray, depth: np.ndarray,
+    puppet: Puppet, layer: Layer, opacity: float, posed: np.ndarray, K: np.ndarray, colour: np.ndarray,
+    depth: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    points = project(layer.pose(offsets, transforms), K).astype(np.float32)
+    points = project(posed, K).astype(np.float32)
     near = float(np.median(points[:, 2]))
     step = layer.step * (K[0, 0] / max(near, 0.05)) / (puppet.focal / layer.depth)
     if opacity <= 0.0:

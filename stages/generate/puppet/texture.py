@@ -18,6 +18,8 @@ from stages.raster.rasterizer import rasterizer
 CLASSES = (("torso",), ("head",), ("left_arm", "right_arm"), ("left_hand", "right_hand"),
            ("left_leg", "right_leg"), ("left_foot", "right_foot"))  # fmt: skip
 """Groups of parts; a part takes missing colours from parts of its group only."""
+FEWEST = 40
+"""With fewer seen vertices a part says nothing about its colour."""
 MIN_VISIBLE_SHARE = 0.1
 """A forearm or shin with a smaller visible share counts as not visible."""
 UNLIKE = 70.0
@@ -32,6 +34,18 @@ BONES = tuple(
 )
 LEVEL = 0.6
 """A limb that is shorter in the picture, as a share of its length, points at the camera and shows no side whole."""
+BEHIND_FACE_M = 0.075
+"""The ears lie at most this far behind the skin of the face."""
+EDGE_CM = (0.4, 1.2)
+"""Depth inside the outline of a part from which the photo's texture begins, and where it is whole."""
+SURE_HAIR = 0.4
+"""A vertex is hair if it is nearer to the colour of the head's top than to skin by this: mixtures are neither."""
+SEEN_SHADE = 0.9
+"""Mean shade of surfaces that the photo shows, over lit ones."""
+HANDS_LIGHT = 0.95
+"""Unseen sides of hands are at least this light, over the face's lit skin, before they are shaded."""
+UNLIKE_SKIN = 45.0
+"""The same for the skin of one face: hair over a forehead is not skin."""
 UNLIKE_LIGHT = 30.0
 """The same for two sides of one face that are not under the same light."""
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -40,7 +54,7 @@ LAMP = np.array([0.62, -0.10, -0.20, -0.25])
 SKIN_SHADOW = np.array([0.85, 1.0, 1.1])
 """Exponent of a shadow on skin, for red, green and blue: light that passes through skin comes back red."""
 UNDER_CHIN = 0.4
-"""How much darker unseen skin of the face is that looks at the ground."""
+"""How much darker unseen skin of the face is that looks at the ground, at most and where no neck is seen."""
 FEATURES = (
     (*GROUPS["RIGHT_EYE"], *GROUPS["RIGHT_EYEBROW"]),
     (*GROUPS["LEFT_EYE"], *GROUPS["LEFT_EYEBROW"]),
@@ -59,16 +73,17 @@ class Paint:
     fill: Float[np.ndarray, "vertices 3"]
     light: Float[np.ndarray, "4"] | None = None
     """The light on the face: brightness = light[0] + normal . light[1:4], over the brightness of `fill`."""
-    bare: Bool[np.ndarray, "vertices"] | None = None
-    """Vertices of hands that the photo does not show. They are shaded anew in every frame."""
+    shading: Float[np.ndarray, "vertices 3"] | None = None
+    """Exponent of the shade of `fill`, per colour: arms, legs and hands are shaded anew in every frame, 0 is not."""
 
     def shaded(self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]) -> np.ndarray:
-        """`fill` with the bare hands lit from where the face in the photo is lit. vertices: camera frame."""
-        if self.light is None or self.bare is None or not self.bare.any():
+        """`fill` with the limbs lit from where the face in the photo is lit. vertices: camera frame."""
+        if self.light is None or self.shading is None:
             return self.fill
         fill = self.fill.copy()
-        shade = shade_of(self.light, vertex_normals(vertices, faces)[self.bare])
-        fill[self.bare] *= shade[:, None] ** SKIN_SHADOW
+        limbs = np.flatnonzero(self.shading.any(1))
+        shade = shade_of(self.light, vertex_normals(vertices, faces)[limbs])
+        fill[limbs] *= shade[:, None] ** self.shading[limbs]
         return np.minimum(fill, 255.0)
 
 
@@ -85,20 +100,21 @@ def paint_mesh(
     colours: the person's colour at every pixel. trusted (V): False for vertices of parts not visible in the photo.
     landmarks: the face found in the photo, canvas pixels.
     """
-    seen = visibility(view, alpha, labels) * trusted
+    clear = clear_of_edges(view, alpha, labels)
+    seen = visibility(view, alpha, labels) * trusted * clear
     if landmarks is not None:
         seen = np.maximum(seen, face_visibility(view, alpha, labels, landmarks))
     for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
         hide_small_areas(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
     hide_covered_limbs(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
-    through = seen_through(view, alpha, labels, seen)
+    through = seen_through(view, alpha, labels, seen) * clear
     borrowed = (seen + through)[mirror] * smoothstep(0.5, 0.0, seen)
     borrowed *= _has_usual_colour(view, colours, seen)[mirror]
     uv = view.points[:, :2]
     sure = seen * well_inside(view, alpha, labels)
     skin, light = lit_skin(view, colours, sure)
-    fill, bare = fill_colours(view, colours, sure, seen, skin)
+    fill, shading = fill_colours(view, colours, sure, seen, skin, alpha)
     borrowed *= continue_face(view, colours, seen, mirror, fill)
     share = np.stack([seen + through, np.clip(borrowed, 0, 1 - seen - through)], 1)
     return Paint(
@@ -107,7 +123,7 @@ def paint_mesh(
         share.astype(np.float32),
         fill.astype(np.float32),
         light,
-        bare,
+        shading.astype(np.float32),
     )
 
 
@@ -116,8 +132,9 @@ def lit_skin(
 ) -> tuple[Float[np.ndarray, "3"] | None, Float[np.ndarray, "4"]]:
     """The colour of the face's lit skin, and the light on it, see `Paint.light`; no colour without a visible face.
 
-    Brows, lips, lids and shadows are left out of the colour. The light is a least-squares plane through brightness
-    over normals (Lambert), drawn towards a lamp at the upper left of the camera where a face says little.
+    Brows, lips, lids, hair over the face and shadows are left out of the colour. The light is a least-squares plane
+    through brightness over normals (Lambert), drawn towards a lamp at the upper left of the camera where a face says
+    little.
     """
     sets = view.rig.body.sets
     detail = np.zeros(len(sure), bool)
@@ -129,6 +146,8 @@ def lit_skin(
     height, width = colours.shape[:2]
     x, y = view.points[rows, 0].astype(int).clip(0, width - 1), view.points[rows, 1].astype(int).clip(0, height - 1)
     seen = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.4 * view.centimetre_px))[y, x].astype(np.float64)
+    skin = is_like(seen, usual_colour(seen), UNLIKE_SKIN)
+    rows, seen = rows[skin], seen[skin]
     bright = seen @ LUMA
     low, high = np.percentile(bright, (45, 90))
     lit = seen[(bright >= low) & (bright <= high)].mean(0)
@@ -213,6 +232,26 @@ def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.nd
     return within * first * own * (alpha[y, x] > 0.4) * smoothstep(0.12, 0.35, facing(view))
 
 
+def clear_of_edges(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.ndarray, "vertices"]:
+    """1 for vertices of trunk and limbs clear of the edge of their part in the photo (EDGE_CM), 0 at the edge.
+
+    Between a seen and an unseen vertex the texture would show the background or the hand before a hip. The sheets show
+    these pixels where they are right. Head and hands are 1.
+    """
+    height, width = alpha.shape
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    rows, head = layer_of_vertex(view), list(LAYERS).index("head")
+    clear = np.ones(len(rows))
+    for row, name in enumerate(LAYERS):
+        if name == "head" or name.endswith("hand"):
+            continue
+        own = (alpha > 0.9) & ((labels == row) | ((labels == head) & (name == "torso")))
+        inside = np.asarray(cv2.distanceTransform(own.astype(np.uint8), cv2.DIST_L2, 3)) / view.centimetre_px
+        members = rows == row
+        clear[members] = smoothstep(*EDGE_CM, inside[y[members], x[members]])
+    return clear
+
+
 def face_visibility(
     view: View, alpha: np.ndarray, labels: np.ndarray, landmarks: Float[np.ndarray, "478 2"]
 ) -> Float[np.ndarray, "vertices"]:
@@ -271,7 +310,12 @@ def continue_face(
     system = diags(np.asarray(links.sum(1)).ravel() + hold) - links
     target = hold[:, None] * np.where(known[:, None], smooth[skin], np.median(smooth[skin][known], 0))
     grown = np.asarray(spsolve(system.tocsc(), target))
-    under = 1.0 - UNDER_CHIN * smoothstep(0.1, 0.8, view.normals[skin, 1])
+    neck = (body.weights[:, JOINT_NAMES.index("neck")] > 0.4) & ~body.sets["face_skin"] & (seen > 0.6)
+    dark = UNDER_CHIN
+    if neck.sum() >= FEWEST:  # the photo shows how dark it is below the chin
+        light = np.median(smooth[skin][known] @ LUMA)
+        dark = 1.0 - float(np.clip(np.median(smooth[neck] @ LUMA) / max(light, 1.0), 1.0 - UNDER_CHIN, 1.0))
+    under = 1.0 - dark * smoothstep(0.1, 0.8, view.normals[skin, 1])
     fill[skin] = np.clip(grown * np.where(known, 1.0, under)[:, None], 0, 255)
     away = np.linalg.norm(smooth[mirror[skin]] - grown, axis=1)
     like[skin] = np.exp(-((away / UNLIKE_LIGHT) ** 2))
@@ -306,14 +350,15 @@ def fill_colours(
     sure: np.ndarray,
     seen: np.ndarray,
     lit: Float[np.ndarray, "3"] | None,
-) -> tuple[Float[np.ndarray, "vertices 3"], Bool[np.ndarray, "vertices"]]:
+    alpha: np.ndarray,
+) -> tuple[Float[np.ndarray, "vertices 3"], Float[np.ndarray, "vertices 3"]]:
     """Colours of unseen vertices, from seen vertices of the same group that are near in (|x|, y, 0.35 z) at rest.
 
     With this distance a vertex is near its mirror image and near the front of the body. The back of the head takes its
     colour from hair, not from the face; the neck from the neck, if it is seen. The result is shaded by a lamp at the
     upper left of the camera. A hand or head without seen vertices takes the colour `lit` of the face's lit skin; a
     limb takes the usual colour of the torso. sure, seen (V): strict and less strict visibility, 0 to 1. Returns the
-    colours, and the mask of the hands' vertices that must still be shaded.
+    colours, and the exponent of the shade of those that must still be shaded (`Paint.shading`).
     """
     from scipy.spatial import KDTree
 
@@ -329,21 +374,25 @@ def fill_colours(
     everyone = np.median(direct[good], 0) if good.any() else np.full(3, 128.0, np.float32)
     skin = everyone if lit is None else lit
     trunk = good & _members(view.rig.body.part, ("torso",))
-    cloth = usual_colour(direct[trunk]) if trunk.sum() >= 40 else everyone
-    bare = np.zeros(len(direct), bool)
+    cloth = usual_colour(direct[trunk]) if trunk.sum() >= FEWEST else cloth_before_trunk(view, smooth, alpha)
+    shading = np.zeros((len(direct), 3))
     part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
     groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
-    groups.append((_members(part, ("head",)) & ~face, _members(part, ("head",)) & ~face, "hair"))
+    jaw = _members(part, ("head",)) & beside_jaw(view)
+    scalp = _members(part, ("head",)) & ~face & ~jaw
+    groups += [(scalp, scalp, "hair"), (jaw, (face | jaw | neck) & is_like(direct, skin, UNLIKE_SKIN), "jaw")]
     own = neck & ~face & (seen > 0.3)  # a neck in the chin's shadow is not as light as the chin
     groups.append((neck & ~face, own if own.sum() >= 40 else _members(part, ("head", "torso")) & (seen > 0.3), "neck"))
     for members, allowed, name in groups:
-        sources = np.flatnonzero(allowed & (good if name not in ("neck", "hair") else seen > 0.3))
-        if len(sources) < 12:
-            if name not in ("hair", "neck"):
+        sources = np.flatnonzero(allowed & (seen > 0.3 if name in ("neck", "hair", "jaw") else good))
+        if name.endswith(("hand", "arm", "leg")):
+            shading[members] = SKIN_SHADOW if name.endswith("hand") else 1.0
+        if len(sources) < (FEWEST if name == "torso" else 12):
+            if name not in ("hair", "neck", "jaw"):
                 fill[members] = skin if name.endswith(("hand", "head")) else cloth
-            if name.endswith("hand"):
-                bare |= members
+            if name.endswith(("arm", "leg")):
+                fill[members] /= SEEN_SHADE
             continue
         if name == "hair":
             sources = _not_skin(view, direct, sources, skin)
@@ -355,10 +404,40 @@ def fill_colours(
             weight *= (distance + 0.01) ** (far - 1) * _commonness(direct[sources])[nearest] ** far
         weight /= weight.sum(1, keepdims=True)
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
+        if name.endswith(("hand", "arm", "leg")):
+            fill[members] /= SEEN_SHADE
+        if name.endswith("hand") and lit is not None:
+            fill[members] *= lightening(fill[members], lit)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
     shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
-    shade[bare] = 1.0
-    return np.clip(fill * shade[:, None], 0, 255), bare
+    shade[shading.any(1) | jaw] = 1.0
+    return np.clip(fill * shade[:, None], 0, 255), shading
+
+
+def beside_jaw(view: View) -> Bool[np.ndarray, "vertices"]:
+    """Vertices of the head that lie lower than the eyes and not behind the ears: skin, beside and below the jaw."""
+    rest, sets = view.rig.template, view.rig.body.sets
+    eyes = rest[sets["left_eyelids"] | sets["right_eyelids"]]
+    behind = rest[sets["face_skin"], 2].min() - BEHIND_FACE_M
+    return (rest[:, 1] < eyes[:, 1].mean()) & (rest[:, 2] > behind) & ~sets["face_skin"]
+
+
+def lightening(hands: Float[np.ndarray, "points 3"], lit: Float[np.ndarray, "3"]) -> float:
+    """The gain for hands that are skin like the lit face but lie in its shadow; 1 for gloves and hands as light."""
+    usual = usual_colour(hands)
+    if not is_like(usual[None], lit, UNLIKE_SKIN)[0]:
+        return 1.0
+    return float(np.clip(HANDS_LIGHT * (lit @ LUMA) / max(float(usual @ LUMA), 1.0), 1.0, 1.0 / SHADOW))
+
+
+def cloth_before_trunk(view: View, colours: np.ndarray, alpha: np.ndarray) -> Float[np.ndarray, "3"]:
+    """The usual colour of what the photo shows before trunk and arms, hair or cloth; that of the person without any."""
+    faces = view.rig.body.faces[view.fragments.face]
+    clothed = _members(view.rig.body.part, ("torso", "left_arm", "right_arm"))[faces].all(-1)
+    neck = (view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4)[faces].any(-1)
+    shown = (view.fragments.face >= 0) & clothed & ~neck & (alpha > 0.9)
+    person = shown if shown.sum() >= FEWEST else alpha > 0.9
+    return usual_colour(colours[person]) if person.any() else np.full(3, 128.0, np.float32)
 
 
 def _not_skin(view: View, direct: np.ndarray, sources: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -369,8 +448,8 @@ def _not_skin(view: View, direct: np.ndarray, sources: np.ndarray, skin: np.ndar
     height = view.rig.template[sources, 1]
     top = usual_colour(direct[sources[height >= np.quantile(height, 0.85)]])
     away = [np.linalg.norm(direct[sources] - colour, axis=1) for colour in (top, skin)]
-    kept = sources[away[0] < away[1]]
-    return kept if len(kept) >= 40 else sources
+    kept = sources[away[0] < SURE_HAIR * away[1]]
+    return kept if len(kept) >= FEWEST else sources
 
 
 def unlike(one: Float[np.ndarray, "3"], other: Float[np.ndarray, "3"]) -> float:
@@ -379,6 +458,14 @@ def unlike(one: Float[np.ndarray, "3"], other: Float[np.ndarray, "3"]) -> float:
     gain = min(light[1] / light[0], 1.0 / SHADOW)
     darker, lighter = (one, other) if one @ LUMA < other @ LUMA else (other, one)
     return float(np.linalg.norm(gain * darker - lighter))
+
+
+def is_like(colours: Float[np.ndarray, "points 3"], colour: Float[np.ndarray, "3"], most: float) -> np.ndarray:
+    """Boolean (points): colours that are `colour` under some light (`unlike`), as dark as SHADOW allows."""
+    bright, light = np.maximum(colours @ LUMA, 1.0), max(float(colour @ LUMA), 1.0)
+    gain = light / bright
+    away = np.linalg.norm(colours * gain[:, None] - colour, axis=1)
+    return (away < most) & (bright > SHADOW * light)
 
 
 def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:

@@ -14,14 +14,23 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from stages.artifacts.motion import Motion
 from stages.body.camera import project, resize_intrinsics
-from stages.body.model import Body, joint_transforms, motion_template
+from stages.body.model import JOINT_NAMES, Body, joint_transforms, motion_template
 from stages.body.rotations import matrix_from_rotvec
 from stages.generate.puppet.draw import skin_points
 from stages.raster.rasterizer import Fragments, rasterizer
 
 JOINTS_PER_POINT = 8
+FIRST_FINGER = JOINT_NAMES.index("left_index1")
+ARM_JOINTS = np.array(
+    [row >= FIRST_FINGER or name.endswith(("shoulder", "elbow", "wrist")) for row, name in enumerate(JOINT_NAMES)]
+)
+"""The joints from the shoulder on: upper arm, forearm, hand and fingers."""
 STRIP = 0.22
 """Width of the mirrored strip, as a share of the picture's side. Chosen by eye."""
+
+
+HAIR_CM = 3.0
+"""With less room above the fitted head the photo's border cuts the hair, and the picture is continued above it."""
 
 
 @dataclass
@@ -36,6 +45,8 @@ class Rig:
     moving: Int[np.ndarray, "moving"]
     """Numbers of the vertices that expressions move."""
     expression_rows: Float[np.ndarray, "moving3 expression"]
+    arm_share: Float[np.ndarray, "vertices"]
+    """How far each vertex belongs to an arm, 0 to 1."""
 
     def transforms(self, poses: np.ndarray, trans: np.ndarray) -> Float[np.ndarray, "55 3 4"]:
         """Per joint, the map from rest to posed points, for one motion row."""
@@ -65,8 +76,9 @@ def make_rig(body: Body, reference: Motion) -> Rig:
     moving = np.flatnonzero(np.abs(body.exprdirs).max((1, 2)) > 1e-7)
     rows = reference.head_scale * body.exprdirs[moving].reshape(-1, body.exprdirs.shape[2])
     return Rig(
-        body, template, body.J_regressor @ template, joints, weights, moving, np.ascontiguousarray(rows, np.float32)
-    )
+        body, template, body.J_regressor @ template, joints, weights, moving, np.ascontiguousarray(rows, np.float32),
+        arm_share(joints, weights),
+    )  # fmt: skip
 
 
 def strongest_joints(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,6 +86,13 @@ def strongest_joints(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     joints = np.argsort(-weights, axis=1)[:, :JOINTS_PER_POINT]
     chosen = np.take_along_axis(weights, joints, 1)
     return joints.astype(np.int32), (chosen / np.maximum(chosen.sum(1, keepdims=True), 1e-9)).astype(np.float32)
+
+
+def arm_share(
+    joints: Int[np.ndarray, "points k"], weights: Float[np.ndarray, "points k"]
+) -> Float[np.ndarray, "points"]:
+    """How far each skinned point belongs to an arm, 0 to 1."""
+    return (weights * ARM_JOINTS[joints]).sum(1).astype(np.float32)
 
 
 @dataclass
@@ -121,9 +140,11 @@ def make_view(photo: UInt8[np.ndarray, "height width 3"], reference: Motion, rig
     vertices = rig.skin(offsets, transforms)
     points = project(vertices, K)
     outside = points[:, 0] < 0, points[:, 1] < 0, points[:, 0] > width, points[:, 1] > height
+    head = points[rig.body.part_vertices("head"), 1]
+    cropped = head.max() > 0 and head.min() < 0.01 * HAIR_CM * K[1, 1] / float(np.median(points[:, 2]))
     left, top, right, bottom = (
-        round(STRIP * side) if out.mean() > 0.04 else 0
-        for out, side in zip(outside, (width, height, width, height), strict=True)
+        round(STRIP * side) if out.mean() > 0.04 or more else 0
+        for out, side, more in zip(outside, (width, height, width, height), (False, cropped, False, False), strict=True)
     )
     canvas = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_REFLECT_101)
     inside = np.zeros(canvas.shape[:2], bool)
