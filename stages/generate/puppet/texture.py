@@ -101,11 +101,12 @@ def paint_mesh(
     landmarks: the face found in the photo, canvas pixels.
     """
     clear = clear_of_edges(view, alpha, labels)
-    seen = visibility(view, alpha, labels) * trusted * clear
-    if landmarks is not None:
-        seen = np.maximum(seen, face_visibility(view, alpha, labels, landmarks))
+    seen = visibility(view, alpha, labels) * trusted
     for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
         hide_small_areas(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
+    seen *= clear
+    if landmarks is not None:
+        seen = np.maximum(seen, face_visibility(view, alpha, labels, landmarks))
     hide_covered_limbs(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
     through = seen_through(view, alpha, labels, seen) * clear
