@@ -30,6 +30,8 @@ CONTINUED = ("torso", "head", "left_leg", "right_leg")
 STRIP_CM = 1.5
 RIM_CM = 2.5
 """Width of the neck's rim under the chin: it is the trunk's, not the head's."""
+NEAREST_M = 0.002
+"""A surface is the nearest one if no other lies before it by more than this."""
 CHIN_CM = 0.4
 """Width of the strip around the face whose colours are the chin's or its edge's."""
 
@@ -93,7 +95,8 @@ def build_layer(
         colours = _continue_under_face(view, colours, labels == row, face)
         mask |= dilate(labels == row, RIM_CM * view.centimetre_px) & face  # a chin that rises shows more neck
     if face is not None and name == "head":  # a rim of the neck under the chin would stay on the chin
-        mask &= (labels == row) | ~dilate(face, RIM_CM * view.centimetre_px)
+        nearest = covered & (own.depth <= view.fragments.depth + NEAREST_M)
+        mask &= (labels == row) | nearest | ~dilate(face, RIM_CM * view.centimetre_px)
     if name != "head":
         mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving)
     covering = moving if name != "head" else frozenset(part for part in moving if part.endswith("hand"))
