@@ -34,6 +34,7 @@ from stages.errors import InputError
 
 if TYPE_CHECKING:
     from stages.evaluate.comparison import Comparison, Method
+    from stages.evaluate.config import EvaluateConfig
 
 BETWEEN = "--"
 """Between the names of photo and driver in the name of a pair."""
@@ -68,6 +69,8 @@ def draw_and_measure(
     require_section_names(run.settings)
     configs = run.load_configs(("evaluate", "study", *SECTIONS[backend]))
     variants = _variants(asked, *_drawing_of(run, options, configs))
+    if pairs[0].truth is None:
+        _require_figure(configs["evaluate"])
     for method in others:
         sizes_of(method)
     if run.dry_run:
@@ -96,6 +99,17 @@ def draw_and_measure(
     tables.write_tables(
         run, target / REPORT, comparison, configs, planned, records, target / CACHE, remembered, numbers, failed
     )
+
+
+def _require_figure(config: EvaluateConfig) -> None:
+    """Raise InputError where nothing of a result without a real video could be measured."""
+    from stages.evaluate.networks.chosen import available_networks
+
+    if not config.shape_frames and not available_networks(config).files.keys() & {"ips", "face_distance"}:
+        raise InputError(
+            "nothing could be measured: evaluate.shape_frames is 0 and no face network is installed; "
+            'pip install "emosh[identity]"'
+        )
 
 
 def cross_pairs(refs: Path, drivers: Path) -> list[Pair]:

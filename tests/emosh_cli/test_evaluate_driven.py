@@ -202,6 +202,18 @@ def test_bad_requests(own_folder: Path, words: tuple[str, ...], expected: str) -
     assert not list(own_folder.rglob("*--*"))
 
 
+def test_nothing_to_measure_is_said_before_anything_is_drawn(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a face network and without body shapes a crossed set has no figure."""
+    monkeypatch.setattr("stages.evaluate.networks.chosen.installed", lambda _: {})
+    monkeypatch.setattr("stages.evaluate.networks.chosen.installed_dlib", lambda: None)
+    for name in ("refs/a.png", "drivers/a.mp4"):
+        (own_folder / name).parent.mkdir()
+        (own_folder / name).write_bytes(b"x")
+    words = ("--refs", "refs", "--drivers", "drivers", "-o", "none", "--set", "evaluate.shape_frames=0")
+    assert 'pip install "emosh[identity]"' in refused("evaluate", "cross", *words)
+    assert not (own_folder / "none").exists()
+
+
 def test_pairs_have_one_name_each(tmp_path: Path) -> None:
     """Photos times drivers; two photos that differ in their suffix alone would share a name and are refused."""
     for name in ("refs/a.png", "refs/b.jpg", "drivers/x.mp4", "drivers/y.mov", "drivers/notes.txt"):
