@@ -4,8 +4,8 @@
 
 Per pair: PSNR inside the matte at the photo's own pose (the puppet built as for the pair), CPU ms per frame, mean and
 largest frame difference (0 to 255), and, with MediaPipe's face mesh run anew on the driving clip and on the result,
-the peak of the inner-lip gap over the face height as a share of the driver's, and its correlation over the clip. The
-results lie in out/benchmarks.
+the peak of the inner-lip gap over the face height as a share of the driver's, and its correlation over the clip. With
+the extra `identity`, also the mean distance of the result's faces to the photo's. The results lie in out/benchmarks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks.record import UNWRITTEN, Cell, Column, Recorder, arguments
 from stages.body.model import Body
 from stages.body.store import open_body
 from stages.detect.holistic import detect
+from stages.evaluate.identity import identity_sections
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.generate import detect_face, moving_layers, remove_guessed_parts, render_frames
@@ -35,6 +36,7 @@ COLUMNS = (
     Column("cpu", "drawing", "CPU ms per frame", 0),
     Column("mean_change", "mean frame difference", "of 255", 2), Column("most_change", "largest", "of 255", 2),
     Column("lips", "lip gap", "share of the driver's peak", 2), Column("correlation", "correlation", digits=3),
+    Column("face", "face distance", "dlib, mean over frames", 2),
 )  # fmt: skip
 
 
@@ -52,6 +54,7 @@ def main() -> None:
             found.row(**_row(photo, video, body, UNWRITTEN / f"{photo.stem}-{video.stem}.mp4"))
         found.note("Own pose: the first frame drawn with the photo's own pose against the photo, inside the matte.")
         found.note("Lips: MediaPipe's face mesh is run anew on both videos; the gap is over the face's height.")
+        found.note("Below a face distance of 0.6 dlib takes two faces for one person.")
         found.note("Where the driver's mouth is small or hardly moves, share and correlation say little.")
 
 
@@ -85,6 +88,9 @@ def _row(photo: Path, video: Path, body: Body, out: Path) -> dict[str, Cell]:
     if both.sum() > 10:  # a face in both
         row["lips"] = np.nanmax(done) / np.nanmax(told)
         row["correlation"] = np.corrcoef(told[both], done[both])[0, 1]
+    alike, _ = identity_sections(out, photo)
+    if "face_distance" in alike:
+        row["face"] = alike["face_distance"]["distance"]["mean"]
     return row
 
 
