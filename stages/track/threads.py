@@ -6,6 +6,7 @@ The pieces and the order of their sum do not depend on the machine. Therefore th
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -28,6 +29,10 @@ def on_all_cores(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> li
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(usable_cores(), "fit")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads, and would wait for them
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def invert_positive_definite(matrix: Float[np.ndarray, "n n"]) -> None:

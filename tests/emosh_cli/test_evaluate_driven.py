@@ -63,7 +63,7 @@ def test_every_photo_with_every_driver(made: tuple[Path, CommandResult]) -> None
     assert "left out: emosh, pair wall--nod: no person found in" in said.err
     assert "no study page" in said.err
     report = json.loads((out / "report.json").read_text())
-    assert [table["table"] for table in report["tables"]] == [5]
+    assert {table["table"] for table in report["tables"]} - {2} == {5}  # 2, identity, needs a face network
     assert report["clips_left_out"] == {"cross": {"wall--nod": "not in emosh", "wall--turn": "not in emosh"}}
     assert "no person found" in report["left_out"]["emosh, pair wall--turn"]
     assert "colour: distance from the first frame" in (out / "report.svg").read_text()
