@@ -51,6 +51,10 @@ def _provenance_text(path: Path) -> str | None:
 
         record = describe_safetensors(path).provenance
         return None if record is None else json.dumps(record)
+    if suffix == ".png":
+        from stages.video.photo import comment_of
+
+        return comment_of(path)
     if suffix in VIDEO_SUFFIXES:
         from stages.video.metadata import read_metadata
 

@@ -41,13 +41,13 @@ def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress:
     from stages.video.sink import VideoSink
 
     frames = overlay_frames(source, motion, body)
-    if motion.is_photo and out.suffix.lower() == ".png":
-        write_png(out, next(frames))
-        return
-    width, height = motion.image_size
     record = Provenance(
         "overlay", inputs={"motion": motion.provenance.fingerprint()}, notes={"kind": "overlay", "source": source.name}
     )
+    if motion.is_photo and out.suffix.lower() == ".png":
+        write_png(out, next(frames), record.to_json())
+        return
+    width, height = motion.image_size
     sink = VideoSink(
         out,
         width,

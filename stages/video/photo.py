@@ -75,6 +75,20 @@ def camera_tags(path: Path) -> dict[int, Any]:
         return {}
 
 
+def comment_of(path: Path) -> str | None:
+    """The text `comment` that a picture carries before its pixels; None without one, or for another file than a still.
+
+    Raises InputError for a damaged picture.
+    """
+    with _damage_named(path):
+        image = _open_still(path)
+        if image is None:
+            return None
+        with image:
+            comment = image.info.get("comment")
+            return comment if isinstance(comment, str) else None
+
+
 @contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
     """Turn everything that a picture can make Pillow raise into an InputError that names the file."""

@@ -16,7 +16,7 @@ from stages.artifacts.motion import load_motion
 from stages.artifacts.provenance import Provenance
 from stages.cores import usable_cores
 from stages.generate.puppet import generate
-from tests.command_line import CommandResult, emosh
+from tests.command_line import CommandResult, emosh, refused
 from tests.emosh_cli.conftest import FPS, FRAMES, SMALL, Clip
 
 STEPS = ("track photo.png", "track drive.mp4", "retarget", "render-cond", "generate (puppet)")
@@ -250,3 +250,6 @@ def test_track_draws_its_overlay(clip: Clip, own_folder: Path) -> None:
     assert probe(Path("overlay.mp4")).frame_count == FRAMES
     assert emosh("track", clip.photo, "-o", "ref.npz", "--overlay", "overlay.png").code == 0
     assert probe(Path("overlay.png")).is_photo
+    assert emosh("track", clip.photo, "-o", "ref.npz", "--overlay", "overlay.png").code == 0, "its own overlay"
+    shutil.copy(clip.photo, "foreign.png")
+    assert "emosh did not write it" in refused("track", clip.photo, "-o", "ref.npz", "--overlay", "foreign.png")
