@@ -37,6 +37,23 @@ _FIGURE = (
     Entry("per_frame", "numbers", "one value per pair of frames"),
 )
 METRICS = ("psnr", "l1", "ssim")
+
+
+def _faces(section: str, figure: str, least: float, most: float) -> tuple[Entry, ...]:
+    """The entries of a section that compares the faces of all frames with the photo's."""
+    return (
+        Entry(f"{section}.definition", "text", "how faces are found, placed and compared"),
+        Entry(f"{section}.networks", "object", "the face network's file"),
+        Entry(f"{section}.frames", "number", "frames searched for a face", least=0),
+        Entry(f"{section}.detection_rate", "number", "share of frames in which a face was found", least=0, most=1),
+        Entry(f"{section}.{figure}", "object", f"{figure} over the frames with a face"),
+        Entry(f"{section}.{figure}.mean", "number", "mean over the frames with a face", False, least, most),
+        Entry(f"{section}.{figure}.interval_95", "numbers", "95 % bootstrap interval of that mean", required=False),
+        Entry(f"{section}.{figure}.per_frame", "numbers", "one value per frame, null where no face was found"),
+        Entry(f"{section}.by_yaw", "list", "means by how far the head is turned"),
+    )
+
+
 REPORT = (
     Entry("kind", "text", "report"),
     Entry("schema", "number", "version of this table"),
@@ -95,28 +112,10 @@ REPORT = (
         )
     ),
     Entry("identity", "object", "ArcFace cosine with the photo (IPS)", required=False),
-    Entry("identity.definition", "text", "how faces are found, aligned and compared"),
-    Entry("identity.networks", "object", "the face network's file"),
-    Entry("identity.frames", "number", "frames searched for a face", least=0),
-    Entry("identity.detection_rate", "number", "share of frames in which a face was found", least=0, most=1),
-    Entry("identity.cosine", "object", "cosine over the frames with a face"),
-    Entry(
-        "identity.cosine.mean", "number", "mean over the frames with a face", required=False, least=-1.001, most=1.001
-    ),
-    Entry("identity.cosine.interval_95", "numbers", "95 % bootstrap interval of that mean", required=False),
-    Entry("identity.cosine.per_frame", "numbers", "one value per frame, null where no face was found"),
     Entry("identity.misses_as_zero", "object", "cosine over all frames, a missed face counts as 0"),
-    Entry("identity.by_yaw", "list", "means by how far the head is turned"),
     Entry("face_distance", "object", "distance to the photo's face by dlib's network", required=False),
-    Entry("face_distance.definition", "text", "how faces are found, placed and compared"),
-    Entry("face_distance.networks", "object", "the face network's file"),
-    Entry("face_distance.frames", "number", "frames searched for a face", least=0),
-    Entry("face_distance.detection_rate", "number", "share of frames in which a face was found", least=0, most=1),
-    Entry("face_distance.distance", "object", "distance over the frames with a face"),
-    Entry("face_distance.distance.mean", "number", "mean over the frames with a face", required=False, least=0, most=2),
-    Entry("face_distance.distance.interval_95", "numbers", "95 % bootstrap interval of that mean", required=False),
-    Entry("face_distance.distance.per_frame", "numbers", "one value per frame, null where no face was found"),
-    Entry("face_distance.by_yaw", "list", "means by how far the head is turned"),
+    *_faces("identity", "cosine", -1.001, 1.001),
+    *_faces("face_distance", "distance", 0, 2),
     Entry("shape", "object", "body shape of single frames compared with the photo's", required=False),
     Entry("shape.definition", "text", "how shapes are compared"),
     Entry("shape.frames", "number", "frames in which a person was found", least=0),
