@@ -94,9 +94,9 @@ def _anchor_shot(
     rest_joints = body.J_regressor @ motion_template(body, reference)
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float64))
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
-    seen = find_visible_parts(target, body, rest_joints)
-    visible = find_driven_parts(target, reference, body, relative)
-    stands = shows_legs(reference, still, rest_joints, body)
+    inside = joints_in_picture(reference, still, rest_joints, body)
+    seen, stands = find_visible_parts(target, body, rest_joints), shows_legs(inside)
+    visible = _driven(seen, inside, relative)
     held = stands != seen.walks
     local = keep_invisible(rotations, still, visible)
     if len(target) > 1:
@@ -107,7 +107,7 @@ def _anchor_shot(
     local = turn_from_photo(*views, smoothing, calm) if relative else remove_lean(*views, lean_limit, smoothing)
     if held and stands:
         bend_waist(local, still)
-    joint = lowest_in_picture(reference, still, rest_joints, body) if held else visible.anchor
+    joint = lowest_in_picture(inside) if held else visible.anchor
     trans = place_anchor(local, turned, target, reference, still, rest_joints, body, joint, held, smoothing)
     poses = rotvec_from_matrix(local).reshape(len(target), 165).astype(np.float32)
     return replace(
@@ -144,14 +144,18 @@ def find_driven_parts(target: Motion, reference: Motion, body: Body, relative: b
     """
     rest_joints = body.J_regressor @ motion_template(body, reference)
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
-    visible = find_visible_parts(target, body, rest_joints)
-    if not shows_legs(reference, still, rest_joints, body):
-        visible = replace(visible, pelvis=False, legs=dict.fromkeys(visible.legs, False))
+    inside = joints_in_picture(reference, still, rest_joints, body)
+    return _driven(find_visible_parts(target, body, rest_joints), inside, relative)
+
+
+def _driven(seen: VisibleParts, inside: Bool[np.ndarray, "55"], relative: bool) -> VisibleParts:
+    """As `find_driven_parts`, from what the driver shows, and the photo's joints in its picture."""
+    if not shows_legs(inside):
+        seen = replace(seen, pelvis=False, legs=dict.fromkeys(seen.legs, False))
     if relative:
-        inside = joints_in_picture(reference, still, rest_joints, body)
         shown = {side: bool(inside[JOINT_NAMES.index(f"{side}_elbow")]) for side in ("left", "right")}
-        visible = replace(visible, arms={side: moves and shown[side] for side, moves in visible.arms.items()})
-    return visible
+        seen = replace(seen, arms={side: moves and shown[side] for side, moves in seen.arms.items()})
+    return seen
 
 
 def _visible_in_shot(target: Motion, body: Body, rest_joints: np.ndarray) -> VisibleParts:
@@ -181,16 +185,14 @@ def _visible_in_shot(target: Motion, body: Body, rest_joints: np.ndarray) -> Vis
     )
 
 
-def shows_legs(reference: Motion, still: np.ndarray, rest_joints: np.ndarray, body: Body) -> bool:
+def shows_legs(inside: Bool[np.ndarray, "55"]) -> bool:
     """Whether hips and a knee are inside the photo. Without them a walking driver moves a trunk and a head."""
-    inside = joints_in_picture(reference, still, rest_joints, body)
     hips, knees = ([JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right")] for name in ("hip", "knee"))
     return bool(inside[hips].all() and inside[knees].any())
 
 
-def lowest_in_picture(reference: Motion, still: np.ndarray, rest_joints: np.ndarray, body: Body) -> str:
+def lowest_in_picture(inside: Bool[np.ndarray, "55"]) -> str:
     """The lowest joint of the spine that is inside the photo; the neck without any."""
-    inside = joints_in_picture(reference, still, rest_joints, body)
     return next((name for name in TORSO if inside[JOINT_NAMES.index(name)]), "neck")
 
 
@@ -208,9 +210,8 @@ def joints_in_picture(
 def walks_without_legs(target: Motion, reference: Motion, body: Body) -> bool:
     """Whether the driver's legs are seen but not the photo's: trunk, arms and head move alone then."""
     rest_joints = body.J_regressor @ motion_template(body, reference)
-    still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
-    walks = find_visible_parts(target, body, rest_joints).walks
-    return walks and not shows_legs(reference, still, rest_joints, body)
+    seen = find_visible_parts(target, body, rest_joints)
+    return seen.walks and not find_driven_parts(target, reference, body, False).walks
 
 
 def keep_invisible(

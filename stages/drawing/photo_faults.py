@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, motion_template, pose_motion
-from stages.drawing.framing import find_driven_parts, find_visible_parts, walks_without_legs
+from stages.drawing.framing import find_driven_parts, find_visible_parts
 from stages.raster.rasterizer import rasterizer
 
 TURNED_DEGREES = 20.0
@@ -77,15 +77,15 @@ def unseen_hands(reference: Motion, hands: dict[str, bool], body: Body) -> list[
 def unmoved_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:
     """What a motion moves and the photo shows too little of to be moved (`anchor_motion`), a phrase each."""
     told = []
-    if walks_without_legs(motion, reference, body):
+    seen = find_visible_parts(motion, body, body.J_regressor @ motion_template(body, reference))
+    driven = find_driven_parts(motion, reference, body, True)
+    if seen.walks and not driven.walks:
         told.append("the video shows a whole body and the photo no legs: nobody walks, and the person hardly leans")
-    elif find_driven_parts(motion, reference, body, True).walks:
+    elif driven.walks:
         bent, straight = knee_bend(reference).max(), np.median(knee_bend(motion).max(1))
         if bent > SEATED_DEGREES and straight < bent - SEATED_DEGREES:
             told.append(f"knees bent by {bent:.0f} degrees in the photo, {straight:.0f} in the video: legs are guessed")
-    wanted = find_visible_parts(motion, body, body.J_regressor @ motion_template(body, reference)).arms
-    moved = find_driven_parts(motion, reference, body, True).arms
-    still = [side for side in SIDES if wanted[side] and not moved[side]]
+    still = [side for side in SIDES if seen.arms[side] and not driven.arms[side]]
     if still:
         arms = "both arms are" if len(still) == len(SIDES) else f"the {still[0]} arm is"
         told.append(f"{arms} outside the photo and not moved")
