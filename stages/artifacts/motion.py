@@ -137,6 +137,13 @@ MOTION = Schema(
         *CONTACT_FIELDS,
         Field("emosh_body_model", "", "text", "name of the body file"),
         Field("emosh_body_sha256", "", "text", "sha256 of the body file"),
+        Field(
+            "emosh_body_points",
+            "points 3",
+            "float",
+            "vertices and joints of the body at a fixed shape: tells the same body, baked elsewhere, from another",
+            required=False,
+        ),
         Field("emosh_provenance", "", "text", "JSON record"),
     ),
 )
@@ -188,6 +195,8 @@ class Motion:
     """The floor in the world (`stages.artifacts.floor`); None: nobody looked for it."""
     contacts: Contacts | None = None
     """None: nobody looked for contacts."""
+    body_points: Float[np.ndarray, "points 3"] | None = None
+    """`stages.body.same_body.body_points` of the body."""
 
     def __len__(self) -> int:
         """Number of source frames."""
@@ -354,6 +363,8 @@ def _arrays(motion: Motion) -> dict[str, np.ndarray]:
         arrays["emosh_floor"] = motion.floor.astype(np.float64)
     if motion.contacts is not None:
         arrays |= contact_arrays(motion.contacts)
+    if motion.body_points is not None:
+        arrays["emosh_body_points"] = motion.body_points.astype(np.float32)
     return arrays
 
 
@@ -393,6 +404,7 @@ def _motion(arrays: dict[str, np.ndarray], provenance: Provenance, where: str) -
         camera=arrays.get("emosh_camera"),
         floor=arrays.get("emosh_floor"),
         contacts=contacts_from(arrays, len(arrays["trans"]), where),
+        body_points=arrays.get("emosh_body_points"),
     )
 
 

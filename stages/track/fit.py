@@ -19,6 +19,7 @@ from stages.artifacts.motion import PARTS, Motion
 from stages.artifacts.provenance import Provenance, config_dict
 from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
+from stages.body.same_body import body_points
 from stages.camera.focal import turned_focal
 from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, Gates, check_gates, gate
 from stages.detect.observations import Observations
@@ -340,6 +341,7 @@ class _Fit:
             shoulder_width_px=shoulder_width,
             body_model=self.body.name,
             body_sha256=self.body.sha256,
+            body_points=body_points(self.body),
             provenance=Provenance(
                 "track",
                 config=config_dict(self.config),
