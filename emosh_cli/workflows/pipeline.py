@@ -220,15 +220,17 @@ class Pipeline:
 
         photo, motion, puppet = self._load(reference), self._load(target), self.configs["puppet"]
         shown = find_visible_parts(motion, self.body, self.body.J_regressor @ motion_template(self.body, photo))
-        hands, relative, faults = shown.hands, puppet.turn == "relative", []
+        hands, relative, faults, still = shown.hands, puppet.turn == "relative", [], frozenset()
         if puppet.framing == REF and relative:
             moved = find_driven_parts(motion, photo, self.body, relative)
             hands = {side: seen and moved.arms[side] for side, seen in hands.items()}
+            limbs = {"arms": moved.arms, "legs": moved.legs}
+            still = frozenset(name for name, moves in limbs.items() if not any(moves.values()))
             faults = unmoved_parts(photo, motion, self.body)
         faults += unseen_hands(photo, hands, self.body) + beside_faults(read_photo(self.ref), photo, self.body)
         if puppet.framing == REF:
             motion = anchor_motion(motion, photo, self.body, relative=relative)
-        note_faults(self.console, faults + unseen_parts(photo, motion, self.body), self.ref, self.strict)
+        note_faults(self.console, faults + unseen_parts(photo, motion, self.body, still), self.ref, self.strict)
 
     # ---- provenance of a step
     def _step(

@@ -98,15 +98,16 @@ def knee_bend(motion: Motion) -> Float[np.ndarray, "frames 2"]:
     return np.degrees(np.linalg.norm(poses[:, [JOINT_NAMES.index(f"{side}_knee") for side in SIDES]], axis=2))
 
 
-def unseen_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:
+def unseen_parts(reference: Motion, motion: Motion, body: Body, still: frozenset[str] = frozenset()) -> list[str]:
     """How much of what a motion shows is not in the photo, as one phrase; empty where it is little.
 
-    motion: the motion that is drawn, on the photo's body, in the camera of the picture that is made.
+    motion: the motion that is drawn, on the photo's body, in the camera of the picture that is made. still: groups of
+    SHOWN that stay as the photo shows them, of which nothing is said.
     """
     told = [
         f"{100 * unseen:.0f} % of the {name}"
         for name, (unseen, shown) in unseen_shares(reference, motion, body).items()
-        if unseen >= GUESSED[name] and shown >= LEAST_SHOWN
+        if name not in still and unseen >= GUESSED[name] and shown >= LEAST_SHOWN
     ]
     listed = " and ".join(filter(None, (", ".join(told[:-1]), *told[-1:])))
     return [f"{listed} that the video shows is not in the photo and will be guessed"] if told else []

@@ -85,3 +85,4 @@ def test_what_the_photo_does_not_show_is_told_by_parts(body: Body) -> None:
     bust = replace(photo, image_size=(photo.image_size[0], photo.image_size[1] // 2))
     (fault,) = unseen_parts(bust, photo, body)
     assert "of the legs that the video shows is not in the photo" in fault
+    assert not any("legs" in fault for fault in unseen_parts(bust, photo, body, frozenset({"legs"})))

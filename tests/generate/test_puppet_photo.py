@@ -261,7 +261,7 @@ def test_a_clip_is_refused_as_the_photos_motion(astronaut: Astronaut, body: Body
     with pytest.raises(InputError, match="2 rows"):
         check_inputs(clip, clip, body)
     with pytest.raises(InputError, match="track it again with --body"):
-        check_inputs(astronaut.motion, replace(clip, body_sha256="0" * 64), body)
+        check_inputs(astronaut.motion, replace(clip, body_sha256="0" * 64, body_points=None), body)
 
 
 def test_hair_that_the_border_cuts_is_continued_above_it(astronaut: Astronaut, body: Body) -> None:

@@ -54,6 +54,8 @@ class PictureCheck:
     """How far the person was moved to the right and down, in percent of the picture's longer side."""
     path_percent: float = 100.0
     """How long the path of the neck is, in percent of the driver's; shorter where the head would leave the picture."""
+    hands_inside_drive: float | None = None
+    """`hands_inside` with the driver's camera; None where that camera cannot show the person."""
     driving_camera: bool = False
     """Whether the driver's camera was taken, because the face does not fit into the photo's picture."""
 
@@ -71,8 +73,8 @@ class PictureCheck:
             across = f"{abs(right):.0f} % {'right' if right > 0 else 'left'}" if round(right) else ""
             along = f"{abs(down):.0f} % {'down' if down > 0 else 'up'}" if round(down) else ""
             line += f"; the person was moved {' and '.join(filter(None, (across, along))) or 'a little'} to keep it so"
-        if not self.driving_camera and self.hands_inside is not None and self.hands_inside < HANDS_INSIDE:
-            line += "; --framing drive shows more of the hands"
+        if not self.driving_camera and (self.hands_inside or 0.0) < min(HANDS_INSIDE, self.hands_inside_drive or 0.0):
+            line += f"; --framing drive shows the hands in {100 * (self.hands_inside_drive or 0.0):.0f} %"
         return line
 
 

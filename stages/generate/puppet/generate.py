@@ -97,8 +97,10 @@ def make_puppet(
         motion, check = keep_in_picture(anchored(puppet, reference, target, config), puppet.rig)
         if not moving:
             check = replace(check, hands_inside=None)
+        stays = walks_without_legs(target, reference, body)
+        check = replace(check, hands_inside_drive=None if stays or not moving else drivers.hands_inside)
         puppet.depth_share = depth_share(puppet.rig, reference, target)
-        if check.face_inside > drivers.face_inside - WORSE_FRAMING or walks_without_legs(target, reference, body):
+        if stays or check.face_inside > drivers.face_inside - WORSE_FRAMING:
             return puppet, motion, check
         puppet.depth_share = 1.0
         drivers = replace(drivers, driving_camera=True)
