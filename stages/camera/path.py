@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stages.artifacts.world import STILL, TRAVELLING, TURNING, UNKNOWN
-from stages.camera.follow import Segment
+from stages.camera.follow import LEAST_POINTS, Segment, looked_up
 from stages.camera.travel import Piece, travel_of_segment, usual_off
 from stages.camera.turns import Turns, segment_turns, shot_turns
 
@@ -24,6 +24,9 @@ STILL_SHARE = 0.0025
 d9 and those with 3-D truth, whose cameras stand, have up to 0.0011."""
 STILL_ZOOM = 0.008
 """The same for the focal length."""
+STANDS, STANDS_RATIO = 0.98, 1.3
+"""A camera stands still too where, in this share of the frames, points lie at most this many times farther from where
+they were than from where a turning camera would have them: those of a compressed webcam wander by 2 px of 400."""
 PARALLAX_PX, PARALLAX_RATIO = 0.3, 2.2
 """A camera travels where a turning one leaves points this far off (small px, `usual_off`) and this many times farther
 than one that travels. Rendered pans leave 0.1 to 0.23 px and 1.1 to 1.9 times as much (`benchmarks.camera_truth`)."""
@@ -79,7 +82,8 @@ def camera_path(
     if seen.mean() < MEASURED:
         return CameraPath.standing(frames, UNKNOWN, focal_px)
     steady = bool(np.abs(np.log(turns.zoom[seen])).max() < STILL_ZOOM)
-    if steady and _shift_px(turns, middle, focal_px)[seen].max() < STILL_SHARE * max(size):
+    least = STILL_SHARE * max(size)
+    if (steady and _shift_px(turns, middle, focal_px)[seen].max() < least) or _stands(own, turns, first, least, scale):
         return CameraPath.standing(frames, STILL, focal_px)
     off = usual_off(turns.off_px[seen].tolist()) * scale
     if off > PARALLAX_PX and travels:
@@ -101,6 +105,32 @@ def _shift_px(turns: Turns, middle: Float[np.ndarray, "2"], focal_px: float) -> 
     turned = np.einsum("tij,pj->tpi", turns.R, rays)
     moved = focal_px * (turned[..., :2] / np.maximum(turned[..., 2:], 0.1) - rays[:, :2])
     return np.median(np.linalg.norm(moved, axis=-1), 1)
+
+
+def _stands(segments: Sequence[Segment], turns: Turns, first: int, least_px: float, scale: float) -> bool:
+    """Whether points lie where they were, in the frames of each segment and in the later key frames, see STANDS.
+
+    The error of turns that are put together from key frame to key frame grows; the places of the first key frame's
+    points in a later one's picture do not drift.
+    """
+    near = []
+    for segment in segments:
+        for row, found, places in zip(segment.frames, segment.found, segment.places, strict=True):
+            if len(found) >= LEAST_POINTS:
+                most = max(least_px, STANDS_RATIO * float(turns.off_px[row - first]))
+                near.append(_median_shift(segment.points[found], places) < most)
+    shifts = []
+    for late in segments[1:]:
+        if segments[0].picture is not None and late.picture is not None:
+            every = np.arange(len(segments[0].points))
+            good, places = looked_up(segments[0], late, every, segments[0].points, scale)
+            if good.sum() >= 4 * LEAST_POINTS:
+                shifts.append(_median_shift(segments[0].points[good], places[good]))
+    return float(np.mean(near)) >= STANDS and (len(segments) == 1 or (bool(shifts) and np.median(shifts) < least_px))
+
+
+def _median_shift(before: Float[np.ndarray, "points 2"], after: Float[np.ndarray, "points 2"]) -> float:
+    return float(np.median(np.linalg.norm(after - before, axis=1)))
 
 
 def _pieces(

@@ -34,6 +34,13 @@ def test_a_still_camera_is_still() -> None:
     np.testing.assert_array_equal(path.R, np.tile(np.eye(3), (FRAMES, 1, 1)))
 
 
+def test_a_still_camera_with_points_that_wander_is_still() -> None:
+    """40 points that a strong compression moves by 3 px show no turn, and a pan of 4 degrees moves them all."""
+    noisy = {"noise_px": 3.0, "points": 40}
+    assert path_of(followed(about(1, 0.0 * STEPS), STAYS, **noisy)).kind == STILL
+    assert path_of(followed(about(1, 0.1 * STEPS), STAYS, **noisy)).kind != STILL
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_pan_tilt_and_roll_are_found(axis: int) -> None:
     """20 degrees in 40 frames are found within 0.05 degrees, with two key frames and a fifth of the points astray."""
