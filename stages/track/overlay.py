@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from stages.artifacts.motion import BODY_PARTS, PARTS, Motion
 from stages.artifacts.provenance import Provenance
-from stages.body.camera import project
+from stages.body.camera import project, resize_intrinsics
 from stages.body.model import Body, pose_motion
 from stages.body.same_body import require_same_body
 from stages.detect.sides import SIDES
@@ -28,6 +28,8 @@ GATE_ANGLES = ("face yaw", "face pitch", "face roll")
 DOUBTED = "pose points doubted"
 """Gate columns that hold no yes or no: three angles in degrees, and a number of points."""
 ROWS_AT_ONCE = 8
+LEAST_SIDE_PX = 360
+"""Smaller pictures are enlarged by a whole number, so that the text leaves most of them free."""
 
 
 def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress: Progress = silent) -> None:
@@ -35,7 +37,8 @@ def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress:
     (green: measured, red: filled in), the angles of the face, every gate that rejected something, and how far each part
     may be off, which also colours the mesh.
 
-    One frame is in memory at a time. A photo and an `out` that ends in .png give a picture.
+    One frame is in memory at a time. A photo and an `out` that ends in .png give a picture. A picture whose shorter
+    side is below LEAST_SIDE_PX is enlarged.
     """
     from stages.video.png import write_png
     from stages.video.sink import VideoSink
@@ -50,8 +53,8 @@ def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress:
     width, height = motion.image_size
     sink = VideoSink(
         out,
-        width,
-        height,
+        width * enlarged(motion),
+        height * enlarged(motion),
         motion.fps,
         metadata={"comment": record.to_json()},
         duration_seconds=motion.duration_seconds or None,
@@ -63,22 +66,30 @@ def write_overlay(source: Path, motion: Motion, body: Body, out: Path, progress:
 
 
 def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The frames of the source with the mesh drawn over them."""
+    """The frames of the source with the mesh drawn over them, `enlarged`."""
+    import cv2
+
     from stages.video.source import read_frames
 
     require_same_body("motion", motion, body)
-    draw = rasterizer("numba")
+    draw, times = rasterizer("numba"), enlarged(motion)
+    K = resize_intrinsics(motion.K, times, times)
     vertices: Float[np.ndarray, "rows vertices 3"] = np.empty((0, 0, 3))
     for row, frame in enumerate(read_frames(source)):
         if row % ROWS_AT_ONCE == 0:
             vertices = pose_motion(body, motion, slice(row, row + ROWS_AT_ONCE)).vertices
-        picture = frame.rgb.copy()
+        picture = cv2.resize(frame.rgb, None, fx=times, fy=times, interpolation=cv2.INTER_LINEAR)
         if motion.valid[row, 0]:
             colours = mesh_colours(motion, row, body)
-            picture = _blend_mesh(picture, vertices[row % ROWS_AT_ONCE], motion.K[row], colours, body, draw)
+            picture = _blend_mesh(picture, vertices[row % ROWS_AT_ONCE], K[row], colours, body, draw)
         _draw_validity_squares(picture, motion.valid[row])
         _draw_lines(picture, [*gate_lines(motion, row), *expected_lines(motion, row)])
         yield picture
+
+
+def enlarged(motion: Motion) -> int:
+    """By how much the overlay is larger than the source, see LEAST_SIDE_PX."""
+    return -(-LEAST_SIDE_PX // min(motion.image_size)) if min(motion.image_size) < LEAST_SIDE_PX else 1
 
 
 def gate_lines(motion: Motion, row: int) -> list[str]:

@@ -18,7 +18,8 @@ from stages.track.summary import summarize
 from stages.track.track import track
 from stages.video.png import write_png
 from stages.video.sink import VideoSink
-from stages.video.source import probe, read_frames
+from stages.video.source import probe, read_frames, read_photo
+from tests.motions import standing
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,15 @@ def test_the_overlay_has_every_frame(body: Body, tracked: Motion, clip: Path, tm
     changed = [(np.abs(a - b).max(-1) > 25).mean() for a, b in zip(frames, plain, strict=True)]
     assert min(changed[:6]) > 0.15
     assert max(changed[6:]) < 0.02
+
+
+def test_the_overlay_of_a_small_picture_is_enlarged(body: Body, tmp_path: Path) -> None:
+    """Beside the text of a picture of 160 px, which is drawn three times as large, the person stays visible."""
+    write_png(tmp_path / "small.png", np.full((120, 160, 3), 90, np.uint8))
+    write_overlay(tmp_path / "small.png", standing(body, 1, size=(160, 120)), body, tmp_path / "overlay.png")
+    drawn = read_photo(tmp_path / "overlay.png").astype(int)
+    assert drawn.shape == (360, 480, 3)
+    assert (np.abs(drawn[100:, 150:330] - 90).max(-1) > 25).mean() > 0.3
 
 
 def test_a_picture_without_a_person_is_an_input_error(body: Body, tmp_path: Path) -> None:
