@@ -108,7 +108,7 @@ def _run_until_process_dies(
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                future = pool.submit(function, waiting[0])
+                future = pool.submit(_until_stopped, function, waiting[0])
                 running[future] = waiting.pop(0)
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -144,7 +144,7 @@ def _run_alone(function: Callable[[Job], Result], job: Job, cards: int) -> Resul
     for _ in range(2):
         with _pool(1, cards) as pool:
             try:
-                return pool.submit(function, job).result()
+                return pool.submit(_until_stopped, function, job).result()
             except BrokenProcessPool:
                 continue
     return KILLED
@@ -220,5 +220,21 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
+class Stopped(SystemExit):
+    """SIGTERM, on its way through the running job."""
+
+
 def _stop(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+    raise Stopped(128 + number)
+
+
+def _until_stopped(function: Callable[[Job], Result], job: Job) -> Result:
+    """Run the job in a worker; SIGTERM ends the process when the job has removed what it began.
+
+    The pool would take the exception for the job's result and wait for the next job. From Python 3.12 on it sends none
+    after another worker has died, and waits for this one without end.
+    """
+    try:
+        return function(job)
+    except Stopped as stopped:
+        os._exit(int(str(stopped)))
