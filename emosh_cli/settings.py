@@ -260,7 +260,7 @@ def describe_settings(section: str) -> list[tuple[str, str, Any, str]]:
 
 
 def _field_meanings(config: type) -> dict[str, str]:
-    body = ast.parse(inspect.cleandoc(inspect.getsource(config))).body[0]
+    body = ast.parse(inspect.getsource(config)).body[0]
     assert isinstance(body, ast.ClassDef)
     found = {}
     for field, after in zip(body.body, body.body[1:], strict=False):

@@ -80,6 +80,6 @@ class TinyArcface(nn.Module):
 def scripted(module: nn.Module, path: Path) -> Path:
     """As a TorchScript file."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
         torch.jit.script(module).save(str(path))
     return path

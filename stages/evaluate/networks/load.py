@@ -189,7 +189,7 @@ def _script(path: Path) -> Any:
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             return torch.jit.load(str(path), map_location=device()).eval()
     except (RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:120]
