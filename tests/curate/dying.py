@@ -7,10 +7,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from emosh_cli.workers.curate_jobs import VideoJob, scan_video
-from emosh_cli.workers.local import local_engine, run_jobs
+from emosh_cli.workers.local import _end_with_parent, _until_stopped, local_engine, run_jobs
 from stages.artifacts.atomic import atomic_path
 from stages.curate.records import VideoRecord
 from stages.progress import silent
@@ -48,6 +49,14 @@ def writes_slowly(path: Path) -> None:
         part.write_text("half")
         path.with_suffix(".begun").touch()
         time.sleep(60)
+
+
+def works_in_pool(path: Path) -> None:
+    """A worker as a pool runs it: what its job raises is a result, and then it waits for the next job."""
+    _end_with_parent()
+    with suppress(BaseException):
+        _until_stopped(writes_slowly, path)
+    time.sleep(60)
 
 
 def two_workers(function: Callable[[Path], None], folder: Path) -> None:

@@ -130,6 +130,16 @@ def test_stopped_workers_remove_what_they_began(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.begun", "b.begun"]
 
 
+def test_a_stopped_worker_waits_for_no_other_job(tmp_path: Path) -> None:
+    """SIGTERM, as a pool sends it when another worker has died, ends a worker in the middle of its job, cleaned up."""
+    worker = forked(dying.works_in_pool, tmp_path / "a")
+    wait_for([tmp_path / "a.begun"])
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 128 + signal.SIGTERM
+    assert worker.told() == ("", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.begun"]
+
+
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='ray is not installed: pip install "emosh[ray]"')
 def test_a_killed_ray_worker_loses_and_doubles_nothing(folder: Path, tmp_path: Path) -> None:
     """On a local Ray whose workers are killed in the middle of a run, before and after they wrote their record, every
