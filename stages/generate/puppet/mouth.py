@@ -18,6 +18,9 @@ COLOURED = 0.15
 """Saturation of skin from which a photo has its full colours; a grey photo has none."""
 OPEN_SHARE = 0.04
 """Gap between the lips, as a share of the face's width, from which the mouth counts as open in the photo."""
+LOWER_SHOWN_M, UPPER_SHOWN_M, UPPER_SHOWN_SHARE = 0.003, 0.004, 0.2
+"""The lower teeth stand at most the first above the lower lip; the upper ones come down from behind the upper lip by the
+third, as a share of the gap, at most by the second."""
 
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 """MediaPipe's ring along the inside of the lips."""
@@ -32,6 +35,31 @@ class Teeth:
     faces: Int[np.ndarray, "faces 3"]
     paint: Paint
     alpha: Float[np.ndarray, "points"]
+    lips: tuple[int, int]
+    """The vertices in the middle of the upper and of the lower lip's inner edge."""
+    gap: float
+    """Distance between the lips in the photo, metres; infinite where the photo shows teeth."""
+    edge: float
+    """Height of the lower row's upper edge in the rest pose."""
+    shown: float
+    """How far the lower row may stand above the lower lip, metres."""
+
+    def moved(
+        self, offsets: Float[np.ndarray, "vertices 3"], template: Float[np.ndarray, "vertices 3"],
+        posed: Float[np.ndarray, "vertices 3"],
+    ) -> Float[np.ndarray, "points 3"]:  # fmt: skip
+        """Points in the rest pose under an expression (`offsets` from `template`); posed: vertices in the camera frame.
+
+        A fit opens the mouth by the jaw and, for a part, by lips that leave it: the lower row sinks with the lip. The
+        upper row, whose edge a closed lip hides, comes down as the lips part.
+        """
+        upper, lower = self.lips
+        parted = float(np.linalg.norm(posed[upper] - posed[lower])) - self.gap
+        sunk = min(0.0, float(template[lower, 1] + offsets[lower, 1]) + self.shown - self.edge)
+        down = -min(UPPER_SHOWN_M, UPPER_SHOWN_SHARE * max(parted, 0.0))
+        rest = self.rest.copy()
+        rest[:, 1] += np.where(self.joint[:, 0] == JOINT_NAMES.index("jaw"), sunk, down)
+        return rest
 
 
 def inner_colour(name: str, skin: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
@@ -70,7 +98,14 @@ def build_teeth(
         faces.append(_grid_triangles() + start)
     place = np.concatenate(points).astype(np.float32)
     paint, alpha = _paint(view, place, np.concatenate(joint), np.concatenate(fill), colours, landmarks)
-    return Teeth(place, np.concatenate(joint), np.concatenate(faces).astype(np.int32), paint, alpha)
+    first, second = lips = nearest_vertices(view, upper, lower)
+    edge = float(centre[1]) + edge_down
+    shown = edge - float(view.rig.template[second, 1] + view.offsets[second, 1])
+    return Teeth(
+        place, np.concatenate(joint), np.concatenate(faces).astype(np.int32), paint, alpha, lips,
+        np.inf if bright else float(np.linalg.norm(view.vertices[first] - view.vertices[second])),
+        edge, max(shown, LOWER_SHOWN_M),
+    )  # fmt: skip
 
 
 def shows_teeth(colours: np.ndarray, landmarks: np.ndarray | None) -> bool:
@@ -87,12 +122,17 @@ def shows_teeth(colours: np.ndarray, landmarks: np.ndarray | None) -> bool:
 
 def hidden_edges(view: View, upper: np.ndarray, lower: np.ndarray, centre: float) -> tuple[float, float]:
     """Edges of both rows, in metres above the middle of the mouth, that the lips in the photo just hide."""
-    vertices = view.rig.template
-    near = [int(np.linalg.norm(vertices - point, axis=1).argmin()) for point in (upper, lower)]
+    near = nearest_vertices(view, upper, lower)
     lips = [
         float(point[1] + view.offsets[vertex, 1]) - centre for point, vertex in zip((upper, lower), near, strict=True)
     ]
     return max(-0.0035, lips[0] + 0.0005), min(-0.001, lips[1] - 0.0005)
+
+
+def nearest_vertices(view: View, upper: np.ndarray, lower: np.ndarray) -> tuple[int, int]:
+    """The vertices nearest to two points of the rest pose."""
+    first, second = (int(np.linalg.norm(view.rig.template - point, axis=1).argmin()) for point in (upper, lower))
+    return first, second
 
 
 def _grid_triangles() -> np.ndarray:

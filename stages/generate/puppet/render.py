@@ -80,7 +80,8 @@ def draw_frame(
         posed = flatten_arms(layer.pose(offsets, transforms), layer.arm_share, neck, share)
         boxes[row] = _draw_layer(puppet, layer, opacity, posed, K, colour[row], depth[row])
     bias[-1] = BIAS_M["face"]
-    boxes[-1] = _draw_face(puppet, puppet.face, points, transforms, K, colour[-1], depth[-1])
+    teeth = puppet.face.teeth.moved(offsets, puppet.rig.template, vertices)
+    boxes[-1] = _draw_face(puppet, puppet.face, points, teeth, transforms, K, colour[-1], depth[-1])
     merge_layers(colour, depth, bias, SOFT_M, boxes, merged)
     height, width = puppet.backdrop.alpha.shape
     front = merged
@@ -133,7 +134,7 @@ def _draw_layer(
 
 
 def _draw_face(
-    puppet: Puppet, face: Face, points: np.ndarray, transforms: np.ndarray, K: np.ndarray,
+    puppet: Puppet, face: Face, points: np.ndarray, moved: np.ndarray, transforms: np.ndarray, K: np.ndarray,
     colour: np.ndarray, depth: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     paint = face.paint
@@ -144,8 +145,8 @@ def _draw_face(
         puppet.colours, colour, depth,
     )  # fmt: skip
     teeth = face.teeth
-    placed = np.empty_like(teeth.rest)
-    skin_points(teeth.rest, teeth.joint, np.ones((len(placed), 1), np.float32), transforms, placed)
+    placed = np.empty_like(moved)
+    skin_points(moved, teeth.joint, np.ones((len(placed), 1), np.float32), transforms, placed)
     teeth_points = project(placed, K).astype(np.float32)
     draw_mesh(
         teeth_points, teeth.faces, teeth.paint.uv, teeth.paint.uv_mirror, teeth.paint.share, teeth.paint.fill,
