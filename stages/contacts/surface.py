@@ -23,6 +23,9 @@ SPACING_M = {"finger": 0.005, "palm": 0.008, "face": 0.010, "head": 0.014, "foot
 """Least distance between two points of a piece, in the mean rest pose. Other pieces keep every vertex."""
 QUERY_SPACING_M = (0.010, 0.020)
 """Least distance between the points of hands, and of forearms, whose height above other surfaces is measured."""
+QUERY_SAG_M = 0.002
+"""A point that is left out lies no farther than this from the tangent plane of the one that stands for it, so that the
+tip of an elbow is measured."""
 MOST_IN_CLUSTER = 48
 
 
@@ -71,11 +74,13 @@ def _sampled(
             of_cluster.append(number)
     vertices = np.concatenate(clusters)
     piece = np.repeat(of_cluster, [len(each) for each in clusters])
+    normals = vertex_normals(body.v_template, body.faces)
     query = [
-        rows[_spread(body.v_template[vertices[rows]], np.arange(len(rows)), _query_spacing(PIECES[number]))]
+        rows[_spread(body.v_template[vertices[rows]], np.arange(len(rows)), _query_spacing(PIECES[number]),
+                     normals[vertices[rows]])]
         for number in np.flatnonzero(may_touch.any(1))
         if len(rows := np.flatnonzero(piece == number))
-    ]
+    ]  # fmt: skip
     first = np.concatenate([[0], np.cumsum([len(each) for each in clusters])])
     return Sampling(
         vertices,
@@ -97,19 +102,24 @@ def _spacing(piece: str) -> float:
     return SPACING_M.get("finger" if name in FINGERS else name, 0.0)
 
 
-def _spread(places: np.ndarray, candidates: Int[np.ndarray, "candidates"], spacing: float) -> Int[np.ndarray, "kept"]:
-    """The candidates in order, without those nearer than `spacing` to one that was kept."""
+def _spread(
+    places: np.ndarray, candidates: Int[np.ndarray, "candidates"], spacing: float, normals: np.ndarray | None = None
+) -> Int[np.ndarray, "kept"]:
+    """The candidates in order, without those nearer than `spacing` to one that was kept, and with `normals` also
+    within QUERY_SAG_M of its tangent plane."""
     if spacing == 0.0:
         return candidates
     from scipy.spatial import KDTree
 
-    near = KDTree(places[candidates]).query_ball_point(places[candidates], spacing)
+    at = places[candidates]
+    near = KDTree(at).query_ball_point(at, spacing)
     free = np.ones(len(candidates), bool)
     kept = []
     for row, others in enumerate(near):
         if free[row]:
             kept.append(row)
-            free[others] = False
+            flat = True if normals is None else np.abs((at[others] - at[row]) @ normals[candidates[row]]) < QUERY_SAG_M
+            free[np.array(others)[np.broadcast_to(flat, len(others))]] = False
     return candidates[kept]
 
 
@@ -142,6 +152,17 @@ class Person:
         points = skinned_vertices(body.sparse_weights, template, sampling.vertices)
         rest_joints = (body.J_regressor @ template).astype(np.float64)
         return Person(body, template, rest_joints, sampling, points, normals)
+
+    def towards(self, other: Person, share: float) -> Person:
+        """A person whose rest shape lies between this one's and the other's; the other's template."""
+        return Person(
+            self.body,
+            other.template,
+            self.rest_joints + share * (other.rest_joints - self.rest_joints),
+            self.sampling,
+            self.points.towards(other.points, share),
+            self.rest_normals + share * (other.rest_normals - self.rest_normals),
+        )
 
     def transforms(
         self, rotations: Float[np.ndarray, "frames 55 3 3"], trans: Float[np.ndarray, "frames 3"]
