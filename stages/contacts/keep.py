@@ -26,7 +26,7 @@ from stages.contacts.parts import FINGERS, PIECES
 from stages.contacts.plant import plant_feet
 from stages.contacts.points import place
 from stages.contacts.solve import MARGIN_M, NEAR_M, Chain, Easy, Held, Task, solve
-from stages.contacts.surface import Person, rotations_of, sample_surface
+from stages.contacts.surface import PUSHED_SAG_M, Person, rotations_of, sample_surface
 from stages.progress import Progress, silent
 
 FADE_S = 0.8
@@ -62,7 +62,7 @@ class Swap:
     @staticmethod
     def of(driver: Motion, target: Motion, body: Body) -> Swap:
         """Both persons on one sampling of the surface."""
-        sampling = sample_surface(body)
+        sampling = sample_surface(body, PUSHED_SAG_M)
         return Swap(driver, target, Person.of(body, driver, sampling), Person.of(body, target, sampling))
 
 
