@@ -21,7 +21,7 @@ from stages.body.smplx_layout import joint
 from stages.contacts.parts import PIECES, piece_of_vertices
 from stages.contacts.points import place, skinned_vertices
 from stages.contacts.solve import Chain, Held, Task, solve, turned
-from stages.contacts.surface import Person, Sampling, rotations_of, sample_surface
+from stages.contacts.surface import PUSHED_SAG_M, Person, Sampling, rotations_of, sample_surface
 from stages.people.motions import eased
 from tests.motions import standing
 
@@ -146,7 +146,7 @@ def make(body: Body, betas: Float[np.ndarray, "10"], script: Script, sampling: S
     """Solve the script on the body of `betas`."""
     frames = round(script.seconds * FPS)
     motion = person(body, betas, frames)
-    who = Person.of(body, motion, sampling or sample_surface(body))
+    who = Person.of(body, motion, sampling or sample_surface(body, PUSHED_SAG_M))
     down = _pose(DOWN, DOWN, script.seated)
     keys, moments, points, rows = [down], [0.0], [], []
     solved: dict[tuple, tuple[np.ndarray, list[tuple[int, int]]]] = {}

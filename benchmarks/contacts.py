@@ -35,7 +35,7 @@ from stages.body.surface import closest_on_surface
 from stages.contacts.find import find_contacts
 from stages.contacts.keep import Swap, keep_contacts
 from stages.contacts.parts import MAY_TOUCH, PART_OF_PIECE, piece_of_vertices
-from stages.contacts.surface import Sampling, rotations_of, sample_surface
+from stages.contacts.surface import PUSHED_SAG_M, Sampling, rotations_of, sample_surface
 from stages.raster.shading import vertex_normals
 
 KEPT_M, DEEP_M, NEAR_M, EVERY = 0.015, 0.005, 0.04, 10
@@ -180,7 +180,7 @@ Cells = dict[str, list[dict[str, list[float]]]]
 def _driven(motions: int, folder: Path | None) -> list[Cells]:
     """The cases of each driver, from `folder` where they are there."""
     body, people = open_body(), bodies()
-    sampling, cells = sample_surface(body), []
+    sampling, cells = sample_surface(body, PUSHED_SAG_M), []
     for driver in range(len(people)):
         kept = folder / f"{driver}.json" if folder else None
         if kept and kept.is_file():

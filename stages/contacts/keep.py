@@ -25,8 +25,8 @@ from stages.contacts.legs import on_floor
 from stages.contacts.parts import FINGERS, PIECES
 from stages.contacts.plant import plant_feet
 from stages.contacts.points import place
-from stages.contacts.solve import MARGIN_M, NEAR_M, Chain, Held, Task, solve
-from stages.contacts.surface import Person, rotations_of, sample_surface
+from stages.contacts.solve import MARGIN_M, NEAR_M, Chain, Easy, Held, Task, solve
+from stages.contacts.surface import PUSHED_SAG_M, Person, rotations_of, sample_surface
 from stages.progress import Progress, silent
 
 FADE_S = 0.8
@@ -62,7 +62,7 @@ class Swap:
     @staticmethod
     def of(driver: Motion, target: Motion, body: Body) -> Swap:
         """Both persons on one sampling of the surface."""
-        sampling = sample_surface(body)
+        sampling = sample_surface(body, PUSHED_SAG_M)
         return Swap(driver, target, Person.of(body, driver, sampling), Person.of(body, target, sampling))
 
 
@@ -177,8 +177,12 @@ def _solve_window(
     begun = np.concatenate([np.zeros((2, *done.shape[1:])), done[: span[0]]])[-2:]
     least = np.minimum(heights_in(swap.old, swap.driver, rows), MARGIN_M) if pushed else None
     held = held_touches(swap.old, swap.new, contacts, chosen, rows, old)
+    easy = None
+    if pushed:
+        own = held_touches(swap.old, swap.old, contacts, chosen, rows, old)
+        easy = Easy(swap.old, swap.driver.trans[rows], own.first, own.second)
     task = Task(swap.new, rotations_of(swap.target, rows), swap.target.trans[rows], chain, free[rows], held, least,
-                begun, (span[0] == 0, span[1] == len(swap.driver)), fps)  # fmt: skip
+                begun, (span[0] == 0, span[1] == len(swap.driver)), fps, grown_from=easy)  # fmt: skip
     done[rows] = solve(task)
 
 

@@ -145,18 +145,20 @@ def _moments(start, joint, at, weight, p, sign, transforms, origins, turning, be
 
 
 @_compiled
-def _add_row(moments, n0, n1, n2, axes, residual, weight, row, hessian, gradient):
-    """Add weight * (row^T row, row^T residual), where `row` is how `turning` joints move the point along (n0, n1, n2).
-
-    n . (omega x m) = omega . (m x n), and omega = axes[j] @ change of the joint's rotation vector.
-    """
-    joints = moments.shape[0]
-    for j in range(joints):
+def _along_direction(moments, n0, n1, n2, axes, row):
+    """`row` = how `turning` joints move the point along (n0, n1, n2): n . (omega x m) = omega . (m x n), and
+    omega = axes[j] @ change of the joint's rotation vector."""
+    for j in range(moments.shape[0]):
         m0, m1, m2 = moments[j, 0], moments[j, 1], moments[j, 2]
         w0, w1, w2 = m1 * n2 - m2 * n1, m2 * n0 - m0 * n2, m0 * n1 - m1 * n0
         for c in range(3):
             row[3 * j + c] = w0 * axes[j, 0, c] + w1 * axes[j, 1, c] + w2 * axes[j, 2, c]
-    for i in range(3 * joints):
+
+
+@_compiled
+def _add_row(row, residual, weight, hessian, gradient):
+    """Add weight * (row^T row, row^T residual)."""
+    for i in range(row.shape[0]):
         scaled = weight * row[i]
         if scaled != 0.0:
             gradient[i] += scaled * residual
@@ -190,18 +192,8 @@ def add_touches(a, b, offset, offset_joint, weight, transforms, origins, axes, t
                     gap += _along(transforms[f, a[1][e]], a[2][e], a[3][e], c)
                 for e in range(b[0][t], b[0][t + 1]):
                     gap -= _along(transforms[f, b[1][e]], b[2][e], b[3][e], c)
-                _add_row(
-                    moments,
-                    axis[c, 0],
-                    axis[c, 1],
-                    axis[c, 2],
-                    axes[f],
-                    gap,
-                    weight[f, t],
-                    row,
-                    hessian[f],
-                    gradient[f],
-                )
+                _along_direction(moments, axis[c, 0], axis[c, 1], axis[c, 2], axes[f], row)
+                _add_row(row, gap, weight[f, t], hessian[f], gradient[f])
 
 
 @_compiled
@@ -210,20 +202,42 @@ def _along(move, at, weight, c):
 
 
 @_compiled
-def add_pushes(
-    points, query, under, height, least, weight, normals, transforms, origins, axes, turning, below, hessian, gradient
-):
-    """Add (least - height)^2 * weight for each query point that lies lower than `least` above the surface under it."""
+def add_pushes(points, query, under, height, least, normals, pressed, weight,
+               transforms, origins, axes, turning, below, hessian, gradient):  # fmt: skip
+    """Add (least - height)^2 * weight for each query point that is lower than `least` above the surface under it, or
+    `pressed`."""
     start, joint, at, part = points
     moments, row = np.zeros((turning.shape[0], 3)), np.empty(3 * turning.shape[0])
     for f in range(transforms.shape[0]):
         for n in range(query.shape[0]):
             s = under[f, n]
-            if s < 0 or height[f, n] >= least[f, n]:
+            if s < 0 or (height[f, n] >= least[f, n] and not pressed[f, n]):
                 continue
             moments[:] = 0.0
             _moments(start, joint, at, part, query[n], 1.0, transforms[f], origins[f], turning, below, moments)
             _moments(start, joint, at, part, s, -1.0, transforms[f], origins[f], turning, below, moments)
-            normal = normals[f, s]
-            _add_row(moments, normal[0], normal[1], normal[2], axes[f], height[f, n] - least[f, n], weight, row,
-                     hessian[f], gradient[f])  # fmt: skip
+            _along_direction(moments, normals[f, s, 0], normals[f, s, 1], normals[f, s, 2], axes[f], row)
+            _add_row(row, height[f, n] - least[f, n], weight, hessian[f], gradient[f])
+
+
+@_compiled
+def press(points, query, under, height, least, normals, reach, step,
+          transforms, origins, axes, turning, below, pressed):  # fmt: skip
+    """Sets `pressed`: whether `step` leaves a query point lower than `least`, as far as it is linear. Points that lie
+    higher than `least` by `reach` are left out."""
+    start, joint, at, part = points
+    moments, row = np.zeros((turning.shape[0], 3)), np.empty(3 * turning.shape[0])
+    for f in range(transforms.shape[0]):
+        for n in range(query.shape[0]):
+            s = under[f, n]
+            pressed[f, n] = False
+            if s < 0 or height[f, n] >= least[f, n] + reach:
+                continue
+            moments[:] = 0.0
+            _moments(start, joint, at, part, query[n], 1.0, transforms[f], origins[f], turning, below, moments)
+            _moments(start, joint, at, part, s, -1.0, transforms[f], origins[f], turning, below, moments)
+            _along_direction(moments, normals[f, s, 0], normals[f, s, 1], normals[f, s, 2], axes[f], row)
+            moved = height[f, n]
+            for i in range(row.shape[0]):
+                moved += row[i] * step[f, i]
+            pressed[f, n] = moved < least[f, n]

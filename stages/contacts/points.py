@@ -8,7 +8,7 @@ move the skin by millimetres.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,6 +28,10 @@ class SkinnedPoints:
     def __len__(self) -> int:
         """Number of points."""
         return len(self.start) - 1
+
+    def towards(self, other: SkinnedPoints, share: float) -> SkinnedPoints:
+        """The same points of a body between this one's and the other's."""
+        return replace(self, at=self.at + share * (other.at - self.at))
 
 
 def skinned_vertices(

@@ -5,7 +5,10 @@ Unknown are rotation vectors d of the chain's joints, row by row: joint j's rota
     sum |touch gap|^2 / TOUCH_M^2  +  sum max(0, least - height)^2 / PUSH_M^2      touches, crossing surfaces
     + sum |d / sigma|^2            +  sum |second difference of d|^2 / jerk^2      small, smooth
 
-with d_x no less than `lowest`, by Gauss-Newton: a joint that is as low and would go lower is held there. Each row's
+with d_x no less than `lowest`, by Gauss-Newton: a joint that is as low and would go lower is held there. Where a body
+is known that needs no turning (the driver's), the body grows from that one to the person's own in the first iterations:
+so arms are pushed out on the side where they are, and not through a belly, or another hand, in which they begin. A
+point is pushed if it lies too low, or if the last step was to leave it too low but threw it higher. Each row's
 touches and pushes give a block of J^T J; the second differences join a row to the two rows after it by multiples of the
 identity. So the system is a band matrix, which LAPACK's banded Cholesky solves in a time proportional to the number of
 rows. The blocks are made on every core; the result does not depend on how many there are. Before the first and after
@@ -35,10 +38,15 @@ MARGIN_M = 0.002
 """Surfaces are pushed this much farther than they must be."""
 NEAR_M = 0.12
 """Points farther from any surface are not pushed. Deeper ones find no surface, so it is more than any depth."""
-ITERATIONS = 20
-SEARCH_EVERY, SEARCH_ALWAYS = 3, 10
-"""The nearest surface points are looked for in every third iteration, and from the tenth on in each."""
+ITERATIONS, GROWING = 14, 8
+"""Iterations at most, and those in which the body grows. From a thin child of 1.37 m to a heavy adult of 2.07 m a belly
+grows by 15 mm in each, an arm by 28: less than the thickness of a hand, so nothing jumps through one."""
+SEARCH_EVERY = 3
+"""The nearest surface points are looked for in every third iteration, and in each once the body has grown."""
 LONGEST_STEP_RAD = 0.35
+REACH_M = 0.01
+"""Points that lie higher than they must by this, which is about how far they are from each other, are not expected to
+be pushed next."""
 DONE_RAD = 5e-4
 
 
@@ -69,6 +77,17 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Easy:
+    """The same rows in another body, in which all touches hold and nothing crosses with offsets of 0."""
+
+    person: Person
+    trans: Float[np.ndarray, "frames 3"]
+    first: SkinnedPoints
+    second: SkinnedPoints
+    """The points of `Held` in that body."""
+
+
+@dataclass(frozen=True)
 class Task:
     """One person, some rows, and what must hold in them."""
 
@@ -90,14 +109,26 @@ class Task:
     """Second derivative of an offset that costs as much as a touch that is TOUCH_M apart."""
     lowest: Float[np.ndarray, "frames turning"] | None = None
     """The least turn of each joint about its x axis, radians; None: there is no limit."""
+    grown_from: Easy | None = None
+    """A body that needs no turning; None: there is none."""
+
+    def at(self, share: float) -> Task:
+        """The same task in a body that has grown by `share` from `grown_from` to the person's own."""
+        if self.grown_from is None or share >= 1.0:
+            return self
+        held = replace(self.held, first=self.grown_from.first.towards(self.held.first, share),
+                       second=self.grown_from.second.towards(self.held.second, share))  # fmt: skip
+        trans = self.grown_from.trans + share * (self.trans - self.grown_from.trans)
+        return replace(self, person=self.grown_from.person.towards(self.person, share), held=held, trans=trans)
 
     def of_rows(self, rows: slice) -> Task:
         """The same task for some of the rows."""
+        easy = None if self.grown_from is None else replace(self.grown_from, trans=self.grown_from.trans[rows])
         held = replace(self.held, offset=self.held.offset[rows], weight=self.held.weight[rows])
         least = None if self.least is None else self.least[rows]
         lowest = None if self.lowest is None else self.lowest[rows]
         return replace(self, rotations=self.rotations[rows], trans=self.trans[rows], free=self.free[rows], held=held,
-                       least=least, lowest=lowest)  # fmt: skip
+                       least=least, lowest=lowest, grown_from=easy)  # fmt: skip
 
 
 def turned(task: Task, offsets: Float[np.ndarray, "frames turning 3"]) -> Float[np.ndarray, "frames 55 3 3"]:
@@ -113,59 +144,90 @@ def solve(task: Task) -> Float[np.ndarray, "frames turning 3"]:
 
     frames, cores = len(task.free), usable_cores()
     ends = np.linspace(0, frames, min(cores, frames) + 1).astype(int).tolist()
-    pieces = [slice(*pair) for pair in pairwise(ends)]
-    tasks = [task.of_rows(rows) for rows in pieces]
+    rows = [slice(*pair) for pair in pairwise(ends)]
+    pieces = [Piece(task.of_rows(each)) for each in rows]
+    grows = 1 if task.grown_from is None else GROWING
     offsets: np.ndarray = np.zeros((*task.free.shape, 3))
-    under: list[np.ndarray | None] = [None] * len(pieces)
     with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
         for iteration in range(ITERATIONS):
-            search = repeat(iteration >= SEARCH_ALWAYS or iteration % SEARCH_EVERY == 0)
-            found = list(pool.map(_system, tasks, [offsets[rows] for rows in pieces], under, search))
-            hessian, gradient = np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
-            under = [each[2] for each in found]
+            share = min(1.0, (iteration + 1) / grows)
+            search = iteration >= GROWING or iteration % SEARCH_EVERY == 0
+            at = [offsets[each] for each in rows]
+            found = list(pool.map(Piece.system, pieces, at, repeat(share), repeat(search)))
+            hessian, gradient = (np.concatenate(each) for each in zip(*found, strict=True))
             step = _solve_band(task, hessian, gradient, offsets)
+            list(pool.map(Piece.press, pieces, [step[each] for each in rows]))
             longest = np.linalg.norm(step, axis=-1).max(initial=0.0)
             offsets += step * min(1.0, LONGEST_STEP_RAD / max(longest, 1e-12))
             if task.lowest is not None:
                 offsets[..., 0] = np.maximum(offsets[..., 0], task.lowest)
-            if longest < DONE_RAD:
+            if share == 1.0 and longest < DONE_RAD:
                 break
     return offsets * task.free[..., None]
 
 
-def _system(
-    task: Task, offsets: Float[np.ndarray, "frames turning 3"], under: np.ndarray | None, search: bool = True
-) -> tuple[Float[np.ndarray, "frames unknowns unknowns"], Float[np.ndarray, "frames unknowns"], np.ndarray | None]:
-    """J^T J (lower half) and J^T r of touches and pushes; and the surface points that are `under` the query points."""
-    from stages.contacts.kernels import add_pushes, add_touches
+Joints = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""All transforms; origins; and of the turning joints axes, rows and which joints they move."""
+Pushes = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Skinned points; query points, what is under them, heights and least heights; normals."""
 
-    frames, unknowns = len(offsets), 3 * len(task.chain.joints)
-    hessian, gradient = np.zeros((frames, unknowns, unknowns)), np.zeros((frames, unknowns))
-    transforms = task.person.transforms(turned(task, offsets), task.trans)
-    around = (
-        transforms,
-        task.person.joints(transforms),
-        transforms[:, task.chain.joints, :, :3] @ _right_jacobian(offsets),
-        task.chain.joints,
-        _below(task)[task.chain.joints],
-        hessian,
-        gradient,
-    )
-    held = task.held
-    add_touches(_entries(held.first), _entries(held.second), carried(held, transforms), held.joint,
-                held.weight / TOUCH_M**2, *around)  # fmt: skip
-    if task.least is not None:
-        points, normals = task.person.surface(transforms)
-        if search or under is None:
-            height, under = task.person.heights(points, normals, NEAR_M, under)
-        else:
-            height = task.person.heights_above(points, normals, under, NEAR_M)
-        add_pushes(_entries(task.person.points), task.person.sampling.query, under, height, task.least, PUSH_M**-2,
-                   normals, *around)  # fmt: skip
-    if task.lowest is not None:
-        stopped = (offsets[..., 0] <= task.lowest) & (gradient[:, ::3] > 0)
-        hessian[:, range(0, unknowns, 3), range(0, unknowns, 3)] += stopped / STOPPED_RAD**2
-    return hessian, gradient, under
+
+class Piece:
+    """Some rows of a task while they are solved."""
+
+    def __init__(self, task: Task) -> None:
+        """Nothing is known of the rows yet."""
+        self.task = task
+        self.under: np.ndarray | None = None
+        """The surface point under each query point."""
+        self.pressed = np.zeros(() if task.least is None else task.least.shape, bool)
+        """The query points that the last step was to leave too low."""
+        self.asked: tuple[Pushes, Joints] | None = None
+        """What the kernels were told last."""
+
+    def system(
+        self, offsets: Float[np.ndarray, "frames turning 3"], share: float = 1.0, search: bool = True
+    ) -> tuple[Float[np.ndarray, "frames unknowns unknowns"], Float[np.ndarray, "frames unknowns"]]:
+        """J^T J (lower half) and J^T r of touches and pushes, in the body grown by `share`; `search` looks for the
+        nearest surface points."""
+        from stages.contacts.kernels import add_pushes, add_touches
+
+        task = self.task.at(share)
+        frames, unknowns = len(offsets), 3 * len(task.chain.joints)
+        hessian, gradient = np.zeros((frames, unknowns, unknowns)), np.zeros((frames, unknowns))
+        transforms = task.person.transforms(turned(task, offsets), task.trans)
+        joints = (
+            transforms,
+            task.person.joints(transforms),
+            transforms[:, task.chain.joints, :, :3] @ _right_jacobian(offsets),
+            task.chain.joints,
+            _below(task)[task.chain.joints],
+        )
+        held = task.held
+        add_touches(_entries(held.first), _entries(held.second), carried(held, transforms), held.joint,
+                    held.weight / TOUCH_M**2, *joints, hessian, gradient)  # fmt: skip
+        if task.least is not None:
+            points, normals = task.person.surface(transforms)
+            if search or self.under is None:
+                height, self.under = task.person.heights(points, normals, NEAR_M, self.under)
+            else:
+                height = task.person.heights_above(points, normals, self.under, NEAR_M)
+            query = task.person.sampling.query
+            pushes = _entries(task.person.points), query, self.under, height, task.least, normals
+            add_pushes(*pushes, self.pressed, PUSH_M**-2, *joints, hessian, gradient)
+            self.asked = pushes, joints
+        if task.lowest is not None:
+            stopped = (offsets[..., 0] <= task.lowest) & (gradient[:, ::3] > 0)
+            hessian[:, range(0, unknowns, 3), range(0, unknowns, 3)] += stopped / STOPPED_RAD**2
+        return hessian, gradient
+
+    def press(self, step: Float[np.ndarray, "frames turning 3"]) -> None:
+        """Find the points that are `pressed` by the step that `system` gave."""
+        from stages.contacts.kernels import press
+
+        if self.asked:
+            pushes, joints = self.asked
+            press(*pushes, REACH_M, step.reshape(len(step), -1), *joints, self.pressed)
 
 
 def carried(held: Held, transforms: Float[np.ndarray, "frames 55 3 4"]) -> Float[np.ndarray, "frames touches 3"]:

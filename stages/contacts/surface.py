@@ -23,6 +23,9 @@ SPACING_M = {"finger": 0.005, "palm": 0.008, "face": 0.010, "head": 0.014, "foot
 """Least distance between two points of a piece, in the mean rest pose. Other pieces keep every vertex."""
 QUERY_SPACING_M = (0.010, 0.020)
 """Least distance between the points of hands, and of forearms, whose height above other surfaces is measured."""
+PUSHED_SAG_M = 0.002
+"""A point that is not pushed itself lies no farther than this from the tangent plane of one that is: with 20 mm between
+points alone, the tip of an elbow sank 10 mm into a belly unseen. As much as `solve.MARGIN_M`."""
 MOST_IN_CLUSTER = 48
 
 
@@ -44,9 +47,13 @@ class Sampling:
     """The pairs of `may_touch` whose contacts are listed: left hand to right hand, not right hand to left hand too."""
 
 
-def sample_surface(body: Body) -> Sampling:
-    """The whole surface; hands and forearms touch the rest, the other arm and each other. 30 ms."""
-    return _sampled(body, piece_of_vertices(body), MAY_TOUCH, NAMED)
+def sample_surface(body: Body, sag_m: float = np.inf) -> Sampling:
+    """The whole surface; hands and forearms touch the rest, the other arm and each other. 30 ms.
+
+    sag_m: how far, at most, the surface between query points is out of their tangent planes. A touch is as well found
+    without; what is pushed out of a body needs PUSHED_SAG_M.
+    """
+    return _sampled(body, piece_of_vertices(body), MAY_TOUCH, NAMED, sag_m)
 
 
 def sample_fingertips(body: Body) -> Sampling:
@@ -54,7 +61,7 @@ def sample_fingertips(body: Body) -> Sampling:
     tips = [row for row, name in enumerate(JOINT_NAMES) if name.endswith("3") and not name.startswith("spine")]
     pieces = piece_of_vertices(body)
     pieces[~np.isin(body.weights.argmax(1), tips)] = -1
-    return _sampled(body, pieces, MAY_PINCH, MAY_PINCH)
+    return _sampled(body, pieces, MAY_PINCH, MAY_PINCH, np.inf)
 
 
 def _sampled(
@@ -62,20 +69,22 @@ def _sampled(
     pieces: Int[np.ndarray, "vertices"],
     may_touch: Bool[np.ndarray, "pieces pieces"],
     named: Bool[np.ndarray, "pieces pieces"],
+    sag_m: float,
 ) -> Sampling:
     clusters, of_cluster = [], []
+    normals = vertex_normals(body.v_template, body.faces)
     for number, name in enumerate(PIECES):
-        chosen = _spread(body.v_template, np.flatnonzero(pieces == number), _spacing(name))
+        chosen = _spread(body.v_template, np.flatnonzero(pieces == number), _spacing(name), normals, np.inf)
         for cluster in _split(body.v_template, chosen):
             clusters.append(cluster)
             of_cluster.append(number)
     vertices = np.concatenate(clusters)
     piece = np.repeat(of_cluster, [len(each) for each in clusters])
-    query = [
-        rows[_spread(body.v_template[vertices[rows]], np.arange(len(rows)), _query_spacing(PIECES[number]))]
-        for number in np.flatnonzero(may_touch.any(1))
-        if len(rows := np.flatnonzero(piece == number))
-    ]
+    query = []
+    for number in np.flatnonzero(may_touch.any(1)):
+        rows = np.flatnonzero(piece == number)
+        places, along = body.v_template[vertices[rows]], normals[vertices[rows]]
+        query.append(rows[_spread(places, np.arange(len(rows)), _query_spacing(PIECES[number]), along, sag_m)])
     first = np.concatenate([[0], np.cumsum([len(each) for each in clusters])])
     return Sampling(
         vertices,
@@ -97,19 +106,25 @@ def _spacing(piece: str) -> float:
     return SPACING_M.get("finger" if name in FINGERS else name, 0.0)
 
 
-def _spread(places: np.ndarray, candidates: Int[np.ndarray, "candidates"], spacing: float) -> Int[np.ndarray, "kept"]:
-    """The candidates in order, without those nearer than `spacing` to one that was kept."""
+def _spread(
+    places: np.ndarray, candidates: Int[np.ndarray, "candidates"], spacing: float, normals: np.ndarray, sag_m: float
+) -> Int[np.ndarray, "kept"]:
+    """The candidates in order, without those nearer than `spacing` to one that was kept and within `sag_m` of its
+    tangent plane."""
     if spacing == 0.0:
         return candidates
     from scipy.spatial import KDTree
 
-    near = KDTree(places[candidates]).query_ball_point(places[candidates], spacing)
+    at = places[candidates]
+    near = KDTree(at).query_ball_point(at, spacing)
     free = np.ones(len(candidates), bool)
     kept = []
-    for row, others in enumerate(near):
+    for row, found in enumerate(near):
         if free[row]:
             kept.append(row)
-            free[others] = False
+            others = np.array(found)
+            out = np.abs((at[others] - at[row]) @ normals[candidates[row]])
+            free[others[out <= sag_m]] = False
     return candidates[kept]
 
 
@@ -142,6 +157,17 @@ class Person:
         points = skinned_vertices(body.sparse_weights, template, sampling.vertices)
         rest_joints = (body.J_regressor @ template).astype(np.float64)
         return Person(body, template, rest_joints, sampling, points, normals)
+
+    def towards(self, other: Person, share: float) -> Person:
+        """A person whose rest shape lies between this one's and the other's; the other's template."""
+        return Person(
+            self.body,
+            other.template,
+            self.rest_joints + share * (other.rest_joints - self.rest_joints),
+            self.sampling,
+            self.points.towards(other.points, share),
+            self.rest_normals + share * (other.rest_normals - self.rest_normals),
+        )
 
     def transforms(
         self, rotations: Float[np.ndarray, "frames 55 3 3"], trans: Float[np.ndarray, "frames 3"]
