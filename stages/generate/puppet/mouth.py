@@ -19,8 +19,8 @@ COLOURED = 0.15
 OPEN_SHARE = 0.04
 """Gap between the lips, as a share of the face's width, from which the mouth counts as open in the photo."""
 LOWER_SHOWN_M, UPPER_SHOWN_M, UPPER_SHOWN_SHARE = 0.003, 0.004, 0.2
-"""The lower teeth stand at most the first above the lower lip; the upper ones come down from behind the upper lip by the
-third, as a share of the gap, at most by the second."""
+"""The lower teeth stand at most the first above the lower lip; the upper ones come down from behind the upper lip by
+the third, as a share of the gap, at most by the second."""
 
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 """MediaPipe's ring along the inside of the lips."""
