@@ -125,7 +125,8 @@ def _hands_by_colour(
     bare = trunk & skin
     neck = _touching(bare | (out == list(LAYERS).index("head")), face)
     found |= bare & near & ~neck
-    found |= _small(trunk & ~cloth, (CUFF_CM * cm) ** 2, near)
+    hands = on_hand | (np.isin(out, limbs.hands) & person) | (bare & near & ~neck)
+    found |= _small(trunk & ~cloth, (CUFF_CM * cm) ** 2, dilate(hands, CUFF_CM * cm))
     found &= dilate(erode(found, EDGE_CM * cm), EDGE_CM * cm)
     out[found] = _nearest(limbs.mesh, on_hand)[found]
     return out
