@@ -120,6 +120,26 @@ def test_a_driver_who_keeps_the_arms_crossed_gets_the_photos_sleeves(folded: Fol
     assert decibels(next(draw_frames(puppet, exact)), folded.photo, person) > 30
 
 
+def test_pieces_of_a_hand_do_not_leave_with_an_arm_that_opens(folded: Folded, body: Body) -> None:
+    """The sheet of a folded arm's hand is not drawn once the arm is elsewhere, though the hand itself is held alike.
+
+    The sheet of the right hand is painted green, and the arm is lifted by 30 degrees in the picture's plane.
+    """
+    config = PuppetConfig(framing="drive", size=384)
+    aside = posed(folded.reference, {"right_shoulder": (0.33, 1.15, 0.45)})
+    puppet, exact, _ = make_puppet(folded.photo, folded.reference, aside, body, folded.landmarks, config)
+    for layer in puppet.layers:
+        if layer.name == "right_hand":
+            layer.texture[..., :3] = (0, 255, 0)
+            break
+    else:
+        pytest.fail("the photo shows no right hand")
+    kept = next(draw_frames(puppet, replace(exact, poses=folded.reference.poses)))
+    moved = next(draw_frames(puppet, exact))
+    assert (np.abs(kept.astype(int) - (0, 255, 0)).max(-1) < 40).sum() > 100
+    assert (np.abs(moved.astype(int) - (0, 255, 0)).max(-1) < 40).sum() == 0
+
+
 def test_only_moving_arms_in_sleeves_before_the_trunk_are_crossed(folded: Folded, body: Body, tmp_path: Path) -> None:
     """Both folded arms; not one that keeps its place, not arms that hang down, and not bare arms, which have edges."""
     view, alpha, face = seen(folded, body)

@@ -202,7 +202,10 @@ def own_colours(
 
 
 def arm_change(name: str, now: Float[np.ndarray, "55 3 4"], photo: Float[np.ndarray, "55 3 4"]) -> float:
-    """Angle (radians) by which an upper arm or forearm is turned from where the photo shows it, seen from the chest."""
+    """Angle (radians) by which an upper arm or forearm is turned from where the photo shows it, seen from the chest.
+
+    name: the layer of the arm, or of its hand.
+    """
     side, chest = name.split("_")[0], JOINT_NAMES.index("spine3")
     joints = [JOINT_NAMES.index(f"{side}_{joint}") for joint in ("shoulder", "elbow")]
     turns = [frame[chest, :, :3].T @ frame[joints, :, :3] for frame in (now, photo)]

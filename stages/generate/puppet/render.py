@@ -74,8 +74,10 @@ def draw_frame(
     boxes[0], bias[0] = _box(points, puppet.size), BIAS_M["underlay"]
     sheets = {}
     for name, faces in {**puppet.hands, **puppet.arms}.items():
-        change = arm_change if name in puppet.arms else pose_change
-        sheets[name], mesh = sheet_and_mesh_opacity(change(name, transforms, puppet.photo_transforms))
+        change = pose_change(name, transforms, puppet.photo_transforms) if name in puppet.hands else 0.0
+        if name.replace("hand", "arm") in puppet.arms:  # what was told to be its hand may be only pieces of one
+            change = max(change, arm_change(name, transforms, puppet.photo_transforms))
+        sheets[name], mesh = sheet_and_mesh_opacity(change)
         if not any(layer.name == name for layer in puppet.layers):
             mesh = 1.0
         _draw_body(puppet, faces, points, fill, mesh, colour[1], depth[1], puppet.own_colours.get(name))
