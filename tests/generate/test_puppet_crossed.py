@@ -13,16 +13,25 @@ from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, pose_motion
 from stages.generate.puppet.build import build_puppet, canvas_matte, label_parts, landmarks_on_canvas
 from stages.generate.puppet.config import PuppetConfig
-from stages.generate.puppet.crossed import arm_change, crossing_arms, label_crossed, own_colours, unlike_each
+from stages.generate.puppet.crossed import (
+    arm_change,
+    crossing_arms,
+    label_crossed,
+    own_colours,
+    side_under,
+    unlike_each,
+)
 from stages.generate.puppet.face import face_area
 from stages.generate.puppet.generate import detect_face, draw_frames, make_puppet
+from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.parts import LAYERS, label_pixels
 from stages.generate.puppet.texture import unlike
-from stages.generate.puppet.view import View, make_rig, make_view
+from stages.generate.puppet.view import View, make_rig, make_view, vertex_normals
 from stages.people.clips import draw_frames as draw_people
 from stages.people.clips import make_person
 from stages.people.config import PeopleConfig
 from stages.people.looks import Cloth
+from stages.raster.masks import dilate
 from stages.raster.rasterizer import rasterizer
 from stages.video.png import write_png
 
@@ -184,6 +193,39 @@ def test_a_wide_sleeve_beside_a_slim_body_is_no_part_of_the_trunk(folded: Folded
     beside = np.isin(after, arms) & ~covered & (alpha > 0.5)
     assert beside.sum() > 500
     assert np.isin(given, arms)[beside].mean() > 0.9
+
+
+def test_a_jacket_is_as_wide_behind_the_arms_as_above_and_below(folded: Folded, body: Body) -> None:
+    """Cloth that stands 4 cm beside the trunk is continued there under a band of arms; tight cloth is not widened."""
+    view, _, _ = seen(folded, body)
+    torso, arm = list(LAYERS).index("torso"), list(LAYERS).index("left_arm")
+    faces = body.faces[np.all(body.part_vertices("torso")[body.faces], 1)]
+    height, width = view.photo.shape[:2]
+    trunk = rasterizer("numba")(view.points, faces, width, height).face >= 0
+    view.fragments.face[~trunk] = -1
+    jacket = dilate(trunk, 4 * view.centimetre_px)
+    rows = np.flatnonzero(trunk.any(1))
+    band = slice(int(np.quantile(rows, 0.5)), int(np.quantile(rows, 0.65)))
+    labels = np.full(trunk.shape, torso)
+    labels[band] = arm
+    wide = side_under(view, jacket.astype(np.float32), labels, trunk)
+    missing = jacket[band] & ~trunk[band]
+    assert missing.sum() > 300
+    assert wide[band][missing].mean() > 0.8
+    assert not (side_under(view, trunk.astype(np.float32), labels, trunk) & ~trunk).any()
+
+
+def test_a_folded_arm_is_widened_evenly(folded: Folded, body: Body) -> None:
+    """From shoulder to wrist the mesh moves by one length along its normals, as far as the sleeve's usual outline."""
+    even = frozenset({"left_arm", "right_arm"})
+    view, alpha, face = seen(folded, body)
+    before = view.rig.template.copy()
+    labels, _ = label_parts(view, alpha, (True, True), face, even)
+    fit_girth(view, alpha, labels, even)
+    moved = ((view.rig.template - before) * vertex_normals(before, body.faces)).sum(1)
+    arms = body.part_vertices("left_arm", "right_arm") & (np.abs(before[:, 0]) > 0.25) & (np.abs(before[:, 0]) < 0.6)
+    assert np.median(moved[arms]) > 0.008
+    assert np.ptp(moved[arms]) < 0.001
 
 
 def test_an_arms_own_colours_hold_nothing_of_hands_and_background(folded: Folded, body: Body) -> None:
