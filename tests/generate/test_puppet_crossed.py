@@ -149,6 +149,16 @@ def test_pieces_of_a_hand_do_not_leave_with_an_arm_that_opens(folded: Folded, bo
     assert (np.abs(moved.astype(int) - (0, 255, 0)).max(-1) < 40).sum() == 0
 
 
+def test_a_folded_arm_that_opens_has_a_hand(folded: Folded, body: Body) -> None:
+    """Also where neither the photo nor the motion shows the hand: a sleeve does not end without one."""
+    unseen = [
+        replace(each, valid=each.valid & [True, True, False, False]) for each in (folded.reference, folded.target)
+    ]
+    config = PuppetConfig(framing="drive", size=384)
+    puppet, _, _ = make_puppet(folded.photo, *unseen, body, folded.landmarks, config)
+    assert set(puppet.hands) == {"left_hand", "right_hand"}
+
+
 def test_only_moving_arms_in_sleeves_before_the_trunk_are_crossed(folded: Folded, body: Body, tmp_path: Path) -> None:
     """Both folded arms; not one that keeps its place, not arms that hang down, and not bare arms, which have edges."""
     view, alpha, face = seen(folded, body)
@@ -232,7 +242,7 @@ def test_an_arms_own_colours_hold_nothing_of_hands_and_background(folded: Folded
     """The colours that the sleeve's mesh is drawn with are those of the suit, everywhere in the picture."""
     view, alpha, face = seen(folded, body)
     labels, _ = label_parts(view, alpha, (True, True), face, frozenset({"left_arm", "right_arm"}))
-    colours = own_colours(view, view.photo, alpha, labels, "left_arm")
+    colours = own_colours(view, view.photo, alpha, labels, "arm")
     assert (colours.max(-1) < 90).mean() > 0.98
     assert (view.photo.max(-1) < 90).mean() < 0.5
 

@@ -98,7 +98,7 @@ def build_puppet(
     progress("preparing the photo", 6, STEPS)
     underlay, meshes = body_triangles(body)
     arms = {name: body.faces[body.part_vertices(name)[body.faces].any(1)].astype(np.int32) for name in sorted(crossing)}
-    parts = [name for arm in sorted(crossing) for name in (arm, arm.replace("arm", "hand"))]
+    own = {kind: own_colours(view, solid, alpha, labels, kind) for kind in ("arm", "hand") if crossing}
     backdrop = make_backdrop(photo, view, plate, hole, np.where(thin, 1.0, alpha), size)
     return Puppet(
         rig,
@@ -109,7 +109,7 @@ def build_puppet(
         view.transforms,
         paint,
         solid,
-        {name: own_colours(view, solid, alpha, labels, name) for name in parts},
+        {arm.replace("arm", kind): own[kind] for arm in arms for kind in own},
         layers,
         face,
         backdrop,

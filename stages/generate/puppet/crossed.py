@@ -187,13 +187,13 @@ def own_colours(
     colours: UInt8[np.ndarray, "height width 3"],
     alpha: Float[np.ndarray, "height width"],
     labels: Int[np.ndarray, "height width"],
-    name: str,
+    kind: str,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The colours with only one of LAYERS and its mirror image in them; elsewhere that of the nearest such pixel.
+    """The colours with only both arms ("arm") or both hands ("hand") in them; elsewhere that of the nearest such pixel.
 
     Between a vertex that is seen and one that is not, the mesh would show what lies between them in the photo.
     """
-    rows = [row for row, other in enumerate(LAYERS) if other.split("_")[-1] == name.split("_")[-1]]
+    rows = [row for row, name in enumerate(LAYERS) if name.endswith(kind)]
     own = erode(np.isin(labels, rows) & (alpha > 0.9), 0.2 * view.centimetre_px)
     if own.sum() < FEWEST:
         return colours
