@@ -151,11 +151,10 @@ def test_pieces_of_a_hand_do_not_leave_with_an_arm_that_opens(folded: Folded, bo
 
 def test_a_folded_arm_that_opens_has_a_hand(folded: Folded, body: Body) -> None:
     """Also where neither the photo nor the motion shows the hand: a sleeve does not end without one."""
-    unseen = [
-        replace(each, valid=each.valid & [True, True, False, False]) for each in (folded.reference, folded.target)
-    ]
+    unseen = np.array([[True, True, False, False]])
+    reference, target = replace(folded.reference, valid=unseen), replace(folded.target, valid=unseen)
     config = PuppetConfig(framing="drive", size=384)
-    puppet, _, _ = make_puppet(folded.photo, *unseen, body, folded.landmarks, config)
+    puppet, _, _ = make_puppet(folded.photo, reference, target, body, folded.landmarks, config)
     assert set(puppet.hands) == {"left_hand", "right_hand"}
 
 
