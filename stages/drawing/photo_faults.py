@@ -57,7 +57,7 @@ def photo_faults(reference: Motion, body: Body) -> list[str]:
     if face >= FACE_COVERED:
         faults.append(f"a hand or arm covers {100 * face:.0f} % of the face")
     if trunk >= TRUNK_COVERED:
-        faults.append(f"arms cross the trunk ({100 * trunk:.0f} % of it)")
+        faults.append(f"arms cross the trunk ({100 * trunk:.0f} % of it): moved arms will be guessed")
     for side in SIDES:
         if not reference.valid_part(f"{side}_hand")[0] and wrist_in_picture(posed.joints[0], reference, side):
             faults.append(f"{side} hand hidden")

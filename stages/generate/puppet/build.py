@@ -12,6 +12,7 @@ from stages.detect.matte import person_matte
 from stages.errors import InputError
 from stages.generate.puppet.background import Backdrop, fill_hole
 from stages.generate.puppet.config import PuppetConfig
+from stages.generate.puppet.crossed import crossing_arms, label_crossed, own_colours
 from stages.generate.puppet.face import build_face, cut_mouth_and_eyes, face_area, shrink_cavity, snap_to_landmarks
 from stages.generate.puppet.framing import drawn_size, result_size
 from stages.generate.puppet.girth import fit_girth
@@ -70,8 +71,9 @@ def build_puppet(
     oval = face_area(view, points)
     separate_hands = hands[0] or "left_arm" in moving, hands[1] or "right_arm" in moving
     alpha = canvas_matte(view, oval)
+    crossing = crossing_arms(view, alpha, oval, moving)
     if config.fit_girth:
-        fit_girth(view, alpha, label_parts(view, alpha, separate_hands, oval)[0])
+        fit_girth(view, alpha, label_parts(view, alpha, separate_hands, oval, crossing)[0], crossing)
     progress("preparing the photo", 2, STEPS)
     solid = solid_colours(view.photo, alpha, max(1.5, 0.35 * view.centimetre_px))
     thin = thin_things(view.crop(view.photo), view.crop(alpha), view.centimetre_px)
@@ -80,13 +82,13 @@ def build_puppet(
     plate = fill_hole(view.crop(view.photo), view.crop(hole), person_matte(view.crop(view.photo)) < OTHER_PERSON)
     colours = foreground_colours(view.photo, alpha, view.extend(plate), solid)
     progress("preparing the photo", 3, STEPS)
-    labels, hair = label_parts(view, alpha, separate_hands, oval)
+    labels, hair = label_parts(view, alpha, separate_hands, oval, crossing)
     paint = paint_mesh(view, solid, alpha, labels, visible_layers(view, alpha, hands), points)
     progress("preparing the photo", 4, STEPS)
     layers = [
         layer
         for name in LAYERS
-        if (layer := build_layer(view, name, alpha, labels, colours, step, moving, oval, hair)) is not None
+        if (layer := build_layer(view, name, alpha, labels, colours, step, moving, oval, hair, crossing)) is not None
     ]
     progress("preparing the photo", 5, STEPS)
     face = build_face(view, paint, solid, points)
@@ -95,15 +97,19 @@ def build_puppet(
             cut_mouth_and_eyes(view, layer)
     progress("preparing the photo", 6, STEPS)
     underlay, meshes = body_triangles(body)
+    arms = {name: body.faces[body.part_vertices(name)[body.faces].any(1)].astype(np.int32) for name in sorted(crossing)}
+    own = {kind: own_colours(view, solid, alpha, labels, kind) for kind in ("arm", "hand") if crossing}
     backdrop = make_backdrop(photo, view, plate, hole, np.where(thin, 1.0, alpha), size)
     return Puppet(
         rig,
         underlay,
         meshes,
+        arms,
         outside_matte(view, alpha),
         view.transforms,
         paint,
         solid,
+        {arm.replace("arm", kind): own[kind] for arm in arms for kind in own},
         layers,
         face,
         backdrop,
@@ -113,10 +119,16 @@ def build_puppet(
 
 
 def label_parts(
-    view: View, alpha: np.ndarray, hands: tuple[bool, bool], face: np.ndarray
+    view: View,
+    alpha: np.ndarray,
+    hands: tuple[bool, bool],
+    face: np.ndarray,
+    crossing: frozenset[str] = frozenset(),
 ) -> tuple[Int[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
     """The part of every pixel, as `label_pixels`, and the hair that hangs over other parts and belongs to the head."""
     labels = label_pixels(view, alpha, hands, face)
+    if crossing:
+        labels = label_crossed(view, alpha, labels, crossing, face)
     hair = hanging_hair(view, alpha, labels, face)
     return np.where(hair, list(LAYERS).index("head"), labels), hair
 

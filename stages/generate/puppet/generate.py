@@ -179,10 +179,11 @@ def remove_guessed_parts(puppet: Puppet, reference: Motion, target: Motion, conf
     """Remove parts of the puppet that are guesses of the fit.
 
     These are hands that are visible neither in the photo nor in the motion, and vertices outside the person in the
-    photo on limbs that the motion does not move.
+    photo on limbs that the motion does not move. A folded arm that opens keeps its hand.
     """
     for name in list(puppet.hands):
-        if not reference.valid_part(name)[0] and target.valid_part(name).mean() < 0.1:
+        folded = name.replace("hand", "arm") in puppet.arms
+        if not folded and not reference.valid_part(name)[0] and target.valid_part(name).mean() < 0.1:
             del puppet.hands[name]
     driven = driven_parts(reference, target, puppet.rig.body, config)
     still = [f"{side}_arm" for side, moves in driven.arms.items() if not moves]

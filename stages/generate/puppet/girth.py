@@ -20,19 +20,31 @@ STEP_M = 0.0025
 KERNEL_M = 0.05
 
 
-def fit_girth(view: View, alpha: Float[np.ndarray, "height width"], labels: Int[np.ndarray, "height width"]) -> None:
-    """Change `view.rig.template` so that the outline of the body follows the matte; then pull in the rest."""
+def fit_girth(
+    view: View,
+    alpha: Float[np.ndarray, "height width"],
+    labels: Int[np.ndarray, "height width"],
+    even: frozenset[str] = frozenset(),
+) -> None:
+    """Change `view.rig.template` so that the outline of the body follows the matte; then pull in the rest.
+
+    even: arms that are widened evenly, as far as the usual place of their outline is. Of an arm before the trunk little
+    of the outline is seen, and folds at a bent elbow would stay as knots.
+    """
     body = view.rig.body
     soft = body.part_vertices("torso", "left_arm", "right_arm", "left_leg", "right_leg")
     offset, trust = outline_offsets(view, alpha, labels)
     known = soft & (trust > 0)
     if known.sum() > 20:
         spread = _spread(view.rig.template, known, offset, trust)
+        arms = body.part_vertices(*even) if even else np.zeros(len(soft), bool)
+        if (arms & known).any():
+            spread[arms] = _weighted_median(offset[arms & known], trust[arms & known])
         spread *= _fade_near(view.rig.template, ~soft, 0.03) * soft
         view.rig.template += spread[:, None] * vertex_normals(view.rig.template, body.faces)
         pose_view(view)
     for _ in range(2):
-        pull_inside(view, alpha)
+        pull_inside(view, alpha, even)
 
 
 def outline_offsets(view: View, alpha: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,8 +102,14 @@ def _fade_near(rest: np.ndarray, others: Bool[np.ndarray, "vertices"], reach: fl
     return smoothstep(0.0, reach, KDTree(rest[others]).query(rest)[0])
 
 
-def pull_inside(view: View, alpha: np.ndarray) -> None:
-    """Move vertices that project outside the matte to its nearest point, except hands and feet."""
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
+
+
+def pull_inside(view: View, alpha: np.ndarray, still: frozenset[str] = frozenset()) -> None:
+    """Move vertices that project outside the matte to its nearest point, except hands, feet and `still` parts."""
     from scipy.spatial import KDTree
 
     body = view.rig.body
@@ -103,7 +121,7 @@ def pull_inside(view: View, alpha: np.ndarray) -> None:
     x, y = view.points[:, 0].astype(int), view.points[:, 1].astype(int)
     framed = (x >= 0) & (y >= 0) & (x < width) & (y < height)
     x, y = x.clip(0, width - 1), y.clip(0, height - 1)
-    fixed = body.part_vertices("left_hand", "right_hand", "left_foot", "right_foot")
+    fixed = body.part_vertices("left_hand", "right_hand", "left_foot", "right_foot", *still)
     shift = np.where((framed & ~fixed)[:, None], np.stack([columns, rows], -1)[y, x] + 0.5 - view.points[:, :2], 0.0)
     shift *= (distance[y, x] > 0)[:, None]
     metres = np.zeros((len(shift), 3))

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from stages.compiled import njit
+from stages.generate.puppet.crossed import side_under
 from stages.generate.puppet.draw import skin_points
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
@@ -27,7 +28,11 @@ NECK = 12
 """Number of the neck joint."""
 CONTINUED = ("torso", "head", "left_leg", "right_leg")
 """Sheets that are continued under what covers them in the photo."""
-STRIP_CM = 1.5
+STRIP_CM, SLEEVE_STRIP_CM = 1.5, 0.6
+"""Width of the strip beside what covers a sheet, which may hold its colour or shadow; the second beside a sleeve that
+was told from hands and cuffs by its colour."""
+SEAM_PX = 3.0
+"""Beside the mesh two sheets share this many pixels on each side of their border."""
 RIM_CM = 2.5
 """Width of the neck's rim under the chin: it is the trunk's, not the head's."""
 NEAREST_M = 0.002
@@ -77,20 +82,22 @@ def build_layer(
     moving: frozenset[str] = frozenset(),
     face: Bool[np.ndarray, "height width"] | None = None,
     hair: Bool[np.ndarray, "height width"] | None = None,
+    crossing: frozenset[str] = frozenset(),
 ) -> Layer | None:
     """The sheet of one of LAYERS, or None if it is not visible in the photo.
 
     moving: layers that will leave their place. A strip beside them is left out, because it may contain their colour.
     face: pixels of the face. Only the head's sheet shows them: a chin on the neck's sheet would stay behind.
     hair: pixels of hair that hangs over other parts. Under it, and under moving arms, a sheet is continued with its own
-    patches.
+    patches. crossing: the moving arms that cross the trunk in the photo (`crossing_arms`).
     """
     row = list(LAYERS).index(name)
     faces = view.rig.body.faces[layer_of_face(view) == row]
     height, width = alpha.shape
     own = rasterizer("numba")(view.points, faces, width, height)
     covered = own.face >= 0
-    mask = _sheet_mask(view, labels == row, own.depth, covered)
+    still = ~np.isin(labels, [list(LAYERS).index(part) for part in moving - {name}])
+    mask = _sheet_mask(view, labels == row, own.depth, covered, still)
     if face is not None and name == "torso":
         colours = _continue_under_face(view, colours, labels == row, face)
         mask |= dilate(labels == row, RIM_CM * view.centimetre_px) & face  # a chin that rises shows more neck
@@ -98,17 +105,20 @@ def build_layer(
         nearest = covered & (own.depth <= view.fragments.depth + NEAREST_M)
         mask &= (labels == row) | nearest | ~dilate(face, RIM_CM * view.centimetre_px)
     if name != "head":
-        mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving)
+        mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving, crossing)
     covering = moving if name != "head" else frozenset(part for part in moving if part.endswith("hand"))
     if name in CONTINUED:
-        under = covered & np.isin(labels, [list(LAYERS).index(part) for part in covering])
-        under |= dilate(under, STRIP_CM * view.centimetre_px) & (labels == row)
+        place = covered | side_under(view, alpha, labels, covered) if crossing and name == "torso" else covered
+        under = np.zeros(labels.shape, bool)
+        for part in covering:
+            over = place & (labels == list(LAYERS).index(part))
+            under |= over | (dilate(over, _strip_px(view, part, crossing)) & (labels == row))
         if hair is not None and name != "head":
             under |= hair & covered
         if face is not None:
             under &= ~face
         colours = _continue_under(colours, under, (labels == row) & (alpha > 0.97))
-        mask |= under & covered
+        mask |= under & place
     opacity = alpha * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)
     if covered.sum() < 40 or (opacity > 0.5).sum() < 40:
         return None
@@ -213,25 +223,36 @@ def _hang(
 
 
 def _sheet_mask(
-    view: View, own: np.ndarray, depth: np.ndarray, covered: np.ndarray
+    view: View, own: np.ndarray, depth: np.ndarray, covered: np.ndarray, still: np.ndarray
 ) -> Bool[np.ndarray, "height width"]:
-    """Pixels of the part, and a border of its neighbours' pixels where both surfaces meet."""
+    """Pixels of the part, and a border of its neighbours' pixels where both surfaces meet.
+
+    Beside the mesh, in wide trousers or a skirt, the border is narrow: it only keeps two sheets from parting. There
+    it is taken from `still` pixels only, those of parts that keep their place.
+    """
     visible = view.fragments.depth
     near = covered & (depth < np.where(np.isfinite(visible), visible, 1e3) + OVERLAP_M)
-    return own | (dilate(own, max(2.0, 0.011 * max(view.size))) & near)
+    beside = dilate(own, SEAM_PX) & ~np.isfinite(visible) & still
+    return own | (dilate(own, max(2.0, 0.011 * max(view.size))) & near) | beside
 
 
 def _beside_moving_parts(
-    view: View, labels: np.ndarray, row: int, depth: np.ndarray, covered: np.ndarray, moving: frozenset[str]
-) -> Bool[np.ndarray, "height width"]:
-    """Pixels within STRIP_CM of another, moving part that hides the sheet's own surface by more than OVERLAP_M."""
+    view: View, labels: np.ndarray, row: int, depth: np.ndarray, covered: np.ndarray, moving: frozenset[str],
+    crossing: frozenset[str],
+) -> Bool[np.ndarray, "height width"]:  # fmt: skip
+    """The strip beside another, moving part that hides the sheet's own surface by more than OVERLAP_M."""
     out = np.zeros(labels.shape, bool)
     visible = view.fragments.depth
     nearer = covered & (depth > np.where(np.isfinite(visible), visible, 1e3) + OVERLAP_M)
     for other, name in enumerate(LAYERS):
         if other != row and name in moving:
-            out |= dilate((labels == other) & nearer, STRIP_CM * view.centimetre_px)
+            out |= dilate((labels == other) & nearer, _strip_px(view, name, crossing))
     return out
+
+
+def _strip_px(view: View, cover: str, crossing: frozenset[str]) -> float:
+    """Width of the strip beside what covers a sheet, pixels."""
+    return (SLEEVE_STRIP_CM if cover in crossing else STRIP_CM) * view.centimetre_px
 
 
 def _lattice(opacity: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:

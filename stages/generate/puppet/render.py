@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from stages.body.camera import project
 from stages.generate.puppet.background import Backdrop
 from stages.generate.puppet.compose import composite_over, merge_layers
+from stages.generate.puppet.crossed import arm_change
 from stages.generate.puppet.draw import draw_grid, draw_mesh, skin_points
 from stages.generate.puppet.face import Face
 from stages.generate.puppet.hands import pose_change, sheet_and_mesh_opacity
@@ -32,11 +33,15 @@ class Puppet:
     underlay: Int[np.ndarray, "faces 3"]
     hands: dict[str, Int[np.ndarray, "_ 3"]]
     """Triangles of each hand's mesh; a hand visible neither in the photo nor in the motion is missing."""
+    arms: dict[str, Int[np.ndarray, "_ 3"]]
+    """Triangles of each arm that crosses the trunk in the photo: its sheet is drawn while it is held there."""
     outside_matte: Bool[np.ndarray, "vertices"]
     """Vertices that lie clearly outside the person in the photo."""
     photo_transforms: Float[np.ndarray, "55 3 4"]
     paint: Paint
     colours: UInt8[np.ndarray, "height width 3"]
+    own_colours: dict[str, UInt8[np.ndarray, "height width 3"]]
+    """The colours for the mesh of these parts, with nothing of other parts in them."""
     layers: list[Layer]
     face: Face
     backdrop: Backdrop
@@ -68,11 +73,14 @@ def draw_frame(
     _draw_body(puppet, puppet.underlay, points, fill, 1.0, colour[0], depth[0])
     boxes[0], bias[0] = _box(points, puppet.size), BIAS_M["underlay"]
     sheets = {}
-    for name, faces in puppet.hands.items():
-        sheets[name], mesh = sheet_and_mesh_opacity(pose_change(name, transforms, puppet.photo_transforms))
+    for name, faces in {**puppet.hands, **puppet.arms}.items():
+        change = pose_change(name, transforms, puppet.photo_transforms) if name in puppet.hands else 0.0
+        if name.replace("hand", "arm") in puppet.arms:  # what was told to be its hand may be only pieces of one
+            change = max(change, arm_change(name, transforms, puppet.photo_transforms))
+        sheets[name], mesh = sheet_and_mesh_opacity(change)
         if not any(layer.name == name for layer in puppet.layers):
             mesh = 1.0
-        _draw_body(puppet, faces, points, fill, mesh, colour[1], depth[1])
+        _draw_body(puppet, faces, points, fill, mesh, colour[1], depth[1], puppet.own_colours.get(name))
     boxes[1], bias[1] = _box(points, puppet.size), BIAS_M["hands"]
     for row, layer in enumerate(puppet.layers, start=2):
         bias[row] = BIAS_M.get(layer.name, 0.0)
@@ -111,11 +119,12 @@ def _buffers(puppet: Puppet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 def _draw_body(
     puppet: Puppet, faces: np.ndarray, points: np.ndarray, fill: np.ndarray, opacity: float, colour: np.ndarray,
-    depth: np.ndarray,
+    depth: np.ndarray, own_colours: np.ndarray | None = None,
 ) -> None:  # fmt: skip
     paint = puppet.paint
     alpha = np.full(len(points), opacity, np.float32)
-    draw_mesh(points, faces, paint.uv, paint.uv_mirror, paint.share, fill, alpha, True, puppet.colours, colour, depth)
+    colours = puppet.colours if own_colours is None else own_colours
+    draw_mesh(points, faces, paint.uv, paint.uv_mirror, paint.share, fill, alpha, True, colours, colour, depth)
 
 
 def _draw_layer(
