@@ -91,3 +91,18 @@ def test_specks_of_a_part_are_given_to_what_surrounds_them() -> None:
     assert (found[80:83, 80:83] == torso).all()
     assert (found[10:40, 10:40] == arm).all()
     assert (found[60:70, 10:40] == arm).all()
+
+
+def test_brown_arms_beside_brown_hair_are_no_hair(astronaut: Astronaut) -> None:
+    """Bare arms nearly as brown as the tresses that touch them stay arms, though the dark dress is far larger."""
+    view, alpha, labels, face = painted(astronaut, tresses=True)
+    hair = np.all(view.photo == HAIR, -1) & (labels != list(LAYERS).index("head")) & (alpha > 0.9)
+    centre, cm = view.points[view.rig.body.sets["face_skin"], :2].mean(0), view.centimetre_px
+    y, x = np.mgrid[: labels.shape[0], : labels.shape[1]]
+    arm = (np.abs(np.abs(x - centre[0]) - 17 * cm) < 4 * cm) & (y > centre[1] + 14 * cm) & ~hair
+    labels[arm] = list(LAYERS).index("left_arm")
+    alpha[arm] = 1.0
+    view.photo[arm] = (128, 72, 36)
+    found = hanging_hair(view, alpha, labels, face)
+    assert found[hair].mean() > 0.9
+    assert found[arm].mean() < 0.1
