@@ -76,7 +76,7 @@ def test_light_from_the_left_is_found_on_the_face(astronaut: Astronaut) -> None:
     x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
     front = np.flatnonzero(view.rig.body.sets["face_skin"] & (facing(view) > 0.1))
     normal[y[front], x[front]] = view.normals[front]
-    _, rows, columns = nearest_marked(np.abs(normal).any(-1))
+    _, rows, columns = nearest_marked(np.asarray(np.abs(normal).any(-1)))
     shade = 0.75 + normal[rows, columns] @ np.array([-0.25, 0.0, -0.25])
     colours = np.clip(skin * shade[..., None], 0, 255).astype(np.uint8)
     lit, light = lit_skin(view, colours, (facing(view) > 0.1).astype(float))
@@ -251,8 +251,8 @@ def test_a_short_sleeve_and_the_bare_arm_below_it_are_not_mixed(astronaut: Astro
 
 
 def test_a_held_phone_is_not_painted_on_the_hand(astronaut: Astronaut) -> None:
-    """Of a hand with a few grey vertices these are unseen; one that is a third phone beside a bare one is unseen; gloves
-    are kept."""
+    """Of a hand with a few blue vertices these are unseen; one that is a third blue beside a bare one is unseen whole;
+    gloves are kept."""
     view = _View(astronaut.puppet.rig.body)
     left, right = (np.flatnonzero(view.rig.body.part_vertices(f"{side}_hand")) for side in ("left", "right"))
     colours = np.full((1, len(view.points), 3), SKIN, np.uint8)

@@ -188,8 +188,8 @@ def bare_limbs(
 ) -> Bool[np.ndarray, "vertices"]:
     """Vertices of arms and legs that lie below the end of a sleeve or trouser leg, and are skin wherever they are.
 
-    A limb that says nothing, or is not seen so far down, ends its cloth where its mirror image does. Where neither does,
-    nothing is bare.
+    A limb that says nothing, or is not seen so far down, ends its cloth where its mirror image does. Where neither says
+    it, nothing is bare.
     """
     body = view.rig.body
     bare = np.zeros(len(seen), bool)
