@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stages.body.model import JOINT_NAMES
 from stages.generate.puppet.face import shrink_cavity
 from stages.generate.puppet.mouth import inner_colour
 from stages.generate.puppet.nearest import nearest_marked
@@ -22,6 +23,7 @@ from stages.generate.puppet.texture import (
     hide_covered_limbs,
     hide_things_on_hands,
     is_like,
+    light_below_chin,
     lightening,
     lit_skin,
     mirror_vertices,
@@ -30,6 +32,8 @@ from stages.generate.puppet.texture import (
 )
 from stages.generate.puppet.view import View, facing, make_rig, make_view, vertex_normals
 from tests.generate.conftest import Astronaut
+
+SLEEVE, SKIN = np.array([25.0, 25, 25]), np.array([220.0, 170, 150])
 
 
 def test_usual_colour_is_not_a_mixture() -> None:
@@ -100,6 +104,28 @@ def test_unseen_skin_of_the_face_grows_from_its_own_edge(astronaut: Astronaut) -
     unseen = view.rig.body.sets["face_skin"] & ~left & (np.abs(view.normals[:, 1]) < 0.1)
     assert np.median(fill[unseen]) < 90
     assert like[~view.rig.body.sets["face_skin"]].min() == 1
+
+
+def test_skin_below_the_chin_is_as_dark_as_the_neck(astronaut: Astronaut) -> None:
+    """The unseen skin beside the jaw that looks down is as dark as a neck in deep shadow below a light face."""
+    puppet = astronaut.puppet
+    view = make_view(astronaut.rgb, astronaut.motion, puppet.rig, puppet.size)
+    body = view.rig.body
+    neck = (body.weights[:, JOINT_NAMES.index("neck")] > 0.4) & ~body.sets["face_skin"]
+    seen = ((body.sets["face_skin"] & (view.normals[:, 1] < 0.4)) | neck) * (facing(view) > 0.2)
+    jaw = beside_jaw(view) & body.part_vertices("head")
+    under, side = jaw & (view.normals[:, 1] > 0.8), jaw & (view.normals[:, 1] < 0.1)
+    rows = -(-len(seen) // 100)
+    view.points[:, :2] = 25 * np.stack([np.arange(len(seen)) % 100, np.arange(len(seen)) // 100], 1) + 12
+    throat = np.where(neck[:, None], 0.4 * SKIN, SKIN)
+    own = np.resize(throat, (rows * 100, 3)).reshape(rows, 100, 3)  # every vertex in a square of its own
+    picture = np.kron(own, np.ones((25, 25, 1))).astype(np.uint8)
+    fill, _ = fill_colours(view, picture, seen, seen, SKIN, np.ones(picture.shape[:2]), np.zeros(len(seen), bool))
+    assert fill[under].mean() == pytest.approx(0.4 * SKIN.mean(), rel=0.1)
+    assert fill[side].mean() > 0.7 * SKIN.mean()
+    light = light_below_chin(view, np.tile(SKIN, (len(seen), 1)), seen, float(SKIN @ [0.299, 0.587, 0.114]))
+    assert light.min() > 0.99
+    assert light_below_chin(view, throat, 0 * seen, 200.0)[under].max() == pytest.approx(0.6)
 
 
 def test_hair_over_the_face_is_no_skin() -> None:
@@ -204,9 +230,6 @@ def test_cloth_ends_where_skin_begins() -> None:
     assert end_of_cloth(along, np.zeros(50, bool)) == np.inf
     assert end_of_cloth(along, np.arange(50) % 2 == 0) is None
     assert end_of_cloth(along[:10], short[:10]) is None
-
-
-SLEEVE, SKIN = np.array([25.0, 25, 25]), np.array([220.0, 170, 150])
 
 
 def in_short_sleeves(astronaut: Astronaut) -> tuple[View, np.ndarray, np.ndarray, np.ndarray]:

@@ -66,7 +66,7 @@ LAMP = np.array([0.62, -0.10, -0.20, -0.25])
 SKIN_SHADOW = np.array([0.85, 1.0, 1.1])
 """Exponent of a shadow on skin, for red, green and blue: light that passes through skin comes back red."""
 UNDER_CHIN = 0.4
-"""How much darker unseen skin of the face is that looks at the ground, at most and where no neck is seen."""
+"""How much darker unseen skin of the face is that looks at the ground, where no neck is seen."""
 FEATURES = (
     (*GROUPS["RIGHT_EYE"], *GROUPS["RIGHT_EYEBROW"]),
     (*GROUPS["LEFT_EYE"], *GROUPS["LEFT_EYEBROW"]),
@@ -405,16 +405,26 @@ def continue_face(
     system = diags(np.asarray(links.sum(1)).ravel() + hold) - links
     target = hold[:, None] * np.where(known[:, None], smooth[skin], np.median(smooth[skin][known], 0))
     grown = np.asarray(spsolve(system.tocsc(), target))
-    neck = (body.weights[:, JOINT_NAMES.index("neck")] > 0.4) & ~body.sets["face_skin"] & (seen > 0.6)
-    dark = UNDER_CHIN
-    if neck.sum() >= FEWEST:  # the photo shows how dark it is below the chin
-        light = np.median(smooth[skin][known] @ LUMA)
-        dark = 1.0 - float(np.clip(np.median(smooth[neck] @ LUMA) / max(light, 1.0), 1.0 - UNDER_CHIN, 1.0))
-    under = 1.0 - dark * smoothstep(0.1, 0.8, view.normals[skin, 1])
+    under = light_below_chin(view, smooth, seen, float(np.median(smooth[skin][known] @ LUMA)))[skin]
     fill[skin] = np.clip(grown * np.where(known, 1.0, under)[:, None], 0, 255)
     away = np.linalg.norm(smooth[mirror[skin]] - grown, axis=1)
     like[skin] = np.exp(-((away / UNLIKE_LIGHT) ** 2))
     return like
+
+
+def light_below_chin(
+    view: View, colours: Float[np.ndarray, "vertices 3"], seen: np.ndarray, face: float
+) -> Float[np.ndarray, "vertices"]:
+    """Brightness of skin that looks at the ground, as a share of that which does not: the seen neck's over the face's.
+
+    face: the usual brightness of the face, 0 to 255.
+    """
+    body = view.rig.body
+    neck = (body.weights[:, JOINT_NAMES.index("neck")] > 0.4) & ~body.sets["face_skin"] & (seen > 0.6)
+    dark = UNDER_CHIN
+    if neck.sum() >= FEWEST:
+        dark = 1.0 - float(np.clip(np.median(colours[neck] @ LUMA) / max(face, 1.0), SHADOW, 1.0))
+    return 1.0 - dark * smoothstep(0.1, 0.8, view.normals[:, 1])
 
 
 def well_inside(view: View, alpha: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -506,6 +516,9 @@ def fill_colours(
             weight *= (distance + 0.01) ** (far - 1) * _commonness(direct[sources])[nearest] ** far
         weight /= weight.sum(1, keepdims=True)
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
+        if name == "jaw":
+            below = float(skin @ LUMA) * light_below_chin(view, direct, seen, float(skin @ LUMA))[members]
+            fill[members] *= np.minimum(1.0, below / np.maximum(fill[members] @ LUMA, 1.0))[:, None]
         if name.endswith(("hand", "arm", "leg")):
             fill[members] /= SEEN_SHADE
         if (name.endswith("hand") or name.startswith("bare")) and lit is not None:
