@@ -7,6 +7,7 @@ import numpy as np
 from stages.generate.puppet.build import label_parts
 from stages.generate.puppet.face import OVAL, face_area
 from stages.generate.puppet.hair import hanging_hair
+from stages.generate.puppet.layers import without_teeth
 from stages.generate.puppet.parts import LAYERS, beside_head, without_scraps
 from stages.generate.puppet.texture import unlike
 from stages.generate.puppet.view import View, make_view
@@ -106,3 +107,16 @@ def test_brown_arms_beside_brown_hair_are_no_hair(astronaut: Astronaut) -> None:
     found = hanging_hair(view, alpha, labels, face)
     assert found[hair].mean() > 0.9
     assert found[arm].mean() < 0.1
+
+
+def test_the_head_ends_at_the_neck_without_teeth() -> None:
+    """Teeth of a centimetre at the edge of an area go, the area stays."""
+    area = np.zeros((200, 200), bool)
+    area[20:100, 20:180] = True
+    comb = area.copy()
+    comb[100:120, np.arange(200) // 10 % 2 == 0] = True
+    comb[:, :20] = comb[:, 180:] = False
+    smooth = without_teeth(comb, 10.0)
+    assert not smooth[104:].any()
+    assert smooth[24:96, 24:176].all()
+    assert not (smooth & ~comb).any()
