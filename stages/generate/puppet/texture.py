@@ -188,8 +188,8 @@ def bare_limbs(
 ) -> Bool[np.ndarray, "vertices"]:
     """Vertices of arms and legs that lie below the end of a sleeve or trouser leg, and are skin wherever they are.
 
-    A limb that says nothing, or is not seen so far down, ends its cloth where its mirror image does. Where neither says
-    it, nothing is bare.
+    A limb that says nothing, or is not seen there, ends its cloth where its mirror image does. Where neither says it,
+    nothing is bare.
     """
     body = view.rig.body
     bare = np.zeros(len(seen), bool)
@@ -200,17 +200,17 @@ def bare_limbs(
     is_skin = is_like(shown, skin, UNLIKE_SKIN)
     if torso.sum() >= FEWEST:
         is_skin &= apart(shown, skin) < apart(shown, usual_colour(shown[torso]))
-    along, shown_to, ends = {}, {}, {}
+    along, shown, ends = {}, {}, {}
     for limb, joints in LIMBS.items():
         start, end = view.rig.rest_joints[[JOINT_NAMES.index(joint) for joint in joints]]
         along[limb] = (view.rig.template - start) @ (end - start) / ((end - start) @ (end - start))
         rows = body.part_vertices(limb) & (seen > 0.6)
         ends[limb] = end_of_cloth(along[limb][rows], is_skin[rows])
-        shown_to[limb] = along[limb][rows].max(initial=-np.inf)
+        shown[limb] = along[limb][rows].min(initial=np.inf), along[limb][rows].max(initial=-np.inf)
     for limb in LIMBS:
         side, name = limb.split("_")
         end, other = ends[limb], ends[f"{'left' if side == 'right' else 'right'}_{name}"]
-        if end is None or (end == np.inf and other is not None and other > shown_to[limb]):
+        if end is None or (other is not None and np.isinf(end) and not shown[limb][0] < other < shown[limb][1]):
             end = other
         if end is not None:
             bare |= body.part_vertices(limb) & (along[limb] > end)
