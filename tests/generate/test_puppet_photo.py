@@ -282,17 +282,3 @@ def test_hair_that_the_border_cuts_is_continued_above_it(astronaut: Astronaut, b
     rig = make_rig(body, cut)
     assert make_view(astronaut.rgb, astronaut.motion, rig, (256, 256)).offset[1] == 0
     assert make_view(astronaut.rgb[top:], cut, rig, (256, 256)).offset[1] > 0
-
-
-def test_lower_teeth_go_down_with_the_lip(astronaut: Astronaut) -> None:
-    """A lower lip that goes down by 5 cm without the jaw takes the lower teeth along, by 2 cm at least, and leaves
-    the upper teeth in their place."""
-    puppet = astronaut.puppet
-    teeth, vertices = puppet.face.teeth, puppet.rig.skin(np.zeros_like(puppet.rig.template), puppet.photo_transforms)
-    half = len(teeth.rest) // 2
-    before = teeth.place(vertices, puppet.photo_transforms)
-    lowered = vertices.copy()
-    lowered[teeth.lip, 1] += 0.05
-    after = teeth.place(lowered, puppet.photo_transforms)
-    assert np.array_equal(before[:half], after[:half])
-    assert 0.02 < (after - before)[half:, 1].mean() < 0.055

@@ -16,9 +16,6 @@ COLUMNS, ROWS = 25, 5
 COLOURS = {"cavity": (44.0, 15.0, 15.0), "tongue": (88.0, 36.0, 36.0), "teeth": (225.0, 215.0, 200.0)}
 COLOURED = 0.15
 """Saturation of skin from which a photo has its full colours; a grey photo has none."""
-JAW = JOINT_NAMES.index("jaw")
-SHOWN_M = 0.003
-"""The lower teeth are seen above the lower lip by this, where the photo does not show more."""
 OPEN_SHARE = 0.04
 """Gap between the lips, as a share of the face's width, from which the mouth counts as open in the photo."""
 
@@ -35,25 +32,6 @@ class Teeth:
     faces: Int[np.ndarray, "faces 3"]
     paint: Paint
     alpha: Float[np.ndarray, "points"]
-    lip: int
-    """The vertex in the middle of the lower lip's inner edge."""
-    shown: float
-    """How far the lower teeth are seen above that lip, at most, in metres."""
-
-    def place(
-        self, vertices: Float[np.ndarray, "vertices 3"], transforms: Float[np.ndarray, "55 3 4"]
-    ) -> Float[np.ndarray, "points 3"]:
-        """Posed points, camera frame. vertices: the posed body.
-
-        A lip that an expression pulls down, without the jaw, takes the lower teeth along: otherwise they float in the
-        middle of the mouth.
-        """
-        of_points = transforms[self.joint[:, 0]]
-        placed = (of_points[..., :3] @ self.rest[..., None])[..., 0] + of_points[..., 3]
-        down = -transforms[JAW, :, 1]
-        top = placed[ROWS * COLUMNS + COLUMNS // 2]
-        placed[ROWS * COLUMNS :] += max(float((vertices[self.lip] - top) @ down) - self.shown, 0.0) * down
-        return placed.astype(np.float32)
 
 
 def inner_colour(name: str, skin: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
@@ -92,14 +70,7 @@ def build_teeth(
         faces.append(_grid_triangles() + start)
     place = np.concatenate(points).astype(np.float32)
     paint, alpha = _paint(view, place, np.concatenate(joint), np.concatenate(fill), colours, landmarks)
-    lip = int(np.linalg.norm(view.rig.template - lower, axis=1).argmin())
-    teeth = Teeth(place, np.concatenate(joint), np.concatenate(faces).astype(np.int32), paint, alpha, lip, np.inf)
-    if bright:  # as far as the photo shows them
-        top = teeth.place(view.vertices, view.transforms)[ROWS * COLUMNS + COLUMNS // 2]
-        teeth.shown = max(SHOWN_M, float((top - view.vertices[lip]) @ view.transforms[JAW, :, 1]))
-    else:
-        teeth.shown = SHOWN_M
-    return teeth
+    return Teeth(place, np.concatenate(joint), np.concatenate(faces).astype(np.int32), paint, alpha)
 
 
 def shows_teeth(colours: np.ndarray, landmarks: np.ndarray | None) -> bool:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from stages.body.camera import project
 from stages.generate.puppet.background import Backdrop
 from stages.generate.puppet.compose import composite_over, merge_layers
-from stages.generate.puppet.draw import draw_grid, draw_mesh
+from stages.generate.puppet.draw import draw_grid, draw_mesh, skin_points
 from stages.generate.puppet.face import Face
 from stages.generate.puppet.hands import pose_change, sheet_and_mesh_opacity
 from stages.generate.puppet.layers import Layer, fade_stretched
@@ -80,7 +80,7 @@ def draw_frame(
         posed = flatten_arms(layer.pose(offsets, transforms), layer.arm_share, neck, share)
         boxes[row] = _draw_layer(puppet, layer, opacity, posed, K, colour[row], depth[row])
     bias[-1] = BIAS_M["face"]
-    boxes[-1] = _draw_face(puppet, puppet.face, points, vertices, transforms, K, colour[-1], depth[-1])
+    boxes[-1] = _draw_face(puppet, puppet.face, points, transforms, K, colour[-1], depth[-1])
     merge_layers(colour, depth, bias, SOFT_M, boxes, merged)
     height, width = puppet.backdrop.alpha.shape
     front = merged
@@ -133,7 +133,7 @@ def _draw_layer(
 
 
 def _draw_face(
-    puppet: Puppet, face: Face, points: np.ndarray, vertices: np.ndarray, transforms: np.ndarray, K: np.ndarray,
+    puppet: Puppet, face: Face, points: np.ndarray, transforms: np.ndarray, K: np.ndarray,
     colour: np.ndarray, depth: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     paint = face.paint
@@ -144,7 +144,9 @@ def _draw_face(
         puppet.colours, colour, depth,
     )  # fmt: skip
     teeth = face.teeth
-    teeth_points = project(teeth.place(vertices, transforms), K).astype(np.float32)
+    placed = np.empty_like(teeth.rest)
+    skin_points(teeth.rest, teeth.joint, np.ones((len(placed), 1), np.float32), transforms, placed)
+    teeth_points = project(placed, K).astype(np.float32)
     draw_mesh(
         teeth_points, teeth.faces, teeth.paint.uv, teeth.paint.uv_mirror, teeth.paint.share, teeth.paint.fill,
         teeth.alpha, False, puppet.colours, colour, depth,
