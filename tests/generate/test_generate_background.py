@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.generate.puppet.background import Backdrop, fill_hole
-from stages.generate.puppet.matte import foreground_colours, solid_colours
+from stages.generate.puppet.matte import foreground_colours, shows_others, solid_colours
 from stages.raster.masks import dilate
 
 
@@ -61,3 +61,19 @@ def test_solid_colours_reach_every_pixel() -> None:
     photo[10:20, 10:20] = (200, 100, 50)
     alpha = (photo[..., 0] > 0).astype(np.float32)
     assert np.abs(solid_colours(photo, alpha, 1.0).astype(int) - (200, 100, 50)).max() <= 1
+
+
+def test_what_is_nearer_to_another_face_is_another_person() -> None:
+    """Of two people side by side the right one, with hair, shoulders and trunk, is not the left one's; the left one's
+    own pixels never are another's, nor is anything because of the own face, a face on the shirt or a far face."""
+    mesh, head = np.zeros((400, 500), bool), np.zeros((400, 500), bool)
+    head[60:120, 110:160] = True
+    mesh[120:400, 70:200] = mesh[60:120, 110:160] = True
+    own, right = [118.0, 75, 153, 110], [300.0, 80, 340, 120]
+    others = shows_others(np.array([own, right]), mesh, head)
+    assert others[70:390, 280:360].all()
+    assert not others[mesh].any()
+    assert not others[:, :210].any()
+    shirt, far = [120.0, 200, 150, 230], [300.0, 80, 310, 90]
+    assert not shows_others(np.array([own, shirt, far]), mesh, head).any()
+    assert not shows_others(np.zeros((0, 4)), mesh, head).any()

@@ -7,6 +7,7 @@ import numpy as np
 from stages.generate.puppet.build import label_parts
 from stages.generate.puppet.face import OVAL, face_area
 from stages.generate.puppet.hair import hanging_hair
+from stages.generate.puppet.layers import without_teeth
 from stages.generate.puppet.parts import LAYERS, beside_head, without_scraps
 from stages.generate.puppet.texture import unlike
 from stages.generate.puppet.view import View, make_view
@@ -91,3 +92,31 @@ def test_specks_of_a_part_are_given_to_what_surrounds_them() -> None:
     assert (found[80:83, 80:83] == torso).all()
     assert (found[10:40, 10:40] == arm).all()
     assert (found[60:70, 10:40] == arm).all()
+
+
+def test_brown_arms_beside_brown_hair_are_no_hair(astronaut: Astronaut) -> None:
+    """Bare arms nearly as brown as the tresses that touch them stay arms, though the dark dress is far larger."""
+    view, alpha, labels, face = painted(astronaut, tresses=True)
+    hair = np.all(view.photo == HAIR, -1) & (labels != list(LAYERS).index("head")) & (alpha > 0.9)
+    centre, cm = view.points[view.rig.body.sets["face_skin"], :2].mean(0), view.centimetre_px
+    y, x = np.mgrid[: labels.shape[0], : labels.shape[1]]
+    arm = (np.abs(np.abs(x - centre[0]) - 17 * cm) < 4 * cm) & (y > centre[1] + 14 * cm) & ~hair
+    labels[arm] = list(LAYERS).index("left_arm")
+    alpha[arm] = 1.0
+    view.photo[arm] = (128, 72, 36)
+    found = hanging_hair(view, alpha, labels, face)
+    assert found[hair].mean() > 0.9
+    assert found[arm].mean() < 0.1
+
+
+def test_the_head_ends_at_the_neck_without_teeth() -> None:
+    """Teeth of a centimetre at the edge of an area go, the area stays."""
+    area = np.zeros((200, 200), bool)
+    area[20:100, 20:180] = True
+    comb = area.copy()
+    comb[100:120, np.arange(200) // 10 % 2 == 0] = True
+    comb[:, :20] = comb[:, 180:] = False
+    smooth = without_teeth(comb, 10.0)
+    assert not smooth[104:].any()
+    assert smooth[24:96, 24:176].all()
+    assert not (smooth & ~comb).any()

@@ -236,6 +236,16 @@ def test_a_head_that_leaves_the_picture_is_moved_back_and_said(astronaut: Astron
     assert "driver's camera is used" in str(made[2])
 
 
+def test_hands_are_as_large_as_the_targets(astronaut: Astronaut, body: Body) -> None:
+    """Hands that the photo's motion guessed larger than the target's are drawn as small as the target's."""
+    photo = replace(astronaut.motion, hand_scale=1.1)
+    small = replace(repeated(astronaut.motion, np.array([0.0])), hand_scale=0.9)
+    puppet, _, _ = make_puppet(astronaut.rgb, photo, small, body, None, replace(astronaut.config, size=64))
+    hand = body.part_vertices("left_hand")
+    size = np.ptp(puppet.rig.template[hand], axis=0).max()
+    assert size == pytest.approx(np.ptp(make_rig(body, small).template[hand], axis=0).max(), rel=0.01)
+
+
 def test_two_threads_draw_the_same_frames_in_order(astronaut: Astronaut) -> None:
     """Frames of two threads equal those of one."""
     clip = repeated(astronaut.motion, np.arange(7) / 25)

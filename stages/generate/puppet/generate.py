@@ -88,7 +88,11 @@ def make_puppet(
     config: PuppetConfig,
     progress: Progress = silent,
 ) -> tuple[Puppet, Motion, PictureCheck]:
-    """The puppet of the photo `rgb`, the motion in the camera of the picture that is made, and the picture's check."""
+    """The puppet of the photo `rgb`, the motion in the camera of the picture that is made, and the picture's check.
+
+    Hands are as large as the target's: those of the photo if it shows one, else the driver's.
+    """
+    reference = replace(reference, hand_scale=target.hand_scale)
     moving = moving_layers(reference, target, body, config)
     puppet = build_puppet(rgb, reference, body, landmarks, config, progress, moving)
     remove_guessed_parts(puppet, reference, target, config)

@@ -75,8 +75,12 @@ def hanging_hair(
     level = float((view.K @ joint)[1] / joint[2]) + CHEST_CM * cm
     chest = cloth & (rows == list(LAYERS).index("torso")) & (np.arange(len(labels)) > level)[:, None]
     found = nothing
+    sleeves = [list(LAYERS).index(name) for name in ("left_arm", "right_arm")]
     for _ in range(ROUNDS):  # hair in shadow is known once the hair beside it is
-        hair, other = _histogram(bins[known | found]), _histogram(bins[cloth & ~found]) + skin
+        hair, other = (
+            _histogram(bins[known | found]),
+            skin + _usual_of_any(bins, [cloth & ~found, *(cloth & ~found & (labels == arm) for arm in sleeves)]),
+        )
         share = hair / np.maximum(hair + 0.5 * other, 1e-9)
         if (share[bins[erode(face, 0.5 * cm)]] > LIKE).mean() > MOST_SKIN:
             break
@@ -97,6 +101,11 @@ def _bins(rgb: np.ndarray) -> Int[np.ndarray, "height width"]:
     """The number of each pixel's colour among BINS**3 in CIE Lab, after a blur against noise."""
     colours = cv2.cvtColor(cv2.GaussianBlur(rgb, (0, 0), 1.0), cv2.COLOR_RGB2LAB).astype(int) * BINS // 256
     return (colours[..., 0] * BINS + colours[..., 1]) * BINS + colours[..., 2]
+
+
+def _usual_of_any(bins: np.ndarray, areas: list[Bool[np.ndarray, "height width"]]) -> Float[np.ndarray, "bins"]:
+    """Share of each colour in the area where it is most common: bare arms are no hair, however large the clothes."""
+    return np.max([_histogram(bins[area]) for area in areas], axis=0)
 
 
 def _histogram(bins: np.ndarray) -> Float[np.ndarray, "bins"]:

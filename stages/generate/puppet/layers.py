@@ -19,7 +19,7 @@ from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
 from stages.generate.puppet.patches import fill_from_patches
 from stages.generate.puppet.view import View, arm_share, smoothstep, strongest_joints
-from stages.raster.masks import dilate
+from stages.raster.masks import dilate, erode
 from stages.raster.rasterizer import rasterizer
 
 OVERLAP_M = 0.03
@@ -37,6 +37,8 @@ RIM_CM = 2.5
 """Width of the neck's rim under the chin: it is the trunk's, not the head's."""
 NEAREST_M = 0.002
 """A surface is the nearest one if no other lies before it by more than this."""
+TEETH_CM = 0.7
+"""The border between head and neck runs along the triangles of the mesh: its teeth are thinner than twice this."""
 CHIN_CM = 0.4
 """Width of the strip around the face whose colours are the chin's or its edge's."""
 
@@ -102,7 +104,7 @@ def build_layer(
         colours = _continue_under_face(view, colours, labels == row, face)
         mask |= dilate(labels == row, RIM_CM * view.centimetre_px) & face  # a chin that rises shows more neck
     if face is not None and name == "head":  # a rim of the neck under the chin would stay on the chin
-        nearest = covered & (own.depth <= view.fragments.depth + NEAREST_M)
+        nearest = without_teeth(covered & (own.depth <= view.fragments.depth + NEAREST_M), view.centimetre_px)
         mask &= (labels == row) | nearest | ~dilate(face, RIM_CM * view.centimetre_px)
     if name != "head":
         mask &= ~_beside_moving_parts(view, labels, row, own.depth, covered, moving, crossing)
@@ -154,6 +156,11 @@ def build_layer(
         np.ascontiguousarray(texture), (x0, y0), float(np.median(depth)), float(step),
         arm_share(joints, weights),
     )  # fmt: skip
+
+
+def without_teeth(area: Bool[np.ndarray, "height width"], centimetre_px: float) -> Bool[np.ndarray, "height width"]:
+    """The area without what is thinner than twice TEETH_CM (morphological opening)."""
+    return dilate(erode(area, TEETH_CM * centimetre_px), TEETH_CM * centimetre_px)
 
 
 def _continue_under_face(

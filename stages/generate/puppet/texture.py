@@ -32,6 +32,18 @@ BONES = tuple(
     for side in ("left", "right")
     for start, end in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 )
+LIMBS = {
+    f"{side}_{limb}": (f"{side}_{start}", f"{side}_{end}")
+    for side in ("left", "right")
+    for limb, start, end in (("arm", "shoulder", "wrist"), ("leg", "hip", "ankle"))
+}
+"""Layer of a limb -> its first and last joint."""
+FEWEST_OF_LIMB = 20
+"""With fewer seen vertices a limb does not say where its cloth ends."""
+UNSORTED = 0.2
+"""A limb of which a larger share is skin above the end of its cloth, or cloth below it, has no such end."""
+COVERED_HAND, FREE_HAND = 0.85, 0.9
+"""A hand with a smaller share of skin holds something, if the other has the second share at least."""
 LEVEL = 0.6
 """A limb that is shorter in the picture, as a share of its length, points at the camera and shows no side whole."""
 BEHIND_FACE_M = 0.075
@@ -54,7 +66,7 @@ LAMP = np.array([0.62, -0.10, -0.20, -0.25])
 SKIN_SHADOW = np.array([0.85, 1.0, 1.1])
 """Exponent of a shadow on skin, for red, green and blue: light that passes through skin comes back red."""
 UNDER_CHIN = 0.4
-"""How much darker unseen skin of the face is that looks at the ground, at most and where no neck is seen."""
+"""How much darker unseen skin of the face is that looks at the ground, where no neck is seen."""
 FEATURES = (
     (*GROUPS["RIGHT_EYE"], *GROUPS["RIGHT_EYEBROW"]),
     (*GROUPS["LEFT_EYE"], *GROUPS["LEFT_EYEBROW"]),
@@ -101,21 +113,22 @@ def paint_mesh(
     landmarks: the face found in the photo, canvas pixels.
     """
     clear = clear_of_edges(view, alpha, labels)
+    inner = well_inside(view, alpha, labels)
     seen = visibility(view, alpha, labels) * trusted
+    face = np.zeros(len(seen)) if landmarks is None else face_visibility(view, alpha, labels, landmarks)
+    skin, light = lit_skin(view, colours, np.maximum(seen, face) * inner)
+    bare = bare_limbs(view, colours, seen, skin)
+    hide_things_on_hands(view, colours, seen, skin)
     for segment in ("left_elbow", "right_elbow", "left_knee", "right_knee"):
         hide_small_areas(seen, view.rig.body.weights[:, JOINT_NAMES.index(segment)] > 0.6)
-    seen *= clear
-    if landmarks is not None:
-        seen = np.maximum(seen, face_visibility(view, alpha, labels, landmarks))
+    seen = np.maximum(seen * clear, face)
     hide_covered_limbs(view, colours, seen)
     mirror = mirror_vertices(view.rig.body.v_template)
     through = seen_through(view, alpha, labels, seen) * clear
     borrowed = (seen + through)[mirror] * smoothstep(0.5, 0.0, seen)
-    borrowed *= _has_usual_colour(view, colours, seen)[mirror]
+    borrowed *= _has_usual_colour(view, colours, seen)[mirror] * (bare == bare[mirror])
     uv = view.points[:, :2]
-    sure = seen * well_inside(view, alpha, labels)
-    skin, light = lit_skin(view, colours, sure)
-    fill, shading = fill_colours(view, colours, sure, seen, skin, alpha)
+    fill, shading = fill_colours(view, colours, seen * inner, seen, skin, alpha, bare)
     borrowed *= continue_face(view, colours, seen, mirror, fill)
     share = np.stack([seen + through, np.clip(borrowed, 0, 1 - seen - through)], 1)
     return Paint(
@@ -168,6 +181,87 @@ def hide_small_areas(seen: np.ndarray, members: np.ndarray) -> None:
     """Set the vertices of a forearm or shin to unseen if few are seen: a plain sleeve looks better than patches."""
     if (seen[members] > 0.6).mean() < MIN_VISIBLE_SHARE:
         seen[members] = 0.0
+
+
+def bare_limbs(
+    view: View, colours: np.ndarray, seen: np.ndarray, skin: Float[np.ndarray, "3"] | None
+) -> Bool[np.ndarray, "vertices"]:
+    """Vertices of arms and legs that lie below the end of a sleeve or trouser leg, and are skin wherever they are.
+
+    A limb that says nothing, or is not seen there, ends its cloth where its mirror image does. Where neither says it,
+    nothing is bare.
+    """
+    body = view.rig.body
+    bare = np.zeros(len(seen), bool)
+    if skin is None:
+        return bare
+    shown = colours_at(view, colours)
+    torso = body.part_vertices("torso") & (seen > 0.6)
+    is_skin = is_like(shown, skin, UNLIKE_SKIN)
+    if torso.sum() >= FEWEST:
+        is_skin &= apart(shown, skin) < apart(shown, usual_colour(shown[torso]))
+    along, shown, ends = {}, {}, {}
+    for limb, joints in LIMBS.items():
+        start, end = view.rig.rest_joints[[JOINT_NAMES.index(joint) for joint in joints]]
+        along[limb] = (view.rig.template - start) @ (end - start) / ((end - start) @ (end - start))
+        rows = body.part_vertices(limb) & (seen > 0.6)
+        ends[limb] = end_of_cloth(along[limb][rows], is_skin[rows])
+        shown[limb] = along[limb][rows].min(initial=np.inf), along[limb][rows].max(initial=-np.inf)
+    for limb in LIMBS:
+        side, name = limb.split("_")
+        end, other = ends[limb], ends[f"{'left' if side == 'right' else 'right'}_{name}"]
+        if end is None or (other is not None and np.isinf(end) and not shown[limb][0] < other < shown[limb][1]):
+            end = other
+        if end is not None:
+            bare |= body.part_vertices(limb) & (along[limb] > end)
+    return bare
+
+
+def end_of_cloth(along: Float[np.ndarray, "points"], skin: Bool[np.ndarray, "points"]) -> float | None:
+    """Where on a limb cloth ends and skin begins, so that the fewest points are on the wrong side.
+
+    along: place of each point, 0 at the limb's first joint, 1 at its last. Returns -inf for a limb that is all skin,
+    inf for one without skin, and None for few points or where skin and cloth alternate.
+    """
+    if len(along) < FEWEST_OF_LIMB:
+        return None
+    order = np.argsort(along)
+    sorted_skin = skin[order]
+    above = np.concatenate([[0], np.cumsum(sorted_skin)])
+    below = np.concatenate([np.cumsum(~sorted_skin[::-1])[::-1], [0]])
+    wrong = above + below
+    best = int(wrong.argmin())
+    if wrong[best] > UNSORTED * len(along):
+        return None
+    if best in (0, len(along)):
+        return float("inf") if best else float("-inf")
+    return float(along[order[best - 1 : best + 1]].mean())
+
+
+def hide_things_on_hands(view: View, colours: np.ndarray, seen: np.ndarray, skin: np.ndarray | None) -> None:
+    """Set what is no skin on bare hands to unseen: a held thing, or a jacket beside a hand whose fit is not exact.
+
+    A hand that shows much else than skin, while the other does not, holds something, and is not seen at all: a phone is
+    nearly as pale as skin. A hand that is mostly no skin wears a glove and is left as it is.
+    """
+    if skin is None:
+        return
+    is_skin = is_like(colours_at(view, colours), skin, UNLIKE_SKIN)
+    hands = [view.rig.body.part_vertices(name) for name in ("left_hand", "right_hand")]
+    rows = [hand & (seen > 0.6) for hand in hands]
+    share = [float(is_skin[hand].mean()) if hand.sum() >= FEWEST else np.nan for hand in rows]
+    for hand, own, other in zip(hands, share, share[::-1], strict=True):
+        if own > 0.5:
+            seen[hand & ~is_skin] = 0.0
+            if own < COVERED_HAND and other > FREE_HAND:
+                seen[hand] = 0.0
+
+
+def colours_at(view: View, colours: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
+    """The picture's colour where each vertex lies."""
+    height, width = colours.shape[:2]
+    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
+    return colours[y, x].astype(np.float64)
 
 
 def hide_covered_limbs(view: View, colours: np.ndarray, seen: np.ndarray) -> None:
@@ -311,16 +405,26 @@ def continue_face(
     system = diags(np.asarray(links.sum(1)).ravel() + hold) - links
     target = hold[:, None] * np.where(known[:, None], smooth[skin], np.median(smooth[skin][known], 0))
     grown = np.asarray(spsolve(system.tocsc(), target))
-    neck = (body.weights[:, JOINT_NAMES.index("neck")] > 0.4) & ~body.sets["face_skin"] & (seen > 0.6)
-    dark = UNDER_CHIN
-    if neck.sum() >= FEWEST:  # the photo shows how dark it is below the chin
-        light = np.median(smooth[skin][known] @ LUMA)
-        dark = 1.0 - float(np.clip(np.median(smooth[neck] @ LUMA) / max(light, 1.0), 1.0 - UNDER_CHIN, 1.0))
-    under = 1.0 - dark * smoothstep(0.1, 0.8, view.normals[skin, 1])
+    under = light_below_chin(view, smooth, seen, float(np.median(smooth[skin][known] @ LUMA)))[skin]
     fill[skin] = np.clip(grown * np.where(known, 1.0, under)[:, None], 0, 255)
     away = np.linalg.norm(smooth[mirror[skin]] - grown, axis=1)
     like[skin] = np.exp(-((away / UNLIKE_LIGHT) ** 2))
     return like
+
+
+def light_below_chin(
+    view: View, colours: Float[np.ndarray, "vertices 3"], seen: np.ndarray, face: float
+) -> Float[np.ndarray, "vertices"]:
+    """Brightness of skin that looks at the ground, as a share of that which does not: the seen neck's over the face's.
+
+    face: the usual brightness of the face, 0 to 255.
+    """
+    body = view.rig.body
+    neck = (body.weights[:, JOINT_NAMES.index("neck")] > 0.4) & ~body.sets["face_skin"] & (seen > 0.6)
+    dark = UNDER_CHIN
+    if neck.sum() >= FEWEST:
+        dark = 1.0 - float(np.clip(np.median(colours[neck] @ LUMA) / max(face, 1.0), SHADOW, 1.0))
+    return 1.0 - dark * smoothstep(0.1, 0.8, view.normals[:, 1])
 
 
 def well_inside(view: View, alpha: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -352,13 +456,15 @@ def fill_colours(
     seen: np.ndarray,
     lit: Float[np.ndarray, "3"] | None,
     alpha: np.ndarray,
+    bare: Bool[np.ndarray, "vertices"],
 ) -> tuple[Float[np.ndarray, "vertices 3"], Float[np.ndarray, "vertices 3"]]:
     """Colours of unseen vertices, from seen vertices of the same group that are near in (|x|, y, 0.35 z) at rest.
 
     With this distance a vertex is near its mirror image and near the front of the body. The back of the head takes its
     colour from hair, not from the face; the neck from the neck, if it is seen. The result is shaded by a lamp at the
     upper left of the camera. A hand or head without seen vertices takes the colour `lit` of the face's lit skin; a
-    limb takes the usual colour of the torso. sure, seen (V): strict and less strict visibility, 0 to 1. Returns the
+    limb takes the usual colour of the torso, below the end of its cloth (`bare`) that of skin; cloth and skin of a limb
+    are not mixed. sure, seen (V): strict and less strict visibility, 0 to 1. Returns the
     colours, and the exponent of the shade of those that must still be shaded (`Paint.shading`).
     """
     from scipy.spatial import KDTree
@@ -379,7 +485,12 @@ def fill_colours(
     shading = np.zeros((len(direct), 3))
     part, face = view.rig.body.part, view.rig.body.sets["face_skin"]
     neck = view.rig.body.weights[:, JOINT_NAMES.index("neck")] > 0.4
-    groups = [(_members(part, names), _members(part, names), names[0]) for names in CLASSES]
+    groups = []
+    for names in CLASSES:
+        members = _members(part, names)
+        groups.append((members & ~bare, members & ~bare, names[0]))
+        if (members & bare).any():
+            groups.append((members & bare, members & bare, f"bare_{names[0]}"))
     jaw = _members(part, ("head",)) & beside_jaw(view)
     scalp = _members(part, ("head",)) & ~face & ~jaw
     groups += [(scalp, scalp, "hair"), (jaw, (face | jaw | neck) & is_like(direct, skin, UNLIKE_SKIN), "jaw")]
@@ -388,16 +499,16 @@ def fill_colours(
     for members, allowed, name in groups:
         sources = np.flatnonzero(allowed & (seen > 0.3 if name in ("neck", "hair", "jaw") else good))
         if name.endswith(("hand", "arm", "leg")):
-            shading[members] = SKIN_SHADOW if name.endswith("hand") else 1.0
+            shading[members] = SKIN_SHADOW if name.endswith("hand") or name.startswith("bare") else 1.0
         if len(sources) < (FEWEST if name == "torso" else 12):
             if name not in ("hair", "neck", "jaw"):
-                fill[members] = skin if name.endswith(("hand", "head")) else cloth
-            if name.endswith(("arm", "leg")):
+                fill[members] = skin if name.endswith(("hand", "head")) or name.startswith("bare") else cloth
+            if name in ("left_arm", "left_leg"):
                 fill[members] /= SEEN_SHADE
             continue
         if name == "hair":
             sources = _not_skin(view, direct, sources, skin)
-        count = min({"torso": 120, "left_arm": 40, "left_leg": 40}.get(name, 12), len(sources))
+        count = min(120 if name == "torso" else 40 if name.endswith(("arm", "leg")) else 12, len(sources))
         distance, nearest = KDTree(rest[sources]).query(rest[members], k=count)
         weight = 1.0 / (distance + 0.01)
         if name == "torso":  # far from any seen vertex, the usual colour of the cloth
@@ -405,9 +516,12 @@ def fill_colours(
             weight *= (distance + 0.01) ** (far - 1) * _commonness(direct[sources])[nearest] ** far
         weight /= weight.sum(1, keepdims=True)
         fill[members] = (direct[sources[nearest]] * weight[..., None]).sum(1)
+        if name == "jaw":
+            below = float(skin @ LUMA) * light_below_chin(view, direct, seen, float(skin @ LUMA))[members]
+            fill[members] *= np.minimum(1.0, below / np.maximum(fill[members] @ LUMA, 1.0))[:, None]
         if name.endswith(("hand", "arm", "leg")):
             fill[members] /= SEEN_SHADE
-        if name.endswith("hand") and lit is not None:
+        if (name.endswith("hand") or name.startswith("bare")) and lit is not None:
             fill[members] *= lightening(fill[members], lit)
     lamp = np.array([-0.3, -0.6, -0.74], np.float32)
     shade = 0.84 + 0.20 * np.clip(view.normals @ lamp, 0, 1)
@@ -423,12 +537,14 @@ def beside_jaw(view: View) -> Bool[np.ndarray, "vertices"]:
     return (rest[:, 1] < eyes[:, 1].mean()) & (rest[:, 2] > behind) & ~sets["face_skin"]
 
 
-def lightening(hands: Float[np.ndarray, "points 3"], lit: Float[np.ndarray, "3"]) -> float:
-    """The gain for hands that are skin like the lit face but lie in its shadow; 1 for gloves and hands as light."""
-    usual = usual_colour(hands)
+def lightening(skin: Float[np.ndarray, "points 3"], lit: Float[np.ndarray, "3"]) -> float:
+    """The gain for hands and bare limbs that are skin like the lit face: lighter if they lie in its shadow, and not
+    lighter than the photo shows them if they lie in more light. 1 for gloves."""
+    usual = usual_colour(skin)
     if not is_like(usual[None], lit, UNLIKE_SKIN)[0]:
         return 1.0
-    return float(np.clip(HANDS_LIGHT * (lit @ LUMA) / max(float(usual @ LUMA), 1.0), 1.0, 1.0 / SHADOW))
+    share = float(lit @ LUMA) / max(float(usual @ LUMA), 1.0)
+    return min(max(share, SEEN_SHADE), 1.0) if share < 1.0 else min(max(HANDS_LIGHT * share, 1.0), 1.0 / SHADOW)
 
 
 def cloth_before_trunk(view: View, colours: np.ndarray, alpha: np.ndarray) -> Float[np.ndarray, "3"]:
@@ -454,11 +570,17 @@ def _not_skin(view: View, direct: np.ndarray, sources: np.ndarray, skin: np.ndar
 
 
 def unlike(one: Float[np.ndarray, "3"], other: Float[np.ndarray, "3"]) -> float:
-    """Distance of two colours (RGB, 0 to 255) under the same light: the darker is lightened, at most by 1 / SHADOW."""
-    light = sorted((max(float(one @ LUMA), 1.0), max(float(other @ LUMA), 1.0)))
-    gain = min(light[1] / light[0], 1.0 / SHADOW)
-    darker, lighter = (one, other) if one @ LUMA < other @ LUMA else (other, one)
-    return float(np.linalg.norm(gain * darker - lighter))
+    """Distance of two colours (RGB, 0 to 255) under the same light, as `apart`."""
+    return float(apart(one[None], other)[0])
+
+
+def apart(colours: Float[np.ndarray, "points 3"], colour: Float[np.ndarray, "3"]) -> Float[np.ndarray, "points"]:
+    """Distance of each colour (RGB, 0 to 255) from `colour` under the same light: the darker is lightened, at most by
+    1 / SHADOW."""
+    bright, light = np.maximum(colours @ LUMA, 1.0), max(float(colour @ LUMA), 1.0)
+    gain = np.clip(light / bright, 1.0, 1.0 / SHADOW)[:, None]
+    other = np.clip(bright / light, 1.0, 1.0 / SHADOW)[:, None]
+    return np.linalg.norm(gain * colours - other * colour, axis=1)
 
 
 def is_like(colours: Float[np.ndarray, "points 3"], colour: Float[np.ndarray, "3"], most: float) -> np.ndarray:
