@@ -1,8 +1,8 @@
 """The focal length that a camera wrote into a photo or a video, in pixels of the upright picture.
 
 Photos: EXIF's focal length of 35 mm film, else the focal length in mm with the resolution of the sensor. Videos: the
-35 mm tag of QuickTime files. A photo that was cropped no longer fits its tags: it has another shape than EXIF says, and
-its tags are not used.
+35 mm tag of QuickTime files. A photo that was cropped or made smaller no longer fits its tags: it has another shape
+than EXIF says, or its sensor would be one that is not made. Its tags are not used.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0}
 """EXIF's FocalPlaneResolutionUnit: inch, centimetre, millimetre."""
 SAME_SHAPE = 0.02
 """Largest difference of the ratio of the sides, as a share, of a picture that was not cropped."""
+SMALLEST_MM, LARGE_MM, COARSE_MM = 4.0, 20.0, 0.0045
+"""Diagonal of the smallest sensors; pixels coarser than the third are on sensors with at least the second. A program
+that makes a picture smaller writes its new size and keeps the sensor's resolution: the sensor then seems small."""
 
 
 def metadata_focal_px(path: Path, size: tuple[int, int], is_photo: bool) -> float | None:
@@ -56,7 +59,11 @@ def _of_photo(path: Path, size: tuple[int, int]) -> tuple[str, float] | None:
     unit = MM_PER_UNIT.get(tags.get(ExifTags.Base.FocalPlaneResolutionUnit, 2))
     if focal is None or dense is None or unit is None or not taken[0] or not taken[1]:
         return None
-    return "pixels", focal * dense / unit * width / max(taken[0], taken[1])
+    pixel_mm = unit / dense
+    sensor_mm = pixel_mm * float(np.hypot(taken[0], taken[1]))
+    if sensor_mm < (LARGE_MM if pixel_mm > COARSE_MM else SMALLEST_MM):
+        return None
+    return "pixels", focal / pixel_mm * width / max(taken[0], taken[1])
 
 
 def _positive(value: Any) -> float | None:

@@ -24,11 +24,11 @@ def photo(path: Path, tags: dict[int, object], size: tuple[int, int] = SIZE) -> 
 
 
 def test_film_equivalent_and_sensor_resolution(tmp_path: Path) -> None:
-    """26 mm of 35 mm film; 5 mm on a sensor of 2,000 pixels per centimetre, in a photo of half the pixels."""
+    """26 mm of 35 mm film; 5 mm on a sensor of 4,000 pixels per centimetre, in a photo of fewer pixels."""
     film = photo(tmp_path / "a.jpg", {TAGS.FocalLengthIn35mmFilm: 26})
     assert metadata_focal_px(film, SIZE, True) == pytest.approx(26 * DIAGONAL / FILM_DIAGONAL_MM)
-    taken = {TAGS.ExifImageWidth: 800, TAGS.ExifImageHeight: 600}
-    sensor = {TAGS.FocalLength: 5.0, TAGS.FocalPlaneXResolution: 2000.0, TAGS.FocalPlaneResolutionUnit: 3}
+    taken = {TAGS.ExifImageWidth: 1600, TAGS.ExifImageHeight: 1200}
+    sensor = {TAGS.FocalLength: 5.0, TAGS.FocalPlaneXResolution: 4000.0, TAGS.FocalPlaneResolutionUnit: 3}
     assert metadata_focal_px(photo(tmp_path / "b.jpg", {**sensor, **taken}), SIZE, True) == pytest.approx(500)
 
 
@@ -39,6 +39,16 @@ def test_what_is_not_known_is_none(tmp_path: Path) -> None:
     tags: dict[int, object] = {TAGS.FocalLengthIn35mmFilm: 26, TAGS.ExifImageWidth: 4000, TAGS.ExifImageHeight: 3000}
     assert metadata_focal_px(photo(tmp_path / "square.jpg", tags, (300, 300)), (300, 300), True) is None
     assert metadata_focal_px(photo(tmp_path / "turned.jpg", tags, (300, 400)), (300, 400), True) is not None
+
+
+def test_a_sensor_that_is_not_made_is_none(tmp_path: Path) -> None:
+    """A program made a photo of 5760 x 3840 smaller, wrote the new size and kept the sensor's 160 pixels per mm: a
+    whole sensor of 36 mm gives the focal length, one of 6 or 1.5 mm does not."""
+    sensor = {TAGS.FocalLength: 85.0, TAGS.FocalPlaneXResolution: 160.0, TAGS.FocalPlaneResolutionUnit: 4}
+    for size, known in (((5760, 3840), True), ((960, 640), False), ((240, 160), False)):
+        taken = dict(zip((TAGS.ExifImageWidth, TAGS.ExifImageHeight), size, strict=True))
+        found = metadata_focal_px(photo(tmp_path / f"{size[0]}.jpg", {**sensor, **taken}, (240, 160)), (240, 160), True)
+        assert found == (pytest.approx(85 * 160 * 240 / 5760) if known else None)
 
 
 def test_quicktime_tag_of_a_video(tmp_path: Path) -> None:
