@@ -41,6 +41,8 @@ CROSSED = {
 }  # fmt: skip
 DOWN = {"left_shoulder": (0.0, 0.0, -1.1), "left_elbow": (0.0, 0.0, 0.0),
         "right_shoulder": (0.0, 0.0, 1.1), "right_elbow": (0.0, 0.0, 0.0)}  # fmt: skip
+FORWARD = {"left_shoulder": (0.0, 0.0, -1.0), "left_elbow": (0.0, -1.3, 0.0),
+           "right_shoulder": (0.0, 0.0, 1.0), "right_elbow": (0.0, 1.3, 0.0)}  # fmt: skip
 SUIT, RED = (0.12, 0.13, 0.20), (0.75, 0.15, 0.12)
 MOVING = frozenset(f"{side}_{part}" for side in ("left", "right") for part in ("arm", "hand"))
 
@@ -65,15 +67,15 @@ def posed(motion: Motion, joints: dict[str, tuple[float, ...]]) -> Motion:
     return replace(motion, poses=poses, valid=np.ones_like(motion.valid))
 
 
-def photographed(body: Body, folder: Path, sleeve: float) -> Folded:
-    """The person with sleeves that end at `sleeve` metres from the middle."""
+def photographed(body: Body, folder: Path, sleeve: float, joints: dict[str, tuple[float, ...]] = CROSSED) -> Folded:
+    """The person in this pose, with sleeves that end at `sleeve` metres from the middle."""
     config = PeopleConfig(framing=("half",), background=("plain",), tracked_share=0.0, frames=2, width=384, height=384)
     person = make_person(body, 1, config)
     suit = Cloth(SUIT, SUIT)
     looks = replace(person.looks, top=suit, bottom=suit, jacket=None, bottom_kind="trousers", sleeve=sleeve)
     person = replace(person, looks=replace(looks, looseness=0.02))
     row = select_rows(person.motion, slice(0, 1))
-    reference, target = posed(row, CROSSED), posed(row, DOWN)
+    reference, target = posed(row, joints), posed(row, DOWN)
     photo, truth = (next(draw_people(body, replace(person, motion=each))) for each in (reference, target))
     write_png(folder / "photo.png", photo)
     return Folded(photo, reference, detect_face(folder / "photo.png"), truth, target)
@@ -168,6 +170,13 @@ def test_only_moving_arms_in_sleeves_before_the_trunk_are_crossed(folded: Folded
     assert not crossing_arms(*seen(hanging, body), MOVING)
     bare = photographed(body, tmp_path, 0.175)
     assert not crossing_arms(*seen(bare, body), MOVING)
+
+
+def test_forearms_that_point_at_the_camera_are_drawn_as_crossed_ones(body: Body, tmp_path: Path) -> None:
+    """Where their hands were measured: the photo shows nothing of such a sleeve's length."""
+    forward = photographed(body, tmp_path, 0.655, FORWARD)
+    assert crossing_arms(*seen(forward, body), MOVING, (True, True)) == {"left_arm", "right_arm"}
+    assert crossing_arms(*seen(forward, body), MOVING, (False, True)) == {"right_arm"}
 
 
 def test_a_fitted_hand_before_a_sleeve_is_the_sleeves(folded: Folded, body: Body) -> None:

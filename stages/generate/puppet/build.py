@@ -75,7 +75,7 @@ def build_puppet(
     oval = face_area(view, points)
     separate_hands = hands[0] or "left_arm" in moving, hands[1] or "right_arm" in moving
     alpha = canvas_matte(view, oval)
-    crossing = crossing_arms(view, alpha, oval, moving)
+    crossing = crossing_arms(view, alpha, oval, moving, hands)
     if config.fit_girth:
         fit_girth(view, alpha, label_parts(view, alpha, separate_hands, oval, crossing)[0], crossing)
     progress("preparing the photo", 2, STEPS)

@@ -1,4 +1,4 @@
-"""Arms that cross the trunk in the photo and will leave it.
+"""Arms that cross the trunk in the photo, or point at the camera, and will leave their place.
 
 A dark sleeve over a dark jacket has no edge in the photo, hands lie on the other sleeve or under it, and the fitted
 hands that are not seen lie somewhere. The mesh says which limb is before which, and the colours of the sleeve and of
@@ -18,7 +18,7 @@ from stages.body.camera import project
 from stages.body.model import JOINT_NAMES
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
-from stages.generate.puppet.texture import LUMA, SHADOW, UNLIKE, UNLIKE_SKIN, unlike, usual_colour
+from stages.generate.puppet.texture import LEVEL, LUMA, SHADOW, UNLIKE, UNLIKE_SKIN, unlike, usual_colour
 from stages.generate.puppet.view import View
 from stages.raster.masks import dilate, erode, keep_touching
 from stages.raster.rasterizer import rasterizer
@@ -54,10 +54,12 @@ def crossing_arms(
     alpha: Float[np.ndarray, "height width"],
     face: Bool[np.ndarray, "height width"],
     moving: frozenset[str],
+    hands: tuple[bool, bool] = (False, False),
 ) -> frozenset[str]:
-    """The moving arms in sleeves whose forearm and hand hide CROSSING of the trunk in the photo.
+    """The moving arms in sleeves whose forearm and hand hide CROSSING of the trunk in the photo or point at the camera.
 
     Bare arms have edges, and their sheets hold. face: pixels of the face; without it no arm is known to be sleeved.
+    hands: whether left and right hand were measured; without a hand, a forearm's direction is a guess.
     """
     body = view.rig.body
     if _cloth_and_skin(view, alpha, face) is None:
@@ -65,14 +67,24 @@ def crossing_arms(
     trunk = _depth(view, body.part_vertices("torso"))
     shown = np.isfinite(trunk)
     found = []
-    for side in SIDES:
+    for side, measured in zip(SIDES, hands, strict=True):
         limb = _forearms(view, side) | body.part_vertices(f"{side}_hand")
         x, y = (view.points[limb, :2] - view.offset).T
         framed = (x >= 0) & (y >= 0) & (x < view.size[0]) & (y < view.size[1])
         before = _depth(view, limb)[shown] < trunk[shown]
-        if f"{side}_arm" in moving and shown.any() and framed.mean() > FRAMED and before.mean() >= CROSSING:
+        hides = shown.any() and before.mean() >= CROSSING
+        points = measured and _points_at_camera(view, side)
+        if f"{side}_arm" in moving and framed.mean() > FRAMED and (hides or points):
             found.append(f"{side}_arm")
     return frozenset(found)
+
+
+def _points_at_camera(view: View, side: str) -> bool:
+    """Whether the photo shows a forearm from its end: its sheet would be torn as soon as it turns."""
+    ends = [JOINT_NAMES.index(f"{side}_{joint}") for joint in ("elbow", "wrist")]
+    places = np.einsum("jab,jb->ja", view.transforms[ends, :, :3], view.rig.rest_joints[ends])
+    bone = np.diff(places + view.transforms[ends, :, 3], axis=0)[0]
+    return bool(np.linalg.norm(bone[:2]) < LEVEL * np.linalg.norm(bone))
 
 
 @dataclass(frozen=True)

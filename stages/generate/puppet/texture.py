@@ -490,7 +490,8 @@ def fill_colours(
         members = _members(part, names)
         groups.append((members & ~bare, members & ~bare, names[0]))
         if (members & bare).any():
-            groups.append((members & bare, members & bare, f"bare_{names[0]}"))
+            ends = _members(part, ("left_hand", "right_hand")) if names[0] == "left_arm" else np.zeros(len(bare), bool)
+            groups.append((members & bare, (members & bare) | ends, f"bare_{names[0]}"))
     jaw = _members(part, ("head",)) & beside_jaw(view)
     scalp = _members(part, ("head",)) & ~face & ~jaw
     groups += [(scalp, scalp, "hair"), (jaw, (face | jaw | neck) & is_like(direct, skin, UNLIKE_SKIN), "jaw")]
