@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from stages.priors.hands_and_faces import set_expression
 from stages.priors.prior import BODY_JOINTS, EYES, HANDS, JAW, Prior, empty_prior, rotations
@@ -25,9 +25,8 @@ def emosh_motion(arrays: Mapping[str, Any]) -> Prior:
     for columns, part in ((slice(0, 24), 0), (HANDS["left"], 2), (HANDS["right"], 3)):
         joints[~valid[:, part], columns] = np.nan
     root[~valid[:, 0]] = np.nan
-    return replace(
-        prior, format="emosh", root=root, joints=joints, frame_index=np.asarray(arrays["emosh_frame_index"]), fps=None
-    )
+    numbers = _frame_numbers(arrays["emosh_frame_index"])
+    return replace(prior, format="emosh", root=root, joints=joints, frame_index=numbers, fps=None)
 
 
 def amass(arrays: Mapping[str, Any]) -> Prior:
@@ -74,9 +73,13 @@ def smplx_rows(arrays: Mapping[str, Any]) -> Prior:
     return prior
 
 
+def _frame_numbers(frame_index: Any) -> Int[np.ndarray, "rows"]:
+    return np.asarray(frame_index).reshape(-1).astype(int)
+
+
 def _body_prior(format: str, orient: Any, body_pose: Any, frame_index: Any = None, fps: Any = None) -> Prior:
     body = _rows(body_pose, 63)
-    numbers = None if frame_index is None else np.asarray(frame_index).reshape(-1).astype(int)
+    numbers = None if frame_index is None else _frame_numbers(frame_index)
     prior = empty_prior(format, len(body), numbers, None if fps is None else float(np.asarray(fps)))
     prior.root[:] = rotations(_rows(orient, 3))
     prior.joints[:, BODY_JOINTS] = body.reshape(-1, 21, 3)

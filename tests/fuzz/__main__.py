@@ -42,7 +42,10 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=Path, help="folder of whole files, made once (default: a temporary one)")
     parser.add_argument("--keep", type=Path, help="folder for the cases that fail")
     given = parser.parse_args(words)
-    chosen = [each for each in FORMATS if not given.only or any(text in (each.name, each.group) for text in given.only)]
+    only = given.only or [""]
+    chosen = [each for each in FORMATS if any(text in name for text in only for name in (each.name, each.group))]
+    if not chosen:
+        parser.error(f"no format is called {' or '.join(only)}")
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         own_home(Path(folder) / "home")
         whole = (given.seeds or Path(folder) / "seeds").absolute()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from stages.artifacts.motion import save_motion
+from stages.artifacts.npz import read_npz, write_npz
 from stages.body.model import Body
 from stages.body.rotations import matrix_from_rotvec, rotvec_from_matrix
 from stages.errors import InputError
@@ -179,6 +180,16 @@ def test_mhr_and_unknown_files_are_one_line_errors(tmp_path: Path) -> None:
     np.savez(tmp_path / "y.npz", smpl=1, body_pose=np.zeros((3, 60)), global_orient=np.zeros((3, 3)))
     with pytest.raises(InputError, match="another shape than its tracker writes"):
         read_prior(tmp_path / "y.npz")
+
+
+def test_frame_numbers_that_are_records_are_one_line_errors(tmp_path: Path, body: Body) -> None:
+    """A damaged header makes an array of records of emosh's own frame numbers."""
+    save_motion(tmp_path / "motion.npz", standing(body, 3))
+    arrays = read_npz(tmp_path / "motion.npz")
+    arrays["emosh_frame_index"] = np.zeros(3, [("a", "<i8"), ("b", "<i8")])
+    write_npz(tmp_path / "damaged.npz", arrays)
+    with pytest.raises(InputError, match="has another shape than its tracker writes"):
+        read_prior(tmp_path / "damaged.npz")
 
 
 def test_rows_are_matched_to_frames(body: Body) -> None:
