@@ -231,8 +231,8 @@ def _stop(number: int, frame: object) -> NoReturn:
 def _until_stopped(function: Callable[[Job], Result], job: Job) -> Result:
     """Run the job in a worker; SIGTERM ends the process when the job has removed what it began.
 
-    The pool would take the exception for the job's result and wait for the next job. From Python 3.12 on it sends none
-    after another worker has died, and waits for this one without end.
+    The pool would take the exception for the job's result and wait for the next job. Python 3.14 sends none after
+    another worker has died, and waits for this one without end.
     """
     try:
         return function(job)
