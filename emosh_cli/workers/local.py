@@ -236,5 +236,5 @@ def _until_stopped(function: Callable[[Job], Result], job: Job) -> Result:
     """
     try:
         return function(job)
-    except Stopped as stopped:
-        os._exit(int(str(stopped)))
+    except Stopped:
+        os._exit(128 + signal.SIGTERM)

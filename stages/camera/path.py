@@ -119,6 +119,10 @@ def _stands(segments: Sequence[Segment], turns: Turns, first: int, least_px: flo
             if len(found) >= LEAST_POINTS:
                 most = max(least_px, STANDS_RATIO * float(turns.off_px[row - first]))
                 near.append(_median_shift(segment.points[found], places) < most)
+    if np.mean(near) < STANDS:
+        return False
+    if len(segments) == 1:
+        return True
     shifts = []
     for late in segments[1:]:
         if segments[0].picture is not None and late.picture is not None:
@@ -126,7 +130,7 @@ def _stands(segments: Sequence[Segment], turns: Turns, first: int, least_px: flo
             good, places = looked_up(segments[0], late, every, segments[0].points, scale)
             if good.sum() >= 4 * LEAST_POINTS:
                 shifts.append(_median_shift(segments[0].points[good], places[good]))
-    return float(np.mean(near)) >= STANDS and (len(segments) == 1 or (bool(shifts) and np.median(shifts) < least_px))
+    return bool(shifts) and bool(np.median(shifts) < least_px)
 
 
 def _median_shift(before: Float[np.ndarray, "points 2"], after: Float[np.ndarray, "points 2"]) -> float:

@@ -25,6 +25,11 @@ def erode(mask: np.ndarray, radius: float) -> Bool[np.ndarray, "height width"]:
     return cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] > radius
 
 
+def without_thin(mask: np.ndarray, radius: float) -> Bool[np.ndarray, "height width"]:
+    """The mask without what is thinner than twice `radius` (morphological opening)."""
+    return dilate(erode(mask, radius), radius)
+
+
 def dilate(mask: np.ndarray, radius: float) -> Bool[np.ndarray, "height width"]:
     """Pixels at most `radius` from the mask."""
     if not mask.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def overlay_frames(source: Path, motion: Motion, body: Body) -> Iterator[UInt8[n
 
 def enlarged(motion: Motion) -> int:
     """By how much the overlay is larger than the source, see LEAST_SIDE_PX."""
-    return -(-LEAST_SIDE_PX // min(motion.image_size)) if min(motion.image_size) < LEAST_SIDE_PX else 1
+    return math.ceil(LEAST_SIDE_PX / min(motion.image_size))
 
 
 def gate_lines(motion: Motion, row: int) -> list[str]:

@@ -19,13 +19,12 @@ from stages.generate.puppet.crossed import (
     label_crossed,
     own_colours,
     side_under,
-    unlike_each,
 )
 from stages.generate.puppet.face import face_area
 from stages.generate.puppet.generate import detect_face, draw_frames, make_puppet
 from stages.generate.puppet.girth import fit_girth
 from stages.generate.puppet.parts import LAYERS, label_pixels
-from stages.generate.puppet.texture import unlike
+from stages.generate.puppet.texture import apart, unlike
 from stages.generate.puppet.view import View, make_rig, make_view, vertex_normals
 from stages.people.clips import draw_frames as draw_people
 from stages.people.clips import make_person
@@ -190,7 +189,7 @@ def test_a_fitted_hand_before_a_sleeve_is_the_sleeves(folded: Folded, body: Body
     dark = (view.photo.max(-1) < 70) & (alpha > 0.99)
     assert (np.isin(before, hands) & dark).sum() > 300
     assert (np.isin(after, hands) & dark).sum() < 0.1 * (np.isin(before, hands) & dark).sum()
-    skin = unlike_each(view.photo.astype(np.float32), np.median(view.photo[face], 0)) < 45
+    skin = apart(view.photo.astype(np.float32), np.median(view.photo[face], 0)) < 45
     true, _, _ = seen(folded, body)
     hand = np.all(body.part_vertices("left_hand", "right_hand")[body.faces], 1)
     shown = skin & (alpha > 0.99) & (true.fragments.face >= 0) & hand[true.fragments.face]
@@ -270,12 +269,12 @@ def test_an_arm_changes_when_its_elbow_opens_and_not_when_the_person_turns(folde
     assert arm_change("right_arm", transforms(opened), photo) == pytest.approx(0.0, abs=0.01)
 
 
-def test_unlike_each_is_unlike() -> None:
+def test_apart_is_unlike_of_each_colour() -> None:
     """The picture's function gives for every pixel what the slow one gives for two colours."""
     rng = np.random.default_rng(3)
     colours, colour = rng.uniform(0, 255, (5, 7, 3)), np.array([30.0, 35.0, 60.0])
     slow = [[unlike(pixel, colour) for pixel in row] for row in colours]
-    assert np.allclose(unlike_each(colours, colour), slow)
+    assert np.allclose(apart(colours, colour), slow)
 
 
 def test_two_trouser_legs_share_their_border(folded: Folded, body: Body) -> None:

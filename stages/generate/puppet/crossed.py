@@ -18,9 +18,9 @@ from stages.body.camera import project
 from stages.body.model import JOINT_NAMES
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
-from stages.generate.puppet.texture import LEVEL, LUMA, SHADOW, UNLIKE, UNLIKE_SKIN, unlike, usual_colour
+from stages.generate.puppet.texture import UNLIKE, UNLIKE_SKIN, apart, points_at_camera, unlike, usual_colour
 from stages.generate.puppet.view import View
-from stages.raster.masks import dilate, erode, keep_touching
+from stages.raster.masks import dilate, erode, keep_touching, without_thin
 from stages.raster.rasterizer import rasterizer
 
 SIDES = ("left", "right")
@@ -73,18 +73,10 @@ def crossing_arms(
         framed = (x >= 0) & (y >= 0) & (x < view.size[0]) & (y < view.size[1])
         before = _depth(view, limb)[shown] < trunk[shown]
         hides = shown.any() and before.mean() >= CROSSING
-        points = measured and _points_at_camera(view, side)
+        points = measured and points_at_camera(view, f"{side}_elbow", f"{side}_wrist")
         if f"{side}_arm" in moving and framed.mean() > FRAMED and (hides or points):
             found.append(f"{side}_arm")
     return frozenset(found)
-
-
-def _points_at_camera(view: View, side: str) -> bool:
-    """Whether the photo shows a forearm from its end: its sheet would be torn as soon as it turns."""
-    ends = [JOINT_NAMES.index(f"{side}_{joint}") for joint in ("elbow", "wrist")]
-    places = np.einsum("jab,jb->ja", view.transforms[ends, :, :3], view.rig.rest_joints[ends])
-    bone = np.diff(places + view.transforms[ends, :, 3], axis=0)[0]
-    return bool(np.linalg.norm(bone[:2]) < LEVEL * np.linalg.norm(bone))
 
 
 @dataclass(frozen=True)
@@ -139,7 +131,7 @@ def _hands_by_colour(
     found |= bare & near & ~neck
     hands = on_hand | (np.isin(out, limbs.hands) & person) | (bare & near & ~neck)
     found |= _small(trunk & ~cloth, (CUFF_CM * cm) ** 2, dilate(hands, CUFF_CM * cm))
-    found &= dilate(erode(found, EDGE_CM * cm), EDGE_CM * cm)
+    found = without_thin(found, EDGE_CM * cm) & found
     out[found] = _nearest(limbs.mesh, on_hand)[found]
     return out
 
@@ -160,7 +152,7 @@ def _sleeves_by_mesh(labels: np.ndarray, limbs: _Limbs, cloth: np.ndarray, perso
 def _without_spikes(labels: np.ndarray, limbs: _Limbs, person: np.ndarray, cm: float) -> np.ndarray:
     """What of the trunk beside its mesh is thin and touches an arm becomes the arm's."""
     out, trunk, mesh = labels.copy(), np.isin(labels, limbs.trunk) & person, np.isin(limbs.mesh, limbs.trunk)
-    thick = dilate(erode(trunk | mesh, SPIKE_CM * cm), SPIKE_CM * cm)
+    thick = without_thin(trunk | mesh, SPIKE_CM * cm)
     sleeve = np.isin(labels, limbs.arms) & person
     spikes = _touching(trunk & ~mesh & ~thick, dilate(sleeve, 2.0))
     out[spikes] = _nearest(labels, sleeve)[spikes]
@@ -177,8 +169,7 @@ def side_under(
 
     A jacket is wider than its body: by as much as beside the mesh elsewhere, no more. covered: the trunk's own mesh.
     """
-    trunk = [row for row, name in enumerate(LAYERS) if name == "torso" or name.endswith("leg")]
-    shown = covered | (np.isin(labels, trunk) & (alpha > 0.5) & view.inside)
+    shown = covered | (np.isin(labels, _rows("torso", "leg")) & (alpha > 0.5) & view.inside)
     mesh = view.fragments.face >= 0
     beside = shown & ~mesh
     if beside.sum() < LOOSE * shown.sum():
@@ -188,9 +179,7 @@ def side_under(
     border = round(radius) + 1
     grown = dilate(np.pad(shown, border), radius)
     closed = ~dilate(~grown, radius)[border:-border, border:-border]
-    joints = [JOINT_NAMES.index(f"{side}_shoulder") for side in SIDES]
-    shoulders = np.einsum("jab,jb->ja", view.transforms[joints, :, :3], view.rig.rest_joints[joints])
-    level = project(shoulders + view.transforms[joints, :, 3], view.K)[:, 1].max()
+    level = project(view.joints("left_shoulder", "right_shoulder"), view.K)[:, 1].max()
     return closed & (alpha > 0.5) & (np.arange(len(labels)) > level)[:, None] & dilate(covered, loose)
 
 
@@ -205,8 +194,7 @@ def own_colours(
 
     Between a vertex that is seen and one that is not, the mesh would show what lies between them in the photo.
     """
-    rows = [row for row, name in enumerate(LAYERS) if name.endswith(kind)]
-    own = erode(np.isin(labels, rows) & (alpha > 0.9), 0.2 * view.centimetre_px)
+    own = erode(np.isin(labels, _rows(kind)) & (alpha > 0.9), 0.2 * view.centimetre_px)
     if own.sum() < FEWEST:
         return colours
     _, rows, columns = nearest_marked(own)
@@ -239,18 +227,8 @@ def _cloth_and_skin(view: View, alpha: np.ndarray, face: np.ndarray) -> tuple[np
     usual = usual_colour(photo[sleeve]), usual_colour(photo[skin])
     if unlike(*usual) < UNLIKE_SKIN:
         return None
-    away, bare = (unlike_each(photo, colour) for colour in usual)
+    away, bare = (apart(photo, colour) for colour in usual)
     return (away < UNLIKE) & (away < bare), (bare < UNLIKE_SKIN) & (bare < away)
-
-
-def unlike_each(
-    colours: Float[np.ndarray, "height width 3"], colour: Float[np.ndarray, "3"]
-) -> Float[np.ndarray, "height width"]:
-    """`unlike` of every pixel and one colour."""
-    light, bright = max(float(colour @ LUMA), 1.0), np.maximum(colours @ LUMA, 1.0)
-    gain = np.minimum(np.maximum(light / bright, bright / light), 1.0 / SHADOW)[..., None]
-    darker = (bright < light)[..., None]
-    return np.linalg.norm(np.where(darker, gain * colours - colour, gain * colour - colours), axis=-1)
 
 
 def _forearms(view: View, *sides: str) -> Bool[np.ndarray, "vertices"]:
@@ -267,18 +245,22 @@ def _depth(view: View, members: Bool[np.ndarray, "vertices"]) -> Float[np.ndarra
     return np.where((fragments.face >= 0) & view.inside, fragments.depth, np.inf)
 
 
+def _rows(*kinds: str) -> list[int]:
+    """The rows of LAYERS whose names end so."""
+    return [row for row, name in enumerate(LAYERS) if name.endswith(kinds)]
+
+
 def _limbs(view: View, crossing: frozenset[str]) -> _Limbs:
-    names, faces = list(LAYERS), view.rig.body.faces
-    arms = [names.index(f"{side}_arm") for side in SIDES]
-    hands = [names.index(name.replace("arm", "hand")) for name in sorted(crossing)]
-    trunk = [row for row, name in enumerate(names) if name == "torso" or name.endswith("leg")]
+    faces = view.rig.body.faces
+    hands = [list(LAYERS).index(name.replace("arm", "hand")) for name in sorted(crossing)]
     rows = layer_of_face(view)
     kept = ~np.isin(rows, hands)
     height, width = view.photo.shape[:2]
     drawn = rasterizer("numba")(view.points, faces[kept], width, height).face
     shown = view.fragments.face
     return _Limbs(
-        arms, hands, trunk, np.where(shown >= 0, rows[shown], -1), np.where(drawn >= 0, rows[kept][drawn], -1),
+        _rows("arm"), hands, _rows("torso", "leg"),
+        np.where(shown >= 0, rows[shown], -1), np.where(drawn >= 0, rows[kept][drawn], -1),
         (drawn >= 0) & np.any(_forearms(view)[faces], 1)[kept][drawn],
     )  # fmt: skip
 

@@ -73,8 +73,9 @@ class PictureCheck:
             across = f"{abs(right):.0f} % {'right' if right > 0 else 'left'}" if round(right) else ""
             along = f"{abs(down):.0f} % {'down' if down > 0 else 'up'}" if round(down) else ""
             line += f"; the person was moved {' and '.join(filter(None, (across, along))) or 'a little'} to keep it so"
-        if not self.driving_camera and (self.hands_inside or 0.0) < min(HANDS_INSIDE, self.hands_inside_drive or 0.0):
-            line += f"; --framing drive shows the hands in {100 * (self.hands_inside_drive or 0.0):.0f} %"
+        here, there = self.hands_inside, self.hands_inside_drive
+        if not self.driving_camera and here is not None and there is not None and here < min(HANDS_INSIDE, there):
+            line += f"; --framing drive shows the hands in {100 * there:.0f} %"
         return line
 
 

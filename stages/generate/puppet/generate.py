@@ -99,10 +99,11 @@ def make_puppet(
     drivers = check_picture(target, puppet.rig)
     if config.framing == "ref":
         motion, check = keep_in_picture(anchored(puppet, reference, target, config), puppet.rig)
+        stays = walks_without_legs(target, reference, body)
         if not moving:
             check = replace(check, hands_inside=None)
-        stays = walks_without_legs(target, reference, body)
-        check = replace(check, hands_inside_drive=None if stays or not moving else drivers.hands_inside)
+        elif not stays:
+            check = replace(check, hands_inside_drive=drivers.hands_inside)
         puppet.depth_share = depth_share(puppet.rig, reference, target)
         if stays or check.face_inside > drivers.face_inside - WORSE_FRAMING:
             return puppet, motion, check

@@ -14,7 +14,7 @@ from stages.body.model import JOINT_NAMES
 from stages.generate.puppet.matte import fill_pinholes
 from stages.generate.puppet.parts import LAYERS, layer_of_face
 from stages.generate.puppet.view import View
-from stages.raster.masks import dilate, erode, keep_touching
+from stages.raster.masks import dilate, erode, keep_touching, without_thin
 
 BINS = 24
 NECK = JOINT_NAMES.index("neck")
@@ -89,7 +89,7 @@ def hanging_hair(
             break
         grown = fill_pinholes(erode(dilate((like & allowed) | (labels == head), cm), cm), int((4 * cm) ** 2)) & allowed
         on_head = like & (labels == head) & ~dilate(face, 0.5 * cm)
-        grown &= dilate(erode(grown | (labels == head), THIN_CM * cm), THIN_CM * cm)
+        grown &= without_thin(grown | (labels == head), THIN_CM * cm)
         grown = keep_touching(grown | on_head, known) & (labels != head)
         if (grown & cloth).sum() > MOST_CLOTH * cloth.sum():
             break

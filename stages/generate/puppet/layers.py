@@ -19,7 +19,7 @@ from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.parts import LAYERS, layer_of_face
 from stages.generate.puppet.patches import fill_from_patches
 from stages.generate.puppet.view import View, arm_share, smoothstep, strongest_joints
-from stages.raster.masks import dilate, erode
+from stages.raster.masks import dilate, without_thin
 from stages.raster.rasterizer import rasterizer
 
 OVERLAP_M = 0.03
@@ -159,8 +159,8 @@ def build_layer(
 
 
 def without_teeth(area: Bool[np.ndarray, "height width"], centimetre_px: float) -> Bool[np.ndarray, "height width"]:
-    """The area without what is thinner than twice TEETH_CM (morphological opening)."""
-    return dilate(erode(area, TEETH_CM * centimetre_px), TEETH_CM * centimetre_px)
+    """The area without what is thinner than twice TEETH_CM."""
+    return without_thin(area, TEETH_CM * centimetre_px)
 
 
 def _continue_under_face(

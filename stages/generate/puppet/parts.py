@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from stages.body.camera import project
-from stages.body.model import JOINT_NAMES, PART_NAMES
+from stages.body.model import PART_NAMES
 from stages.generate.puppet.nearest import nearest_marked
 from stages.generate.puppet.view import View
 from stages.raster.masks import dilate, erode
@@ -105,9 +105,7 @@ def without_scraps(
 
 def beside_head(view: View, covered: Int[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
     """Pixels beside the mesh and above the neck's base by NECK_CM, along the neck: hair and hats, not the trunk's."""
-    joints = [JOINT_NAMES.index(name) for name in ("neck", "head")]
-    places = np.einsum("jab,jb->ja", view.transforms[joints, :, :3], view.rig.rest_joints[joints])
-    base, top = project(places + view.transforms[joints, :, 3], view.K)[:, :2]
+    base, top = project(view.joints("neck", "head"), view.K)[:, :2]
     up = (top - base) / max(float(np.linalg.norm(top - base)), 1e-6)
     y, x = np.mgrid[: covered.shape[0], : covered.shape[1]]
     return (covered < 0) & ((x - base[0]) * up[0] + (y - base[1]) * up[1] > NECK_CM * view.centimetre_px)

@@ -157,9 +157,7 @@ def lit_skin(
     rows = np.flatnonzero(sets["face_skin"] & ~detail & (sure > 0.6))
     if len(rows) < 40:
         return None, LAMP
-    height, width = colours.shape[:2]
-    x, y = view.points[rows, 0].astype(int).clip(0, width - 1), view.points[rows, 1].astype(int).clip(0, height - 1)
-    seen = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.4 * view.centimetre_px))[y, x].astype(np.float64)
+    seen = colours_at(view, cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.4 * view.centimetre_px)))[rows]
     skin = is_like(seen, usual_colour(seen), UNLIKE_SKIN)
     rows, seen = rows[skin], seen[skin]
     bright = seen @ LUMA
@@ -269,13 +267,11 @@ def hide_covered_limbs(view: View, colours: np.ndarray, seen: np.ndarray) -> Non
 
     Otherwise the black and white of a held helmet are mirrored onto the other sleeve.
     """
-    height, width = colours.shape[:2]
-    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
-    part = view.rig.body.part
+    part, shown = view.rig.body.part, colours_at(view, colours)
 
     def colour(*names: str) -> np.ndarray | None:
         rows = _members(part, names) & (seen > 0.6)
-        return usual_colour(colours[y[rows], x[rows]]) if rows.sum() >= 40 else None
+        return usual_colour(shown[rows]) if rows.sum() >= 40 else None
 
     torso = colour("torso")
     for limb in ("arm", "leg"):
@@ -304,12 +300,16 @@ def seen_through(view: View, alpha: np.ndarray, labels: np.ndarray, seen: np.nda
         members = rows == row
         if not name.endswith(("arm", "leg")) or (seen[members] > 0.6).sum() < 40:
             through[members] = 0.0
-    joints = np.einsum("jab,jb->ja", view.transforms[..., :3], view.rig.rest_joints) + view.transforms[..., 3]
     for start, end in BONES:
-        bone = joints[JOINT_NAMES.index(end)] - joints[JOINT_NAMES.index(start)]
-        if np.linalg.norm(bone[:2]) < LEVEL * np.linalg.norm(bone):
+        if points_at_camera(view, start, end):
             through[view.rig.body.weights[:, JOINT_NAMES.index(start)] > 0.4] = 0.0
     return through
+
+
+def points_at_camera(view: View, start: str, end: str) -> bool:
+    """Whether the photo shows the bone between two joints from its end, see LEVEL."""
+    bone = np.diff(view.joints(start, end), axis=0)[0]
+    return bool(np.linalg.norm(bone[:2]) < LEVEL * np.linalg.norm(bone))
 
 
 def visibility(view: View, alpha: np.ndarray, labels: np.ndarray) -> Float[np.ndarray, "vertices"]:
@@ -389,8 +389,6 @@ def continue_face(
     body = view.rig.body
     skin = np.flatnonzero(body.sets["face_skin"])
     like = np.ones(len(seen))
-    height, width = colours.shape[:2]
-    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
     known = seen[skin] > 0.6
     if known.sum() < 40:
         return like
@@ -400,7 +398,7 @@ def continue_face(
     one, other = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
     links = coo_matrix((np.ones(len(one)), (one, other)), (len(skin), len(skin))).tocsr()
     links = links + links.T
-    smooth = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.6 * view.centimetre_px))[y, x].astype(np.float64)
+    smooth = colours_at(view, cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.6 * view.centimetre_px)))
     hold = 100.0 * known + 1e-6
     system = diags(np.asarray(links.sum(1)).ravel() + hold) - links
     target = hold[:, None] * np.where(known[:, None], smooth[skin], np.median(smooth[skin][known], 0))
@@ -471,11 +469,8 @@ def fill_colours(
 
     rest = view.rig.template * np.array([1, 1, 0.35], np.float32)
     rest[:, 0] = np.abs(rest[:, 0])
-    height, width = colours.shape[:2]
-    x = view.points[:, 0].astype(int).clip(0, width - 1)
-    y = view.points[:, 1].astype(int).clip(0, height - 1)
     smooth = cv2.GaussianBlur(colours, (0, 0), max(1.0, 0.6 * view.centimetre_px))
-    direct = smooth[y, x].astype(np.float32)
+    direct = colours_at(view, smooth).astype(np.float32)
     good = sure > 0.6
     fill = np.empty_like(direct)
     everyone = np.median(direct[good], 0) if good.any() else np.full(3, 128.0, np.float32)
@@ -575,13 +570,13 @@ def unlike(one: Float[np.ndarray, "3"], other: Float[np.ndarray, "3"]) -> float:
     return float(apart(one[None], other)[0])
 
 
-def apart(colours: Float[np.ndarray, "points 3"], colour: Float[np.ndarray, "3"]) -> Float[np.ndarray, "points"]:
+def apart(colours: Float[np.ndarray, "*points 3"], colour: Float[np.ndarray, "3"]) -> Float[np.ndarray, "*points"]:
     """Distance of each colour (RGB, 0 to 255) from `colour` under the same light: the darker is lightened, at most by
     1 / SHADOW."""
     bright, light = np.maximum(colours @ LUMA, 1.0), max(float(colour @ LUMA), 1.0)
-    gain = np.clip(light / bright, 1.0, 1.0 / SHADOW)[:, None]
-    other = np.clip(bright / light, 1.0, 1.0 / SHADOW)[:, None]
-    return np.linalg.norm(gain * colours - other * colour, axis=1)
+    gain = np.clip(light / bright, 1.0, 1.0 / SHADOW)[..., None]
+    other = np.clip(bright / light, 1.0, 1.0 / SHADOW)[..., None]
+    return np.linalg.norm(gain * colours - other * colour, axis=-1)
 
 
 def is_like(colours: Float[np.ndarray, "points 3"], colour: Float[np.ndarray, "3"], most: float) -> np.ndarray:
@@ -602,14 +597,14 @@ def usual_colour(colours: np.ndarray) -> Float[np.ndarray, "3"]:
 
 def _has_usual_colour(view: View, colours: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Boolean (V): False on the torso where the colour is unusual (straps, badges), which must not be mirrored."""
-    height, width = colours.shape[:2]
-    x, y = view.points[:, 0].astype(int).clip(0, width - 1), view.points[:, 1].astype(int).clip(0, height - 1)
-    torso = np.flatnonzero(_members(view.rig.body.part, ("torso",)))
-    usual = np.ones(len(x), bool)
+    torso, shown = (
+        np.flatnonzero(_members(view.rig.body.part, ("torso",))),
+        colours_at(view, colours).astype(np.float32),
+    )
+    usual = np.ones(len(shown), bool)
     visible = torso[seen[torso] > 0.6]
     if len(visible) >= 40:
-        own = colours[y[torso], x[torso]].astype(np.float32)
-        away = np.linalg.norm(own - usual_colour(colours[y[visible], x[visible]]), axis=1)
+        away = np.linalg.norm(shown[torso] - usual_colour(shown[visible]), axis=1)
         usual[torso] = away < UNLIKE
     return usual
 

@@ -122,6 +122,12 @@ class View:
         right, bottom = width - left - self.size[0], height - top - self.size[1]
         return cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT_101)
 
+    def joints(self, *names: str) -> Float[np.ndarray, "joints 3"]:
+        """Places of the named joints in the photo's camera frame, metres."""
+        rows = [JOINT_NAMES.index(name) for name in names]
+        turned = np.einsum("jab,jb->ja", self.transforms[rows, :, :3], self.rig.rest_joints[rows])
+        return turned + self.transforms[rows, :, 3]
+
     def crop(self, image: np.ndarray) -> np.ndarray:
         """The area of the photo in a picture of the canvas's size."""
         left, top = self.offset
