@@ -1,9 +1,9 @@
 """Training on a GPU: what the 14B recipe costs, and a small model learned from nothing with a VAE of the real class.
 
-    python -m benchmarks.gpu_train recipe [--out JSON]       seconds per sample and peak memory, beside the plan's
-    python -m benchmarks.gpu_train learn WORK                synthetic people, VAE, cache, DiT, held-out figures
-    ... --tiny                                               every line of either on the CPU, in seconds
-    ... --write                                              keep the table in benchmarks/results, for the page
+    python -m benchmarks.gpu_train recipe [--arm NAME] [--out JSON]   seconds per sample and peak memory, beside the plan
+    python -m benchmarks.gpu_train learn WORK         synthetic people, VAE, cache, transformer, held-out figures
+    ... --tiny        every line of either on the CPU, in seconds
+    ... --write       keep the table in benchmarks/results, for the page
 
 `recipe` builds the real shapes with random bf16 weights on the card, and trains on random latents of a 77-frame clip of
 512x512: a chunk, a later one, one with an auxiliary frame, one sample per step. Random weights cost what real ones do.
@@ -122,7 +122,8 @@ def recipe(tiny: bool, out: Path | None, keep: argparse.Namespace) -> None:
     found: dict[str, Any] = {"device": device_name(device), "torch": torch.__version__, "arms": {}}
     with tempfile.TemporaryDirectory() as place:
         cache = random_cache(Path(place), job)
-        for name, changed in ARMS.items():
+        for name in keep.arm or ARMS:
+            changed = ARMS[name]
             config = TrainConfig(batch_size=1, tracker="none", **changed)
             plan = make_plan(job.model, TrainingData(job.size, job.size, job.frames), config, hardware)
             try:
@@ -304,6 +305,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("what", choices=("recipe", "learn"))
     parser.add_argument("work", type=Path, nargs="?")
+    parser.add_argument("--arm", choices=tuple(ARMS), action="append", help="recipe: this one alone")
     parser.add_argument("--tiny", action="store_true", help="all of it on the CPU, in seconds")
     parser.add_argument("--out", type=Path, metavar="JSON", help="recipe: write the figures here")
     for name, value in asdict(FULL).items():
