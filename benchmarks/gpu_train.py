@@ -1,6 +1,6 @@
 """Training on a GPU: what the 14B recipe costs, and a small model learned from nothing with a VAE of the real class.
 
-    python -m benchmarks.gpu_train recipe [--arm NAME] [--out JSON]   seconds per sample and peak memory, beside the plan
+    python -m benchmarks.gpu_train recipe [--arm NAME] [--out JSON]   seconds a sample and peak memory, beside the plan
     python -m benchmarks.gpu_train learn WORK         synthetic people, VAE, cache, transformer, held-out figures
     ... --tiny        every line of either on the CPU, in seconds
     ... --write       keep the table in benchmarks/results, for the page
