@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from stages.detect.crops import Crop, cut_square
-from stages.networks.hand import find_hands
+from stages.networks.hand import LEAST_SIDE, find_hands
 from stages.networks.opened import Networks, is_too_small
 
 WRISTS = {"left_hand": 15, "right_hand": 16}
@@ -96,11 +96,10 @@ def _is_covered(wrist: Float[np.ndarray, "2"], other: Float[np.ndarray, "21 3"] 
 
 
 def _hands_in(crop: Crop, hand: str, networks: Networks, least: float) -> list[tuple[Float[np.ndarray, "21 3"], bool]]:
-    """Every hand in the crop whose palm has at least that score, and whether the network is sure that it is `hand`."""
-    found = find_hands(crop.rgb, networks, least)
-    shares = [each.left if hand == "left_hand" else 1 - each.left for each in found]
-    return [(crop.to_source(each.points, scale_z=True), share > SURE_SIDE)
-            for each, share in zip(found, shares, strict=True)]  # fmt: skip
+    """Every hand in the crop whose palm has at least that score, and whether the network is sure that it is `hand`.
+    Hands of the other side are left out."""
+    found = [(each, each.side(hand == "left_hand")) for each in find_hands(crop.rgb, networks, least)]
+    return [(crop.to_source(each.points, scale_z=True), side > SURE_SIDE) for each, side in found if side >= LEAST_SIDE]
 
 
 def assign_hands_to_arms(found: dict[str, Float[np.ndarray, "points 3"]]) -> dict[str, Float[np.ndarray, "points 3"]]:

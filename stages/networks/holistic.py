@@ -20,8 +20,8 @@ class Holistic:
         self.networks = networks
         self.pose, self.face = PoseFollower(networks), FaceFollower(networks)
         self.hands = {
-            "left_hand": HandFollower(networks, 15, 17, 19),
-            "right_hand": HandFollower(networks, 16, 18, 20),
+            "left_hand": HandFollower(networks, True, 15, 17, 19),
+            "right_hand": HandFollower(networks, False, 16, 18, 20),
         }
 
     def forget(self) -> None:

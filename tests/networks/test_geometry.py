@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from stages.networks.detection import FAR_FACES, NEAR_FACES, PALMS, PEOPLE, anchors, merged
-from stages.networks.hand import HandFollower
-from stages.networks.opened import Networks
 from stages.networks.pose import refined
 from stages.networks.region import (
     Region,
@@ -134,23 +132,3 @@ def test_smoothing_keeps_rest_and_follows_speed() -> None:
     assert np.abs(shaken[-10:]).max() < 0.1 / 3
     jump(point, 400)
     assert (jump(point + 100, 400) - point).min() > 50
-
-
-def test_a_palm_outside_the_picture_is_not_read() -> None:
-    """The hand networks run for a wrist inside, and not for one well outside the picture or hardly visible."""
-
-    class CalledError(Exception):
-        """A network was run."""
-
-    class Counting(Networks):
-        def run(self, name: str, picture: np.ndarray) -> dict[str, np.ndarray]:
-            raise CalledError(name)
-
-    rgb = np.zeros((100, 100, 3), np.uint8)
-    pose = np.full((33, 3), 50.0)
-    pose[[15, 17, 19]] = [[50, 80, 0.9], [45, 95, 0.9], [55, 95, 0.9]]
-    follower = HandFollower(Counting(), 15, 17, 19)
-    with pytest.raises(CalledError, match="hand_crop"):
-        follower.read(rgb, pose)
-    assert follower.read(rgb, pose + np.array([0, 40, 0])) is None
-    assert follower.read(rgb, pose * np.array([1, 1, 0.1])) is None
