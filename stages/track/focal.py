@@ -27,7 +27,7 @@ and film (35 to 85 mm: 0.8 to 2.0), and its spread."""
 FRAMES = 12
 """Frames, spread over the clip, that are fitted."""
 FRAMES_OF_EVIDENCE = {"keypoints_body": 4.0, "keypoints_hands": 1.0}
-"""The mean loss of a frame counts like that of this many independent frames. With 2 and 2 the focal lengths of four real
+"""The mean loss of a frame counts like that of this many frames. With 2 and 2 the focal lengths of four real
 clips were 22 % off in the mean and those of seven rendered ones 9, with 4 and 1 they are 11 and 9; ten of synthetic
 keypoints, 0.44 to 1.4 diagonals, keep 17."""
 LEAST_EVIDENCE = 1.0
