@@ -59,6 +59,10 @@ class Problem:
     first_depth: Float[np.ndarray, "frames"]
     """Distance of the first guess from the camera, metres: sigmas and hands are converted at this distance."""
     seconds: Float[np.ndarray, "frames"]
+    turn: Float[np.ndarray, "frames 3 3"]
+    """What the camera's turn does to each frame: from the axes of the frame before to its own."""
+    drift: Float[np.ndarray, "frames 3"]
+    """Expected movement to each frame from the one before it, metres, see `with_drift`."""
     robust_depth: bool
     before: State | None = None
     """The fitted frame before the first one, if any: the link to it keeps the border of two windows smooth."""
@@ -66,8 +70,6 @@ class Problem:
     """Seconds from `before` to the first frame."""
     stature: Stature | None = None
     """The known height of the person, if any."""
-    drift: Float[np.ndarray, "frames 2"] | None = None
-    """Expected movement across the picture to each frame from the one before it, metres (`with_drift`); None: none."""
     terms: dict[str, float] = field(default_factory=dict)
 
     def link_sigma(self) -> Float[np.ndarray, "links columns"]:
@@ -276,12 +278,13 @@ def _prior_residuals(problem: Problem, state: State):
     return away * inverse, inverse, beyond / priors.sigma_bound, (beyond != 0) / priors.sigma_bound
 
 
-def _temporal_differences(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]:
-    """Differences of neighbouring frames; the difference of the root is a rotation vector."""
+def _temporal_differences(
+    state: State, turn: Float[np.ndarray, "links 3 3"], drift: Float[np.ndarray, "links 3"]
+) -> Float[np.ndarray, "links columns"]:
+    """Differences of neighbouring frames from what is expected; the difference of the root is a rotation vector."""
     step = np.diff(state.vector(), axis=0)
-    if problem.drift is not None:
-        step[:, :2] -= problem.drift[1:]
-    step[:, ROOT_COLUMNS] = rotvec_from_matrix(state.root[1:] @ np.swapaxes(state.root[:-1], -1, -2))
+    step[:, :3] -= drift
+    step[:, ROOT_COLUMNS] = rotvec_from_matrix(state.root[1:] @ np.swapaxes(turn @ state.root[:-1], -1, -2))
     return step
 
 
@@ -293,7 +296,7 @@ def prior_losses(problem: Problem, state: State) -> tuple[Float[np.ndarray, "fra
 
 def link_residuals(problem: Problem, state: State) -> Float[np.ndarray, "links columns"]:
     """Temporal differences in sigmas. The link to the frame before the window, if any, comes first."""
-    links = _temporal_differences(problem, state) / problem.link_sigma()
+    links = _temporal_differences(state, problem.turn[1:], problem.drift[1:]) / problem.link_sigma()
     if problem.before is not None:
         links = np.concatenate([_link_to_frame_before(problem, state)[0][None], links])
     squared = (links[:, ROOT_COLUMNS] ** 2).sum(1, keepdims=True)
@@ -328,14 +331,12 @@ def _link_to_frame_before(problem: Problem, state: State):
           ("transl", "root", "theta", "psi")), shape=state.shape,
     )  # fmt: skip
     sigma = problem.priors.step * _random_walk_factor(problem.gap_before)
-    step = _temporal_differences(replace(problem, drift=None), pair)[0]
-    if problem.drift is not None:
-        step[:2] -= problem.drift[0]
-    return step / sigma, sigma
+    return _temporal_differences(pair, problem.turn[:1], problem.drift[:1])[0] / sigma, sigma
 
 
 def with_drift(problem: Problem, state: State) -> Problem:
-    """The problem in which smoothness is asked of what departs from the steady movement of `state` across the picture.
+    """The problem in which smoothness is asked of what departs from the expected movement of `state`: what the camera's
+    turn does, and a steady movement across the picture.
 
     A step of neighbouring frames that is compared with zero holds back who walks: at the ends of a clip the trunk was
     20 cm behind, and the person came out 9 % too small, because the steps of a small person are short. Steady is the
@@ -343,18 +344,25 @@ def with_drift(problem: Problem, state: State) -> Problem:
     for a person who moves no faster than the noise that the smoothness expects. Along the line of sight there is none:
     tracked depth wanders slowly itself (with it beam cam03 was 85 mm off in place, without it 81).
     """
-    transl, seconds, step = state.transl[:, :2], problem.seconds, problem.priors.step[:2]
+    transl, seconds, turn = state.transl, problem.seconds, problem.turn
     if problem.before is not None:
-        transl = np.concatenate([problem.before.transl[-1:, :2], transl])
+        transl = np.concatenate([problem.before.transl[-1:], transl])
         seconds = np.concatenate([seconds[:1] - problem.gap_before, seconds])
-    drift = np.zeros((len(state), 2))
-    if len(transl) > 1:
+    else:
+        turn = turn[1:]
+    drift = np.zeros((len(state), 3))
+    if len(turn):
+        skeleton = problem.skeleton
+        pelvis = transl[:-1] + skeleton.joints[0] + skeleton.joint_dirs[0] @ state.shape
+        carried = (turn @ pelvis[..., None])[..., 0] - pelvis
         gap = np.maximum(np.diff(seconds), 1e-3)[:, None]
         at = (seconds[1:] + seconds[:-1]) / 2
         near = np.exp(-((np.subtract.outer(at, at) / STEADY_SECONDS) ** 2) / 2)
-        steady = near @ np.diff(transl, axis=0) / (near @ gap) * gap
-        noise = (step * _random_walk_factor(gap)) ** 2
-        drift[len(state) - len(steady) :] = steady * np.maximum(1 - noise / np.maximum(steady**2, 1e-12), 0)
+        steady = near @ (np.diff(transl, axis=0) - carried) / (near @ gap) * gap
+        noise = (problem.priors.step[:3] * _random_walk_factor(gap)) ** 2
+        steady *= np.maximum(1 - noise / np.maximum(steady**2, 1e-12), 0)
+        steady[:, 2] = 0
+        drift[len(state) - len(turn) :] = carried + steady
     return replace(problem, drift=drift)
 
 
@@ -363,7 +371,7 @@ def _add_priors(problem: Problem, state: State, columns, entries, normal: Normal
     diagonal = inverse**2 + limit_inverse**2
     slope = prior * inverse + limit * limit_inverse
     if len(state) > 1:
-        sigma, links = problem.link_sigma(), _temporal_differences(problem, state)
+        sigma, links = problem.link_sigma(), _temporal_differences(state, problem.turn[1:], problem.drift[1:])
         precision = _cauchy_weight(links / sigma) / sigma**2
         pull = links * precision
         diagonal[1:] += precision
