@@ -171,7 +171,7 @@ class TrackConfig:
     step_jaw_rad: float = 0.06
     """Expected change of the jaw joint per frame at 30 frames per second, radians."""
     step_transl_m: float = 0.007
-    """Expected movement across the picture per frame at 30 frames per second, metres."""
+    """Expected movement across the picture per frame at 30 frames per second, beyond a steady one, metres."""
     step_depth_m: float = 0.015
     """Expected movement along the line of sight per frame at 30 frames per second, metres."""
     step_expression: float = 0.15

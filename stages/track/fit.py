@@ -21,6 +21,7 @@ from stages.body.model import JOINT_NAMES, Body
 from stages.body.rotations import rotvec_from_matrix
 from stages.body.same_body import body_points
 from stages.camera.focal import turned_focal
+from stages.camera.path import camera_path
 from stages.detect.gates import CONFIDENCE, MISSED, GateConfig, Gates, check_gates, gate
 from stages.detect.observations import Observations
 from stages.detect.sides import SIDES, exchanged_sides, with_sides_exchanged
@@ -150,6 +151,7 @@ class _Fit:
         self.focal = self._known_focal(metadata_px) or self._estimated_focal()
         self.focal_px = self.focal.px
         self.centre_px = (width / 2, height / 2)
+        self.camera = self._camera()
         self.guess, self.scene = first_guess(
             observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
@@ -194,6 +196,15 @@ class _Fit:
         turned = turned_focal(self.observations.background, slice(int(frames[0]), int(frames[-1]) + 1), size)
         return known_focal(size, self.config, metadata_px) if turned is None else Focal(turned, "the camera's turn")
 
+    def _camera(self) -> Float[np.ndarray, "frames 3 3"]:
+        """Rotation from the camera of each frame to that of the first; none where nothing is known of it."""
+        background, index = self.observations.background, self.observations.frame_index
+        if background is None:
+            return np.tile(np.eye(3), (len(index), 1, 1))
+        first, count = int(index[0]), int(index[-1] - index[0]) + 1
+        size, scale = self.observations.image_size, background.scale
+        return camera_path(background.segments, first, count, size, scale, self.focal_px).R[index - first]
+
     def _estimated_focal(self) -> Focal:
         """The focal length from short fits of some frames; without a fit the usual one."""
         if self.config.solver == UNSOLVED:
@@ -202,6 +213,7 @@ class _Fit:
         if not len(rows):
             return usual_focal(self.observations.image_size)
         some, short = self.clip.select(rows), replace(self.config, **SHORT_FIT)
+        some = replace(some, observations=replace(some.observations, background=None))  # its path is slow to find
 
         def losses_at(focal_px: float) -> dict[str, float]:
             one = _Fit(some, replace(short, focal_px=focal_px), silent)
@@ -246,9 +258,11 @@ class _Fit:
     def _task(self, start: State, rows: np.ndarray, shape: np.ndarray, before: State | None) -> Task:
         config, first, seconds = self.config, self.guess.rows(rows), self.observations.pts_seconds
         sigma_root = NO_WEIGHT if "prior_pose" in config.terms_off else config.sigma_root_rad
+        previous = np.concatenate([np.maximum(rows[:1] - 1, 0), rows[:-1]])
+        turn = np.swapaxes(self.camera[rows], -1, -2) @ self.camera[previous]
         problem = Problem(
             self.skeleton, (), priors_of_rows(self.priors, rows), self.focal_px, self.centre_px, first.root, sigma_root,
-            first.transl[:, 2], seconds[rows], robust_depth=False,
+            first.transl[:, 2], seconds[rows], turn, np.zeros((len(rows), 3)), robust_depth=False,
             before=before and before.rows(slice(-1, None)), gap_before=float(seconds[rows[0]] - seconds[rows[0] - 1]),
             stature=self.stature,
         )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from stages.body.model import JOINT_NAMES
 from stages.track.gauss_newton import minimise
 from stages.track.in_front import targets_in_front
-from stages.track.objective import with_groups
+from stages.track.objective import with_drift, with_groups
 from stages.track.solvers import Losses, Task
 from stages.track.state import EXPRESSION_START, State, joint_columns
 from stages.track.targets import TargetGroup
@@ -32,13 +32,15 @@ def solve(task: Task, report_progress: Callable[[float], None]) -> State:
     body_only = task.columns.copy()
     body_only[joint_columns(*range(JOINT_NAMES.index("jaw"), len(JOINT_NAMES)))] = False
     body_only[EXPRESSION_START:] = False
+    steady = with_drift(task.problem, task.start)
     state = minimise(
-        with_groups(task.problem, trusting, robust_depth=False), task.start, body_only, task.shape,
+        with_groups(steady, trusting, robust_depth=False), task.start, body_only, task.shape,
         config.rigid_iterations, config.tolerance, lambda done: report_progress(done / total),
     )  # fmt: skip
     every = tuple(task.groups[name] for name in SECOND_STAGE)
+    steady = with_drift(task.problem, state)
     state = minimise(
-        with_groups(task.problem, every, robust_depth=True), state, task.columns, task.shape,
+        with_groups(steady, every, robust_depth=True), state, task.columns, task.shape,
         config.joint_iterations, config.tolerance,
         lambda done: report_progress((done + config.rigid_iterations) / total),
     )  # fmt: skip
@@ -47,14 +49,15 @@ def solve(task: Task, report_progress: Callable[[float], None]) -> State:
         return state
     still = np.zeros_like(task.shape)  # the surface is drawn once, for this shape
     return minimise(
-        with_groups(task.problem, (*every, *bounds), robust_depth=True), state, task.columns, still,
+        with_groups(with_drift(task.problem, state), (*every, *bounds), robust_depth=True), state, task.columns, still,
         config.joint_iterations, config.tolerance,
     )  # fmt: skip
 
 
 def losses(task: Task, state: State) -> Losses:
     """The objective of the last stage, term by term."""
-    return gn_losses(task.problem, {name: task.groups[name] for name in SECOND_STAGE}, state, _bounds(task, state))
+    every = {name: task.groups[name] for name in SECOND_STAGE}
+    return gn_losses(with_drift(task.problem, state), every, state, _bounds(task, state))
 
 
 def _bounds(task: Task, state: State) -> tuple[TargetGroup, ...]:

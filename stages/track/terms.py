@@ -32,7 +32,7 @@ TERMS: dict[str, str] = {
     "limit_expression": "soft limit of the expression: ReLU(|psi| - 4), and [0, 1] where it has a range",
     "limit_scale": "soft limit of head and hand scale (adamw; gn has a hard limit)",
     "limit_depth": "soft limit of the distance from the camera (adamw)",
-    "smooth_camera": "change of the translation in time",
+    "smooth_camera": "change of the translation in time; across the picture, of its steady movement (gn)",
     "smooth_pose": "change of root and joints in time",
     "smooth_vertices": "change of body vertices in time (adamw)",
     "smooth_expression": "change of the expression in time",

@@ -170,3 +170,17 @@ def test_the_fit_is_deterministic(body: Body, truth: Motion) -> None:
     """The same observations fitted twice give exactly the same poses."""
     observations = observe(body, truth, noise=1.0)
     np.testing.assert_array_equal(fit(observations, body).poses, fit(observations, body).poses)
+
+
+def test_who_walks_is_not_held_back(body: Body) -> None:
+    """A person who crosses the picture at 1.2 m/s is where they are at both ends of the clip, and as large as they
+    are: smoothness asks nothing of a steady movement."""
+    frames = 40
+    motion = standing(body, frames)
+    place = motion.trans + np.array([0, 0, 2.5], np.float32)
+    place[:, 0] += np.linspace(-0.5, 0.5, frames) * 1.2 * frames / float(motion.fps)
+    motion = replace(motion, trans=place)
+    found = fit(observe(body, motion, noise=1.0), body, TrackConfig(focal_px=float(motion.K[0, 0, 0])))
+    off = (found.trans[:, 0] - motion.trans[:, 0]) * motion.trans[0, 2] / found.trans[:, 2]
+    assert np.abs(off[[0, -1]]).max() < 0.02
+    assert np.ptp(motion_template(body, found)[:, 1]) == pytest.approx(np.ptp(body.v_template[:, 1]), rel=0.03)

@@ -113,6 +113,24 @@ def test_the_gradient_of_every_residual_is_exact(body: Body, part: str) -> None:
         assert slope == pytest.approx((ahead - back) / 2e-6, rel=2e-3)
 
 
+def test_a_camera_that_turns_moves_nobody(body: Body) -> None:
+    """Seen by a shaking camera, a person who stands still costs no smoothness; without the camera's turn, much."""
+    from stages.body.rotations import matrix_from_rotvec
+    from stages.track.objective import link_residuals, with_drift
+
+    work, task = fitted(body)
+    still = random_state(body)
+    still = replace(still, theta=0 * still.theta, psi=0 * still.psi)
+    R = matrix_from_rotvec(np.array([[0, 0, 0], [0.02, -0.05, 0.01], [-0.03, 0.04, 0.0]]))  # camera to world
+    pelvis = work.skeleton.joints[0] + work.skeleton.joint_dirs[0] @ still.shape
+    transl = np.einsum("tji,tj->ti", R, still.transl + pelvis) - pelvis
+    seen = replace(still, transl=transl, root=R.swapaxes(-1, -2) @ still.root)
+    turn = np.concatenate([np.eye(3)[None], R[1:].swapaxes(-1, -2) @ R[:-1]])
+    known = with_drift(replace(task.problem, turn=turn), seen)
+    np.testing.assert_allclose(link_residuals(known, seen), 0, atol=1e-6)
+    assert np.abs(link_residuals(task.problem, seen)).max() > 3
+
+
 def test_depth_residuals_do_not_know_the_scale(body: Body) -> None:
     """A hand twice as large at twice the distance has the same residuals; a body of another size, whose depths are as
     much larger, too."""
