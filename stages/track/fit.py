@@ -58,6 +58,7 @@ from stages.track.targets import (
     with_mean_size,
 )
 from stages.track.terms import NO_WEIGHT, check_terms, groups_without, priors_without
+from stages.track.threads import single_threaded_algebra
 
 LEG_JOINTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("hip", "knee", "ankle", "foot"))
 HAND_MISSED_SHARE = 0.15
@@ -79,13 +80,11 @@ def fit(
     that is not fitted: betas, head betas, head scale - 1, hand scale - 1. metadata_px: the focal length in pixels that
     the file states (`stages.video.lens`).
 
-    Linear algebra runs in a single thread: with two threads on a busy machine the small blocks run many times slower.
+    Linear algebra runs in a single thread of each core, see `threads`.
     """
-    from threadpoolctl import threadpool_limits
-
     check_terms(config.terms_off)
     check_gates(config.gates_off)
-    with threadpool_limits(1):
+    with single_threaded_algebra():
         return _Fit(_Clip.of(observations, body, config), config, progress, prior, shape, metadata_px).motion()
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
@@ -33,6 +34,20 @@ def _pool() -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads, and would wait for them
     os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+@contextmanager
+def single_threaded_algebra() -> Iterator[None]:
+    """Keep numpy and scipy from threads of their own: on small matrices they wait for each other more than they work.
+
+    scipy has a BLAS of its own, and a limit does not reach one that is loaded later. Loaded inside the limit it took
+    30 to 80 s on a busy machine for a fit of 3 s.
+    """
+    from threadpoolctl import threadpool_limits
+
+    _lapack("dpotrf")
+    with threadpool_limits(1):
+        yield
 
 
 def invert_positive_definite(matrix: Float[np.ndarray, "n n"]) -> None:
