@@ -44,7 +44,7 @@ from stages.track.prior_targets import (
 )
 from stages.track.regularizers import Priors, priors_of
 from stages.track.solvers import Task, solver
-from stages.track.state import State, concatenate, joint_columns, joint_places, kinematics
+from stages.track.state import EXPRESSION_START, State, concatenate, joint_columns, joint_places, kinematics
 from stages.track.summary import FACE_PER_SHOULDERS
 from stages.track.targets import (
     BODY_POINTS,
@@ -125,6 +125,17 @@ class _Clip:
             gates=self.gates.select(rows),
         )
 
+    def with_rigid_head(self) -> _Clip:
+        """Without expression, jaw and eyes, and of the face only the points that these do not move."""
+        disabled = self.priors.disabled.copy()
+        disabled[joint_columns("jaw", "left_eye_smplhf", "right_eye_smplhf")] = 1
+        disabled[EXPRESSION_START:] = 1
+        return replace(
+            self,
+            priors=replace(self.priors, disabled=disabled),
+            keypoints={**self.keypoints, "face": self.keypoints["rigid_face"]},
+        )
+
 
 class _Fit:
     """One fit: its inputs, and the methods that share them."""
@@ -200,7 +211,7 @@ class _Fit:
         rows = spread_frames(np.flatnonzero(self.valid[:, 0]))
         if not len(rows):
             return usual_focal(self.observations.image_size)
-        some, short = self.clip.select(rows), replace(self.config, **SHORT_FIT)
+        some, short = self.clip.select(rows).with_rigid_head(), replace(self.config, **SHORT_FIT)
 
         def losses_at(focal_px: float) -> dict[str, float]:
             one = _Fit(some, replace(short, focal_px=focal_px), silent)

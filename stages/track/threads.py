@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,16 +21,21 @@ from stages.cores import usable_cores
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
+NAME = "emosh-fit"
+"""First part of the names of the threads."""
 
 
 def on_all_cores(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
-    """Call `work` on every piece; results in the order of the pieces."""
+    """Call `work` on every piece; results in the order of the pieces. A piece that calls this works alone."""
+    pieces = list(pieces)
+    if len(pieces) == 1 or threading.current_thread().name.startswith(NAME):
+        return [work(piece) for piece in pieces]
     return list(_pool().map(work, pieces))
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(usable_cores(), "fit")
+    return ThreadPoolExecutor(usable_cores(), NAME)
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads, and would wait for them
