@@ -95,13 +95,13 @@ def collapse(body: Body, names: tuple[str, ...], columns: Int[np.ndarray, "shape
     """Collapse the named keypoints of a body. Raises KeyError for a name that the body does not have."""
     order = {name: row for row, name in enumerate(body.keypoint_names)}
     keypoints = np.array([order[name] for name in names])
-    pair_keypoint, pair_joint, matrix, bound = _pairs(body, keypoints)
-    flat = matrix @ np.concatenate(
+    pair_keypoint, pair_joint, share, bound = _pairs(body, keypoints)
+    flat = np.concatenate(
         [
-            np.ones((len(body.v_template), 1)),
-            body.v_template,
-            body.shapedirs[:, :, columns].reshape(len(body.v_template), -1),
-            body.exprdirs.reshape(len(body.v_template), -1),
+            share.of(np.ones((len(body.v_template), 1))),
+            share.of(body.v_template),
+            share.of(body.shapedirs, columns),
+            share.of(body.exprdirs),
         ],
         axis=1,
     )
@@ -110,7 +110,7 @@ def collapse(body: Body, names: tuple[str, ...], columns: Int[np.ndarray, "shape
     expression_dirs[bound] = 0.0
     pose_dirs = None
     if body.posedirs is not None:
-        pose_dirs = (matrix @ body.posedirs.reshape(len(body.v_template), -1)).reshape(len(flat), 3, -1)
+        pose_dirs = share.of(body.posedirs).reshape(len(flat), 3, -1)
         pose_dirs[bound] = 0.0
     ancestors, moved = _ancestors(body.parents, pair_joint)
     return CollapsedKeypoints(
@@ -128,11 +128,24 @@ def collapse(body: Body, names: tuple[str, ...], columns: Int[np.ndarray, "shape
     )
 
 
-def _pairs(body: Body, keypoints: Int[np.ndarray, "keypoints"]):
-    """The pairs, and the sparse matrix (pairs, vertices) of r_kv w_vj that maps vertex rows to pair rows."""
-    from scipy.sparse import csr_matrix
+@dataclass(frozen=True)
+class _Shares:
+    """The shares r_kv w_vj of vertices in pairs, pair after pair."""
 
-    rows, columns, values, pair_keypoint, pair_joint, bound = [], [], [], [], [], []
+    vertex: Int[np.ndarray, "shares"]
+    value: Float[np.ndarray, "shares"]
+    first: Int[np.ndarray, "pairs"]
+    """First share of each pair."""
+
+    def of(self, rows: np.ndarray, columns: np.ndarray | slice = slice(None)) -> Float[np.ndarray, "pairs flat"]:
+        """Sums over each pair of the vertices' rows, by their shares; `columns` of the last axis."""
+        chosen = rows[self.vertex][..., columns].reshape(len(self.vertex), -1).astype(np.float64)
+        return np.add.reduceat(self.value[:, None] * chosen, self.first, axis=0)
+
+
+def _pairs(body: Body, keypoints: Int[np.ndarray, "keypoints"]):
+    """The pairs, and the shares of vertices in them."""
+    vertex, values, pair_keypoint, pair_joint, bound = [], [], [], [], []
     for place, keypoint in enumerate(keypoints):
         entries = body.keypoint_row == keypoint
         vertices, weights = body.keypoint_column[entries], body.keypoint_value[entries].astype(np.float64)
@@ -146,15 +159,14 @@ def _pairs(body: Body, keypoints: Int[np.ndarray, "keypoints"]):
             joints = np.flatnonzero(np.abs(totals) > PAIR_WEIGHT_MIN)
             shares = shares[:, joints] * (totals.sum() / totals[joints].sum())
         for joint, share in zip(joints, shares.T, strict=True):
-            rows.append(np.full(len(vertices), len(pair_joint)))
-            columns.append(vertices)
+            vertex.append(vertices)
             values.append(share)
             pair_keypoint.append(place)
             pair_joint.append(joint)
             bound.append(rigid)
-    shape = (len(pair_joint), len(body.v_template))
-    matrix = csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape)
-    return np.array(pair_keypoint), np.array(pair_joint), matrix, np.array(bound)
+    sizes = np.array([len(each) for each in vertex])
+    shares = _Shares(np.concatenate(vertex), np.concatenate(values), np.cumsum(sizes) - sizes)
+    return np.array(pair_keypoint), np.array(pair_joint), shares, np.array(bound)
 
 
 def _ancestors(parents: Int[np.ndarray, "55"], pair_joint: Int[np.ndarray, "pairs"]):

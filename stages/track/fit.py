@@ -45,7 +45,7 @@ from stages.track.prior_targets import (
 )
 from stages.track.regularizers import Priors, priors_of
 from stages.track.solvers import Task, solver
-from stages.track.state import State, concatenate, joint_columns, joint_places, kinematics
+from stages.track.state import EXPRESSION_START, State, concatenate, joint_columns, joint_places, kinematics
 from stages.track.summary import FACE_PER_SHOULDERS
 from stages.track.targets import (
     BODY_POINTS,
@@ -59,6 +59,7 @@ from stages.track.targets import (
     with_mean_size,
 )
 from stages.track.terms import NO_WEIGHT, check_terms, groups_without, priors_without
+from stages.track.threads import single_threaded_algebra
 
 LEG_JOINTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("hip", "knee", "ankle", "foot"))
 HAND_MISSED_SHARE = 0.15
@@ -80,13 +81,11 @@ def fit(
     that is not fitted: betas, head betas, head scale - 1, hand scale - 1. metadata_px: the focal length in pixels that
     the file states (`stages.video.lens`).
 
-    Linear algebra runs in a single thread: with two threads on a busy machine the small blocks run many times slower.
+    Linear algebra runs in a single thread of each core, see `threads`.
     """
-    from threadpoolctl import threadpool_limits
-
     check_terms(config.terms_off)
     check_gates(config.gates_off)
-    with threadpool_limits(1):
+    with single_threaded_algebra():
         return _Fit(_Clip.of(observations, body, config), config, progress, prior, shape, metadata_px).motion()
 
 
@@ -125,6 +124,17 @@ class _Clip:
             observations=self.observations.select(rows),
             exchanged=self.exchanged[rows],
             gates=self.gates.select(rows),
+        )
+
+    def with_rigid_head(self) -> _Clip:
+        """Without expression, jaw and eyes, and of the face only the points that these do not move."""
+        disabled = self.priors.disabled.copy()
+        disabled[joint_columns("jaw", "left_eye_smplhf", "right_eye_smplhf")] = 1
+        disabled[EXPRESSION_START:] = 1
+        return replace(
+            self,
+            priors=replace(self.priors, disabled=disabled),
+            keypoints={**self.keypoints, "face": self.keypoints["rigid_face"]},
         )
 
 
@@ -212,7 +222,7 @@ class _Fit:
         rows = spread_frames(np.flatnonzero(self.valid[:, 0]))
         if not len(rows):
             return usual_focal(self.observations.image_size)
-        some, short = self.clip.select(rows), replace(self.config, **SHORT_FIT)
+        some, short = self.clip.select(rows).with_rigid_head(), replace(self.config, **SHORT_FIT)
         some = replace(some, observations=replace(some.observations, background=None))  # its path is slow to find
 
         def losses_at(focal_px: float) -> dict[str, float]:

@@ -3,9 +3,11 @@ estimated together with the person.
 
 A wrong focal length stretches or flattens what is near: a hand in front of a webcam looks large, and the fit reaches
 the arm forward to explain it. So a short fit of some frames is repeated with several focal lengths, and the losses of
-body and hand keypoints are compared. The face is left out: its loss prefers wrong lengths (notes/real_truth). Errors of
-one clip are alike from frame to frame, so the mean loss of a frame counts like that of few frames, beside a prior on
-the logarithm of the focal length. A hand's errors are the most alike.
+body and hand keypoints are compared. The face is left out: its loss prefers wrong lengths (notes/real_truth). So the
+head is rigid in these fits: that takes half the time and moved the focal lengths of 13 clips and a photo by 2 % in the
+median, at most 14 (d6, where the losses hardly differ). Errors of one clip are alike from frame to frame, so the mean
+loss of a frame counts like that of few frames, beside a prior on the logarithm of the focal length. A hand's errors are
+the most alike.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from jaxtyping import Float, Int
 
 from stages.track.config import TrackConfig
 from stages.track.terms import IN_FRONT
+from stages.track.threads import on_all_cores
 
 RATIOS = (0.42, 0.52, 0.64, 0.79, 0.97, 1.2, 1.48, 1.83)
 """Focal lengths that are tried, in diagonals of the picture: 100 to 31 degrees across the diagonal."""
@@ -63,9 +66,9 @@ def usual_focal(size: tuple[int, int]) -> Focal:
 
 def estimated_focal(size: tuple[int, int], frames: int, losses_at: Callable[[float], dict[str, float]]) -> Focal:
     """The focal length of a clip or photo of this size. `losses_at` fits `frames` frames with a focal length in pixels
-    and returns the mean of each term per frame."""
+    and returns the mean of each term per frame; it is called in several threads."""
     diagonal = float(np.hypot(*size))
-    losses = [losses_at(ratio * diagonal) for ratio in RATIOS]
+    losses = on_all_cores(losses_at, [ratio * diagonal for ratio in RATIOS])
     weights = {term: weight if frames > 1 else 1.0 for term, weight in FRAMES_OF_EVIDENCE.items()}
     measured = np.array([sum(weight * each[term] for term, weight in weights.items()) for each in losses])
     source = "estimated" if np.ptp(measured) > LEAST_EVIDENCE else "assumed"

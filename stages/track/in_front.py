@@ -102,13 +102,13 @@ def _depths_at(
 ) -> Float[np.ndarray, "keypoints"]:
     """Draw the surface over the hand, and read it at the points; the farthest of nine pixels, so that an outline does
     not count."""
-    from scipy.ndimage import maximum_filter
+    import cv2
 
     flat, seen = (focal_px * each[:, :2] / np.maximum(each[:, 2:], 0.05) for each in (points, vertices))
     corner, size = flat.min(0), float(np.ptp(flat, 0).max()) * 1.1 + 1e-6
     scale = GRID / size
     corner = corner - 0.05 * size
     drawn = rasterizer("numba")(np.concatenate([(seen - corner) * scale, vertices[:, 2:]], 1), faces, GRID, GRID)
-    depth = maximum_filter(drawn.depth, 3)
+    depth = cv2.dilate(drawn.depth, np.ones((3, 3), np.uint8))
     at = np.clip(((flat - corner) * scale).astype(int), 0, GRID - 1)
     return depth[at[:, 1], at[:, 0]]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from stages.body.model import JOINT_NAMES
-from stages.body.rotations import matrix_from_rotvec, skew
+from stages.body.rotations import matrix_from_rotvec
 from stages.compiled import njit
 from stages.track.collapse import Skeleton
 
@@ -96,14 +96,16 @@ def kinematics(skeleton: Skeleton, state: State, derivatives: bool) -> Kinematic
     """Pose the skeleton (smplx `batch_rigid_transform`). Camera frame, metres."""
     frames, shape = len(state), len(state.shape)
     joints = skeleton.joints + skeleton.joint_dirs @ state.shape
-    local = np.concatenate([state.root[:, None], matrix_from_rotvec(state.theta)], 1)
+    local = np.empty((frames, 55, 3, 3))
     world, origin = np.empty_like(local), np.empty(local.shape[:3])
     parents = skeleton.parents.astype(np.int64)
-    _pose(parents, joints, local, state.transl, world, origin)
+    theta = np.ascontiguousarray(state.theta)
+    _pose(parents, joints, np.ascontiguousarray(state.root), theta, np.ascontiguousarray(state.transl), local, world,
+          origin)  # fmt: skip
     if not derivatives:
         return Kinematics(world, origin, local, joints, skeleton.joint_dirs, None, None)
     turn, origin_dirs = np.empty_like(local), np.empty((frames, 55, 3, shape))
-    _differentiate(parents, skeleton.joint_dirs, left_jacobian(state.theta), world, turn, origin_dirs)
+    _differentiate(parents, skeleton.joint_dirs, theta, world, turn, origin_dirs)
     return Kinematics(world, origin, local, joints, skeleton.joint_dirs, turn, origin_dirs)
 
 
@@ -114,13 +116,21 @@ def joint_places(skeleton: Skeleton, state: State) -> Float[np.ndarray, "frames 
 
 
 @njit(nogil=True)
-def _pose(parents, joints, local, transl, world, origin):
+def _pose(parents, joints, root, theta, transl, local, world, origin):
     for t in range(len(local)):
-        world[t, 0] = local[t, 0]
+        local[t, 0] = root[t]
+        world[t, 0] = root[t]
         origin[t, 0] = joints[0] + transl[t]
         for joint in range(1, len(parents)):
             parent = parents[joint]
             bone = joints[joint] - joints[parent]
+            x, y, z = theta[t, joint - 1]
+            angle = np.sqrt(x * x + y * y + z * z)
+            if angle < 1e-6:
+                first, second = 1.0 - angle**2 / 6.0, 0.5 - angle**2 / 24.0
+            else:
+                first, second = np.sin(angle) / angle, (1.0 - np.cos(angle)) / angle**2
+            _series(first, second, x, y, z, local[t, joint])
             for i in range(3):
                 w = world[t, parent, i]
                 for c in range(3):
@@ -131,19 +141,19 @@ def _pose(parents, joints, local, transl, world, origin):
 
 
 @njit(nogil=True)
-def _differentiate(parents, joint_dirs, left, world, turn, origin_dirs):
+def _differentiate(parents, joint_dirs, theta, world, turn, origin_dirs):
     shape = joint_dirs.shape[2]
+    left = np.empty((3, 3))
     for t in range(len(world)):
         turn[t, 0] = np.eye(3)
         origin_dirs[t, 0] = joint_dirs[0]
         for joint in range(1, len(parents)):
             parent = parents[joint]
+            _left_jacobian(theta[t, joint - 1], left)
             for i in range(3):
                 x, y, z = world[t, parent, i, 0], world[t, parent, i, 1], world[t, parent, i, 2]
                 for c in range(3):
-                    turn[t, joint, i, c] = (
-                        x * left[t, joint - 1, 0, c] + y * left[t, joint - 1, 1, c] + z * left[t, joint - 1, 2, c]
-                    )
+                    turn[t, joint, i, c] = x * left[0, c] + y * left[1, c] + z * left[2, c]
                 for s in range(shape):
                     origin_dirs[t, joint, i, s] = (
                         x * (joint_dirs[joint, 0, s] - joint_dirs[parent, 0, s])
@@ -153,11 +163,24 @@ def _differentiate(parents, joint_dirs, left, world, turn, origin_dirs):
                     )
 
 
-def left_jacobian(rotvec: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:
+@njit(nogil=True)
+def _left_jacobian(rotvec, out):
     """J_l with exp(v + d) = exp(J_l d) exp(v) to first order (Chirikjian 2011, eq. 10.86)."""
-    angle = np.linalg.norm(rotvec, axis=-1)[..., None, None]
-    safe = np.where(angle < 1e-4, 1.0, angle)
-    first = np.where(angle < 1e-4, 0.5 - angle**2 / 24, (1 - np.cos(safe)) / safe**2)
-    second = np.where(angle < 1e-4, 1 / 6 - angle**2 / 120, (safe - np.sin(safe)) / safe**3)
-    cross = skew(rotvec)
-    return np.eye(3) + first * cross + second * (cross @ cross)
+    x, y, z = rotvec
+    angle = np.sqrt(x * x + y * y + z * z)
+    if angle < 1e-4:
+        first, second = 0.5 - angle**2 / 24, 1 / 6 - angle**2 / 120
+    else:
+        first, second = (1 - np.cos(angle)) / angle**2, (angle - np.sin(angle)) / angle**3
+    _series(first, second, x, y, z, out)
+
+
+@njit(nogil=True)
+def _series(first, second, x, y, z, out):
+    """I + first [v]x + second [v]x [v]x, of v = (x, y, z)."""
+    out[0, 0] = 1.0 - second * (y * y + z * z)
+    out[1, 1] = 1.0 - second * (x * x + z * z)
+    out[2, 2] = 1.0 - second * (x * x + y * y)
+    out[0, 1], out[1, 0] = second * x * y - first * z, second * x * y + first * z
+    out[0, 2], out[2, 0] = second * x * z + first * y, second * x * z - first * y
+    out[1, 2], out[2, 1] = second * y * z - first * x, second * y * z + first * x

@@ -6,10 +6,18 @@ The pieces and the order of their sum do not depend on the machine. Therefore th
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
-from collections.abc import Callable, Iterable
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 import numpy as np
@@ -19,20 +27,39 @@ from stages.cores import usable_cores
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
+NAME = "emosh-fit"
+"""First part of the names of the threads."""
 
 
 def on_all_cores(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
-    """Call `work` on every piece; results in the order of the pieces."""
+    """Call `work` on every piece; results in the order of the pieces. A piece that calls this works alone."""
+    pieces = list(pieces)
+    if len(pieces) == 1 or threading.current_thread().name.startswith(NAME):
+        return [work(piece) for piece in pieces]
     return list(_pool().map(work, pieces))
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(usable_cores(), "fit")
+    return ThreadPoolExecutor(usable_cores(), NAME)
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads, and would wait for them
     os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+@contextmanager
+def single_threaded_algebra() -> Iterator[None]:
+    """Keep numpy and scipy from threads of their own: on small matrices they wait for each other more than they work.
+
+    scipy has a BLAS of its own, and a limit does not reach one that is loaded later. Loaded inside the limit it took
+    30 to 80 s on a busy machine for a fit of 3 s.
+    """
+    from threadpoolctl import threadpool_limits
+
+    _lapack("dpotrf")
+    with threadpool_limits(1):
+        yield
 
 
 def invert_positive_definite(matrix: Float[np.ndarray, "n n"]) -> None:
@@ -55,9 +82,7 @@ def invert_positive_definite(matrix: Float[np.ndarray, "n n"]) -> None:
 @cache
 def _lapack(name: str) -> Callable[..., None]:
     """A routine of `scipy.linalg.cython_lapack`, whose function pointers and C types are public."""
-    import scipy.linalg.cython_lapack as cython_lapack  # pyright: ignore[reportMissingImports]
-
-    capsule = cython_lapack.__pyx_capi__[name]
+    capsule = _cython_lapack().__pyx_capi__[name]
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
@@ -65,6 +90,20 @@ def _lapack(name: str) -> Callable[..., None]:
     number = ctypes.POINTER(ctypes.c_int)
     kind = ctypes.CFUNCTYPE(None, ctypes.c_char_p, number, ctypes.POINTER(ctypes.c_double), number, number)
     return kind(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
+
+
+def _cython_lapack() -> ModuleType:
+    """The module alone, where it is not loaded yet: the package around it takes 140 ms, the module 6."""
+    name = "scipy.linalg.cython_lapack"
+    if name not in sys.modules:
+        import scipy
+
+        spec = PathFinder.find_spec(name, [str(Path(folder) / "linalg") for folder in scipy.__path__])
+        if spec is not None and spec.loader is not None:
+            module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+            sys.modules[name] = module
+    return importlib.import_module(name)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from stages.body.rotations import matrix_from_rotvec, rotation_aligning, rotvec_from_matrix, skew
 
@@ -75,3 +76,12 @@ def test_alignment_never_mirrors() -> None:
     """For a mirrored point cloud the result is a rotation, not a reflection."""
     cloud = np.random.default_rng(0).normal(size=(20, 3))
     assert np.linalg.det(rotation_aligning(cloud, cloud * [-1, 1, 1], np.ones(20))) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-9, 1e-3, 1.0, np.pi - 1e-9, 10.0])
+def test_the_rotation_vector_is_scipys(size: float) -> None:
+    """The shortest rotation vector is that of scipy's Rotation, at zero, near a half turn and beyond."""
+    axes = np.random.default_rng(0).normal(size=(200, 3))
+    matrices = matrix_from_rotvec(size * axes / np.linalg.norm(axes, axis=1, keepdims=True))
+    expected = Rotation.from_matrix(matrices).as_rotvec()
+    np.testing.assert_allclose(rotvec_from_matrix(matrices), expected, atol=1e-14)
