@@ -80,16 +80,17 @@ def hanging_hair(
     cloth = person & (labels != head) & (labels >= 0) & view.inside
     neck = view.rig.body.weights[:, NECK][view.rig.body.faces].mean(1) > 0.4
     throat = np.where(view.fragments.face >= 0, neck[view.fragments.face], False)
-    bare = face | erode(throat, 1.5 * cm) | smooth_neck(view, throat, face, known)
+    middle = erode(throat, 1.5 * cm)
+    neck = smooth_neck(view, throat, middle, face, known)
     skin = _histogram(bins[erode(face, 0.5 * cm)])
     fore = view.rig.body.weights[:, FOREARMS].sum(1)[view.rig.body.faces].mean(1) > 0.5
     arms = dilate(np.where(view.fragments.face >= 0, fore[view.fragments.face], False), 3 * cm)
-    allowed = (alpha > 0.3) & reach & ~bare & ~arms
+    allowed = (alpha > 0.3) & reach & ~(face | middle | neck | arms)
     joint = view.transforms[NECK, :, :3] @ view.rig.rest_joints[NECK] + view.transforms[NECK, :, 3]
     level = float((view.K @ joint)[1] / joint[2]) + CHEST_CM * cm
     chest = cloth & (rows == list(LAYERS).index("torso")) & (np.arange(len(labels)) > level)[:, None]
     found = nothing
-    others = [cloth, throat, *(labels == list(LAYERS).index(name) for name in ("left_arm", "right_arm"))]
+    others = [cloth, neck, *(labels == list(LAYERS).index(name) for name in ("left_arm", "right_arm"))]
     for _ in range(ROUNDS):  # hair in shadow is known once the hair beside it is
         hair, other = (
             _histogram(bins[known | found]),
@@ -114,18 +115,19 @@ def hanging_hair(
 def smooth_neck(
     view: View,
     neck: Bool[np.ndarray, "height width"],
+    middle: Bool[np.ndarray, "height width"],
     face: Bool[np.ndarray, "height width"],
     hair: Bool[np.ndarray, "height width"],
 ) -> Bool[np.ndarray, "height width"]:
     """The neck's skin, told from hair by its smoothness: in shadow it has the colour of brown hair.
 
-    neck, face, hair: pixels of the fitted neck, of the face and of hair that is known. The skin hangs together with the
-    middle of the fitted neck and has the face's hue.
+    neck, middle, face, hair: pixels of the fitted neck, of its middle, of the face and of hair that is known. The skin
+    hangs together with the middle and has the face's hue. Nothing in a photo whose hair is as smooth as skin.
     """
     cm = view.centimetre_px
-    core, skin = erode(neck, 1.5 * cm), erode(face, 0.5 * cm)
-    if not core.any() or skin.sum() < FEWEST:
-        return core
+    skin, nothing = erode(face, 0.5 * cm), np.zeros(neck.shape, bool)
+    if skin.sum() < FEWEST:
+        return nothing
     light = cv2.GaussianBlur((view.photo.astype(np.float32) @ LUMA).astype(np.float32), (0, 0), 1.0)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(1, round(STRAND_CM * cm)) + 1,) * 2)
     lines = cv2.morphologyEx(light, cv2.MORPH_TOPHAT, disc) + cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, disc)
@@ -133,12 +135,13 @@ def smooth_neck(
     rough = cv2.GaussianBlur(lines, (0, 0), 0.4 * cm) / np.maximum(around, LEAST_LIGHT)
     usual = max(float(np.median(rough[skin])), SMOOTH), float(np.median(rough[hair]))
     if usual[1] < ROUGHER * usual[0]:
-        return core
+        return nothing
     colours = cv2.GaussianBlur(view.photo, (0, 0), 0.3 * cm).astype(np.float32)
     hue = colours / np.maximum(colours @ LUMA, 1.0)[..., None]
     unlike = np.linalg.norm(hue - np.median(hue[skin], axis=0), axis=-1)
     smooth = (rough < np.sqrt(usual[0] * usual[1])) & (unlike < OTHER_HUE) & (around > LEAST_LIGHT)
-    return keep_touching(smooth & dilate(neck, NECK_CM * cm) | core, core)
+    smooth &= dilate(neck, NECK_CM * cm)
+    return keep_touching(smooth, middle) if (smooth & middle).any() else nothing
 
 
 def _bins(rgb: np.ndarray) -> Int[np.ndarray, "height width"]:
