@@ -215,21 +215,22 @@ class Pipeline:
         from stages.body.model import motion_template
         from stages.drawing.framing import anchor_motion, find_driven_parts, find_visible_parts
         from stages.drawing.photo_faults import unmoved_parts, unseen_hands, unseen_parts
-        from stages.generate.puppet.beside import beside_faults
+        from stages.generate.puppet.beside import beside_body
         from stages.video.source import read_photo
 
         photo, motion, puppet = self._load(reference), self._load(target), self.configs["puppet"]
         shown = find_visible_parts(motion, self.body, self.body.J_regressor @ motion_template(self.body, photo))
         hands, relative, faults, still = shown.hands, puppet.turn == "relative", [], frozenset()
+        beside = beside_body(read_photo(self.ref), photo, self.body)
         if puppet.framing == REF and relative:
-            moved = find_driven_parts(motion, photo, self.body, relative)
+            moved = find_driven_parts(motion, photo, self.body, relative, beside.covers_legs)
             hands = {side: seen and moved.arms[side] for side, seen in hands.items()}
             limbs = {"arms": moved.arms, "legs": moved.legs}
             still = frozenset(name for name, moves in limbs.items() if not any(moves.values()))
-            faults = unmoved_parts(photo, motion, self.body)
-        faults += unseen_hands(photo, hands, self.body) + beside_faults(read_photo(self.ref), photo, self.body)
+            faults = unmoved_parts(photo, motion, self.body, beside.covers_legs)
+        faults += unseen_hands(photo, hands, self.body) + beside.faults()
         if puppet.framing == REF:
-            motion = anchor_motion(motion, photo, self.body, relative=relative)
+            motion = anchor_motion(motion, photo, self.body, relative=relative, legs_covered=beside.covers_legs)
         note_faults(self.console, faults + unseen_parts(photo, motion, self.body, still), self.ref, self.strict)
 
     # ---- provenance of a step

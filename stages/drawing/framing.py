@@ -5,7 +5,7 @@ The anchor is the first joint of pelvis, neck and head that is visible in the dr
 since the first frame with a person: by the same distance in metres across the picture, and nearer or farther by the
 same share of its distance, so that a step towards a distant camera does not fill the picture of a near one. Where only
 one of driver and photo shows legs, nobody walks: the lowest joint of the spine that the photo shows stays in its place,
-and the trunk leans.
+and the trunk leans. The same holds for legs that the photo shows under wide clothes, or bent to sit, if asked for.
 Anchoring a reference with its own motion returns the reference exactly.
 """
 
@@ -37,6 +37,9 @@ FREE_TRUNK, MOST_TRUNK = 10.0, 20.0
 CALM_TURN, CALM_TRUNK = (12.0, 24.0), (5.0, 10.0)
 """The same for head and trunk of a photo without legs under a walking driver, here of the whole rotation: a person who
 kicks with legs that nobody sees would toss about."""
+
+SEATED_DEGREES = 45.0
+"""A knee that is bent by more in the photo, and by so much more than in the video, belongs to a person who sits."""
 
 ANCHORED = ("trans", "poses", "expression", "K")
 
@@ -71,6 +74,7 @@ def anchor_motion(
     expression_smoothing: float = 0.0,
     lean_limit: float = 0.0,
     relative: bool = False,
+    legs_covered: bool = False,
 ) -> Motion:
     """The target motion in the reference's camera and framing (`framing="ref"`). A row per row of `target`.
 
@@ -79,9 +83,11 @@ def anchor_motion(
     relative: bounded by what the photo shows. Trunk and head turn from the photo's own view, by the driver's change
     from its mean view in the shot, and at most MOST_TURN and MOST_TRUNK degrees out of it; lean_limit is then without
     effect. A full-body driver keeps its own direction in both cases, if the photo shows legs too. An arm whose elbow is
-    outside the photo keeps the photo's pose.
+    outside the photo keeps the photo's pose, and so do legs under wide clothes (legs_covered) and those of a person who
+    sits while the driver stands.
     """
-    options = smoothing, expression_smoothing, lean_limit, relative
+    follow = legs_follow(target, reference, relative, legs_covered)
+    options = smoothing, expression_smoothing, lean_limit, relative, follow
     parts = [_anchor_shot(part, reference, body, *options) for part in split_shots(target)]
     anchored = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ANCHORED}
     return replace(target, **anchored, image_size=reference.image_size)
@@ -89,13 +95,16 @@ def anchor_motion(
 
 def _anchor_shot(
     target: Motion, reference: Motion, body: Body, smoothing: float, expression_smoothing: float, lean_limit: float,
-    relative: bool,
+    relative: bool, follow: bool,
 ) -> Motion:  # fmt: skip
     rest_joints = body.J_regressor @ motion_template(body, reference)
     rotations = matrix_from_rotvec(target.poses.reshape(len(target), 55, 3).astype(np.float64))
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
     inside = joints_in_picture(reference, still, rest_joints, body)
     seen, stands = find_visible_parts(target, body, rest_joints), shows_legs(inside)
+    calm = seen.walks and not (stands and follow)
+    if stands and not follow:
+        seen = _without_legs(seen)
     visible = _driven(seen, inside, relative)
     held = stands != seen.walks
     local = keep_invisible(rotations, still, visible)
@@ -103,7 +112,6 @@ def _anchor_shot(
         local = smooth_rotations(local, smoothing, expression_smoothing)
     turned = joint_transforms(body.parents, rotations, rest_joints, target.trans)
     views = local, turned[..., :3], still, reference, visible, rest_joints, body
-    calm = held and not stands
     local = turn_from_photo(*views, smoothing, calm) if relative else remove_lean(*views, lean_limit, smoothing)
     if held and stands:
         bend_waist(local, still)
@@ -137,25 +145,34 @@ def find_visible_parts(target: Motion, body: Body, rest_joints: np.ndarray) -> V
     )
 
 
-def find_driven_parts(target: Motion, reference: Motion, body: Body, relative: bool) -> VisibleParts:
+def find_driven_parts(
+    target: Motion, reference: Motion, body: Body, relative: bool, legs_covered: bool = False
+) -> VisibleParts:
     """What the driver moves: the parts that it shows, without legs and arms that the photo does not show.
 
-    relative: as in `anchor_motion`; without it arms are moved in any case.
+    relative, legs_covered: as in `anchor_motion`; without `relative` arms are moved in any case.
     """
     rest_joints = body.J_regressor @ motion_template(body, reference)
     still = matrix_from_rotvec(reference.poses[0].reshape(55, 3).astype(np.float64))
     inside = joints_in_picture(reference, still, rest_joints, body)
-    return _driven(find_visible_parts(target, body, rest_joints), inside, relative)
+    seen = find_visible_parts(target, body, rest_joints)
+    if not legs_follow(target, reference, relative, legs_covered):
+        seen = _without_legs(seen)
+    return _driven(seen, inside, relative)
 
 
 def _driven(seen: VisibleParts, inside: Bool[np.ndarray, "55"], relative: bool) -> VisibleParts:
     """As `find_driven_parts`, from what the driver shows, and the photo's joints in its picture."""
     if not shows_legs(inside):
-        seen = replace(seen, pelvis=False, legs=dict.fromkeys(seen.legs, False))
+        seen = _without_legs(seen)
     if relative:
         shown = {side: bool(inside[JOINT_NAMES.index(f"{side}_elbow")]) for side in ("left", "right")}
         seen = replace(seen, arms={side: moves and shown[side] for side, moves in seen.arms.items()})
     return seen
+
+
+def _without_legs(seen: VisibleParts) -> VisibleParts:
+    return replace(seen, pelvis=False, legs=dict.fromkeys(seen.legs, False))
 
 
 def _visible_in_shot(target: Motion, body: Body, rest_joints: np.ndarray) -> VisibleParts:
@@ -191,6 +208,25 @@ def shows_legs(inside: Bool[np.ndarray, "55"]) -> bool:
     return bool(inside[hips].all() and inside[knees].any())
 
 
+def legs_follow(target: Motion, reference: Motion, relative: bool, legs_covered: bool) -> bool:
+    """Whether legs that the photo shows can follow the driver's, see `anchor_motion`."""
+    return not (relative and (legs_covered or sits(target, reference)))
+
+
+def sits(target: Motion, reference: Motion) -> bool:
+    """Whether the person in the photo sits and the driver does not, by SEATED_DEGREES."""
+    bent = float(knee_bend(reference).max())
+    return bent > SEATED_DEGREES and float(np.median(knee_bend(target).max(1))) < bent - SEATED_DEGREES
+
+
+def knee_bend(motion: Motion) -> Float[np.ndarray, "frames 2"]:
+    """Bend of both knees, degrees."""
+    poses = motion.poses.reshape(len(motion), -1, 3)
+    return np.degrees(
+        np.linalg.norm(poses[:, [JOINT_NAMES.index(f"{side}_knee") for side in ("left", "right")]], axis=2)
+    )
+
+
 def lowest_in_picture(inside: Bool[np.ndarray, "55"]) -> str:
     """The lowest joint of the spine that is inside the photo; the neck without any."""
     return next((name for name in TORSO if inside[JOINT_NAMES.index(name)]), "neck")
@@ -207,11 +243,16 @@ def joints_in_picture(
     return (x > 0) & (x < width) & (y > 0) & (y < height) & (depth > 0.1)
 
 
-def walks_without_legs(target: Motion, reference: Motion, body: Body) -> bool:
-    """Whether the driver's legs are seen but not the photo's: trunk, arms and head move alone then."""
+def walks_without_legs(
+    target: Motion, reference: Motion, body: Body, relative: bool = False, legs_covered: bool = False
+) -> bool:
+    """Whether the driver's legs are seen but those of the photo do not follow: trunk, arms and head move alone then.
+
+    relative, legs_covered: as in `anchor_motion`.
+    """
     rest_joints = body.J_regressor @ motion_template(body, reference)
     seen = find_visible_parts(target, body, rest_joints)
-    return seen.walks and not find_driven_parts(target, reference, body, False).walks
+    return seen.walks and not find_driven_parts(target, reference, body, relative, legs_covered).walks
 
 
 def keep_invisible(

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from stages.artifacts.motion import Motion
 from stages.body.camera import project
 from stages.body.model import JOINT_NAMES, Body, motion_template, pose_motion
-from stages.drawing.framing import find_driven_parts, find_visible_parts
+from stages.drawing.framing import find_driven_parts, find_visible_parts, knee_bend, sits
 from stages.raster.rasterizer import rasterizer
 
 TURNED_DEGREES = 20.0
@@ -21,8 +21,6 @@ PITCHED_DEGREES = 30.0
 FACE_COVERED = 0.08
 TRUNK_COVERED = 0.13
 """Shares of the face's and the trunk's pixels behind hands and forearms from which it is said."""
-SEATED_DEGREES = 45.0
-"""Bend of a knee from which a person sits, and difference to the video's from which it is said. By eye, on p6."""
 SIDE_PX = 256
 """The body is drawn into a picture with this longer side to measure what covers what."""
 SIDES = ("left", "right")
@@ -74,28 +72,26 @@ def unseen_hands(reference: Motion, hands: dict[str, bool], body: Body) -> list[
     ]
 
 
-def unmoved_parts(reference: Motion, motion: Motion, body: Body) -> list[str]:
-    """What a motion moves and the photo shows too little of to be moved (`anchor_motion`), a phrase each."""
+def unmoved_parts(reference: Motion, motion: Motion, body: Body, legs_covered: bool = False) -> list[str]:
+    """What a motion moves and the photo shows too little of to be moved (`anchor_motion`), a phrase each.
+
+    legs_covered: whether wide clothes cover the photo's legs.
+    """
     told = []
     seen = find_visible_parts(motion, body, body.J_regressor @ motion_template(body, reference))
-    driven = find_driven_parts(motion, reference, body, True)
+    driven = find_driven_parts(motion, reference, body, True, legs_covered)
     if seen.walks and not driven.walks:
-        told.append("the video shows a whole body and the photo no legs: nobody walks, and the person hardly leans")
-    elif driven.walks:
         bent, straight = knee_bend(reference).max(), np.median(knee_bend(motion).max(1))
-        if bent > SEATED_DEGREES and straight < bent - SEATED_DEGREES:
-            told.append(f"knees bent by {bent:.0f} degrees in the photo, {straight:.0f} in the video: legs are guessed")
+        why = "the photo no legs"
+        if find_driven_parts(motion, reference, body, False).walks:
+            sitting = f"the photo a person who sits (knees bent by {bent:.0f} degrees, {straight:.0f} in the video)"
+            why = sitting if sits(motion, reference) else "the photo legs under wide clothes"
+        told.append(f"the video shows a whole body and {why}: nobody walks, and the person hardly leans")
     still = [side for side in SIDES if seen.arms[side] and not driven.arms[side]]
     if still:
         arms = "both arms are" if len(still) == len(SIDES) else f"the {still[0]} arm is"
         told.append(f"{arms} outside the photo and not moved")
     return told
-
-
-def knee_bend(motion: Motion) -> Float[np.ndarray, "frames 2"]:
-    """Bend of both knees, degrees."""
-    poses = motion.poses.reshape(len(motion), -1, 3)
-    return np.degrees(np.linalg.norm(poses[:, [JOINT_NAMES.index(f"{side}_knee") for side in SIDES]], axis=2))
 
 
 def unseen_parts(reference: Motion, motion: Motion, body: Body, still: frozenset[str] = frozenset()) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stages.generate.puppet.background import Backdrop, fill_hole
-from stages.generate.puppet.matte import foreground_colours, shows_others, solid_colours
+from stages.generate.puppet.matte import foreground_colours, solid_colours
+from stages.generate.puppet.others import shows_others
 from stages.raster.masks import dilate
 
 

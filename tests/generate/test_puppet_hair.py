@@ -8,7 +8,7 @@ from stages.generate.puppet.build import label_parts
 from stages.generate.puppet.face import OVAL, face_area
 from stages.generate.puppet.hair import hanging_hair
 from stages.generate.puppet.layers import without_teeth
-from stages.generate.puppet.parts import LAYERS, beside_head, without_scraps
+from stages.generate.puppet.parts import LAYERS, beside_head, smooth_shoulders, without_scraps
 from stages.generate.puppet.texture import unlike
 from stages.generate.puppet.view import View, make_view
 from tests.generate.conftest import Astronaut
@@ -107,6 +107,45 @@ def test_brown_arms_beside_brown_hair_are_no_hair(astronaut: Astronaut) -> None:
     found = hanging_hair(view, alpha, labels, face)
     assert found[hair].mean() > 0.9
     assert found[arm].mean() < 0.1
+
+
+def test_a_neck_in_shadow_is_no_hair_though_it_has_its_colour(astronaut: Astronaut) -> None:
+    """Between two tresses of brown strands, a neck whose shadow is as brown as they are: it is smooth.
+
+    Nine tenths of the tresses are found, and under a tenth of the shadow. Without its smoothness 95 % of it was hair.
+    """
+    view, alpha, labels, face = painted(astronaut, tresses=True)
+    hair = np.all(view.photo == HAIR, -1) & (labels != list(LAYERS).index("head")) & (alpha > 0.9)
+    y, x = np.mgrid[: labels.shape[0], : labels.shape[1]]
+    strands = np.where((x // 2 % 2 == 0)[..., None], np.array((150, 85, 40)), np.array((90, 50, 20)))
+    view.photo[:] = np.where(np.all(view.photo == HAIR, -1)[..., None], strands, view.photo)
+    centre, cm = view.points[view.rig.body.sets["face_skin"], :2].mean(0), view.centimetre_px
+    neck = (np.abs(x - centre[0]) < 8.5 * cm) & (y > centre[1] + 4 * cm) & (y < centre[1] + 17 * cm) & ~face
+    light = np.clip(1.0 - (x - centre[0]) / (5 * cm), 0.54, 1.0)[..., None]
+    view.photo[neck] = (light * np.array(SKIN) * np.array((1.0, 0.93, 0.85)) ** (light < 0.8)).astype(np.uint8)[neck]
+    alpha[neck] = 1.0
+    labels[neck] = list(LAYERS).index("torso")
+    found = hanging_hair(view, alpha, labels, face)
+    shadow = neck & (x > centre[0] + 3 * cm)
+    assert found[hair].mean() > 0.9
+    assert found[shadow].mean() < 0.1
+
+
+def test_teeth_between_arm_and_trunk_go_and_a_straight_border_stays() -> None:
+    """Teeth of 4 pixels become a straight border; a border that is straight keeps its place to a pixel."""
+    torso, arm, head = (list(LAYERS).index(name) for name in ("torso", "left_arm", "head"))
+    labels = np.full((120, 120), torso)
+    labels[:, 60:] = arm
+    labels[:20] = head
+    comb = labels.copy()
+    comb[20:][np.arange(100) // 4 % 2 == 0, 60:66] = torso
+    person = np.ones(labels.shape, bool)
+    assert (smooth_shoulders(labels, person, 6.0) == labels).all()
+    smooth = smooth_shoulders(comb, person, 6.0)
+    assert (smooth[:20] == head).all()
+    border = (smooth[30:110] == torso).sum(1)
+    assert (comb[30:110] == torso).sum(1).std() > 2
+    assert border.std() < 0.6
 
 
 def test_the_head_ends_at_the_neck_without_teeth() -> None:

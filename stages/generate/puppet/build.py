@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float, Int, UInt8
 from stages.artifacts.motion import Motion
 from stages.body.model import Body
 from stages.detect.matte import person_matte
-from stages.detect.person_detections import find_faces
 from stages.errors import InputError
 from stages.generate.puppet.background import Backdrop, fill_hole
 from stages.generate.puppet.config import PuppetConfig
@@ -21,12 +20,12 @@ from stages.generate.puppet.hair import hanging_hair
 from stages.generate.puppet.hands import WRIST
 from stages.generate.puppet.layers import build_layer
 from stages.generate.puppet.loose import thin_things
-from stages.generate.puppet.matte import foreground_colours, person_alpha, shows_others, solid_colours
-from stages.generate.puppet.parts import LAYERS, label_pixels
+from stages.generate.puppet.matte import foreground_colours, person_alpha, solid_colours
+from stages.generate.puppet.others import other_people
+from stages.generate.puppet.parts import LAYERS, label_pixels, pixels_of_parts
 from stages.generate.puppet.render import Puppet
 from stages.generate.puppet.texture import paint_mesh, visible_layers
 from stages.generate.puppet.view import View, make_rig, make_view, resize_photo
-from stages.networks.opened import Networks
 from stages.progress import Progress, silent
 from stages.raster.masks import dilate, erode, keep_touching
 
@@ -37,8 +36,6 @@ a fence behind a small head was taken along (d7, the face 15.5 dB instead of 19)
 CLOTH_CM = 5.0
 """Beside the photo, where its mirror image continues it, the person reaches at most this far from the fitted body: a
 mirrored head is no second head."""
-SURE_FACE = 0.65
-"""Least score of another person's face. Of 29 photos 15 other faces had 0.67 or more; texture for a face had 0.58."""
 OTHER_PERSON = 0.3
 """Share of person from which a pixel is not copied into the background."""
 STEP_SIDE = 768
@@ -166,7 +163,7 @@ def canvas_matte(view: View, face: Bool[np.ndarray, "height width"]) -> Float[np
     if inside.sum() > 50:
         box = np.array([x[inside].min(), y[inside].min(), x[inside].max(), y[inside].max()])
     head = pixels_of_parts(view, "head")
-    others = shows_others(boxes_of_faces(photo), mesh, head)
+    others = other_people(photo, mesh, head)
     guess = np.where(others, 0.0, person_matte(np.ascontiguousarray(photo), box)).astype(np.float32)
     legs, feet = (pixels_of_parts(view, *(f"{side}_{part}" for side in ("left", "right"))) for part in ("leg", "foot"))
     certain = erode(legs, 1.5 * view.centimetre_px) | feet | view.crop(face)
@@ -177,19 +174,6 @@ def canvas_matte(view: View, face: Bool[np.ndarray, "height width"]) -> Float[np
     alpha = np.where(view.inside | body, view.extend(alpha), 0.0)
     person = alpha > 0.5
     return np.where(view.inside | keep_touching(person, person & view.inside), alpha, 0.0)
-
-
-def boxes_of_faces(photo: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "faces 4"]:
-    """Boxes x0, y0, x1, y1 of all faces that are surely in the photo, pixels."""
-    found = find_faces(np.ascontiguousarray(photo), Networks())
-    return np.array([box for box, score in found if score > SURE_FACE]).reshape(-1, 4)
-
-
-def pixels_of_parts(view: View, *parts: str) -> Bool[np.ndarray, "height width"]:
-    """Mask of the photo's pixels where the fitted mesh shows one of these parts."""
-    faces = np.all(view.rig.body.part_vertices(*parts)[view.rig.body.faces], 1)
-    covering = view.crop(view.fragments.face)
-    return np.where(covering >= 0, faces[covering], False)
 
 
 def landmarks_on_canvas(view: View, landmarks: np.ndarray | None, photo: np.ndarray) -> np.ndarray | None:

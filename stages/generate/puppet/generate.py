@@ -26,6 +26,7 @@ from stages.drawing.framing import (
     walks_without_legs,
 )
 from stages.errors import InputError
+from stages.generate.puppet.beside import beside_body
 from stages.generate.puppet.build import build_puppet
 from stages.generate.puppet.config import PuppetConfig
 from stages.generate.puppet.framing import PictureCheck, check_picture, keep_in_picture, use_driving_camera
@@ -95,11 +96,12 @@ def make_puppet(
     reference = replace(reference, hand_scale=target.hand_scale)
     moving = moving_layers(reference, target, body, config)
     puppet = build_puppet(rgb, reference, body, landmarks, config, progress, moving)
-    remove_guessed_parts(puppet, reference, target, config)
+    covered = config.framing == "ref" and config.turn == "relative" and beside_body(rgb, reference, body).covers_legs
+    remove_guessed_parts(puppet, reference, target, config, covered)
     drivers = check_picture(target, puppet.rig)
     if config.framing == "ref":
-        motion, check = keep_in_picture(anchored(puppet, reference, target, config), puppet.rig)
-        stays = walks_without_legs(target, reference, body)
+        motion, check = keep_in_picture(anchored(puppet, reference, target, config, covered), puppet.rig)
+        stays = walks_without_legs(target, reference, body, config.turn == "relative", covered)
         if not moving:
             check = replace(check, hands_inside=None)
         elif not stays:
@@ -113,11 +115,13 @@ def make_puppet(
     return use_driving_camera(puppet, reference, target, longer, config.supersample), target, drivers
 
 
-def anchored(puppet: Puppet, reference: Motion, target: Motion, config: PuppetConfig) -> Motion:
-    """The target in the photo's camera and framing."""
+def anchored(
+    puppet: Puppet, reference: Motion, target: Motion, config: PuppetConfig, legs_covered: bool = False
+) -> Motion:
+    """The target in the photo's camera and framing. legs_covered: whether wide clothes cover the photo's legs."""
     return anchor_motion(
         target, reference, puppet.rig.body, config.smoothing_frames, config.expression_smoothing_frames,
-        config.lean_degrees, config.turn == "relative",
+        config.lean_degrees, config.turn == "relative", legs_covered,
     )  # fmt: skip
 
 
@@ -173,14 +177,18 @@ def moving_layers(reference: Motion, target: Motion, body: Body, config: PuppetC
     return frozenset(f"{side}_{part}" for side, moves in arms.items() if moves for part in ("arm", "hand"))
 
 
-def driven_parts(reference: Motion, target: Motion, body: Body, config: PuppetConfig) -> VisibleParts:
+def driven_parts(
+    reference: Motion, target: Motion, body: Body, config: PuppetConfig, legs_covered: bool = False
+) -> VisibleParts:
     """The parts that the target moves in the framing of `config`."""
     if config.framing == "drive":
         return find_visible_parts(target, body, body.J_regressor @ motion_template(body, reference))
-    return find_driven_parts(target, reference, body, config.turn == "relative")
+    return find_driven_parts(target, reference, body, config.turn == "relative", legs_covered)
 
 
-def remove_guessed_parts(puppet: Puppet, reference: Motion, target: Motion, config: PuppetConfig) -> None:
+def remove_guessed_parts(
+    puppet: Puppet, reference: Motion, target: Motion, config: PuppetConfig, legs_covered: bool = False
+) -> None:
     """Remove parts of the puppet that are guesses of the fit.
 
     These are hands that are visible neither in the photo nor in the motion, and vertices outside the person in the
@@ -190,7 +198,7 @@ def remove_guessed_parts(puppet: Puppet, reference: Motion, target: Motion, conf
         folded = name.replace("hand", "arm") in puppet.arms
         if not folded and not reference.valid_part(name)[0] and target.valid_part(name).mean() < 0.1:
             del puppet.hands[name]
-    driven = driven_parts(reference, target, puppet.rig.body, config)
+    driven = driven_parts(reference, target, puppet.rig.body, config, legs_covered)
     still = [f"{side}_arm" for side, moves in driven.arms.items() if not moves]
     still += [f"{side}_{part}" for side, moves in driven.legs.items() if not moves for part in ("leg", "foot")]
     dropped = puppet.outside_matte & puppet.rig.body.part_vertices(*still)

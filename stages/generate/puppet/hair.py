@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from stages.body.model import JOINT_NAMES
 from stages.generate.puppet.matte import fill_pinholes
 from stages.generate.puppet.parts import LAYERS, layer_of_face
+from stages.generate.puppet.texture import LUMA
 from stages.generate.puppet.view import View
 from stages.raster.masks import dilate, erode, keep_touching, without_thin
 
@@ -35,6 +36,18 @@ MOST_SKIN = 0.5
 twelve photos with hair, 0.62 on a bald head. Chosen here."""
 MOST_CLOTH = 0.7
 """Hair never is more than this share of all that the photo shows below the head; a dark shirt would be."""
+STRAND_CM = 0.3
+"""Strands of hair are lines up to this wide, lighter or darker than what lies beside them; a shadow is not."""
+ROUGHER = 2.0
+"""In a photo where hair is not this much rougher than the face, a neck in shadow is not told from hair."""
+SMOOTH = 0.01
+"""Share of its light by which even skin without any texture varies, from whole numbers alone."""
+LEAST_LIGHT = 10.0
+"""Darker pixels (0 to 255) have no hue, and noise for strands."""
+OTHER_HUE = 0.45
+"""Distance of two colours over their brightness, above which they are not one skin in light and shadow."""
+NECK_CM = 4.0
+"""The neck that the photo shows lies at most this far from the fitted one."""
 MOST_AREA = 6.0
 """More than this many times the head's area is not hair but cloth of its colour."""
 
@@ -66,20 +79,22 @@ def hanging_hair(
     bins = _bins(view.photo)
     cloth = person & (labels != head) & (labels >= 0) & view.inside
     neck = view.rig.body.weights[:, NECK][view.rig.body.faces].mean(1) > 0.4
-    bare = face | erode(np.where(view.fragments.face >= 0, neck[view.fragments.face], False), 1.5 * cm)
+    throat = np.where(view.fragments.face >= 0, neck[view.fragments.face], False)
+    middle = erode(throat, 1.5 * cm)
+    neck = smooth_neck(view, throat, middle, face, known)
     skin = _histogram(bins[erode(face, 0.5 * cm)])
     fore = view.rig.body.weights[:, FOREARMS].sum(1)[view.rig.body.faces].mean(1) > 0.5
     arms = dilate(np.where(view.fragments.face >= 0, fore[view.fragments.face], False), 3 * cm)
-    allowed = (alpha > 0.3) & reach & ~bare & ~arms
+    allowed = (alpha > 0.3) & reach & ~(face | middle | neck | arms)
     joint = view.transforms[NECK, :, :3] @ view.rig.rest_joints[NECK] + view.transforms[NECK, :, 3]
     level = float((view.K @ joint)[1] / joint[2]) + CHEST_CM * cm
     chest = cloth & (rows == list(LAYERS).index("torso")) & (np.arange(len(labels)) > level)[:, None]
     found = nothing
-    sleeves = [list(LAYERS).index(name) for name in ("left_arm", "right_arm")]
+    others = [cloth, neck, *(labels == list(LAYERS).index(name) for name in ("left_arm", "right_arm"))]
     for _ in range(ROUNDS):  # hair in shadow is known once the hair beside it is
         hair, other = (
             _histogram(bins[known | found]),
-            skin + _usual_of_any(bins, [cloth & ~found, *(cloth & ~found & (labels == arm) for arm in sleeves)]),
+            skin + _usual_of_any(bins, [cloth & ~found & area for area in others]),
         )
         share = hair / np.maximum(hair + 0.5 * other, 1e-9)
         if (share[bins[erode(face, 0.5 * cm)]] > LIKE).mean() > MOST_SKIN:
@@ -95,6 +110,38 @@ def hanging_hair(
             break
         found = grown
     return found if found.sum() < MOST_AREA * (labels == head)[person].sum() else nothing
+
+
+def smooth_neck(
+    view: View,
+    neck: Bool[np.ndarray, "height width"],
+    middle: Bool[np.ndarray, "height width"],
+    face: Bool[np.ndarray, "height width"],
+    hair: Bool[np.ndarray, "height width"],
+) -> Bool[np.ndarray, "height width"]:
+    """The neck's skin, told from hair by its smoothness: in shadow it has the colour of brown hair.
+
+    neck, middle, face, hair: pixels of the fitted neck, of its middle, of the face and of hair that is known. The skin
+    hangs together with the middle and has the face's hue. Nothing in a photo whose hair is as smooth as skin.
+    """
+    cm = view.centimetre_px
+    skin, nothing = erode(face, 0.5 * cm), np.zeros(neck.shape, bool)
+    if skin.sum() < FEWEST:
+        return nothing
+    light = cv2.GaussianBlur((view.photo.astype(np.float32) @ LUMA).astype(np.float32), (0, 0), 1.0)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(1, round(STRAND_CM * cm)) + 1,) * 2)
+    lines = cv2.morphologyEx(light, cv2.MORPH_TOPHAT, disc) + cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, disc)
+    around = cv2.GaussianBlur(light, (0, 0), 0.4 * cm)
+    rough = cv2.GaussianBlur(lines, (0, 0), 0.4 * cm) / np.maximum(around, LEAST_LIGHT)
+    usual = max(float(np.median(rough[skin])), SMOOTH), float(np.median(rough[hair]))
+    if usual[1] < ROUGHER * usual[0]:
+        return nothing
+    colours = cv2.GaussianBlur(view.photo, (0, 0), 0.3 * cm).astype(np.float32)
+    hue = colours / np.maximum(colours @ LUMA, 1.0)[..., None]
+    unlike = np.linalg.norm(hue - np.median(hue[skin], axis=0), axis=-1)
+    smooth = (rough < np.sqrt(usual[0] * usual[1])) & (unlike < OTHER_HUE) & (around > LEAST_LIGHT)
+    smooth &= dilate(neck, NECK_CM * cm)
+    return keep_touching(smooth, middle) if (smooth & middle).any() else nothing
 
 
 def _bins(rgb: np.ndarray) -> Int[np.ndarray, "height width"]:

@@ -13,10 +13,6 @@ from stages.generate.puppet.nearest import nearest_marked
 from stages.raster.masks import dilate, erode, keep_touching
 
 GRABCUT_SIDE = 512
-OTHER_SIZE = 0.5
-"""A face smaller than this share of the person's is far behind, or a picture on the wall."""
-SHOULDERS, BODY = 1.1, 6.0
-"""Half the width and the length of a body without its head, in heights of its face as the detector boxes it."""
 SURE, SURE_CM = 0.8, 0.8
 
 
@@ -42,34 +38,6 @@ def person_alpha(
 def sure_person(guess: Float[np.ndarray, "height width"], centimetre_px: float) -> Bool[np.ndarray, "height width"]:
     """Pixels that the network is sure of, SURE_CM inside their outline: dark hair before a dark wall has no edge."""
     return erode(guess > SURE, SURE_CM * centimetre_px)
-
-
-def shows_others(
-    faces: Float[np.ndarray, "faces 4"], mesh: Bool[np.ndarray, "height width"], head: Bool[np.ndarray, "height width"]
-) -> Bool[np.ndarray, "height width"]:
-    """Pixels nearer to another person than to the fitted body. The segmentation network does not separate people.
-
-    faces: boxes x0, y0, x1, y1 of all faces in the photo, in pixels. mesh, head: pixels of the fitted body and of its
-    head. Of another person only the face is known; the body is a column below it, as wide as its shoulders.
-    """
-    others = np.zeros(mesh.shape, np.uint8)
-    rows, columns = np.nonzero(head)
-    if not len(rows):
-        return others > 0
-    own = np.array([columns.min(), rows.min(), columns.max(), rows.max()], float)
-    for x0, y0, x1, y1 in faces:
-        x, y, size = (x0 + x1) / 2, (y0 + y1) / 2, y1 - y0
-        inside = own[0] <= x <= own[2] and own[1] <= y <= own[3]
-        at = int(np.clip(y, 0, mesh.shape[0] - 1)), int(np.clip(x, 0, mesh.shape[1] - 1))
-        if inside or mesh[at] or size < OTHER_SIZE * (own[3] - own[1]) / 2:
-            continue
-        cv2.circle(others, (round(x), round(y - 0.1 * size)), round(0.8 * size), (1,), -1)
-        corner = round(x - SHOULDERS * size), round(y + 0.9 * size)
-        cv2.rectangle(others, corner, (round(x + SHOULDERS * size), round(y + BODY * size)), (1,), -1)
-    if not others.any():
-        return others > 0
-    apart = [cv2.distanceTransform(1 - area, cv2.DIST_L2, 5) for area in (others, mesh.astype(np.uint8))]
-    return np.asarray(apart[0] < apart[1])
 
 
 def grabcut(

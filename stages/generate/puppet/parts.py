@@ -28,6 +28,8 @@ LAYERS = {
 SCRAP = 0.04
 """A piece of a part with a smaller share of the area of its largest piece is a mistake."""
 NECK_CM = 3.0
+SHOULDER_CM = 0.7
+"""In plain cloth a watershed's border between arm and trunk has teeth; it is smoothed by a Gaussian of this sigma."""
 HAND_CM = 2.5
 """A hand's pixels lie at most this far from its mesh."""
 
@@ -45,6 +47,13 @@ def layer_of_face(view: View) -> Int[np.ndarray, "faces"]:
     """Row in LAYERS of each triangle: the majority of its corners."""
     corners = layer_of_vertex(view)[view.rig.body.faces]
     return np.where(corners[:, 1] == corners[:, 2], corners[:, 1], corners[:, 0])
+
+
+def pixels_of_parts(view: View, *parts: str) -> Bool[np.ndarray, "height width"]:
+    """Mask of the photo's pixels where the fitted mesh shows one of these parts."""
+    faces = np.all(view.rig.body.part_vertices(*parts)[view.rig.body.faces], 1)
+    covering = view.crop(view.fragments.face)
+    return np.where(covering >= 0, faces[covering], False)
 
 
 def label_pixels(
@@ -79,7 +88,20 @@ def label_pixels(
     labels = _fill_unlabelled(np.where((grown > 0) & (grown < outside), grown, 0), person) - 1
     torso, head = list(LAYERS).index("torso"), list(LAYERS).index("head")
     labels[(face_area | beside_head(view, covered)) & (labels == torso)] = head
+    labels = smooth_shoulders(labels, person, SHOULDER_CM * view.centimetre_px)
     return without_scraps(_free_of_hands(labels, covered, HAND_CM * view.centimetre_px), person)
+
+
+def smooth_shoulders(
+    labels: Int[np.ndarray, "height width"], person: Bool[np.ndarray, "height width"], sigma: float
+) -> Int[np.ndarray, "height width"]:
+    """The labels with smooth borders between arms and trunk: to each pixel what most of its neighbours of both are.
+
+    A straight border stays where it is. sigma: of the Gaussian that weighs the neighbours, in pixels.
+    """
+    rows = [list(LAYERS).index(name) for name in ("torso", "left_arm", "right_arm")]
+    shares = [cv2.GaussianBlur((person & (labels == row)).astype(np.float32), (0, 0), sigma) for row in rows]
+    return np.where(person & np.isin(labels, rows), np.array(rows)[np.argmax(shares, axis=0)], labels)
 
 
 def without_scraps(
