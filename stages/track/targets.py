@@ -47,7 +47,9 @@ DEPTHS = (
 the torso is one of them, apart from arms against shoulders and legs against hips: it is the worst of them, because the
 detector takes a person whom the camera looks down on for upright."""
 LEAN = 2
-"""The row of the lean. The rows before it are turns of shoulders and hips, those behind it limbs."""
+"""The row of the lean. The rows before it are turns of shoulders and hips, those behind it arms, then legs."""
+LEGS = LEAN + 5
+"""The first row of the legs."""
 
 
 def _differences() -> Float[np.ndarray, "depths keypoints"]:
@@ -191,8 +193,10 @@ def _body(keypoints, observations, valid, scene, config) -> TargetGroup:
     seen, known = (
         np.stack([good[:, row != 0].all(1) for row in DIFFERENCES], 1) for good in (visibility > 0.5, usable)
     )
-    depth_sigma = np.full(len(DEPTHS), config.sigma_limb_depth_m)
-    depth_sigma[:LEAN], depth_sigma[LEAN] = config.sigma_turn_m, config.sigma_lean_m
+    depth_sigma = np.full(len(DEPTHS), config.sigma_arm_depth_m)
+    depth_sigma[:LEAN], depth_sigma[LEAN], depth_sigma[LEGS:] = (
+        config.sigma_turn_m, config.sigma_lean_m, config.sigma_leg_depth_m
+    )  # fmt: skip
     depth_sigma = np.where(seen, depth_sigma, np.maximum(depth_sigma, config.sigma_hidden_depth_m))
     return TargetGroup(
         keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_body,
