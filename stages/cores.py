@@ -1,10 +1,16 @@
-"""The processor: its name, and how many of its cores this process may use."""
+"""The processor: its name, how many of its cores this process may use, and work beside other work."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 _most: int | None = None
 
@@ -19,6 +25,18 @@ def usable_cores() -> int:
     """Number of cores this process may use. `taskset` or a batch system can allow fewer than the machine has."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores if _most is None else min(cores, _most)
+
+
+@contextmanager
+def beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
+    """Do `work` in a thread while the block runs, or before it on a single core. The block ends when both are done; a
+    failure of the work is raised then, unless the block failed itself."""
+    with ThreadPoolExecutor(1, "beside") as pool:
+        done = pool.submit(work)
+        if usable_cores() == 1:
+            done.result()
+        yield done
+    done.result()
 
 
 def processor() -> str:

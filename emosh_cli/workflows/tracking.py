@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
 from emosh_cli.run import Run
+from stages.cores import beside
 from stages.errors import InputError
 
 PERSON_FILE = "person-{}.npz"
@@ -26,13 +27,23 @@ def track_source(run: Run, source: Path, body: str, config: TrackConfig, strict:
 
     Raises InputError with `strict` for a photo that does not show what has to be drawn.
     """
-    from stages.body.store import open_body
-
-    opened = open_body(body, progress=run.console.progress)
+    opened = _opened_body(body, run.console)
     motion = tracked(run.console, source, opened, config, **others)
     if motion.is_photo:
         note_photo_faults(run.console, motion, opened, source, strict)
     return motion
+
+
+def _opened_body(name: str, console: Console) -> Body:
+    """The body. One that is there is read while the tracker's modules are loaded."""
+    from stages.body.store import body_path, open_body
+
+    if not body_path(name).is_file():
+        return open_body(name, progress=console.progress)
+    with beside(lambda: open_body(name, progress=console.progress)) as opening:
+        import stages.detect.holistic
+        import stages.track.track  # noqa: F401
+    return opening.result()
 
 
 def tracked(console: Console, source: Path, body: Body, config: TrackConfig, **others: Any) -> Motion:

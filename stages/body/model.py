@@ -83,9 +83,9 @@ SET_NAMES = (
 """Named vertex sets that drawing needs; a set may be empty if a body has no such vertices."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Body:
-    """A loaded body file. Arrays are float32 and read-only by convention."""
+    """A loaded body file. Arrays are float32 and read-only by convention. A body is equal to itself only."""
 
     name: str
     sha256: str

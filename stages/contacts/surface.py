@@ -8,6 +8,7 @@ that is within 2 mm of the mesh near a contact.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -47,6 +48,7 @@ class Sampling:
     """The pairs of `may_touch` whose contacts are listed: left hand to right hand, not right hand to left hand too."""
 
 
+@lru_cache(maxsize=2)
 def sample_surface(body: Body, sag_m: float = np.inf) -> Sampling:
     """The whole surface; hands and forearms touch the rest, the other arm and each other. 30 ms.
 
@@ -56,6 +58,7 @@ def sample_surface(body: Body, sag_m: float = np.inf) -> Sampling:
     return _sampled(body, piece_of_vertices(body), MAY_TOUCH, NAMED, sag_m)
 
 
+@lru_cache(maxsize=1)
 def sample_fingertips(body: Body) -> Sampling:
     """The last phalanges of the fingers; fingers touch the thumb of their own hand."""
     tips = [row for row, name in enumerate(JOINT_NAMES) if name.endswith("3") and not name.startswith("spine")]

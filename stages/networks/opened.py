@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from stages.artifacts.regular_file import require_regular_file
 from stages.errors import InputError
-from stages.networks.files import WEIGHTS
+from stages.networks.files import FILES, WEIGHTS
 from stages.quiet import quiet
 
 SMALLEST_SIDE = 16
@@ -32,6 +32,11 @@ class Networks:
         """All outputs of the network `weights/NAME.onnx` for a picture of its size, by their names."""
         session, names = self._session(name)
         return dict(zip(names, session.run(names, {"picture": picture[None]}), strict=True))
+
+    def open(self) -> None:
+        """Open all networks now. Raises InputError as `open_session`."""
+        for file in FILES:
+            self._session(file.name)
 
     def _session(self, name: str) -> Any:
         with self._lock:

@@ -33,7 +33,7 @@ from stages.track.doubt import Doubt, doubt, doubt_points
 from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, spread_frames, usual_focal
 from stages.track.hands_and_face import with_hands_and_face
 from stages.track.initial_guess import first_guess
-from stages.track.jacobian import pose_keypoints
+from stages.track.jacobian import keypoint_jacobian, pose_keypoints
 from stages.track.objective import Problem, Stature
 from stages.track.overlay import DOUBTED, GATE_ANGLES
 from stages.track.prior_targets import (
@@ -87,6 +87,18 @@ def fit(
     check_gates(config.gates_off)
     with single_threaded_algebra():
         return _Fit(_Clip.of(observations, body, config), config, progress, prior, shape, metadata_px).motion()
+
+
+def prepare(body: Body, config: TrackConfig) -> None:
+    """Load the solver and the compiled code of the fit, by one use of it on the body in its rest pose."""
+    solver(config.solver)
+    columns = shape_columns(body, config.betas, config.head_betas)
+    still = np.zeros((1, 3)), np.eye(3)[None], np.zeros((1, 54, 3)), np.zeros((1, len(body.expression_names)))
+    state = State(*still, shape=np.zeros(len(columns)))
+    pose = kinematics(skeleton_of(body, columns), state, derivatives=True)
+    for keypoints in collapsed_parts(body, config).values():
+        placed = pose_keypoints(keypoints, pose, state)
+        keypoint_jacobian(keypoints, pose, placed, state, np.zeros((1, len(keypoints), 2, 3)))
 
 
 @dataclass(frozen=True)

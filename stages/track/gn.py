@@ -7,15 +7,25 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from stages.body.model import JOINT_NAMES
 from stages.track.gauss_newton import minimise
 from stages.track.in_front import targets_in_front
-from stages.track.objective import with_drift, with_groups
+from stages.track.jacobian import pose_keypoints
+from stages.track.objective import (
+    Problem,
+    group_losses,
+    link_residuals,
+    prior_losses,
+    shape_loss,
+    with_drift,
+    with_groups,
+)
 from stages.track.solvers import Losses, Task
-from stages.track.state import EXPRESSION_START, State, joint_columns
+from stages.track.state import EXPRESSION_START, ROOT_COLUMNS, State, joint_columns, kinematics
 from stages.track.targets import TargetGroup
-from stages.track.terms import IN_FRONT, gn_losses
+from stages.track.terms import IN_FRONT, TERMS, part_of_group
 
 FIRST_STAGE = ("body", "rigid_face")
 SECOND_STAGE = ("body", "face", "left_hand", "right_hand")
@@ -58,6 +68,40 @@ def losses(task: Task, state: State) -> Losses:
     """The objective of the last stage, term by term."""
     every = {name: task.groups[name] for name in SECOND_STAGE}
     return gn_losses(with_drift(task.problem, state), every, state, _bounds(task, state))
+
+
+def gn_losses(
+    problem: Problem, groups: dict[str, TargetGroup], state: State, bounds: tuple[TargetGroup, ...] = ()
+) -> dict[str, Float[np.ndarray, "frames"]]:
+    """The Gauss-Newton objective by term and frame. The values sum to `objective.cost` with these groups. `bounds`: the
+    targets of `in_front`."""
+    problem = with_groups(problem, tuple(groups.values()), robust_depth=True)
+    pose = kinematics(problem.skeleton, state, derivatives=False)
+    losses = {name: np.zeros(len(state)) for name in TERMS if name not in ("limit_scale", "limit_depth")}
+    del losses["smooth_vertices"]
+    for name, group in groups.items():
+        points = pose_keypoints(group.keypoints, pose, state).points
+        pixels, depth = group_losses(problem, group, points, state.shape)
+        losses[f"keypoints_{part_of_group(name)}"] += pixels
+        if depth is not None:
+            losses[f"align_{part_of_group(name)}"] += depth
+    for group in bounds:
+        depth = group_losses(problem, group, pose_keypoints(group.keypoints, pose, state).points, state.shape)[1]
+        losses[IN_FRONT] += np.zeros(len(state)) if depth is None else depth
+    prior, limit = prior_losses(problem, state)
+    faces = slice(EXPRESSION_START, None)
+    losses["prior_pose"] = prior[:, :EXPRESSION_START].sum(1)
+    losses["prior_expression"] = prior[:, faces].sum(1)
+    losses["limit_joints"] = limit[:, :EXPRESSION_START].sum(1)
+    losses["limit_expression"] = limit[:, faces].sum(1)
+    losses["prior_shape"][:] = shape_loss(problem, state)
+    links = np.zeros((len(state), state.width))
+    steps = link_residuals(problem, state)
+    links[len(state) - len(steps) :] = steps**2
+    losses["smooth_camera"] = links[:, : ROOT_COLUMNS.start].sum(1)
+    losses["smooth_pose"] = links[:, ROOT_COLUMNS.start : EXPRESSION_START].sum(1)
+    losses["smooth_expression"] = links[:, faces].sum(1)
+    return losses
 
 
 def _bounds(task: Task, state: State) -> tuple[TargetGroup, ...]:

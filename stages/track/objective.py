@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from stages.body.rotations import rotvec_from_matrix
+from stages.compiled import njit
 from stages.track.collapse import Skeleton
 from stages.track.jacobian import PosedKeypoints, keypoint_jacobian, moving_columns, pose_keypoints
 from stages.track.regularizers import Priors
@@ -197,15 +198,34 @@ def _add_group(
     kept = np.flatnonzero(columns[moving])
     at, split = (np.cumsum(columns) - 1)[moving[kept]], len(kept)
     chosen = np.concatenate([kept, len(moving) + entries])
-    block = np.ix_(at, at)
+    tall = np.empty((jacobian.shape[1], len(chosen) + 1))
     for frame, rows, missed in zip(used, jacobian, residual, strict=True):
-        tall = np.concatenate([rows[:, chosen], missed[:, None]], 1)
+        _gather(rows, chosen, missed, tall)
         square = tall.T @ tall  # numpy multiplies a matrix by its own transpose in half the time
-        normal.blocks[frame][block] += square[:split, :split]
-        normal.arrow[frame][at] += square[:split, split:-1]
-        normal.gradient[frame][at] -= square[:split, -1]
+        _add_square(square, at, normal.blocks[frame], normal.arrow[frame], normal.gradient[frame])
         normal.shape_block += square[split:-1, split:-1]
         normal.shape_gradient -= square[split:-1, -1]
+
+
+@njit(nogil=True)
+def _gather(rows, chosen, missed, tall):
+    """The chosen columns, and the residuals as the last one."""
+    for r in range(len(rows)):
+        for c in range(len(chosen)):
+            tall[r, c] = rows[r, chosen[c]]
+        tall[r, len(chosen)] = missed[r]
+
+
+@njit(nogil=True)
+def _add_square(square, at, block, arrow, gradient):
+    """Add the products of the columns `at` with each other, with the shape, and with the residuals."""
+    split, last = len(at), len(square) - 1
+    for i in range(split):
+        for j in range(split):
+            block[at[i], at[j]] += square[i, j]
+        for j in range(split, last):
+            arrow[at[i], j - split] += square[i, j]
+        gradient[at[i]] -= square[i, last]
 
 
 def _linearised(problem: Problem, group: TargetGroup, placed: PosedKeypoints, pose: Kinematics, state: State):
@@ -220,10 +240,11 @@ def _linearised(problem: Problem, group: TargetGroup, placed: PosedKeypoints, po
     direction[..., 1, 2] = -scale * points[..., 1] / z
     if depth is not None:
         direction[..., 2, 2] = 1.0
-    jacobian = keypoint_jacobian(group.keypoints, pose, placed, state, direction)
     weight = np.sqrt(_geman_mcclure_weight((pixels**2).sum(-1), group.robust))
+    direction[..., :2, :] *= weight[..., None, None]
+    jacobian = keypoint_jacobian(group.keypoints, pose, placed, state, direction)
     frames = len(points)
-    flat = (jacobian[:, :, :2] * weight[..., None, None]).reshape(frames, 2 * points.shape[1], -1)
+    flat = jacobian[:, :, :2].reshape(frames, 2 * points.shape[1], -1)
     residual = (pixels * weight[..., None]).reshape(frames, -1)
     if depth is None or group.per_metre is None:
         return residual, flat

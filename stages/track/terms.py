@@ -1,22 +1,21 @@
 """The terms of the objective by name, and how to leave terms out (the ablation). Both solvers minimise these terms.
 
-Pure functions of a problem and a state. Values are per frame and unweighted, in the loss of the solver (Geman-McClure
-and squares for `gn`, absolute values and squares for `adamw`). A term that a solver does not have is absent.
+Values are per frame and unweighted, in the loss of the solver (Geman-McClure and squares for `gn`, absolute values and
+squares for `adamw`). A term that a solver does not have is absent. Nothing compiled is loaded to check a name.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
 
 from stages.errors import InputError
-from stages.track.jacobian import pose_keypoints
-from stages.track.objective import Problem, group_losses, link_residuals, prior_losses, shape_loss, with_groups
-from stages.track.regularizers import Priors
-from stages.track.state import EXPRESSION_START, ROOT_COLUMNS, State, kinematics
-from stages.track.targets import TargetGroup
+
+if TYPE_CHECKING:
+    from stages.track.regularizers import Priors
+    from stages.track.targets import TargetGroup
 
 TERMS: dict[str, str] = {
     "keypoints_body": "reprojection of body points, weighted by confidence, core joints more (L2D, paper eq. 8)",
@@ -52,6 +51,8 @@ def check_terms(names: tuple[str, ...]) -> None:
 
 def priors_without(priors: Priors, off: tuple[str, ...]) -> Priors:
     """The priors with weight 0 for the terms `off`."""
+    from stages.track.state import EXPRESSION_START
+
     sigma, bound, step = priors.sigma.copy(), priors.sigma_bound.copy(), priors.step.copy()
     pose, faces = slice(3, EXPRESSION_START), slice(EXPRESSION_START, None)
     for array, name, columns in (
@@ -71,7 +72,7 @@ def groups_without(groups: dict[str, TargetGroup], off: tuple[str, ...]) -> dict
 
 
 def _group_without(name: str, group: TargetGroup, off: tuple[str, ...]) -> TargetGroup:
-    part = _part_of_group(name)
+    part = part_of_group(name)
     if f"keypoints_{part}" in off:
         group = replace(group, per_pixel=np.zeros_like(group.per_pixel))
     if f"align_{part}" in off and group.per_metre is not None:
@@ -79,40 +80,6 @@ def _group_without(name: str, group: TargetGroup, off: tuple[str, ...]) -> Targe
     return group
 
 
-def _part_of_group(name: str) -> str:
+def part_of_group(name: str) -> str:
     """Last part of the term names that a group of `targets.target_groups` belongs to."""
     return {"rigid_face": "face", "left_hand": "hands", "right_hand": "hands"}.get(name, name)
-
-
-def gn_losses(
-    problem: Problem, groups: dict[str, TargetGroup], state: State, bounds: tuple[TargetGroup, ...] = ()
-) -> dict[str, Float[np.ndarray, "frames"]]:
-    """The Gauss-Newton objective by term and frame. The values sum to `objective.cost` with these groups. `bounds`: the
-    targets of `in_front`."""
-    problem = with_groups(problem, tuple(groups.values()), robust_depth=True)
-    pose = kinematics(problem.skeleton, state, derivatives=False)
-    losses = {name: np.zeros(len(state)) for name in TERMS if name not in ("limit_scale", "limit_depth")}
-    del losses["smooth_vertices"]
-    for name, group in groups.items():
-        points = pose_keypoints(group.keypoints, pose, state).points
-        pixels, depth = group_losses(problem, group, points, state.shape)
-        losses[f"keypoints_{_part_of_group(name)}"] += pixels
-        if depth is not None:
-            losses[f"align_{_part_of_group(name)}"] += depth
-    for group in bounds:
-        depth = group_losses(problem, group, pose_keypoints(group.keypoints, pose, state).points, state.shape)[1]
-        losses[IN_FRONT] += np.zeros(len(state)) if depth is None else depth
-    prior, limit = prior_losses(problem, state)
-    faces = slice(EXPRESSION_START, None)
-    losses["prior_pose"] = prior[:, :EXPRESSION_START].sum(1)
-    losses["prior_expression"] = prior[:, faces].sum(1)
-    losses["limit_joints"] = limit[:, :EXPRESSION_START].sum(1)
-    losses["limit_expression"] = limit[:, faces].sum(1)
-    losses["prior_shape"][:] = shape_loss(problem, state)
-    links = np.zeros((len(state), state.width))
-    steps = link_residuals(problem, state)
-    links[len(state) - len(steps) :] = steps**2
-    losses["smooth_camera"] = links[:, : ROOT_COLUMNS.start].sum(1)
-    losses["smooth_pose"] = links[:, ROOT_COLUMNS.start : EXPRESSION_START].sum(1)
-    losses["smooth_expression"] = links[:, faces].sum(1)
-    return losses

@@ -6,23 +6,18 @@ The pieces and the order of their sum do not depend on the machine. Therefore th
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-from pathlib import Path
-from types import ModuleType
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
+from stages.compiled import scipy_linalg
 from stages.cores import usable_cores
 
 Piece = TypeVar("Piece")
@@ -82,7 +77,7 @@ def invert_positive_definite(matrix: Float[np.ndarray, "n n"]) -> None:
 @cache
 def _lapack(name: str) -> Callable[..., None]:
     """A routine of `scipy.linalg.cython_lapack`, whose function pointers and C types are public."""
-    capsule = _cython_lapack().__pyx_capi__[name]
+    capsule = scipy_linalg("cython_lapack").__pyx_capi__[name]
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
@@ -90,20 +85,6 @@ def _lapack(name: str) -> Callable[..., None]:
     number = ctypes.POINTER(ctypes.c_int)
     kind = ctypes.CFUNCTYPE(None, ctypes.c_char_p, number, ctypes.POINTER(ctypes.c_double), number, number)
     return kind(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
-
-
-def _cython_lapack() -> ModuleType:
-    """The module alone, where it is not loaded yet: the package around it takes 140 ms, the module 6."""
-    name = "scipy.linalg.cython_lapack"
-    if name not in sys.modules:
-        import scipy
-
-        spec = PathFinder.find_spec(name, [str(Path(folder) / "linalg") for folder in scipy.__path__])
-        if spec is not None and spec.loader is not None:
-            module = module_from_spec(spec)
-            spec.loader.exec_module(module)
-            sys.modules[name] = module
-    return importlib.import_module(name)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.camera.world import with_world
+from stages.cores import beside
 from stages.detect.config import DetectConfig
 from stages.detect.detectors import check_files, detector, weights_of
 from stages.detect.gates import BODY_RULES, GateConfig, check_gates, gate
@@ -22,7 +24,6 @@ from stages.priors.prior import align_to_clip, merge, share_known
 from stages.priors.readers import read_prior
 from stages.progress import Progress, silent
 from stages.track.config import TrackConfig
-from stages.track.fit_shots import fit_shots
 from stages.track.summary import summarize
 from stages.track.terms import check_terms
 from stages.video.lens import metadata_focal_px
@@ -48,7 +49,10 @@ def track(
     check_settings(config)
     read = [(path, read_prior(path)) for path in priors]
     points = None if keypoints is None else read_keypoints(keypoints)
-    observations = _observe(source, config, progress)
+    with beside(partial(_prepare_fit, body, config)):
+        observations = _observe(source, config, progress)
+    from stages.track.fit_shots import fit_shots
+
     inputs, notes = {}, {}
     if points is not None and keypoints is not None:
         observations = with_keypoints(observations, points, str(keypoints))
@@ -78,7 +82,10 @@ def track_everyone(
     check_settings(config)
     detect = DetectConfig(everyone=True, cut_score=config.cut_score)
     failed: list[InputError] = []
-    people = detector(config.detector)(source, detect, progress)
+    with beside(partial(_prepare_fit, body, config)):
+        people = detector(config.detector)(source, detect, progress)
+    from stages.track.fit_shots import fit_shots
+
     stated = metadata_focal_px(source, people[0].image_size, people[0].is_photo)
     for number, observations in enumerate(people):
         own = replace(config, person=number)
@@ -104,6 +111,13 @@ def _observe(source: Path, config: TrackConfig, progress: Progress) -> Observati
             return observations
         observations = observe(source, replace(detect, person=number), progress)[0]
     return observations
+
+
+def _prepare_fit(body: Body, config: TrackConfig) -> None:
+    """Load the fit and its compiled code, which takes 0.3 s."""
+    from stages.track.fit import prepare
+
+    prepare(body, config)
 
 
 def nothing_tracked(source: Path, observations: Observations, motion: Motion) -> InputError:

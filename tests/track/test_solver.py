@@ -192,9 +192,8 @@ def test_the_terms_sum_to_the_objective(body: Body) -> None:
     from stages.detect.gates import gate
     from stages.track.config import TrackConfig
     from stages.track.fit import _Clip, _Fit
-    from stages.track.gn import SECOND_STAGE
+    from stages.track.gn import SECOND_STAGE, gn_losses
     from stages.track.objective import cost, with_groups
-    from stages.track.terms import gn_losses
     from tests.track.synthetic import observe
 
     observations = observe(body, standing(body, 3, seed=1), noise=1.0)
