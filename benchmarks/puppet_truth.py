@@ -127,13 +127,15 @@ def turned(motion: Motion, yaw: float, pitch: float = 0.0) -> Motion:
 
 
 def regions(motion: Motion, row: int, body: Body) -> dict[str, Bool[np.ndarray, "height width"]]:
-    """The pixels of the true body, of its face and of its hands. Clothes and hair beside the body are left out."""
+    """The pixels of the true body and of its parts. Clothes and hair beside the body are left out."""
     vertices = pose_motion(body, motion, slice(row, row + 1)).vertices[0]
     fragments = rasterizer("numba")(project(vertices, motion.K[row]).astype(np.float32), body.faces, *motion.image_size)
     corners = body.faces[fragments.face]
     person = fragments.face >= 0
     members = {"face": body.sets["face_skin"], "hands": body.part_vertices("left_hand", "right_hand")}
     members["trunk"] = body.part_vertices("torso")
+    for limb in ("arm", "leg"):
+        members[f"{limb}s"] = body.part_vertices(f"left_{limb}", f"right_{limb}")
     return {"person": person, **{name: person & mask[corners].all(-1) for name, mask in members.items()}}
 
 

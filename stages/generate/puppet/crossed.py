@@ -62,7 +62,7 @@ def crossing_arms(
     hands: whether left and right hand were measured; without a hand, a forearm's direction is a guess.
     """
     body = view.rig.body
-    if _cloth_and_skin(view, alpha, face) is None:
+    if _sleeve_and_skin(view, _smooth_photo(view), alpha, face) is None:
         return frozenset()
     trunk = _depth(view, body.part_vertices("torso"))
     shown = np.isfinite(trunk)
@@ -215,6 +215,22 @@ def arm_change(name: str, now: Float[np.ndarray, "55 3 4"], photo: Float[np.ndar
 
 def _cloth_and_skin(view: View, alpha: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Pixels that have the colour of the forearms' sleeves, and those that have the face's; None for bare arms."""
+    photo = _smooth_photo(view)
+    usual = _sleeve_and_skin(view, photo, alpha, face)
+    if usual is None:
+        return None
+    away, bare = (apart(photo, colour) for colour in usual)
+    return (away < UNLIKE) & (away < bare), (bare < UNLIKE_SKIN) & (bare < away)
+
+
+def _smooth_photo(view: View) -> Float[np.ndarray, "height width 3"]:
+    return cv2.GaussianBlur(view.photo, (0, 0), max(1.0, 0.15 * view.centimetre_px)).astype(np.float32)
+
+
+def _sleeve_and_skin(
+    view: View, photo: np.ndarray, alpha: np.ndarray, face: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The usual colours of the forearms' sleeves and of the face's skin; None for bare arms. photo: smoothed."""
     cm = view.centimetre_px
     person = alpha > 0.5
     forearms = np.all(_forearms(view)[view.rig.body.faces], 1)
@@ -223,12 +239,8 @@ def _cloth_and_skin(view: View, alpha: np.ndarray, face: np.ndarray) -> tuple[np
     skin = erode(face, 0.5 * cm) & person
     if min(sleeve.sum(), skin.sum()) < FEWEST:
         return None
-    photo = cv2.GaussianBlur(view.photo, (0, 0), max(1.0, 0.15 * cm)).astype(np.float32)
     usual = usual_colour(photo[sleeve]), usual_colour(photo[skin])
-    if unlike(*usual) < UNLIKE_SKIN:
-        return None
-    away, bare = (apart(photo, colour) for colour in usual)
-    return (away < UNLIKE) & (away < bare), (bare < UNLIKE_SKIN) & (bare < away)
+    return None if unlike(*usual) < UNLIKE_SKIN else usual
 
 
 def _forearms(view: View, *sides: str) -> Bool[np.ndarray, "vertices"]:

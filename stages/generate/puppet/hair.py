@@ -125,23 +125,26 @@ def smooth_neck(
     hangs together with the middle and has the face's hue. Nothing in a photo whose hair is as smooth as skin.
     """
     cm = view.centimetre_px
-    skin, nothing = erode(face, 0.5 * cm), np.zeros(neck.shape, bool)
+    near = dilate(neck, NECK_CM * cm)
+    skin, found = erode(face, 0.5 * cm), np.zeros(neck.shape, bool)
     if skin.sum() < FEWEST:
-        return nothing
-    light = cv2.GaussianBlur((view.photo.astype(np.float32) @ LUMA).astype(np.float32), (0, 0), 1.0)
+        return found
+    rows, columns = (np.flatnonzero((near | skin | hair).any(axis)) for axis in (1, 0))
+    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    light = cv2.GaussianBlur((view.photo[part].astype(np.float32) @ LUMA).astype(np.float32), (0, 0), 1.0)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(1, round(STRAND_CM * cm)) + 1,) * 2)
     lines = cv2.morphologyEx(light, cv2.MORPH_TOPHAT, disc) + cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, disc)
     around = cv2.GaussianBlur(light, (0, 0), 0.4 * cm)
     rough = cv2.GaussianBlur(lines, (0, 0), 0.4 * cm) / np.maximum(around, LEAST_LIGHT)
-    usual = max(float(np.median(rough[skin])), SMOOTH), float(np.median(rough[hair]))
+    usual = max(float(np.median(rough[skin[part]])), SMOOTH), float(np.median(rough[hair[part]]))
     if usual[1] < ROUGHER * usual[0]:
-        return nothing
-    colours = cv2.GaussianBlur(view.photo, (0, 0), 0.3 * cm).astype(np.float32)
+        return found
+    colours = cv2.GaussianBlur(view.photo[part], (0, 0), 0.3 * cm).astype(np.float32)
     hue = colours / np.maximum(colours @ LUMA, 1.0)[..., None]
-    unlike = np.linalg.norm(hue - np.median(hue[skin], axis=0), axis=-1)
+    unlike = np.linalg.norm(hue - np.median(hue[skin[part]], axis=0), axis=-1)
     smooth = (rough < np.sqrt(usual[0] * usual[1])) & (unlike < OTHER_HUE) & (around > LEAST_LIGHT)
-    smooth &= dilate(neck, NECK_CM * cm)
-    return keep_touching(smooth, middle) if (smooth & middle).any() else nothing
+    found[part] = smooth & near[part]
+    return keep_touching(found, middle) if (found & middle).any() else np.zeros_like(found)
 
 
 def _bins(rgb: np.ndarray) -> Int[np.ndarray, "height width"]:

@@ -85,7 +85,7 @@ def soften_edges(rgb: np.ndarray, solid: np.ndarray, radius: int) -> Float[np.nd
 
 
 def guided_filter(guide: np.ndarray, target: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
-    """Colour guided filter (He, Sun and Tang 2013, eq. 14 to 16)."""
+    """Colour guided filter (He, Sun and Tang 2013, eq. 14 to 16) of a target of 0 and 1: no slope where it is even."""
     size = (2 * radius + 1, 2 * radius + 1)
 
     def mean(image: np.ndarray) -> np.ndarray:
@@ -99,7 +99,9 @@ def guided_filter(guide: np.ndarray, target: np.ndarray, radius: int, epsilon: f
             covariance[..., j, i] = covariance[..., i, j]
         covariance[..., i, i] += epsilon
     cross = np.stack([mean(guide[..., i] * target) - centre[..., i] * mean_target for i in range(3)], -1)
-    slope = np.linalg.solve(covariance, cross[..., None])[..., 0].astype(np.float32)
+    slope = np.zeros_like(centre)
+    edge = (mean_target > 1e-6) & (mean_target < 1 - 1e-6)
+    slope[edge] = np.linalg.solve(covariance[edge], cross[edge][..., None])[..., 0]
     offset = mean_target - (slope * centre).sum(-1)
     return (np.stack([mean(slope[..., i]) for i in range(3)], -1) * guide).sum(-1) + mean(offset)
 
