@@ -30,7 +30,7 @@ from stages.progress import Progress, silent
 from stages.track.collapse import CollapsedKeypoints, Skeleton, shape_columns, skeleton_of
 from stages.track.config import UNSOLVED, TrackConfig
 from stages.track.doubt import Doubt, doubt, doubt_points
-from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, spread_frames, usual_focal
+from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, spread_frames, terms_at, usual_focal
 from stages.track.hands_and_face import with_hands_and_face
 from stages.track.initial_guess import first_guess
 from stages.track.jacobian import keypoint_jacobian, pose_keypoints
@@ -239,7 +239,9 @@ class _Fit:
 
         def losses_at(focal_px: float) -> dict[str, float]:
             one = _Fit(some, replace(short, focal_px=focal_px), silent)
-            return one.losses(one.solved())
+            losses, diagonal_px = one.losses(one.solved()), np.hypot(*self.observations.image_size)
+            seen = one.scene.px_per_m[one.valid[:, 0]]
+            return {term: losses[term] for term in terms_at(float(diagonal_px / np.median(seen)))}
 
         return estimated_focal(self.observations.image_size, len(rows), losses_at)
 

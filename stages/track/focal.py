@@ -5,9 +5,9 @@ A wrong focal length stretches or flattens what is near: a hand in front of a we
 the arm forward to explain it. So a short fit of some frames is repeated with several focal lengths, and the losses of
 body and hand keypoints are compared. The face is left out: its loss prefers wrong lengths (notes/real_truth). So the
 head is rigid in these fits: that takes half the time and moved the focal lengths of 13 clips and a photo by 2 % in the
-median, at most 14 (d6, where the losses hardly differ). Errors of one clip are alike from frame to frame, so the mean
-loss of a frame counts like that of few frames, beside a prior on the logarithm of the focal length. A hand's errors are
-the most alike.
+median, at most 14 (d6, where the losses hardly differ). Hands of a person who is far are left out too (`terms_at`).
+Errors of one clip are alike from frame to frame, those of a hand the most, so the mean loss of a frame counts like that
+of few frames, beside a prior on the logarithm of the focal length.
 """
 
 from __future__ import annotations
@@ -29,13 +29,18 @@ USUAL_RATIO, SIGMA_LOG = 0.75, 0.4
 and film (35 to 85 mm: 0.8 to 2.0), and its spread."""
 FRAMES = 12
 """Frames, spread over the clip, that are fitted."""
-FRAMES_OF_EVIDENCE = {"keypoints_body": 4.0, "keypoints_hands": 1.0}
+BODY, HANDS = "keypoints_body", "keypoints_hands"
+FRAMES_OF_EVIDENCE = {BODY: 4.0, HANDS: 1.0}
 """The mean loss of a frame counts like that of this many frames. With 2 and 2 the focal lengths of four real
 clips were 22 % off in the mean and those of seven rendered ones 9, with 4 and 1 they are 11 and 9; ten of synthetic
 keypoints, 0.44 to 1.4 diagonals, keep 17."""
 LEAST_EVIDENCE = 1.0
 """Difference of loss between the focal lengths below which nothing was measured and the usual length is assumed."""
 SHORT_FIT = {"rigid_iterations": 4, "joint_iterations": 8, "solver": "gn", "terms_off": (IN_FRONT,)}
+FAR_SPAN_M = 3.3
+"""Where the picture's diagonal spans more than this at the person, hands are left out: perspective changes them less
+than the errors of their few pixels. Of five clips with known focal lengths of people seen whole (beam, rendered
+walkers; 4.4 to 9.5 m) the hands put it 2 to 47 % too long or 28 % too short; half figures span 0.7 to 2.8 m."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,18 @@ def usual_focal(size: tuple[int, int]) -> Focal:
 
 def estimated_focal(size: tuple[int, int], frames: int, losses_at: Callable[[float], dict[str, float]]) -> Focal:
     """The focal length of a clip or photo of this size. `losses_at` fits `frames` frames with a focal length in pixels
-    and returns the mean of each term per frame; it is called in several threads."""
+    and returns the mean per frame of the terms that count, see `terms_at`; it is called in several threads."""
     diagonal = float(np.hypot(*size))
     losses = on_all_cores(losses_at, [ratio * diagonal for ratio in RATIOS])
-    weights = {term: weight if frames > 1 else 1.0 for term, weight in FRAMES_OF_EVIDENCE.items()}
-    measured = np.array([sum(weight * each[term] for term, weight in weights.items()) for each in losses])
+    weights = FRAMES_OF_EVIDENCE if frames > 1 else dict.fromkeys(FRAMES_OF_EVIDENCE, 1.0)
+    measured = np.array([sum(weights[term] * loss for term, loss in each.items()) for each in losses])
     source = "estimated" if np.ptp(measured) > LEAST_EVIDENCE else "assumed"
     return Focal(posterior_ratio(measured) * diagonal, source)
+
+
+def terms_at(span_m: float) -> tuple[str, ...]:
+    """The terms that tell the focal length where the picture's diagonal spans `span_m` at the person."""
+    return (BODY,) if span_m > FAR_SPAN_M else (BODY, HANDS)
 
 
 def posterior_ratio(losses: Float[np.ndarray, "ratios"]) -> float:

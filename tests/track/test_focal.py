@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,9 @@ from stages.detect.observations import Observations
 from stages.errors import InputError
 from stages.track.config import TrackConfig
 from stages.track.fit import _Clip, fit
-from stages.track.focal import RATIOS, USUAL_RATIO, estimated_focal, known_focal, posterior_ratio
+from stages.track.focal import RATIOS, USUAL_RATIO, Focal, estimated_focal, known_focal, posterior_ratio, usual_focal
 from stages.track.summary import summarize
+from tests.motions import standing
 from tests.track.synthetic import observe
 
 
@@ -51,6 +53,23 @@ def test_what_is_not_measured_is_assumed() -> None:
     assert found.px / np.hypot(640, 480) == pytest.approx(USUAL_RATIO, rel=0.1)
     at = np.abs(np.log(RATIOS) - np.log(RATIOS[1]))
     assert posterior_ratio(40 * at) == pytest.approx(RATIOS[1], rel=0.1)
+
+
+@pytest.mark.parametrize(("away_m", "terms"), [(0.0, {"keypoints_body", "keypoints_hands"}), (4.0, {"keypoints_body"})])
+def test_hands_count_where_they_are_near(
+    body: Body, monkeypatch: pytest.MonkeyPatch, away_m: float, terms: set[str]
+) -> None:
+    """The hands of a person who is far from the camera do not tell the focal length; those of a near one do."""
+    asked: list[dict[str, float]] = []
+
+    def kept(size: tuple[int, int], frames: int, losses_at: Callable[[float], dict[str, float]]) -> Focal:
+        asked.append(losses_at(700.0))
+        return usual_focal(size)
+
+    monkeypatch.setattr("stages.track.fit.estimated_focal", kept)
+    motion = standing(body, 3)
+    fit(observe(body, replace(motion, trans=motion.trans + np.array([0, 0, away_m], np.float32))), body)
+    assert [set(each) for each in asked] == [terms]
 
 
 def test_some_frames_are_judged_as_in_the_whole_clip(body: Body) -> None:
