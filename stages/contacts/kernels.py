@@ -10,6 +10,23 @@ import numpy as np
 from stages.compiled import njit
 
 _compiled = njit(nogil=True, error_model="numpy")
+ROUNDING_M = 1e-9
+
+
+@_compiled
+def spread(places, normals, order, spacing, sag, kept):
+    """Marks in `kept` the points of `order`, in that order, without those within `spacing` of one that was kept and
+    within `sag` of its tangent plane."""
+    free = np.ones(order.shape[0], np.bool_)
+    for n in range(order.shape[0]):
+        if not free[n]:
+            continue
+        kept[n] = True
+        p, normal = places[order[n]], normals[order[n]]
+        for m in range(n + 1, order.shape[0]):
+            q = places[order[m]]
+            if _squared(q, p) <= spacing * spacing and abs(_height(q, p, normal)) <= sag:
+                free[m] = False
 
 
 @_compiled
@@ -97,27 +114,44 @@ def nearest_of_pairs(points, first, cluster_piece, piece, query, may_touch, limi
 
 
 @_compiled
-def heights(points, normals, first, cluster_piece, piece, query, may_touch, limit, height, under):
+def _close_clusters(own, centre, radius, cluster_piece, may_touch, limit, close):
+    """Fills `close` with the clusters that may touch cluster `own` and hold a point within `limit` of one of its
+    points, and a few more; returns how many."""
+    count = 0
+    for k in range(radius.shape[0]):
+        reach = radius[own] + radius[k] + limit + ROUNDING_M
+        if may_touch[cluster_piece[own], cluster_piece[k]] and _squared(centre[own], centre[k]) < reach * reach:
+            close[count] = k
+            count += 1
+    return count
+
+
+@_compiled
+def heights(points, normals, first, cluster_piece, query, may_touch, limit, height, under):
     """For each query point, the nearest point of the pieces that it may touch, and how high it lies above the surface
     there (below 0: inside). `under` is -1 and `height` is `limit` where nothing is nearer than `limit`.
 
     `under` also says where to look first: the nearest point of an earlier call, or -1.
     """
     clusters = first.shape[0] - 1
-    centre, radius = np.empty((clusters, 3)), np.empty(clusters)
+    centre, radius, close = np.empty((clusters, 3)), np.empty(clusters), np.empty(clusters, np.int64)
     for f in range(points.shape[0]):
         _balls(points[f], first, centre, radius)
+        own, count = -1, 0
         for n in range(query.shape[0]):
             q = query[n]
+            if own < 0 or q >= first[own + 1]:
+                while q >= first[own + 1]:
+                    own += 1
+                count = _close_clusters(own, centre, radius, cluster_piece, may_touch, limit, close)
             p, near, found = points[f, q], limit, under[f, n]
             if found >= 0:
                 near = np.sqrt(_squared(p, points[f, found]))
                 if near >= limit:
                     near, found = limit, -1
-            may = may_touch[piece[q]]
-            for k in range(clusters):
+            for k in close[:count]:
                 reach = radius[k] + near
-                if not may[cluster_piece[k]] or _squared(p, centre[k]) >= reach * reach:
+                if _squared(p, centre[k]) >= reach * reach:
                     continue
                 for s in range(first[k], first[k + 1]):
                     away = _squared(p, points[f, s])

@@ -113,18 +113,10 @@ def _spread(
     tangent plane."""
     if spacing == 0.0:
         return candidates
-    from scipy.spatial import KDTree
+    from stages.contacts.kernels import spread
 
-    at = places[candidates]
-    near = KDTree(at).query_ball_point(at, spacing)
-    free = np.ones(len(candidates), bool)
-    kept = []
-    for row, found in enumerate(near):
-        if free[row]:
-            kept.append(row)
-            others = np.array(found)
-            out = np.abs((at[others] - at[row]) @ normals[candidates[row]])
-            free[others[out <= sag_m]] = False
+    kept = np.zeros(len(candidates), bool)
+    spread(places.astype(np.float64), normals.astype(np.float64), candidates, spacing, sag_m, kept)
     return candidates[kept]
 
 
@@ -202,8 +194,8 @@ class Person:
         chosen = self.sampling
         height = np.empty((len(points), len(chosen.query)))
         under = np.full(height.shape, -1) if under is None else under.copy()
-        heights(points, normals, chosen.first, chosen.cluster_piece, chosen.piece, chosen.query,
-                chosen.may_touch, limit, height, under)  # fmt: skip
+        heights(points, normals, chosen.first, chosen.cluster_piece, chosen.query, chosen.may_touch, limit, height,
+                under)  # fmt: skip
         return height, under
 
     def heights_above(

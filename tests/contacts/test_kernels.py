@@ -12,6 +12,7 @@ from stages.artifacts.contacts import Contacts
 from stages.artifacts.motion import Motion
 from stages.body.model import Body, pose_motion
 from stages.contacts.keep import UPPER, Swap, heights_in, held_touches
+from stages.contacts.kernels import spread
 from stages.contacts.points import place, skinned_vertices
 from stages.contacts.solve import REACH_M, Piece, Task, carried, turned
 from stages.contacts.surface import PUSHED_SAG_M, Person, rotations_of, sample_surface
@@ -136,3 +137,21 @@ def test_pushed_points_stand_for_all_points_of_hands_and_forearms(body: Body) ->
         near = np.linalg.norm(apart, axis=-1) < 0.021
         flat = np.abs((apart * normals[query]).sum(-1)) <= PUSHED_SAG_M
         assert (near & flat).any(1).all()
+
+
+def test_spread_points_are_those_of_a_search_of_all_pairs() -> None:
+    """In order, each point that no kept one stands for: none is within the spacing and near the kept one's plane."""
+    random = np.random.default_rng(0)
+    places, normals = random.random((300, 3)), random.normal(size=(300, 3))
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    order, spacing, sag = random.permutation(200), 0.2, 0.08
+    kept = np.zeros(len(order), bool)
+    spread(places, normals, order, spacing, sag, kept)
+    chosen: list[int] = []
+    for point in order.tolist():
+        apart = places[point] - places[chosen]
+        near = np.linalg.norm(apart, axis=-1) <= spacing
+        if not (near & (np.abs((apart * normals[chosen]).sum(-1)) <= sag)).any():
+            chosen.append(point)
+    assert order[kept].tolist() == chosen
+    assert 20 < len(chosen) < 180
