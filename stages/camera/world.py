@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from stages.artifacts.motion import Motion
-from stages.artifacts.world import TRAVELLING, UNKNOWN, World
+from stages.artifacts.world import TRAVELLING, TURNING, UNKNOWN, World
 from stages.body.camera import project
 from stages.body.model import Body, motion_template, pose_joints
 from stages.body.smplx_layout import joint
@@ -52,8 +52,9 @@ def with_world(motion: Motion, body: Body, background: Background | None) -> Mot
         frames = motion.frame_index[rows]
         shot = background.segments, int(frames[0]), int(frames[-1] - frames[0]) + 1, motion.image_size, background.scale
         focal_px = float(motion.K[rows.start, 0, 0])
-        turning = camera_path(*shot, focal_px, travels=False)
-        path = camera_path(*shot, focal_px * first_zoom(turning))
+        path = turning = camera_path(*shot, focal_px, travels=False)
+        if turning.kind == TURNING:
+            path = camera_path(*shot, focal_px * first_zoom(turning))
         if path.kind == TRAVELLING and abs(np.log(first_zoom(path) / first_zoom(turning))) > STILL_ZOOM:
             path = camera_path(*shot, focal_px * first_zoom(path))
         K[rows], trans[rows] = zoomed(path, motion.K[rows], motion.trans[rows], pelvis)
@@ -105,7 +106,7 @@ def level(R: Float[np.ndarray, "rows 3 3"]) -> Float[np.ndarray, "3 3"]:
 def _world(path: CameraPath, motion: Motion, body: Body, rows: slice) -> World:
     """The world of one shot."""
     count = rows.stop - rows.start
-    if path.kind not in ("turning", TRAVELLING):
+    if path.kind not in (TURNING, TRAVELLING):
         return World.still(count, path.kind)
     upright = level(path.R)
     R, place = upright @ path.R, path.place @ upright.T
