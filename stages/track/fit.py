@@ -31,7 +31,7 @@ from stages.track.config import UNSOLVED, TrackConfig
 from stages.track.doubt import Doubt, doubt, doubt_points
 from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, spread_frames, usual_focal
 from stages.track.hands_and_face import with_hands_and_face
-from stages.track.initial_guess import first_guess
+from stages.track.initial_guess import FirstPose, first_guess, first_pose
 from stages.track.jacobian import keypoint_jacobian, pose_keypoints
 from stages.track.objective import Problem, Stature
 from stages.track.overlay import DOUBTED, GATE_ANGLES
@@ -112,6 +112,7 @@ class _Clip:
     skeleton: Skeleton
     priors: Priors
     keypoints: dict[str, CollapsedKeypoints]
+    pose: FirstPose
 
     @staticmethod
     def of(observations: Observations, body: Body, config: TrackConfig) -> _Clip:
@@ -122,10 +123,10 @@ class _Clip:
         if exchanged.any():
             observations = with_sides_exchanged(observations, exchanged)
             gates = gate(observations, GateConfig(off=config.gates_off))
-        columns = shape_columns(body, config.betas, config.head_betas)
+        columns, priors = shape_columns(body, config.betas, config.head_betas), priors_of(body, config)
         return _Clip(
-            observations, exchanged, gates, body, columns,
-            skeleton_of(body, columns), priors_of(body, config), collapsed_parts(body, config),
+            observations, exchanged, gates, body, columns, skeleton_of(body, columns), priors,
+            collapsed_parts(body, config), first_pose(observations, gates.valid, body, priors),
         )  # fmt: skip
 
     def select(self, rows: Int[np.ndarray, "chosen"]) -> _Clip:
@@ -135,6 +136,7 @@ class _Clip:
             observations=self.observations.select(rows),
             exchanged=self.exchanged[rows],
             gates=self.gates.select(rows),
+            pose=self.pose.select(rows),
         )
 
     def with_rigid_head(self) -> _Clip:
@@ -173,7 +175,7 @@ class _Fit:
         self.focal_px = self.focal.px
         self.centre_px = (width / 2, height / 2)
         self.guess, self.scene = first_guess(
-            observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
+            clip.pose, observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
         if config.solver == UNSOLVED:
             self.guess = with_hands_and_face(self.guess, observations, self.valid, body, self.skeleton)
