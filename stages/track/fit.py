@@ -139,16 +139,11 @@ class _Clip:
             pose=self.pose.select(rows),
         )
 
-    def with_rigid_head(self) -> _Clip:
-        """Without expression, jaw and eyes, and of the face only the points that these do not move."""
+    def without_expression(self) -> _Clip:
+        """The expression is not fitted; jaw and eyes are."""
         disabled = self.priors.disabled.copy()
-        disabled[joint_columns("jaw", "left_eye_smplhf", "right_eye_smplhf")] = 1
         disabled[EXPRESSION_START:] = 1
-        return replace(
-            self,
-            priors=replace(self.priors, disabled=disabled),
-            keypoints={**self.keypoints, "face": self.keypoints["rigid_face"]},
-        )
+        return replace(self, priors=replace(self.priors, disabled=disabled))
 
 
 class _Fit:
@@ -225,7 +220,7 @@ class _Fit:
         rows = spread_frames(np.flatnonzero(self.valid[:, 0]))
         if not len(rows):
             return usual_focal(self.observations.image_size)
-        some, short = self.clip.select(rows).with_rigid_head(), replace(self.config, **SHORT_FIT)
+        some, short = self.clip.select(rows).without_expression(), replace(self.config, **SHORT_FIT)
 
         def losses_at(focal_px: float) -> dict[str, float]:
             one = _Fit(some, replace(short, focal_px=focal_px), silent)
