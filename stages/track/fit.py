@@ -32,7 +32,7 @@ from stages.track.config import UNSOLVED, TrackConfig
 from stages.track.doubt import Doubt, doubt, doubt_points
 from stages.track.focal import SHORT_FIT, Focal, estimated_focal, known_focal, spread_frames, terms_at, usual_focal
 from stages.track.hands_and_face import with_hands_and_face
-from stages.track.initial_guess import first_guess
+from stages.track.initial_guess import FirstPose, first_guess, first_pose
 from stages.track.jacobian import keypoint_jacobian, pose_keypoints
 from stages.track.objective import Problem, Stature
 from stages.track.overlay import DOUBTED, GATE_ANGLES
@@ -113,6 +113,7 @@ class _Clip:
     skeleton: Skeleton
     priors: Priors
     keypoints: dict[str, CollapsedKeypoints]
+    pose: FirstPose
 
     @staticmethod
     def of(observations: Observations, body: Body, config: TrackConfig) -> _Clip:
@@ -123,10 +124,10 @@ class _Clip:
         if exchanged.any():
             observations = with_sides_exchanged(observations, exchanged)
             gates = gate(observations, GateConfig(off=config.gates_off))
-        columns = shape_columns(body, config.betas, config.head_betas)
+        columns, priors = shape_columns(body, config.betas, config.head_betas), priors_of(body, config)
         return _Clip(
-            observations, exchanged, gates, body, columns,
-            skeleton_of(body, columns), priors_of(body, config), collapsed_parts(body, config),
+            observations, exchanged, gates, body, columns, skeleton_of(body, columns), priors,
+            collapsed_parts(body, config), first_pose(observations, gates.valid, body, priors),
         )  # fmt: skip
 
     def select(self, rows: Int[np.ndarray, "chosen"]) -> _Clip:
@@ -136,18 +137,14 @@ class _Clip:
             observations=self.observations.select(rows),
             exchanged=self.exchanged[rows],
             gates=self.gates.select(rows),
+            pose=self.pose.select(rows),
         )
 
-    def with_rigid_head(self) -> _Clip:
-        """Without expression, jaw and eyes, and of the face only the points that these do not move."""
+    def without_expression(self) -> _Clip:
+        """The expression is not fitted; jaw and eyes are."""
         disabled = self.priors.disabled.copy()
-        disabled[joint_columns("jaw", "left_eye_smplhf", "right_eye_smplhf")] = 1
         disabled[EXPRESSION_START:] = 1
-        return replace(
-            self,
-            priors=replace(self.priors, disabled=disabled),
-            keypoints={**self.keypoints, "face": self.keypoints["rigid_face"]},
-        )
+        return replace(self, priors=replace(self.priors, disabled=disabled))
 
 
 class _Fit:
@@ -175,7 +172,7 @@ class _Fit:
         self.centre_px = (width / 2, height / 2)
         self.camera = self._camera()
         self.guess, self.scene = first_guess(
-            observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
+            clip.pose, observations, self.valid, body, self.skeleton, self.priors, self.focal_px, self.centre_px
         )
         if config.solver == UNSOLVED:
             self.guess = with_hands_and_face(self.guess, observations, self.valid, body, self.skeleton)
@@ -234,7 +231,7 @@ class _Fit:
         rows = spread_frames(np.flatnonzero(self.valid[:, 0]))
         if not len(rows):
             return usual_focal(self.observations.image_size)
-        some, short = self.clip.select(rows).with_rigid_head(), replace(self.config, **SHORT_FIT)
+        some, short = self.clip.select(rows).without_expression(), replace(self.config, **SHORT_FIT)
         some = replace(some, observations=replace(some.observations, background=None))  # its path is slow to find
 
         def losses_at(focal_px: float) -> dict[str, float]:

@@ -7,10 +7,10 @@ or of the body.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from stages.body.model import JOINT_NAMES, Body, rest_keypoints
 from stages.body.rotations import matrix_from_rotvec, rotation_aligning, rotvec_from_matrix
@@ -37,16 +37,24 @@ class Head:
     centre_px: Float[np.ndarray, "frames 2"]
 
 
-def first_guess(
-    observations: Observations,
-    valid: Bool[np.ndarray, "frames 4"],
-    body: Body,
-    skeleton: Skeleton,
-    priors: Priors,
-    focal_px: float,
-    centre_px: tuple[float, float],
-) -> tuple[State, Scene]:
-    """A state close enough for Gauss-Newton, and the distances at which sigmas in metres become pixels."""
+@dataclass(frozen=True)
+class FirstPose:
+    """What of the first guess does not depend on the focal length."""
+
+    head: Head
+    root: Float[np.ndarray, "frames 3 3"]
+    theta: Float[np.ndarray, "frames 54 3"]
+
+    def select(self, rows: Int[np.ndarray, "chosen"]) -> FirstPose:
+        """Some frames."""
+        head = Head(self.head.rotation[rows], self.head.px_per_m[rows], self.head.centre_px[rows])
+        return FirstPose(head, self.root[rows], self.theta[rows])
+
+
+def first_pose(
+    observations: Observations, valid: Bool[np.ndarray, "frames 4"], body: Body, priors: Priors
+) -> FirstPose:
+    """Head, root and joints, which need no distance from the camera."""
     frames = len(observations)
     head = _head_from_face(observations, valid[:, 1], body)
     root = _root_from_torso(observations, valid[:, 0], valid[:, 1], head.rotation)
@@ -56,15 +64,29 @@ def first_guess(
         _set_arms_and_legs(
             theta[row], root[row], observations.pose_world[row].astype(float), observations.pose[row, :, 2]
         )
+    return FirstPose(head, root, theta)
+
+
+def first_guess(
+    pose: FirstPose,
+    observations: Observations,
+    valid: Bool[np.ndarray, "frames 4"],
+    body: Body,
+    skeleton: Skeleton,
+    priors: Priors,
+    focal_px: float,
+    centre_px: tuple[float, float],
+) -> tuple[State, Scene]:
+    """A state close enough for Gauss-Newton, and the distances at which sigmas in metres become pixels."""
+    frames, head = len(observations), pose.head
     state = State(
-        np.zeros((frames, 3)), root, theta, np.zeros((frames, len(body.expression_names))),
+        np.zeros((frames, 3)), pose.root, pose.theta.copy(), np.zeros((frames, len(body.expression_names))),
         np.zeros(len(priors.shape_sigma)),
     )  # fmt: skip
     depth = _distance_m(observations, valid, head, focal_px)
     transl = _translation(observations, valid, state, skeleton, head, depth, focal_px, centre_px)
     transl = moving_average(interpolated(transl, np.any(valid[:, :2], 1)), observations.pts_seconds)
-    state = State(transl, root, theta, state.psi, state.shape)
-    return state, Scene(focal_px, np.maximum(transl[:, 2], 0.2))
+    return replace(state, transl=transl), Scene(focal_px, np.maximum(transl[:, 2], 0.2))
 
 
 def _head_from_face(observations: Observations, seen: Bool[np.ndarray, "frames"], body: Body) -> Head:
