@@ -47,6 +47,14 @@ def test_a_turned_face_is_told_in_degrees(body: Body, degrees: int) -> None:
     assert photo_faults(without(motion, "face"), body) == []
 
 
+@pytest.mark.parametrize(("degrees", "told"), [(32, "22 degrees down"), (-8, "18 degrees up"), (20, ""), (0, "")])
+def test_a_tilted_face_is_told_by_its_tilt_from_straight(body: Body, degrees: int, told: str) -> None:
+    """A fitted head that looks 10 degrees down is a straight face; from 15 degrees off it the tilt is told."""
+    motion = arms_down(body)
+    motion.poses[0, joint("head")] = [np.radians(degrees), 0, 0]
+    assert photo_faults(motion, body) == ([f"face tilted {told}: it will be guessed"] if told else [])
+
+
 def test_arms_before_the_trunk_and_a_hand_before_the_face_are_told(body: Body) -> None:
     """Forearms folded before the belly cross the trunk; a raised forearm with its hand covers the face."""
     folded, raised = arms_down(body), arms_down(body)

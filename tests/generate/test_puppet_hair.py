@@ -8,7 +8,14 @@ from stages.generate.puppet.build import label_parts
 from stages.generate.puppet.face import OVAL, face_area
 from stages.generate.puppet.hair import hanging_hair
 from stages.generate.puppet.layers import without_teeth
-from stages.generate.puppet.parts import LAYERS, beside_head, smooth_shoulders, without_scraps
+from stages.generate.puppet.parts import (
+    LAYERS,
+    beside_head,
+    label_pixels,
+    layer_of_face,
+    smooth_shoulders,
+    without_scraps,
+)
 from stages.generate.puppet.texture import unlike
 from stages.generate.puppet.view import View, make_view
 from tests.generate.conftest import Astronaut
@@ -92,6 +99,21 @@ def test_specks_of_a_part_are_given_to_what_surrounds_them() -> None:
     assert (found[80:83, 80:83] == torso).all()
     assert (found[10:40, 10:40] == arm).all()
     assert (found[60:70, 10:40] == arm).all()
+
+
+def test_a_sliver_of_a_hidden_part_does_not_grow(astronaut: Astronaut) -> None:
+    """Of a leg of which the mesh shows a square of 2 cm no pixel is labelled; a square of 6 cm in its place is."""
+    leg = list(LAYERS).index("left_leg")
+    for side, kept in ((2, False), (6, True)):
+        view, alpha, _, face = painted(astronaut, tresses=True)
+        rows = layer_of_face(view)
+        view.fragments.face[np.isin(view.fragments.face, np.flatnonzero(rows == leg))] = -1
+        trunk = np.isin(view.fragments.face, np.flatnonzero(rows == list(LAYERS).index("torso")))
+        y, x = (int(np.median(each)) for each in np.nonzero(trunk))
+        square = np.s_[y : y + round(side * view.centimetre_px), x : x + round(side * view.centimetre_px)]
+        view.fragments.face[square] = np.flatnonzero(rows == leg)[0]
+        alpha[:] = np.maximum(alpha, view.fragments.face >= 0)
+        assert (label_pixels(view, alpha, (True, True), face) == leg).any() == kept
 
 
 def test_brown_arms_beside_brown_hair_are_no_hair(astronaut: Astronaut) -> None:

@@ -90,7 +90,7 @@ def hanging_hair(
     level = float((view.K @ joint)[1] / joint[2]) + CHEST_CM * cm
     chest = cloth & (rows == list(LAYERS).index("torso")) & (np.arange(len(labels)) > level)[:, None]
     found = nothing
-    others = [cloth, neck, *(labels == list(LAYERS).index(name) for name in ("left_arm", "right_arm"))]
+    others = [cloth & ~neck, *((labels == list(LAYERS).index(name)) & ~neck for name in ("left_arm", "right_arm"))]
     for _ in range(ROUNDS):  # hair in shadow is known once the hair beside it is
         hair, other = (
             _histogram(bins[known | found]),
@@ -122,7 +122,7 @@ def smooth_neck(
     """The neck's skin, told from hair by its smoothness: in shadow it has the colour of brown hair.
 
     neck, middle, face, hair: pixels of the fitted neck, of its middle, of the face and of hair that is known. The skin
-    hangs together with the middle and has the face's hue. Nothing in a photo whose hair is as smooth as skin.
+    hangs together with the middle or the face and has the face's hue. Nothing where hair is as smooth as skin.
     """
     cm = view.centimetre_px
     near = dilate(neck, NECK_CM * cm)
@@ -144,7 +144,7 @@ def smooth_neck(
     unlike = np.linalg.norm(hue - np.median(hue[skin[part]], axis=0), axis=-1)
     smooth = (rough < np.sqrt(usual[0] * usual[1])) & (unlike < OTHER_HUE) & (around > LEAST_LIGHT)
     found[part] = smooth & near[part]
-    return keep_touching(found, middle) if (found & middle).any() else np.zeros_like(found)
+    return keep_touching(found | face | middle, face | middle) & found
 
 
 def _bins(rgb: np.ndarray) -> Int[np.ndarray, "height width"]:
