@@ -1,4 +1,4 @@
-"""Open the networks, each when it is first used. Nothing is downloaded and nothing happens at import."""
+"""Open the networks, each when it is first used or all ahead. Nothing is downloaded and nothing happens at import."""
 
 from __future__ import annotations
 
