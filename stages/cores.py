@@ -29,14 +29,24 @@ def usable_cores() -> int:
 
 @contextmanager
 def beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
-    """Do `work` in a thread while the block runs, or before it on a single core. The block ends when both are done; a
-    failure of the work is raised then, unless the block failed itself."""
+    """Do `work` in a thread while the block runs, or before it on a single core or with bounded memory: a library that
+    finds none while another thread loads one may abort. The block ends when both are done; a failure of the work is
+    raised then, unless the block failed itself."""
     with ThreadPoolExecutor(1, "beside") as pool:
         done = pool.submit(work)
-        if usable_cores() == 1:
+        if usable_cores() == 1 or _has_bounded_memory():
             done.result()
         yield done
     done.result()
+
+
+def _has_bounded_memory() -> bool:
+    """Whether the shell bounds the address space (`ulimit -v`)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def processor() -> str:
