@@ -28,11 +28,11 @@ def usable_cores() -> int:
 
 
 @contextmanager
-def beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
+def meanwhile(work: Callable[[], Result]) -> Iterator[Future[Result]]:
     """Do `work` in a thread while the block runs, or before it on a single core or with bounded memory: a library that
     finds none while another thread loads one may abort. The block ends when both are done; a failure of the work is
     raised then, unless the block failed itself."""
-    with ThreadPoolExecutor(1, "beside") as pool:
+    with ThreadPoolExecutor(1, "meanwhile") as pool:
         done = pool.submit(work)
         if usable_cores() == 1 or _has_bounded_memory():
             done.result()

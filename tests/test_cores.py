@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stages.cores import beside, use_cores
+from stages.cores import meanwhile, use_cores
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def one_core() -> Iterator[None]:
 def test_work_beside_a_block_gives_its_result() -> None:
     """The block runs on while the work does, and the result is there at its end."""
     go = threading.Event()
-    with beside(lambda: go.wait(20)) as done:
+    with meanwhile(lambda: go.wait(20)) as done:
         go.set()
     assert done.result() is True
 
@@ -28,14 +28,14 @@ def test_work_beside_a_block_gives_its_result() -> None:
 def test_a_failure_beside_a_block_is_raised_at_its_end() -> None:
     """The block runs to its end; then the failure of the work is raised."""
     reached = []
-    with pytest.raises(ZeroDivisionError), beside(lambda: 1 // 0):
+    with pytest.raises(ZeroDivisionError), meanwhile(lambda: 1 // 0):
         reached.append(True)
     assert reached == [True]
 
 
 def test_the_failure_of_the_block_comes_first() -> None:
     """Where both fail, the block's own failure is raised."""
-    with pytest.raises(KeyError), beside(lambda: 1 // 0):
+    with pytest.raises(KeyError), meanwhile(lambda: 1 // 0):
         raise KeyError
 
 
@@ -43,6 +43,6 @@ def test_the_failure_of_the_block_comes_first() -> None:
 def test_on_one_core_the_work_comes_before_the_block() -> None:
     """Nothing runs at the same time when only one core may be used."""
     order = []
-    with beside(lambda: order.append("work")):
+    with meanwhile(lambda: order.append("work")):
         order.append("block")
     assert order == ["work", "block"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosh_cli.console import Console
 from emosh_cli.run import Run
-from stages.cores import beside
+from stages.cores import meanwhile
 from stages.errors import InputError
 
 PERSON_FILE = "person-{}.npz"
@@ -40,7 +40,7 @@ def _opened_body(name: str, console: Console) -> Body:
 
     if not body_path(name).is_file():
         return open_body(name, progress=console.progress)
-    with beside(lambda: open_body(name, progress=console.progress)) as opening:
+    with meanwhile(lambda: open_body(name, progress=console.progress)) as opening:
         import stages.detect.holistic
         import stages.track.track  # noqa: F401
     return opening.result()

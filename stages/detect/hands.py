@@ -1,7 +1,7 @@
 """Find hands that Holistic missed: run the hand network on a crop around the wrist of the pose.
 
-The nearer wrist decides between left and right, not the network's handedness, which assumes mirrored pictures. Pixels
-of the source picture.
+The nearer wrist decides between left and right. A hand that the network takes for one of the other side is left out.
+Pixels of the source picture.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from stages.camera.background import joined
 from stages.camera.follow import Follower
 from stages.camera.people import Covered, person_capsules
-from stages.cores import beside
+from stages.cores import meanwhile
 from stages.detect.config import DetectConfig
 from stages.detect.crops import Box, clip_box, grown, overlap, plan_crops
 from stages.detect.evidence import Company
@@ -72,7 +72,7 @@ def observe(path: Path, config: DetectConfig, progress: Progress = silent) -> li
     lanes = cut_into_lanes(info.frame_count, WARM_UP)
     entries = {max(0, lane.start - WARM_UP) for lane in lanes}
     networks = Networks()
-    with beside(networks.open):
+    with meanwhile(networks.open):
         starts, moments = shot_starts(info, config.cut_score, progress, entries)
     clip = Clip(info, lanes, moments)
     frame_count, surveyed = survey(clip, starts, networks, progress)

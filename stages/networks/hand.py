@@ -18,7 +18,7 @@ POINTS = 21
 PIXELS, CROP_PIXELS = 224, 256
 LEAST_PRESENCE = 0.5
 LEAST_WRIST_VISIBILITY = 0.1
-LEAST_SIDE, SURE_SIDE = 0.2, 0.5
+LEAST_SIDE, OWN_SIDE = 0.2, 0.5
 """Below the first probability of its own side a hand is the other hand, or is read mirrored: the network took the palm
 for the back. Of 138 such readings of rendered hands (seven clips of `benchmarks.truth_clips`, 809 readings) 96 % were
 wrong by more than 0.18 head heights, and they were 79 % of all that were. Another reading counts above the second."""
@@ -127,7 +127,7 @@ class HandFollower:
     def _read_again(self, rgb: UInt8[np.ndarray, "height width 3"], regions: tuple[Region, ...]) -> Hand | None:
         """The hand in the first of the regions where it is one of this side."""
         hands = (read_hand(rgb, region, self.networks) for region in regions)
-        return next((hand for hand in hands if hand is not None and hand.side(self.is_left) > SURE_SIDE), None)
+        return next((hand for hand in hands if hand is not None and hand.side(self.is_left) > OWN_SIDE), None)
 
     def _nearer(self, rgb: UInt8[np.ndarray, "height width 3"], rough: Region) -> Region:
         """The hand's region inside a rough one, by a small network."""

@@ -77,8 +77,8 @@ def gn_losses(
     targets of `in_front`."""
     problem = with_groups(problem, tuple(groups.values()), robust_depth=True)
     pose = kinematics(problem.skeleton, state, derivatives=False)
-    losses = {name: np.zeros(len(state)) for name in TERMS if name not in ("limit_scale", "limit_depth")}
-    del losses["smooth_vertices"]
+    absent = "limit_scale", "limit_depth", "smooth_vertices"
+    losses = {name: np.zeros(len(state)) for name in TERMS if name not in absent}
     for name, group in groups.items():
         points = pose_keypoints(group.keypoints, pose, state).points
         pixels, depth = group_losses(problem, group, points, state.shape)

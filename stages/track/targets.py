@@ -194,9 +194,8 @@ def _body(keypoints, observations, valid, scene, config) -> TargetGroup:
         np.stack([good[:, row != 0].all(1) for row in DIFFERENCES], 1) for good in (visibility > 0.5, usable)
     )
     depth_sigma = np.full(len(DEPTHS), config.sigma_arm_depth_m)
-    depth_sigma[:LEAN], depth_sigma[LEAN], depth_sigma[LEGS:] = (
-        config.sigma_turn_m, config.sigma_lean_m, config.sigma_leg_depth_m
-    )  # fmt: skip
+    depth_sigma[:LEAN], depth_sigma[LEAN] = config.sigma_turn_m, config.sigma_lean_m
+    depth_sigma[LEGS:] = config.sigma_leg_depth_m
     depth_sigma = np.where(seen, depth_sigma, np.maximum(depth_sigma, config.sigma_hidden_depth_m))
     return TargetGroup(
         keypoints, np.nan_to_num(points[..., :2]).astype(float), per_pixel, config.robust_body,

@@ -13,7 +13,7 @@ from stages.artifacts.motion import Motion
 from stages.artifacts.provenance import sha256_file
 from stages.body.model import Body
 from stages.camera.world import with_world
-from stages.cores import beside
+from stages.cores import meanwhile
 from stages.detect.config import DetectConfig
 from stages.detect.detectors import check_files, detector, weights_of
 from stages.detect.gates import BODY_RULES, GateConfig, check_gates, gate
@@ -49,7 +49,7 @@ def track(
     check_settings(config)
     read = [(path, read_prior(path)) for path in priors]
     points = None if keypoints is None else read_keypoints(keypoints)
-    with beside(partial(_prepare_fit, body, config)):
+    with meanwhile(partial(_prepare_fit, body, config)):
         observations = _observe(source, config, progress)
     from stages.track.fit_shots import fit_shots
 
@@ -82,7 +82,7 @@ def track_everyone(
     check_settings(config)
     detect = DetectConfig(everyone=True, cut_score=config.cut_score)
     failed: list[InputError] = []
-    with beside(partial(_prepare_fit, body, config)):
+    with meanwhile(partial(_prepare_fit, body, config)):
         people = detector(config.detector)(source, detect, progress)
     from stages.track.fit_shots import fit_shots
 
